@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT
+// Errors are values: every function that can fail for a reason outside this program returns a
+// Result. The message is one line that names the thing, the cause and the way out, ready for
+// stderr.
+#pragma once
+
+#include <fmt/format.h>
+#include <string>
+#include <tl/expected.hpp>
+#include <utility>
+
+namespace intellisched {
+
+struct Error {
+    std::string message;
+};
+
+template<class T> using Result = tl::expected<T, Error>;
+
+/// Builds the error side of a Result from a format string and its arguments.
+template<class... Args>
+[[nodiscard]] tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args&&... args) {
+    return tl::unexpected(Error{fmt::format(format, std::forward<Args>(args)...)});
+}
+
+/// `text` made fit for one line of a terminal or a log: control characters (a guest chooses its
+/// own name) become '?', and anything past `limit` bytes is cut.
+[[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 128);
+
+} // namespace intellisched

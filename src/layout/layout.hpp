@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+// The host as the scheduler groups it: CPUs, pools, and the five layouts of credit2's runqueues.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace intellisched {
+
+/// credit2_runqueue's values, from the finest to the coarsest.
+enum class Layout : std::uint8_t { cpu, core, socket, node, all };
+
+inline constexpr std::size_t layout_count = 5;
+inline constexpr std::array<Layout, layout_count> all_layouts{
+    Layout::cpu, Layout::core, Layout::socket, Layout::node, Layout::all};
+
+[[nodiscard]] constexpr std::size_t index(Layout layout) {
+    return static_cast<std::size_t>(layout);
+}
+
+/// "cpu", "core", "socket", "node" or "all".
+[[nodiscard]] std::string_view to_string(Layout layout);
+/// The layout of that exact name, or nothing.
+[[nodiscard]] std::optional<Layout> layout_from_string(std::string_view name);
+
+/// One physical CPU (hardware thread) as libxl_get_cpu_topology and sysctl cputopoinfo tell it.
+/// Core numbers are those of Xen's cpu_to_core(): they repeat in every socket.
+struct Cpu {
+    unsigned id = 0;
+    unsigned core = 0;
+    unsigned socket = 0;
+    unsigned node = 0;
+    friend bool operator==(const Cpu&, const Cpu&) = default;
+};
+
+/// The online CPUs of a host, in ascending order of id.
+struct Topology {
+    std::vector<Cpu> cpus;
+
+    /// The CPU with this id; null when it is not online.
+    [[nodiscard]] const Cpu* find(unsigned id) const;
+};
+
+[[nodiscard]] inline bool same_core(const Cpu& a, const Cpu& b) {
+    return a.socket == b.socket && a.core == b.core;
+}
+
+/// The pool's scheduling granularity (sched-gran).
+enum class Granularity : std::uint8_t { cpu, core, socket };
+
+/// A cpupool. CPUs in ascending order of id.
+struct Pool {
+    unsigned id = 0;
+    std::string name;
+    std::string scheduler; ///< "credit2", "credit", "rtds", "null", ...
+    Granularity granularity = Granularity::cpu;
+    std::vector<unsigned> cpus;
+    friend bool operator==(const Pool&, const Pool&) = default;
+};
+
+/// credit2's runqueues on one pool: each the ascending ids of its CPUs, ordered by the first.
+using Partition = std::vector<std::vector<unsigned>>;
+
+/// sched_credit2_max_cpus_runqueue's default (MAX_CPUS_RUNQ in Xen 4.17's credit2.c).
+inline constexpr unsigned default_max_cpus_runqueue = 16;
+
+/// The runqueues that Xen 4.17 forms for `layout` on the pool, its CPUs added in ascending order as
+/// at boot: cpu_add_to_runqueue() of xen/common/sched/credit2.c, with the cap of
+/// `max_cpus_runqueue` CPUs (0 is taken as 1) spread evenly over the host's online CPUs, and SMT
+/// siblings kept together even over the cap. CPUs of the pool that are not in the topology are left
+/// out.
+[[nodiscard]] Partition partition(const Topology& topology, const Pool& pool, Layout layout,
+                                  unsigned max_cpus_runqueue = default_max_cpus_runqueue);
+
+/// For each layout, the finest layout that gives the same partition on this pool (itself when none
+/// does): layouts are equivalent exactly when their representatives are equal.
+using Representatives = std::array<Layout, layout_count>;
+[[nodiscard]] Representatives
+representatives(const Topology& topology, const Pool& pool,
+                unsigned max_cpus_runqueue = default_max_cpus_runqueue);
+
+/// What `credit2_runqueue=` and `sched_credit2_max_cpus_runqueue=` on a Xen command line ask for;
+/// the last mention counts, as in Xen, and an unknown value leaves the default.
+struct BootLayout {
+    Layout layout = Layout::socket;
+    unsigned max_cpus_runqueue = default_max_cpus_runqueue;
+};
+[[nodiscard]] BootLayout boot_layout(std::string_view xen_command_line);
+
+} // namespace intellisched

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: MIT
+// Which CPUs share a runqueue: a model of cpu_add_to_runqueue() in Xen 4.17's
+// xen/common/sched/credit2.c, held against SCHEDULE records of the real hypervisor in tests/lab.
+#include "src/layout/layout.hpp"
+
+#include <algorithm>
+
+namespace intellisched {
+namespace {
+
+/// One scheduling resource: the CPUs that credit2 sees as one (a thread, a core or a socket, by the
+/// pool's granularity), known to it by the first.
+struct Resource {
+    const Cpu* master = nullptr;
+    std::vector<unsigned> cpus;
+};
+
+struct Runqueue {
+    std::vector<const Resource*> resources;
+};
+
+bool shares_resource(const Cpu& a, const Cpu& b, Granularity granularity) {
+    switch (granularity) {
+    case Granularity::cpu:
+        return a.id == b.id;
+    case Granularity::core:
+        return same_core(a, b);
+    case Granularity::socket:
+        return a.socket == b.socket;
+    }
+    return false;
+}
+
+std::vector<Resource> resources_of(const Topology& topology, const Pool& pool) {
+    std::vector<Resource> resources;
+    for (unsigned id : pool.cpus) {
+        const Cpu* cpu = topology.find(id);
+        if (!cpu) continue;
+        auto resource = std::find_if(resources.begin(), resources.end(), [&](const Resource& r) {
+            return shares_resource(*r.master, *cpu, pool.granularity);
+        });
+        if (resource == resources.end()) resource = resources.insert(resource, {cpu, {}});
+        resource->cpus.push_back(id);
+    }
+    return resources;
+}
+
+bool matches(Layout layout, const Cpu& peer, const Cpu& cpu) {
+    switch (layout) {
+    case Layout::cpu:
+        return false;
+    case Layout::core:
+        return same_core(peer, cpu);
+    case Layout::socket:
+        return peer.socket == cpu.socket;
+    case Layout::node:
+        return peer.node == cpu.node;
+    case Layout::all:
+        return true;
+    }
+    return false;
+}
+
+std::size_t siblings(const Topology& topology, const Cpu& cpu) {
+    return static_cast<std::size_t>(
+        std::count_if(topology.cpus.begin(), topology.cpus.end(),
+                      [&](const Cpu& other) { return same_core(other, cpu); }));
+}
+
+/// Whether the runqueue has room for the CPU and all its siblings, counting every sibling of the
+/// CPUs that it has, present or not: cpu_runqueue_siblings_match().
+bool siblings_fit(const Topology& topology, const Runqueue& runqueue, const Cpu& cpu,
+                  std::size_t max_cpus) {
+    std::size_t total = siblings(topology, cpu);
+    for (std::size_t i = 0; i < runqueue.resources.size(); ++i) {
+        const Cpu& member = *runqueue.resources[i]->master;
+        const bool counted = std::any_of(
+            runqueue.resources.begin(), runqueue.resources.begin() + static_cast<std::ptrdiff_t>(i),
+            [&](const Resource* earlier) { return same_core(*earlier->master, member); });
+        if (!counted) total += siblings(topology, member);
+    }
+    return total <= max_cpus;
+}
+
+} // namespace
+
+Partition partition(const Topology& topology, const Pool& pool, Layout layout,
+                    unsigned max_cpus_runqueue) {
+    const std::size_t online = topology.cpus.size();
+    if (online == 0) return {};
+    const std::size_t runqueues_at_least = (online - 1) / std::max(max_cpus_runqueue, 1U) + 1;
+    const std::size_t max_cpus = online / runqueues_at_least;
+
+    const std::vector<Resource> resources = resources_of(topology, pool);
+    std::vector<Runqueue> runqueues;
+    for (const Resource& resource : resources) {
+        const Cpu& cpu = *resource.master;
+        Runqueue* chosen = nullptr;
+        for (Runqueue& runqueue : runqueues) {
+            if (!matches(layout, *runqueue.resources.front()->master, cpu)) continue;
+            const bool has_sibling =
+                std::any_of(runqueue.resources.begin(), runqueue.resources.end(),
+                            [&](const Resource* r) { return same_core(*r->master, cpu); });
+            if (has_sibling) {
+                chosen = &runqueue;
+                break;
+            }
+            const bool fits = runqueue.resources.size() < max_cpus &&
+                              (pool.granularity != Granularity::cpu || layout == Layout::all ||
+                               siblings_fit(topology, runqueue, cpu, max_cpus));
+            // Xen goes on to look for an emptier one: the CPUs are spread evenly.
+            if (fits && (!chosen || runqueue.resources.size() < chosen->resources.size()))
+                chosen = &runqueue;
+        }
+        if (!chosen) chosen = &runqueues.emplace_back();
+        chosen->resources.push_back(&resource);
+    }
+
+    Partition result;
+    for (const Runqueue& runqueue : runqueues) {
+        std::vector<unsigned>& cpus = result.emplace_back();
+        for (const Resource* resource : runqueue.resources)
+            cpus.insert(cpus.end(), resource->cpus.begin(), resource->cpus.end());
+        std::sort(cpus.begin(), cpus.end());
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+}
+
+Representatives representatives(const Topology& topology, const Pool& pool,
+                                unsigned max_cpus_runqueue) {
+    std::array<Partition, layout_count> partitions;
+    Representatives result{};
+    for (Layout layout : all_layouts) {
+        partitions[index(layout)] = partition(topology, pool, layout, max_cpus_runqueue);
+        const auto first =
+            std::find(partitions.begin(), partitions.end(), partitions[index(layout)]);
+        result[index(layout)] = all_layouts[static_cast<std::size_t>(first - partitions.begin())];
+    }
+    return result;
+}
+
+} // namespace intellisched

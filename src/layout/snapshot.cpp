@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: MIT
+#include "src/layout/snapshot.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <set>
+
+namespace intellisched {
+
+namespace {
+
+constexpr unsigned max_cpus = 4096; // Xen's NR_CPUS never came near it
+
+std::optional<Granularity> granularity_from(const std::string& name) {
+    if (name == "cpu") return Granularity::cpu;
+    if (name == "core") return Granularity::core;
+    if (name == "socket") return Granularity::socket;
+    return std::nullopt;
+}
+
+} // namespace
+
+Result<Topology> topology_of(const proto::HostSnapshot& snapshot) {
+    if (snapshot.cpus().empty()) return fail("the snapshot of the host has no CPUs; take it again");
+    if (static_cast<unsigned>(snapshot.cpus_size()) > max_cpus)
+        return fail("the snapshot of the host has {} CPUs, more than the {} that are possible; it "
+                    "is damaged, take it again",
+                    snapshot.cpus_size(), max_cpus);
+    Topology topology;
+    topology.cpus.reserve(static_cast<std::size_t>(snapshot.cpus_size()));
+    for (const proto::Cpu& cpu : snapshot.cpus()) {
+        if (cpu.id() >= max_cpus)
+            return fail("the snapshot of the host has a CPU {}, past the {} that are possible; it "
+                        "is damaged, take it again",
+                        cpu.id(), max_cpus);
+        topology.cpus.push_back({cpu.id(), cpu.core(), cpu.socket(), cpu.node()});
+    }
+    std::sort(topology.cpus.begin(), topology.cpus.end(),
+              [](const Cpu& a, const Cpu& b) { return a.id < b.id; });
+    const auto twice = std::adjacent_find(topology.cpus.begin(), topology.cpus.end(),
+                                          [](const Cpu& a, const Cpu& b) { return a.id == b.id; });
+    if (twice != topology.cpus.end())
+        return fail("the snapshot of the host has CPU {} twice; it is damaged, take it again",
+                    twice->id);
+    return topology;
+}
+
+Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
+    std::vector<Pool> pools;
+    std::set<unsigned> ids;
+    std::set<unsigned> taken;
+    for (const proto::Pool& from : snapshot.pools()) {
+        Pool pool{from.id(), printable(from.name()), printable(from.scheduler()), {}, {}};
+        if (!ids.insert(pool.id).second)
+            return fail("the snapshot of the host has pool {} twice; it is damaged, take it again",
+                        pool.id);
+        const auto granularity = granularity_from(from.granularity());
+        if (!granularity)
+            return fail("pool '{}' has the unknown scheduling granularity '{}'; cpu, core and "
+                        "socket are known",
+                        pool.name, printable(from.granularity()));
+        pool.granularity = *granularity;
+        for (const std::uint32_t cpu : from.cpus()) {
+            if (cpu >= max_cpus || !taken.insert(cpu).second)
+                return fail("pool '{}' has CPU {}, which {}; the snapshot of the host is damaged, "
+                            "take it again",
+                            pool.name, cpu,
+                            cpu >= max_cpus ? "is not possible" : "a pool has already");
+            pool.cpus.push_back(cpu);
+        }
+        std::sort(pool.cpus.begin(), pool.cpus.end());
+        pools.push_back(std::move(pool));
+    }
+    return pools;
+}
+
+Result<Pool> find_pool(const std::vector<Pool>& pools, const std::string& name_or_id) {
+    // As xl: a number is an id.
+    unsigned id = 0;
+    const char* end = name_or_id.data() + name_or_id.size();
+    const auto parsed = std::from_chars(name_or_id.data(), end, id);
+    if (parsed.ec == std::errc{} && parsed.ptr == end)
+        for (const Pool& pool : pools)
+            if (pool.id == id) return pool;
+    std::string known;
+    for (const Pool& pool : pools) {
+        if (pool.name == name_or_id) return pool;
+        fmt::format_to(std::back_inserter(known), "{}{} ({})", known.empty() ? "" : ", ", pool.name,
+                       pool.id);
+    }
+    return fail("unknown cpupool '{}'; there {}", printable(name_or_id),
+                known.empty() ? "is none at all" : "are: " + known);
+}
+
+} // namespace intellisched

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// The topology and the pools of a stored or live snapshot, checked as data from outside.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/layout/layout.hpp"
+#include "src/proto/host.pb.h"
+
+#include <vector>
+
+namespace intellisched {
+
+/// The online CPUs, sorted. Errors: none at all, more than 4096, an id twice or above 4095.
+[[nodiscard]] Result<Topology> topology_of(const proto::HostSnapshot& snapshot);
+
+/// The pools, their CPUs sorted. Errors: a pool id twice, a CPU in two pools, an unknown
+/// granularity.
+[[nodiscard]] Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot);
+
+/// The pool of that name or id, as xl takes it; the error lists the pools that there are.
+[[nodiscard]] Result<Pool> find_pool(const std::vector<Pool>& pools, const std::string& name_or_id);
+
+} // namespace intellisched

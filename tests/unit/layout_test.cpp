@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: MIT
+#include "src/layout/layout.hpp"
+
+#include <algorithm>
+#include <doctest/doctest.h>
+#include <numeric>
+
+using namespace intellisched;
+
+namespace {
+
+/// CPUs numbered thread by thread, core by core, socket by socket.
+Topology machine(unsigned nodes, unsigned sockets_per_node, unsigned cores, unsigned threads) {
+    Topology topology;
+    unsigned id = 0;
+    for (unsigned node = 0; node < nodes; ++node)
+        for (unsigned s = 0; s < sockets_per_node; ++s)
+            for (unsigned core = 0; core < cores; ++core)
+                for (unsigned thread = 0; thread < threads; ++thread)
+                    topology.cpus.push_back({id++, core, node * sockets_per_node + s, node});
+    return topology;
+}
+
+Pool whole(const Topology& topology) {
+    Pool pool{0, "Pool-0", "credit2", Granularity::cpu, {}};
+    for (const Cpu& cpu : topology.cpus) pool.cpus.push_back(cpu.id);
+    return pool;
+}
+
+std::vector<std::size_t> sizes(const Partition& partition) {
+    std::vector<std::size_t> result;
+    for (const auto& runqueue : partition) result.push_back(runqueue.size());
+    return result;
+}
+
+} // namespace
+
+TEST_CASE("layout: names") {
+    for (Layout layout : all_layouts) CHECK(layout_from_string(to_string(layout)) == layout);
+    CHECK(!layout_from_string("Socket"));
+    CHECK(!layout_from_string(""));
+}
+
+TEST_CASE("layout: what the boot options ask for") {
+    CHECK(boot_layout("").layout == Layout::socket);
+    CHECK(boot_layout("").max_cpus_runqueue == 16);
+    const auto boot =
+        boot_layout("placeholder sched=credit2 credit2_runqueue=core "
+                    "sched_credit2_max_cpus_runqueue=8 credit2_runqueue=all noreboot");
+    CHECK(boot.layout == Layout::all); // the last one counts
+    CHECK(boot.max_cpus_runqueue == 8);
+    CHECK(boot_layout("credit2_runqueue=nonsense").layout == Layout::socket);
+    CHECK(boot_layout("xcredit2_runqueue=cpu").layout == Layout::socket);
+}
+
+TEST_CASE("partition: four sockets on two nodes have five different ones") {
+    const Topology topology = machine(2, 2, 2, 2);
+    const Pool pool = whole(topology);
+    CHECK(sizes(partition(topology, pool, Layout::cpu)) == std::vector<std::size_t>(16, 1));
+    CHECK(sizes(partition(topology, pool, Layout::core)) == std::vector<std::size_t>(8, 2));
+    CHECK(sizes(partition(topology, pool, Layout::socket)) == std::vector<std::size_t>(4, 4));
+    CHECK(sizes(partition(topology, pool, Layout::node)) == std::vector<std::size_t>(2, 8));
+    CHECK(sizes(partition(topology, pool, Layout::all)) == std::vector<std::size_t>{16});
+    CHECK(partition(topology, pool, Layout::core)[1] == std::vector<unsigned>{2, 3});
+    CHECK(representatives(topology, pool) ==
+          Representatives{Layout::cpu, Layout::core, Layout::socket, Layout::node, Layout::all});
+}
+
+TEST_CASE("partition: on one socket, socket, node and all coincide") {
+    const Topology topology = machine(1, 1, 2, 2);
+    CHECK(
+        representatives(topology, whole(topology)) ==
+        Representatives{Layout::cpu, Layout::core, Layout::socket, Layout::socket, Layout::socket});
+    // and without SMT, core is cpu
+    const Topology flat = machine(1, 1, 4, 1);
+    CHECK(representatives(flat, whole(flat))[index(Layout::core)] == Layout::cpu);
+}
+
+TEST_CASE("partition: the cap of 16 makes socket, node and all one on 2 x 8 x 2") {
+    const Topology topology = machine(2, 1, 8, 2);
+    const Pool pool = whole(topology);
+    for (Layout layout : {Layout::socket, Layout::node})
+        CHECK(sizes(partition(topology, pool, layout)) == std::vector<std::size_t>{16, 16});
+    // all: fills the first until its cap, siblings together, then a second one
+    CHECK(sizes(partition(topology, pool, Layout::all)) == std::vector<std::size_t>{16, 16});
+    CHECK(representatives(topology, pool)[index(Layout::all)] == Layout::socket);
+    // 4 sockets of 16 cores of 2 threads
+    const Topology large = machine(4, 1, 16, 2);
+    const auto same = representatives(large, whole(large));
+    CHECK(same[index(Layout::node)] == Layout::socket);
+    // uncapped, they differ
+    const auto uncapped = representatives(topology, pool, 1024);
+    CHECK(uncapped[index(Layout::all)] == Layout::all);
+}
+
+TEST_CASE("partition: CPUs are spread evenly under the cap, by all online CPUs") {
+    // 24 CPUs in one socket, cap 16: two runqueues of 12, not 16 and 8.
+    const Topology topology = machine(1, 1, 12, 2);
+    CHECK(sizes(partition(topology, whole(topology), Layout::socket)) ==
+          std::vector<std::size_t>{12, 12});
+    // A pool of a part of the host has the cap that follows from the whole host.
+    Pool half = whole(topology);
+    half.cpus.resize(12);
+    CHECK(sizes(partition(topology, half, Layout::socket)) == std::vector<std::size_t>{12});
+}
+
+TEST_CASE("partition: siblings stay together over the cap") {
+    const Topology topology = machine(1, 1, 4, 2);
+    const Pool pool = whole(topology);
+    CHECK(sizes(partition(topology, pool, Layout::all, 1)) == std::vector<std::size_t>(4, 2));
+    CHECK(sizes(partition(topology, pool, Layout::cpu, 1)) == std::vector<std::size_t>(8, 1));
+    // a cap of 0 would divide by zero
+    CHECK(sizes(partition(topology, pool, Layout::all, 0)) == std::vector<std::size_t>(4, 2));
+}
+
+TEST_CASE("partition: only the pool's CPUs, whatever their order") {
+    const Topology topology = machine(1, 2, 2, 2);
+    Pool pool = whole(topology);
+    pool.cpus = {1, 2, 3, 6};
+    CHECK(partition(topology, pool, Layout::core) == Partition{{1}, {2, 3}, {6}});
+    CHECK(partition(topology, pool, Layout::socket) == Partition{{1, 2, 3}, {6}});
+    pool.cpus = {0, 99};
+    CHECK(partition(topology, pool, Layout::all) == Partition{{0}});
+    pool.cpus = {};
+    CHECK(partition(topology, pool, Layout::all).empty());
+    CHECK(partition({}, pool, Layout::all).empty());
+}
+
+TEST_CASE("partition: with sched-gran core, a core is what a CPU was") {
+    const Topology topology = machine(1, 2, 2, 2);
+    Pool pool = whole(topology);
+    pool.granularity = Granularity::core;
+    CHECK(sizes(partition(topology, pool, Layout::cpu)) == std::vector<std::size_t>(4, 2));
+    CHECK(sizes(partition(topology, pool, Layout::socket)) == std::vector<std::size_t>{4, 4});
+}
+
+TEST_CASE("partition: every CPU is in exactly one runqueue, on any machine") {
+    for (unsigned nodes : {1U, 2U, 4U})
+        for (unsigned sockets : {1U, 2U})
+            for (unsigned cores : {1U, 3U, 10U})
+                for (unsigned threads : {1U, 2U})
+                    for (unsigned cap : {1U, 4U, 16U, 256U})
+                        for (Layout layout : all_layouts) {
+                            const Topology topology = machine(nodes, sockets, cores, threads);
+                            std::vector<unsigned> all;
+                            for (const auto& runqueue :
+                                 partition(topology, whole(topology), layout, cap))
+                                all.insert(all.end(), runqueue.begin(), runqueue.end());
+                            std::sort(all.begin(), all.end());
+                            std::vector<unsigned> expected(topology.cpus.size());
+                            std::iota(expected.begin(), expected.end(), 0U);
+                            CHECK(all == expected);
+                        }
+}
