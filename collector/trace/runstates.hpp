@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// Follows every vCPU through its runstates. What it reports, and what it refuses to report after a
+// loss, agrees with xenalyze (tests/integration holds the two against each other):
+//  - a vCPU is known from the moment it is seen to start running;
+//  - while records are being lost on some CPU, a vCPU that is not running elsewhere may be running
+//    there, so it is unknown from the first lost record on; one that stops running becomes unknown;
+//  - nothing is bridged: an interval that a loss cuts ends where the loss begins.
+#pragma once
+
+#include "collector/trace/event.hpp"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+namespace intellisched::trace {
+
+inline constexpr std::uint16_t no_cpu = 0xffff;
+
+/// A vCPU as far as the trace has told.
+struct VcpuState {
+    VcpuRef ref;
+    Runstate state = Runstate::unknown;
+    std::uint16_t cpu = no_cpu;   ///< runs or last ran there; no_cpu after a loss
+    std::uint64_t since = 0;      ///< TSC at which it entered `state`
+    std::uint32_t known_slot = 0; ///< where it stands in the list of known vCPUs
+};
+
+/// `Observer` is told of each change as it happens, and sees the vCPU as it was before:
+///     void on_change(std::uint32_t vcpu, const VcpuState& before, Runstate to, std::uint16_t cpu,
+///                    std::uint64_t tsc);    // before.state has lasted from before.since to tsc
+/// `vcpu` numbers vCPUs densely from 0 in the order of their first appearance. `cpu` is where the
+/// record was written: with `to` running, where it runs; with a wake-up, where it was woken from.
+class RunstateTracker {
+  public:
+    /// More vCPUs than that in one trace are not followed, but counted.
+    static constexpr std::size_t max_vcpus = std::size_t{1} << 16;
+
+    template<class Observer> void on(const Record& r, const RunstateChange& change, Observer& o) {
+        change_state(r, change.vcpu, change.from, change.to, o);
+    }
+    template<class Observer> void on(const Record& r, const ContinueRunning& c, Observer& o) {
+        const std::uint32_t i = find(c.vcpu);
+        if (i == none || vcpus_[i].state != Runstate::unknown) return;
+        if (ever_known_[i]) start_running(r.cpu, i, r.tsc, o); // after a loss: here it is
+        // Nobody else was put on this CPU since the trace began, so it has been here since then.
+        else if (!at(r.cpu).scheduled)
+            start_running(r.cpu, i, at(r.cpu).first, o);
+    }
+    template<class Observer> void on(const Record& r, const LossBegin&, Observer& o) {
+        Pcpu& pcpu = at(r.cpu);
+        if (pcpu.current != none) stop_running(r.cpu, pcpu.current, Runstate::unknown, r.tsc, o);
+        if (!pcpu.lossy) ++lossy_cpus_;
+        pcpu.lossy = pcpu.scheduled = true;
+        before_loss_ = vcpus_.size();
+        for (std::size_t k = 0; k < known_.size();) {
+            const std::uint32_t i = known_[k];
+            if (vcpus_[i].state == Runstate::running)
+                ++k;
+            else
+                set(i, Runstate::unknown, no_cpu, r.cpu, r.tsc, o); // leaves the list
+        }
+    }
+    template<class Observer> void on(const Record& r, const LossEnd& loss, Observer& o) {
+        Pcpu& pcpu = at(r.cpu);
+        if (pcpu.lossy) --lossy_cpus_;
+        pcpu.lossy = false;
+        if (loss.count == 0) return; // not Xen's: it does not say who is running
+        const std::uint32_t i = find(loss.current);
+        if (i != none) start_running(r.cpu, i, r.tsc, o);
+    }
+    template<class Observer, class Event> void on(const Record&, const Event&, Observer&) {}
+
+    /// To be called with every record, before on().
+    void saw(const Record& r) {
+        Pcpu& pcpu = at(r.cpu);
+        if (pcpu.first == 0) pcpu.first = r.tsc;
+        pcpu.last = r.tsc;
+    }
+
+    /// The end of the trace: whoever runs is reported to have run up to its CPU's last record.
+    template<class Observer> void finish(Observer& o) {
+        for (std::size_t cpu = 0; cpu < pcpus_.size(); ++cpu)
+            if (pcpus_[cpu].current != none)
+                stop_running(static_cast<std::uint16_t>(cpu), pcpus_[cpu].current,
+                             Runstate::unknown, pcpus_[cpu].last, o);
+    }
+
+    [[nodiscard]] const std::vector<VcpuState>& vcpus() const { return vcpus_; }
+    /// The vCPU that runs on a CPU, or `none`.
+    [[nodiscard]] std::uint32_t current(std::uint16_t cpu) const {
+        return cpu < pcpus_.size() ? pcpus_[cpu].current : none;
+    }
+    /// Records whose old state was not the one that the vCPU was in (clocks that differ by CPU).
+    [[nodiscard]] std::uint64_t mismatches() const { return mismatches_; }
+    [[nodiscard]] std::uint64_t untracked() const { return untracked_; }
+
+    /// The number of that vCPU, which is entered if it is new; `none` when there are too many.
+    std::uint32_t find(VcpuRef ref) {
+        const auto& slots = domains_[ref.domain];
+        if (ref.vcpu < slots.size() && slots[ref.vcpu] != none) [[likely]]
+            return slots[ref.vcpu];
+        return enter(ref);
+    }
+
+    static constexpr std::uint32_t none = UINT32_MAX;
+
+  private:
+    struct Pcpu {
+        std::uint32_t current = none;
+        bool lossy = false;
+        bool scheduled = false;            ///< a change of who runs here has been seen
+        std::uint64_t first = 0, last = 0; ///< TSC of records
+    };
+
+    Pcpu& at(std::uint16_t cpu) {
+        if (pcpus_.size() <= cpu) pcpus_.resize(std::size_t{cpu} + 1);
+        return pcpus_[cpu];
+    }
+    std::uint32_t enter(VcpuRef ref);
+    void list_known(std::uint32_t i, bool known);
+
+    template<class Observer>
+    void change_state(const Record& r, VcpuRef ref, Runstate from, Runstate to, Observer& o) {
+        const std::uint32_t i = find(ref);
+        if (i == none) return;
+        const VcpuState& vcpu = vcpus_[i];
+        if (vcpu.state == Runstate::unknown) {
+            if (to == Runstate::running)
+                start_running(r.cpu, i, r.tsc, o);
+            else if (from == Runstate::running)
+                at(r.cpu).scheduled = true;
+            return;
+        }
+        if (vcpu.state != from) [[unlikely]] {
+            ++mismatches_;
+            if (vcpu.state == Runstate::running) return;
+        }
+        if (to == Runstate::running)
+            start_running(r.cpu, i, r.tsc, o);
+        else if (vcpu.state == Runstate::running)
+            stop_running(r.cpu, i, to, r.tsc, o);
+        else
+            set(i, to, vcpu.cpu, r.cpu, r.tsc, o);
+    }
+
+    template<class Observer>
+    void start_running(std::uint16_t cpu, std::uint32_t i, std::uint64_t tsc, Observer& o) {
+        // Whoever is still thought to run here cannot be; the record of its leaving was lost.
+        const std::uint32_t displaced = at(cpu).current;
+        if (displaced != none && displaced != i)
+            stop_running(cpu, displaced, Runstate::unknown, tsc, o);
+        if (vcpus_[i].state == Runstate::running && vcpus_[i].cpu != cpu)
+            at(vcpus_[i].cpu).current = none;
+        set(i, Runstate::running, cpu, cpu, tsc, o);
+        at(cpu).current = i;
+        at(cpu).scheduled = true;
+    }
+
+    template<class Observer> void stop_running(std::uint16_t cpu, std::uint32_t i, Runstate to,
+                                               std::uint64_t tsc, Observer& o) {
+        at(vcpus_[i].cpu).current = none;
+        if (lossy_cpus_ > 0 && !vcpus_[i].ref.idle()) to = Runstate::unknown;
+        set(i, to, vcpus_[i].cpu, cpu, tsc, o);
+    }
+
+    template<class Observer> void set(std::uint32_t i, Runstate to, std::uint16_t vcpu_cpu,
+                                      std::uint16_t record_cpu, std::uint64_t tsc, Observer& o) {
+        VcpuState& vcpu = vcpus_[i];
+        o.on_change(i, vcpu, to, record_cpu, tsc);
+        if ((vcpu.state == Runstate::unknown) != (to == Runstate::unknown))
+            list_known(i, to != Runstate::unknown);
+        vcpu.state = to;
+        vcpu.cpu = to == Runstate::unknown ? no_cpu : vcpu_cpu;
+        vcpu.since = tsc;
+    }
+
+    std::array<std::vector<std::uint32_t>, 65536> domains_; ///< vCPU numbers by domain and vCPU
+    std::vector<VcpuState> vcpus_;
+    std::vector<bool> ever_known_;
+    std::vector<std::uint32_t> known_; ///< vCPUs whose state is not unknown
+    std::vector<Pcpu> pcpus_;
+    std::size_t slots_ = 0;
+    unsigned lossy_cpus_ = 0;
+    std::size_t before_loss_ = 0; ///< vCPUs that had appeared when a loss last began
+    std::uint64_t mismatches_ = 0;
+    std::uint64_t untracked_ = 0;
+};
+
+} // namespace intellisched::trace

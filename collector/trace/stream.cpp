@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "collector/trace/stream.hpp"
+
+#include <cstring>
+
+namespace intellisched::trace {
+
+namespace {
+
+using detail::wide;
+
+// Trace buffers are sized in pages by a 16-bit number.
+constexpr std::uint32_t max_window = std::uint32_t{65535} * 4096;
+
+constexpr std::uint32_t cpu_change_header = header(cpu_change, 2, false);
+
+} // namespace
+
+Result<void> TraceStream::take(std::span<const std::byte>& bytes) {
+    if (window_left_ > 0) {
+        Queue& queue = queues_[window_cpu_];
+        const std::size_t n = std::min(window_left_, bytes.size());
+        queue.words.resize((queue.filled + n + 3) / 4);
+        std::memcpy(reinterpret_cast<std::byte*>(queue.words.data()) + queue.filled, bytes.data(),
+                    n);
+        queue.filled += n;
+        pending_ += n;
+        window_left_ -= n;
+        offset_ += n;
+        bytes = bytes.subspan(n);
+        if (window_left_ == 0) close_window();
+        return {};
+    }
+    const std::size_t n = std::min(carry_.size() - carried_, bytes.size());
+    std::memcpy(carry_.data() + carried_, bytes.data(), n);
+    carried_ += n;
+    offset_ += n;
+    bytes = bytes.subspan(n);
+    if (carried_ < carry_.size()) return {};
+    carried_ = 0;
+    return begin_window();
+}
+
+Result<void> TraceStream::begin_window() {
+    std::array<std::uint32_t, 3> word{};
+    std::memcpy(word.data(), carry_.data(), carry_.size());
+    const std::uint64_t at = offset_ - carry_.size();
+    if (word[0] != cpu_change_header && at == 0)
+        return fail("{}: not an xentrace file: it begins with {:#010x}, not with a CPU_CHANGE "
+                    "record; record it with `xentrace -e 0x2f000` or `intellisched record`",
+                    name_, word[0]);
+    if (word[0] != cpu_change_header || word[1] >= max_cpus || word[2] > max_window ||
+        word[2] % 4 != 0)
+        return fail("{}: damaged at byte {}: no CPU_CHANGE record where a window should begin; "
+                    "only what comes before can be used",
+                    name_, at);
+
+    const std::uint32_t cpu = word[1];
+    if (any_window_ && cpu <= window_cpu_) {
+        round_complete_ = true;
+        ++stats_.rounds;
+    }
+    any_window_ = true;
+    window_cpu_ = cpu;
+    window_left_ = word[2];
+    if (queues_.size() <= cpu) queues_.resize(cpu + 1);
+    return {};
+}
+
+void TraceStream::close_window() {
+    Queue& queue = queues_[window_cpu_];
+    const std::size_t begin = queue.ends.empty() ? 0 : queue.ends.back();
+    const std::size_t end = queue.filled / 4;
+    pending_ -= queue.filled % 4; // a word that was cut, at the end of the stream
+    queue.filled = end * 4;
+    queue.words.resize(end);
+    queue.ends.push_back(end);
+    if (end > begin && (queue.words[begin] & event_mask) == lost_records)
+        loss_round_ = stats_.rounds + 1; // a loss is the first record after the buffer was emptied
+    if (end - begin >= 3 && (queue.words[begin] & tsc_included) != 0)
+        youngest_ = std::max(youngest_, wide(queue.words.data() + begin + 1));
+}
+
+std::size_t TraceStream::rounds_behind() const {
+    constexpr std::size_t careful = 16, recently = 64; // rounds, of about 100 ms each
+    return loss_round_ != 0 && stats_.rounds - loss_round_ < recently ? careful : 1;
+}
+
+void TraceStream::compact() {
+    for (Queue& queue : queues_) {
+        const std::size_t words = queue.position;
+        // Moving what is left costs as much as it is long.
+        if (words == 0 || words < queue.words.size() / 2) continue;
+        pending_ -= words * 4;
+        queue.words.erase(queue.words.begin(),
+                          queue.words.begin() + static_cast<std::ptrdiff_t>(words));
+        queue.filled -= words * 4;
+        queue.position = 0;
+        queue.ends.erase(queue.ends.begin(),
+                         queue.ends.begin() + static_cast<std::ptrdiff_t>(queue.window));
+        queue.window = 0;
+        for (std::size_t& end : queue.ends) end -= words;
+    }
+}
+
+} // namespace intellisched::trace

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: MIT
+// From the byte stream of xentrace to records in the order of time.
+//
+// The tool that drains the trace buffers goes round the CPUs and writes what each has as one window
+// behind a CPU_CHANGE record, so the stream is in order within a CPU but not across CPUs. What
+// makes merging possible in bounded memory: a round begins after the one before it has been read,
+// so no record that first shows up after round r can be older than any record of round r-1. When a
+// round is complete, everything up to the youngest record with which a window of the round before
+// began is final and handed over.
+//
+// A loss shows late: Xen writes of it with the next record of that CPU, and an idle CPU may have
+// none for many rounds. While there are losses the stream therefore stays further behind, so that
+// nearly all of them are known by the time at which they began; one that shows later still counts
+// from then.
+//
+// A loss never goes unseen: Xen's LOST_RECORDS is handed over twice, as the loss begins and as it
+// ends; damaged windows and records that come too late to be merged are shown as losses as well.
+#pragma once
+
+#include "collector/trace/event.hpp"
+#include "src/base/result.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace intellisched::trace {
+
+struct StreamStats {
+    std::uint64_t bytes = 0;   ///< fed
+    std::uint64_t records = 0; ///< handed over
+    std::uint64_t lost = 0;    ///< records that Xen says it dropped
+    std::uint64_t late = 0;    ///< records dropped here: older than what had been handed over
+    std::uint64_t damaged = 0; ///< windows cut short at something that is not a record
+    std::uint64_t rounds = 0;
+};
+
+class TraceStream {
+  public:
+    /// `name` is for messages: the file or the host that the bytes come from.
+    explicit TraceStream(std::string name) : name_(std::move(name)) {}
+
+    /// Takes the next bytes, cut anywhere, and calls `handler(const Record&)` for every record that
+    /// is now final. An error means that the stream is not (or no longer) xentrace's; it names the
+    /// byte offset.
+    template<class Handler>
+    [[nodiscard]] Result<void> feed(std::span<const std::byte> bytes, Handler&& handler) {
+        stats_.bytes += bytes.size();
+        while (!bytes.empty()) {
+            auto taken = take(bytes);
+            if (!taken) return tl::unexpected(taken.error());
+            if (round_complete_) {
+                round_complete_ = false;
+                begins_.push_back(youngest_);
+                for (const std::size_t depth = rounds_behind(); begins_.size() > depth;) {
+                    final_ = begins_.front();
+                    begins_.pop_front();
+                }
+                drain(final_, handler);
+            } else if (pending_ > max_pending) {
+                drain(UINT64_MAX, handler);
+            }
+        }
+        return {};
+    }
+
+    /// The end of the stream: hands over what is left. A last window that was cut short is used up
+    /// to its last whole record.
+    template<class Handler> void finish(Handler&& handler) {
+        if (window_left_ > 0) close_window();
+        window_left_ = 0;
+        drain(UINT64_MAX, handler);
+    }
+
+    [[nodiscard]] const StreamStats& stats() const { return stats_; }
+    /// TSC up to which everything has been handed over.
+    [[nodiscard]] std::uint64_t reached() const { return reached_; }
+
+    /// Windows waiting for their round, in bytes, at most: beyond it they are handed over as they
+    /// are. Larger than two rounds of the trace buffers of any real host.
+    static constexpr std::size_t max_pending = std::size_t{256} << 20;
+
+  private:
+    struct Queue {
+        std::vector<std::uint32_t> words;
+        std::size_t filled = 0;        ///< bytes of `words` that have come
+        std::size_t position = 0;      ///< word of the head record
+        std::vector<std::size_t> ends; ///< words at which the windows that came whole end
+        std::size_t window = 0;        ///< the head's, as an index of `ends`
+        std::uint64_t head_tsc = 0;
+        std::uint64_t drained_tsc = 0; ///< of the last record handed over
+        bool in_loss = false;          ///< the head is a LOST_RECORDS whose begin was handed over
+        bool damaged = false;          ///< something was skipped before the head
+        bool open_loss = false; ///< a loss of our own making was begun: skipped or late records
+    };
+
+    /// Consumes some of `bytes`: a part of a header, or of the window that is open.
+    Result<void> take(std::span<const std::byte>& bytes);
+    Result<void> begin_window();
+    void close_window();
+    [[nodiscard]] std::size_t rounds_behind() const;
+    /// Moves to the first record at or after `position` that is to be handed over; false: none.
+    bool find_head(Queue& queue) {
+        while (queue.window < queue.ends.size()) {
+            const std::size_t left = queue.ends[queue.window] - queue.position;
+            if (left == 0) {
+                ++queue.window;
+                continue;
+            }
+            const std::uint32_t* at = queue.words.data() + queue.position;
+            const std::uint32_t event = *at & event_mask;
+            // An event number of 0 is what a page of zeros would give.
+            if (size_of(*at) > left || event == 0) [[unlikely]] {
+                queue.position += left;
+                queue.damaged = true;
+                ++stats_.damaged;
+                continue;
+            }
+            if (event == wrap_buffer || event == loss_end_event) [[unlikely]] {
+                queue.position += size_of(*at);
+                continue;
+            }
+            std::uint64_t tsc = (*at & tsc_included) != 0 ? detail::wide(at + 1) : 0;
+            // A loss begins when the first record was dropped, long before Xen could write of it.
+            if (event == lost_records && !queue.in_loss &&
+                (*at >> extra_words_shift & extra_words_mask) >= 4) [[unlikely]]
+                tsc = std::min(tsc, detail::wide(at + 5));
+            // Within a CPU time does not run back; where a stream says so (and where a record has
+            // no time), the record is taken as if at the time of the one before.
+            queue.head_tsc = std::max(tsc, queue.drained_tsc);
+            return true;
+        }
+        return false;
+    }
+
+    template<class Handler> void drain(std::uint64_t limit, Handler&& handler) {
+        heap_.clear();
+        for (std::size_t cpu = 0; cpu < queues_.size(); ++cpu)
+            if (find_head(queues_[cpu]) && queues_[cpu].head_tsc <= limit)
+                heap_.emplace_back(queues_[cpu].head_tsc, static_cast<std::uint16_t>(cpu));
+        std::make_heap(heap_.begin(), heap_.end(), std::greater<>{});
+        while (!heap_.empty()) {
+            std::pop_heap(heap_.begin(), heap_.end(), std::greater<>{});
+            const std::uint16_t cpu = heap_.back().second;
+            heap_.pop_back();
+            // One CPU writes several records in a row: stay with it until another one is older.
+            const std::uint64_t until =
+                heap_.empty() ? limit : std::min(limit, heap_.front().first);
+            Queue& queue = queues_[cpu];
+            bool more = true;
+            while (more && queue.head_tsc <= until) {
+                hand_over(queue, cpu, handler);
+                more = find_head(queue);
+            }
+            if (more && queue.head_tsc <= limit) {
+                heap_.emplace_back(queue.head_tsc, cpu);
+                std::push_heap(heap_.begin(), heap_.end(), std::greater<>{});
+            }
+        }
+        compact();
+    }
+
+    template<class Handler> void hand_over(Queue& queue, std::uint16_t cpu, Handler&& handler) {
+        const std::uint32_t* at = queue.words.data() + queue.position;
+        const std::uint32_t head = at[0];
+        Record record{queue.head_tsc, head & event_mask, cpu,
+                      static_cast<std::uint8_t>(head >> extra_words_shift & extra_words_mask),
+                      at + ((head & tsc_included) != 0 ? 3 : 1)};
+
+        const bool loss = record.event == lost_records && record.words >= 4;
+        // Xen tells of a loss with the first record after it, which on an idle CPU may come much
+        // later; and a record without a time has only the one before it to go by. Both count from
+        // now on.
+        if (record.tsc < reached_ && ((loss && !queue.in_loss) || (head & tsc_included) == 0))
+            record.tsc = reached_;
+        const bool late = record.tsc < reached_;
+        if (late || queue.damaged) [[unlikely]] {
+            if (!queue.open_loss) handler(Record{reached_, lost_records, cpu, 4, no_loss.data()});
+            queue.open_loss = true;
+            queue.damaged = false;
+        }
+        if (late) [[unlikely]] {
+            ++stats_.late;
+            queue.position += size_of(head);
+            queue.in_loss = false;
+            return;
+        }
+        if (queue.open_loss) [[unlikely]] {
+            handler(Record{record.tsc, loss_end_event, cpu, 4, no_loss.data()});
+            queue.open_loss = false;
+        }
+        reached_ = queue.drained_tsc = record.tsc;
+        ++stats_.records;
+        if (loss) [[unlikely]] {
+            if (!queue.in_loss) {
+                stats_.lost += record.word[0];
+                queue.in_loss = true; // find_head() now orders it by its own TSC
+                handler(record);
+                return;
+            }
+            record.event = loss_end_event;
+            queue.in_loss = false;
+        }
+        handler(record);
+        queue.position += size_of(head);
+    }
+
+    /// Throws away the words that have been handed over.
+    void compact();
+
+    static constexpr std::array<std::uint32_t, 4> no_loss{0, idle_domain, 0, 0};
+
+    std::string name_;
+    std::vector<Queue> queues_; ///< by CPU
+    std::vector<std::pair<std::uint64_t, std::uint16_t>> heap_;
+    std::array<std::byte, 12> carry_{}; ///< a CPU_CHANGE record that the feed cut
+    std::size_t carried_ = 0;
+    std::uint32_t window_cpu_ = 0;
+    std::size_t window_left_ = 0; ///< bytes of the open window still to come
+    std::uint64_t offset_ = 0;    ///< in the stream, for messages
+    std::size_t pending_ = 0;     ///< bytes in the queues
+    bool round_complete_ = false;
+    bool any_window_ = false;
+    std::uint64_t youngest_ = 0;       ///< TSC with which any window began
+    std::deque<std::uint64_t> begins_; ///< youngest_ as it was at the end of the last rounds
+    std::uint64_t final_ = 0;          ///< what is up to here can be handed over
+    std::uint64_t loss_round_ = 0;     ///< the last round with a loss; 0: none so far
+    std::uint64_t reached_ = 0;
+    StreamStats stats_;
+};
+
+} // namespace intellisched::trace

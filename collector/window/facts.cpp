@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+#include "collector/window/facts.hpp"
+
+#include <algorithm>
+#include <set>
+
+namespace intellisched {
+namespace {
+
+/// Whether an affinity (empty: every CPU) leaves out a CPU of the pool.
+bool narrows(const google::protobuf::RepeatedField<std::uint32_t>& affinity, const Pool& pool) {
+    if (affinity.empty()) return false;
+    return !std::all_of(pool.cpus.begin(), pool.cpus.end(), [&](unsigned cpu) {
+        return std::find(affinity.begin(), affinity.end(), cpu) != affinity.end();
+    });
+}
+
+} // namespace
+
+PoolFacts pool_facts(const proto::HostSnapshot& snapshot, const Topology& topology,
+                     const Pool& pool, const BootLayout& layout) {
+    PoolFacts facts;
+    facts.pool_id = pool.id;
+    facts.pool = pool.name;
+    facts.current = layout.layout;
+    facts.representatives = representatives(topology, pool, layout.max_cpus_runqueue);
+    for (Layout l : all_layouts)
+        facts.runqueues[index(l)] =
+            static_cast<unsigned>(partition(topology, pool, l, layout.max_cpus_runqueue).size());
+
+    std::set<std::pair<unsigned, unsigned>> cores;
+    std::set<unsigned> sockets, nodes;
+    for (unsigned id : pool.cpus) {
+        const Cpu* cpu = topology.find(id);
+        if (!cpu) continue;
+        ++facts.cpus;
+        cores.emplace(cpu->socket, cpu->core);
+        sockets.insert(cpu->socket);
+        nodes.insert(cpu->node);
+    }
+    facts.cores = static_cast<unsigned>(cores.size());
+    facts.sockets = static_cast<unsigned>(sockets.size());
+    facts.nodes = static_cast<unsigned>(nodes.size());
+
+    unsigned lightest = UINT32_MAX, heaviest = 0, capped = 0, pinned = 0, soft = 0;
+    for (const proto::Domain& domain : snapshot.domains()) {
+        if (domain.pool_id() != pool.id) continue;
+        ++facts.domains;
+        unsigned online = 0;
+        for (const proto::Vcpu& vcpu : domain.vcpus()) {
+            if (!vcpu.online()) continue;
+            ++online;
+            if (narrows(vcpu.hard_affinity(), pool)) ++pinned;
+            if (narrows(vcpu.soft_affinity(), pool)) ++soft;
+        }
+        facts.vcpus += online;
+        facts.largest_domain = std::max(facts.largest_domain, online);
+        if (domain.cap() != 0) capped += online;
+        if (domain.weight() == 0) continue; // not known
+        lightest = std::min(lightest, domain.weight());
+        heaviest = std::max(heaviest, domain.weight());
+    }
+    if (heaviest > 0) facts.weight_spread = static_cast<double>(heaviest) / lightest;
+    if (facts.vcpus > 0) {
+        facts.capped = static_cast<double>(capped) / facts.vcpus;
+        facts.pinned = static_cast<double>(pinned) / facts.vcpus;
+        facts.soft_affine = static_cast<double>(soft) / facts.vcpus;
+    }
+    return facts;
+}
+
+} // namespace intellisched

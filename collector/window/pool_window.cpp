@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#include "collector/window/pool_window.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+namespace intellisched {
+
+PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool,
+                       const BootLayout& layout, double tsc_hz)
+    : facts_(std::move(facts)), tsc_hz_(tsc_hz) {
+    const Partition runqueues = partition(topology, pool, layout.layout, layout.max_cpus_runqueue);
+    runqueues_.resize(runqueues.size());
+    std::map<std::pair<unsigned, unsigned>, unsigned> core_numbers;
+    for (unsigned id : pool.cpus) {
+        const Cpu* cpu = topology.find(id);
+        CpuSlot slot;
+        slot.id = id;
+        // A CPU of the pool that went offline stays in place, idle and alone.
+        slot.place = cpu ? *cpu : Cpu{.id = id, .core = id, .socket = UINT32_MAX, .node = 0};
+        slot.core = core_numbers
+                        .try_emplace({slot.place.socket, slot.place.core},
+                                     static_cast<unsigned>(core_numbers.size()))
+                        .first->second;
+        slot.runqueue = 0;
+        for (unsigned r = 0; r < runqueues.size(); ++r)
+            if (std::binary_search(runqueues[r].begin(), runqueues[r].end(), id)) slot.runqueue = r;
+        cpus_.push_back(slot);
+    }
+    if (runqueues_.empty()) runqueues_.emplace_back();
+    cores_.resize(core_numbers.size());
+    for (const CpuSlot& slot : cpus_) {
+        ++cores_[slot.core].threads;
+        ++cores_[slot.core].idle;
+        ++runqueues_[slot.runqueue].cpus;
+        ++runqueues_[slot.runqueue].idle;
+    }
+    idle_ = static_cast<int>(cpus_.size());
+    for (const CoreSlot& core : cores_) count_core(core, +1);
+    for (const RunqueueSlot& runqueue : runqueues_) count_runqueue(runqueue, +1);
+    begin(0);
+}
+
+void PoolWindow::count_core(const CoreSlot& core, int sign) {
+    if (core.busy >= 2) shared_cores_ += sign;
+    if (core.idle == core.threads) free_cores_ += sign;
+}
+
+void PoolWindow::count_runqueue(const RunqueueSlot& runqueue, int sign) {
+    if (runqueue.waiting > 0) rq_waiting_ += sign;
+    if (runqueue.idle > 0) rq_idle_ += sign;
+    if (runqueue.waiting > 0 && runqueue.idle > 0) rq_both_ += sign;
+    const double load =
+        static_cast<double>(runqueue.busy + runqueue.waiting) / std::max(runqueue.cpus, 1U);
+    load_sum_ += sign * load;
+    load_squares_ += sign * load * load;
+}
+
+void PoolWindow::advance(std::uint64_t tsc) {
+    if (tsc <= now_) return;
+    const auto elapsed = static_cast<double>(tsc - now_);
+    now_ = tsc;
+    stats.observed += elapsed * (static_cast<double>(cpus_.size()) - lost_);
+    if (lost_ > 0) return;
+    stats.clear += elapsed;
+    if (shared_cores_ > 0 && free_cores_ > 0) stats.contended += elapsed;
+    const bool only_same = rq_waiting_ == 1 && rq_idle_ == 1 && rq_both_ == 1;
+    if (rq_waiting_ > 0 && rq_idle_ > 0 && !only_same) stats.wasted += elapsed;
+    if (rq_both_ > 0) stats.stalled += elapsed;
+    if (idle_ == 0) stats.saturated += elapsed;
+    const auto count = static_cast<double>(runqueues_.size());
+    const double mean = load_sum_ / count;
+    stats.imbalance += elapsed * std::sqrt(std::max(0.0, load_squares_ / count - mean * mean));
+}
+
+void PoolWindow::set_use(unsigned position, Use use, std::uint64_t tsc) {
+    CpuSlot& cpu = cpus_[position];
+    if (cpu.use == use) return;
+    advance(tsc);
+    if (cpu.use == Use::busy) stats.cpu_busy[position] += static_cast<double>(now_ - cpu.since);
+    cpu.since = now_;
+
+    CoreSlot& core = cores_[cpu.core];
+    RunqueueSlot& runqueue = runqueues_[cpu.runqueue];
+    count_core(core, -1);
+    count_runqueue(runqueue, -1);
+    const auto move = [&](Use which, int change) {
+        const auto by = static_cast<unsigned>(change); // wraps round to a subtraction
+        if (which == Use::lost) lost_ += change;
+        if (which == Use::idle) idle_ += change, core.idle += by, runqueue.idle += by;
+        if (which == Use::busy) core.busy += by, runqueue.busy += by;
+    };
+    move(cpu.use, -1);
+    move(use, +1);
+    cpu.use = use;
+    count_core(core, +1);
+    count_runqueue(runqueue, +1);
+}
+
+void PoolWindow::add_waiting(unsigned runqueue, int change, std::uint64_t tsc) {
+    advance(tsc);
+    RunqueueSlot& slot = runqueues_[runqueue];
+    count_runqueue(slot, -1);
+    slot.waiting += static_cast<unsigned>(change);
+    count_runqueue(slot, +1);
+}
+
+Distance PoolWindow::distance(unsigned from, unsigned to) const {
+    if (from == to) return Distance::none;
+    const Cpu& a = cpus_[from].place;
+    const Cpu& b = cpus_[to].place;
+    if (same_core(a, b)) return Distance::sibling;
+    if (a.socket == b.socket) return Distance::socket;
+    return a.node == b.node ? Distance::node : Distance::remote;
+}
+
+void PoolWindow::saw_runqueue(unsigned position, unsigned id) {
+    CpuSlot& cpu = cpus_[position];
+    if (cpu.seen_runqueue == id) return;
+    cpu.seen_runqueue = id;
+    if (id >= trace_runqueues) return;
+    if (by_id_.size() <= id) by_id_.resize(id + 1, no_runqueue);
+    by_id_[id] = cpu.runqueue;
+}
+
+void PoolWindow::begin(std::uint64_t tsc) {
+    stats = {};
+    stats.facts = facts_;
+    stats.tsc_hz = tsc_hz_;
+    stats.begin_tsc = tsc;
+    stats.cpu_busy.assign(cpus_.size(), 0);
+    now_ = tsc;
+    for (CpuSlot& cpu : cpus_) cpu.since = tsc;
+}
+
+WindowStats PoolWindow::close(std::uint64_t tsc) {
+    advance(tsc);
+    for (std::size_t i = 0; i < cpus_.size(); ++i) {
+        if (cpus_[i].use == Use::busy)
+            stats.cpu_busy[i] += static_cast<double>(now_ - cpus_[i].since);
+        if (cpus_[i].seen_runqueue != no_runqueue)
+            stats.runqueue_of[cpus_[i].id] = cpus_[i].seen_runqueue;
+    }
+    stats.end_tsc = tsc;
+    WindowStats closed = std::move(stats);
+    begin(tsc);
+    return closed;
+}
+
+} // namespace intellisched

@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT
+// The running state of one pool inside a window: which CPU is busy, who waits where, and the
+// integrals over time that follow from it, each kept up to date in constant time a change.
+#pragma once
+
+#include "collector/window/stats.hpp"
+
+#include <cstdint>
+#include <vector>
+
+namespace intellisched {
+
+class PoolWindow {
+  public:
+    PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool,
+               const BootLayout& layout, double tsc_hz);
+
+    /// Domains or their parameters changed; the CPUs did not.
+    void set_facts(PoolFacts facts) { facts_ = stats.facts = std::move(facts); }
+
+    /// What a CPU does. Before its first record a CPU is idle: a busy one would have had a
+    /// scheduling decision within credit2's longest slice, 10 ms.
+    enum class Use : std::uint8_t { idle, busy, lost };
+
+    void set_use(unsigned position, Use use, std::uint64_t tsc);
+    /// A vCPU begins (+1) or ends (-1) to wait in that runqueue of the current partition.
+    void add_waiting(unsigned runqueue, int change, std::uint64_t tsc);
+
+    [[nodiscard]] unsigned runqueue_of(unsigned position) const { return cpus_[position].runqueue; }
+    [[nodiscard]] Distance distance(unsigned from, unsigned to) const;
+
+    /// A SCHEDULE record: the hypervisor's own number of the runqueue that a CPU is on.
+    void saw_runqueue(unsigned position, unsigned id);
+    /// The runqueue of the current partition with the hypervisor's number, or `no_runqueue`.
+    [[nodiscard]] unsigned runqueue_with(unsigned id) const {
+        return id < by_id_.size() ? by_id_[id] : no_runqueue;
+    }
+    static constexpr unsigned no_runqueue = UINT32_MAX;
+    static constexpr unsigned trace_runqueues = 1U << 16; ///< numbers that a trace can name
+
+    /// Opens the first window, or throws the open one away and begins anew.
+    void begin(std::uint64_t tsc);
+    /// Ends the window at `tsc`, hands over its sums and opens the next one there.
+    [[nodiscard]] WindowStats close(std::uint64_t tsc);
+
+    WindowStats stats; ///< of the open window: counts are added by whoever sees the records
+
+  private:
+    struct CpuSlot {
+        unsigned id = 0;
+        Cpu place;
+        unsigned runqueue = 0;
+        unsigned core = 0;
+        Use use = Use::idle;
+        std::uint64_t since = 0;
+        unsigned seen_runqueue = no_runqueue;
+    };
+    struct CoreSlot {
+        unsigned threads = 0, busy = 0, idle = 0;
+    };
+    struct RunqueueSlot {
+        unsigned cpus = 0, busy = 0, idle = 0, waiting = 0;
+    };
+
+    void advance(std::uint64_t tsc);
+    void count_core(const CoreSlot& core, int sign);
+    void count_runqueue(const RunqueueSlot& runqueue, int sign);
+
+    PoolFacts facts_;
+    double tsc_hz_;
+    std::vector<CpuSlot> cpus_;
+    std::vector<CoreSlot> cores_;
+    std::vector<RunqueueSlot> runqueues_;
+    std::vector<unsigned> by_id_; ///< runqueue by the hypervisor's number
+    std::uint64_t now_ = 0;
+
+    int lost_ = 0;         ///< CPUs in a loss
+    int idle_ = 0;         ///< CPUs
+    int shared_cores_ = 0; ///< with two or more busy threads
+    int free_cores_ = 0;   ///< idle as a whole
+    int rq_waiting_ = 0;   ///< runqueues in which somebody waits
+    int rq_idle_ = 0;      ///< runqueues with an idle CPU
+    int rq_both_ = 0;
+    double load_sum_ = 0, load_squares_ = 0; ///< over runqueues
+};
+
+} // namespace intellisched

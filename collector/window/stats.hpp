@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: MIT
+// What one interval of one pool's events and counters comes to.
+#pragma once
+
+#include "collector/window/histogram.hpp"
+#include "src/layout/layout.hpp"
+
+#include <array>
+#include <cstdint>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace intellisched {
+
+/// What the topology and the domains' parameters say of a pool.
+struct PoolFacts {
+    unsigned pool_id = 0;
+    std::string pool;
+    Layout current = Layout::socket;
+    Representatives representatives{};
+    std::array<unsigned, layout_count> runqueues{}; ///< that each layout gives
+    unsigned cpus = 0, cores = 0, sockets = 0, nodes = 0;
+
+    unsigned domains = 0;
+    unsigned vcpus = 0;          ///< online, of the pool's domains
+    double weight_spread = 1;    ///< largest weight / smallest
+    double capped = 0;           ///< part of the vCPUs whose domain has a cap
+    double pinned = 0;           ///< part of the vCPUs with hard affinity to less than the pool
+    double soft_affine = 0;      ///< part of the vCPUs with soft affinity to less than the pool
+    unsigned largest_domain = 0; ///< online vCPUs
+};
+
+/// How far a vCPU moved between two stretches of running.
+enum class Distance : std::uint8_t { none, sibling, socket, node, remote };
+inline constexpr std::size_t distance_count = 5;
+
+/// Times are in TSC cycles until the accessors of the features turn them into seconds.
+struct WindowStats {
+    PoolFacts facts;
+    std::uint64_t begin_tsc = 0;
+    std::uint64_t end_tsc = 0;
+    double tsc_hz = 0;
+
+    // From runstate records.
+    Histogram wake_wait;          ///< runnable after a wake-up, until it ran
+    Histogram preempt_wait;       ///< runnable after it was taken off its CPU, until it ran again
+    Histogram burst;              ///< one stretch of running
+    Histogram sleep;              ///< blocked
+    std::vector<double> cpu_busy; ///< by position in the pool: cycles under a guest or dom0
+    double observed = 0;          ///< cycles × CPUs not in a loss
+    double clear = 0;             ///< cycles with no CPU in a loss
+    double running = 0;           ///< vCPU cycles
+    double waiting = 0;           ///< vCPU cycles
+    double dom0_running = 0;
+    std::uint64_t wakeups = 0, dom0_wakeups = 0;
+    std::uint64_t sibling_wakeups = 0; ///< woken by a vCPU of the same domain
+    std::uint64_t switches = 0, preemptions = 0, yields = 0;
+    std::array<std::uint64_t, distance_count> moves{}; ///< starts of running, by distance
+    std::uint64_t runqueue_moves = 0;                  ///< starts of running in another runqueue
+
+    // Integrals over clear time, in cycles.
+    double contended = 0; ///< both siblings of a core busy while another core is idle as a whole
+    double wasted = 0;    ///< a CPU idle while a vCPU waits in another runqueue
+    double stalled = 0;   ///< a CPU idle while a vCPU waits in the same runqueue
+    double saturated = 0; ///< no CPU idle
+    double imbalance = 0; ///< standard deviation over runqueues of (running + waiting) / CPUs
+
+    // From credit2's records.
+    std::uint64_t tickles = 0, credit_resets = 0, migrations = 0, balance_checks = 0,
+                  balance_attempts = 0, ratelimited = 0, picks = 0, candidates = 0;
+
+    // From vCPUs and domains over the window.
+    unsigned active_vcpus = 0; ///< that ran
+    double hogs = 0;           ///< part of the running time of vCPUs that hardly ever blocked
+    double share_error = 0;    ///< weighted-share error, see fairness.hpp
+    double run_spread = 0;     ///< standard deviation of domains' running / mean
+
+    // From counters; NaN without two samples.
+    double network_bytes = std::numeric_limits<double>::quiet_NaN();   ///< a second
+    double network_packets = std::numeric_limits<double>::quiet_NaN(); ///< a second
+    double block_requests = std::numeric_limits<double>::quiet_NaN();  ///< a second
+    double block_bytes = std::numeric_limits<double>::quiet_NaN();     ///< a second
+    double counted_cpu = std::numeric_limits<double>::quiet_NaN(); ///< CPUs' worth of domain time
+
+    // Trust.
+    std::uint64_t events = 0;    ///< on the pool's CPUs
+    std::uint64_t decisions = 0; ///< of credit2: its SCHEDULE records
+    std::uint64_t lost = 0;
+    std::map<unsigned, unsigned> runqueue_of; ///< by CPU, as SCHEDULE records told
+
+    [[nodiscard]] double seconds() const {
+        return static_cast<double>(end_tsc - begin_tsc) / tsc_hz;
+    }
+    /// Part of the CPUs' time that the trace covers without a loss.
+    [[nodiscard]] double coverage() const {
+        const double all = static_cast<double>(end_tsc - begin_tsc) * facts.cpus;
+        return all > 0 ? observed / all : 0;
+    }
+};
+
+} // namespace intellisched

@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: MIT
+#include "collector/window/window.hpp"
+
+#include "collector/window/facts.hpp"
+#include "collector/window/fairness.hpp"
+#include "collector/window/pool_window.hpp"
+#include "src/layout/snapshot.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <unordered_map>
+
+namespace intellisched {
+namespace {
+
+using trace::Runstate;
+using trace::RunstateTracker;
+using trace::VcpuState;
+
+constexpr std::uint16_t nowhere = 0xffff;
+
+/// What the window keeps of a vCPU beside its runstate.
+struct VcpuUse {
+    std::uint16_t pool = nowhere; ///< in which it last ran
+    std::uint16_t position = nowhere;
+    unsigned runqueue = 0; ///< in which it waits
+    bool waiting = false;
+    bool preempted = false;
+    double running = 0; ///< cycles in this window
+    double waited = 0;
+};
+
+struct Place {
+    std::uint16_t pool = nowhere;
+    std::uint16_t position = 0;
+};
+
+double seconds_between(std::uint64_t from, std::uint64_t to, double hz) {
+    return (static_cast<double>(to) - static_cast<double>(from)) / hz;
+}
+
+} // namespace
+
+struct WindowBuilder::Impl {
+    Impl(WindowOptions o, std::uint64_t tsc_khz, Sink s)
+        : options(std::move(o)), sink(std::move(s)), hz(static_cast<double>(tsc_khz) * 1000),
+          length(static_cast<std::uint64_t>(hz * options.seconds)) {}
+
+    WindowOptions options;
+    Sink sink;
+    double hz;
+    std::uint64_t length; ///< of a window, in cycles
+    RunstateTracker tracker;
+    std::vector<Pool> pools;
+    Topology topology;
+    std::vector<PoolWindow> windows;                 ///< by pool
+    std::vector<Place> places;                       ///< by CPU
+    std::vector<VcpuUse> uses;                       ///< by the tracker's number
+    std::unordered_map<unsigned, double> weights;    ///< by domain
+    std::unordered_map<unsigned, unsigned> pool_ids; ///< of domains
+    std::deque<proto::CounterSample> samples;
+    std::deque<proto::HostSnapshot> snapshots; ///< for when the records reach their time
+    bool open = false;
+    std::uint64_t begin = 0;
+    std::uint64_t last = 0;
+    std::uint64_t next_stop = 0; ///< records before it need nothing but to be counted
+
+    Place place(std::uint16_t cpu) const { return cpu < places.size() ? places[cpu] : Place{}; }
+    VcpuUse& use(std::uint32_t vcpu) {
+        if (uses.size() <= vcpu) uses.resize(std::max<std::size_t>(vcpu + 1, uses.size() * 2));
+        return uses[vcpu];
+    }
+    std::uint64_t in_window(std::uint64_t tsc) const { return std::max(tsc, begin); }
+
+    // --- the tracker's observer ---------------------------------------------------------------
+    void on_change(std::uint32_t i, const VcpuState& before, Runstate to, std::uint16_t cpu,
+                   std::uint64_t tsc) {
+        VcpuUse& vcpu = use(i);
+        if (before.state == Runstate::running)
+            left_cpu(vcpu, before, to, tsc);
+        else if (before.state == Runstate::runnable)
+            waited(vcpu, before, to, tsc);
+        else if (before.state == Runstate::blocked && to == Runstate::runnable)
+            woke(vcpu, before, i, cpu, tsc);
+
+        if (to == Runstate::running)
+            took_cpu(vcpu, before, cpu, tsc);
+        else if (to == Runstate::runnable && vcpu.pool != nowhere && !before.ref.idle())
+            set_waiting(vcpu, true, tsc);
+        else if (to == Runstate::unknown)
+            vcpu.position = nowhere;
+    }
+
+    void left_cpu(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint64_t tsc) {
+        if (vcpu.pool == nowhere) return;
+        PoolWindow& window = windows[vcpu.pool];
+        // Until the next vCPU takes it (well below a microsecond) the CPU counts as idle.
+        if (const Place there = place(before.cpu); there.pool != nowhere)
+            windows[there.pool].set_use(there.position, PoolWindow::Use::idle, tsc);
+        if (before.ref.idle()) return;
+        vcpu.running += static_cast<double>(tsc - in_window(before.since));
+        if (to == Runstate::unknown) return; // cut by a loss: its length is not known
+        window.stats.burst.add(tsc - before.since);
+        vcpu.preempted = to == Runstate::runnable;
+        if (vcpu.preempted) ++window.stats.preemptions;
+    }
+
+    void waited(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint64_t tsc) {
+        if (!vcpu.waiting) return;
+        set_waiting(vcpu, false, tsc);
+        vcpu.waited += static_cast<double>(tsc - in_window(before.since));
+        if (to != Runstate::running) return;
+        auto& stats = windows[vcpu.pool].stats;
+        (vcpu.preempted ? stats.preempt_wait : stats.wake_wait).add(tsc - before.since);
+    }
+
+    void woke(VcpuUse& vcpu, const VcpuState& before, std::uint32_t i, std::uint16_t cpu,
+              std::uint64_t tsc) {
+        vcpu.preempted = false;
+        if (vcpu.pool == nowhere) return;
+        auto& stats = windows[vcpu.pool].stats;
+        stats.sleep.add(tsc - before.since);
+        ++stats.wakeups;
+        if (before.ref.domain == 0) ++stats.dom0_wakeups;
+        const std::uint32_t waker = tracker.current(cpu);
+        if (waker != RunstateTracker::none && waker != i &&
+            tracker.vcpus()[waker].ref.domain == before.ref.domain)
+            ++stats.sibling_wakeups;
+    }
+
+    void took_cpu(VcpuUse& vcpu, const VcpuState& before, std::uint16_t cpu, std::uint64_t tsc) {
+        const Place here = place(cpu);
+        if (here.pool == nowhere) {
+            vcpu.pool = nowhere;
+            return;
+        }
+        PoolWindow& window = windows[here.pool];
+        window.set_use(here.position,
+                       before.ref.idle() ? PoolWindow::Use::idle : PoolWindow::Use::busy, tsc);
+        if (!before.ref.idle()) {
+            ++window.stats.switches;
+            if (vcpu.pool == here.pool && vcpu.position != nowhere) {
+                const auto distance = window.distance(vcpu.position, here.position);
+                ++window.stats.moves[static_cast<std::size_t>(distance)];
+                if (window.runqueue_of(vcpu.position) != window.runqueue_of(here.position))
+                    ++window.stats.runqueue_moves;
+            }
+        }
+        vcpu.pool = here.pool;
+        vcpu.position = here.position;
+        vcpu.runqueue = window.runqueue_of(here.position);
+    }
+
+    void set_waiting(VcpuUse& vcpu, bool waiting, std::uint64_t tsc) {
+        if (vcpu.waiting == waiting) return;
+        vcpu.waiting = waiting;
+        windows[vcpu.pool].add_waiting(vcpu.runqueue, waiting ? +1 : -1, tsc);
+    }
+
+    /// credit2 put a unit on another runqueue: its waiting counts there from now on.
+    void assigned(std::uint32_t i, unsigned id, std::uint64_t tsc) {
+        if (i == RunstateTracker::none) return;
+        VcpuUse& vcpu = use(i);
+        if (vcpu.pool == nowhere) return;
+        const unsigned runqueue = windows[vcpu.pool].runqueue_with(id);
+        if (runqueue == PoolWindow::no_runqueue || runqueue == vcpu.runqueue) return;
+        const bool waiting = vcpu.waiting;
+        set_waiting(vcpu, false, tsc);
+        vcpu.runqueue = runqueue;
+        set_waiting(vcpu, waiting, tsc);
+    }
+
+    // --- windows ------------------------------------------------------------------------------
+    void start(std::uint64_t tsc) {
+        begin = tsc;
+        open = true;
+        for (PoolWindow& window : windows) window.begin(tsc);
+        for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = 0;
+    }
+
+    void close(std::uint64_t end) {
+        for (std::size_t p = 0; p < windows.size(); ++p) {
+            WindowStats stats = windows[p].close(end);
+            sum_up_vcpus(stats, static_cast<std::uint16_t>(p), end);
+            sum_up_counters(stats, end);
+            sink(stats);
+        }
+        begin = end;
+        for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = 0;
+    }
+
+    void sum_up_vcpus(WindowStats& stats, std::uint16_t pool, std::uint64_t end) {
+        std::vector<Claim> claims;
+        std::unordered_map<unsigned, double> by_domain;
+        const auto length_now = static_cast<double>(end - begin);
+        const auto& vcpus = tracker.vcpus();
+        for (std::uint32_t i = 0; i < vcpus.size(); ++i) {
+            const VcpuState& state = vcpus[i];
+            VcpuUse& vcpu = use(i);
+            if (vcpu.pool != pool || state.ref.idle()) continue;
+            const auto so_far = static_cast<double>(end - in_window(state.since));
+            if (state.state == Runstate::running) vcpu.running += so_far;
+            if (state.state == Runstate::runnable && vcpu.waiting) vcpu.waited += so_far;
+            if (vcpu.running + vcpu.waited <= 0) continue;
+            stats.running += vcpu.running;
+            stats.waiting += vcpu.waited;
+            if (state.ref.domain == 0) stats.dom0_running += vcpu.running;
+            if (vcpu.running > 0) ++stats.active_vcpus;
+            if (vcpu.running + vcpu.waited > 0.95 * length_now) stats.hogs += vcpu.running;
+            by_domain[state.ref.domain] += vcpu.running;
+            const auto weight = weights.find(state.ref.domain);
+            claims.push_back({weight == weights.end() ? 256 : weight->second,
+                              vcpu.running + vcpu.waited, vcpu.running});
+        }
+        stats.hogs = stats.running > 0 ? stats.hogs / stats.running : 0;
+        stats.share_error = share_error(claims);
+        double squares = 0;
+        for (const auto& [domain, running] : by_domain) squares += running * running;
+        const auto count = static_cast<double>(by_domain.size());
+        const double mean = count > 0 ? stats.running / count : 0;
+        stats.run_spread =
+            mean > 0 ? std::sqrt(std::max(0.0, squares / count - mean * mean)) / mean : 0;
+    }
+
+    /// The two samples that lie nearest to the window's ends, at most a quarter of it late.
+    void sum_up_counters(WindowStats& stats, std::uint64_t end) {
+        const std::uint64_t slack = length / 4;
+        const proto::CounterSample *first = nullptr, *second = nullptr;
+        for (const proto::CounterSample& sample : samples) {
+            if (sample.tsc() <= begin + slack) first = &sample;
+            if (sample.tsc() > end + slack) break;
+            second = &sample;
+        }
+        if (first && second && first->tsc() < second->tsc()) count(stats, *first, *second);
+        while (samples.size() > 1 && samples[1].tsc() <= begin) samples.pop_front();
+    }
+
+    void count(WindowStats& stats, const proto::CounterSample& from,
+               const proto::CounterSample& to) const {
+        const double seconds = seconds_between(from.tsc(), to.tsc(), hz);
+        std::unordered_map<unsigned, const proto::DomainCounters*> earlier;
+        for (const proto::DomainCounters& domain : from.domains()) earlier[domain.id()] = &domain;
+        double bytes = 0, packets = 0, requests = 0, sectors = 0, cpu_ns = 0;
+        for (const proto::DomainCounters& now : to.domains()) {
+            const auto before = earlier.find(now.id());
+            const auto pool_id = pool_ids.find(now.id());
+            if (before == earlier.end() || pool_id == pool_ids.end() ||
+                pool_id->second != stats.facts.pool_id)
+                continue;
+            // A counter that fell belongs to a new domain with an old id.
+            const auto grown = [](std::uint64_t was, std::uint64_t is) {
+                return is > was ? static_cast<double>(is - was) : 0;
+            };
+            const proto::DomainCounters& was = *before->second;
+            bytes += grown(was.network_rx_bytes(), now.network_rx_bytes()) +
+                     grown(was.network_tx_bytes(), now.network_tx_bytes());
+            packets += grown(was.network_rx_packets(), now.network_rx_packets()) +
+                       grown(was.network_tx_packets(), now.network_tx_packets());
+            requests += grown(was.block_read_requests(), now.block_read_requests()) +
+                        grown(was.block_write_requests(), now.block_write_requests());
+            sectors += grown(was.block_read_sectors(), now.block_read_sectors()) +
+                       grown(was.block_write_sectors(), now.block_write_sectors());
+            cpu_ns += grown(was.cpu_ns(), now.cpu_ns());
+        }
+        stats.network_bytes = bytes / seconds;
+        stats.network_packets = packets / seconds;
+        stats.block_requests = requests / seconds;
+        stats.block_bytes = sectors * 512 / seconds;
+        stats.counted_cpu = cpu_ns / 1e9 / seconds;
+    }
+
+    /// What has to happen before a record of that time: snapshots take effect, windows that ended
+    /// are closed.
+    void advance_to(std::uint64_t tsc) {
+        while (!snapshots.empty() && snapshots.front().tsc() <= tsc) {
+            const proto::HostSnapshot snapshot = std::move(snapshots.front());
+            snapshots.pop_front();
+            apply(snapshot, *topology_of(snapshot), *pools_of(snapshot)); // checked in add()
+        }
+        // A clock that jumps must not make us write windows for years.
+        if (!open || tsc < begin || tsc - begin > length * 3600) start(tsc);
+        while (tsc - begin >= length) close(begin + length);
+        next_stop = begin + length;
+        if (!snapshots.empty()) next_stop = std::min(next_stop, snapshots.front().tsc());
+    }
+
+    void on_record(const trace::Record& record);
+    void apply(const proto::HostSnapshot& snapshot, Topology now, std::vector<Pool> now_pools);
+};
+
+void WindowBuilder::Impl::on_record(const trace::Record& r) {
+    if (r.tsc >= next_stop) [[unlikely]]
+        advance_to(r.tsc);
+    last = r.tsc;
+    tracker.saw(r);
+    const Place here = place(r.cpu);
+    PoolWindow* window = here.pool == nowhere ? nullptr : &windows[here.pool];
+    if (window) ++window->stats.events;
+    // Counts an event on its CPU's pool.
+    const auto bump = [&](std::uint64_t WindowStats::*counter) {
+        if (window) ++(window->stats.*counter);
+    };
+    trace::visit(
+        r, trace::Visitor{[&](const trace::RunstateChange& e) { tracker.on(r, e, *this); },
+                          [&](const trace::ContinueRunning& e) { tracker.on(r, e, *this); },
+                          [&](const trace::LossBegin& e) {
+                              tracker.on(r, e, *this);
+                              if (!window) return;
+                              window->set_use(here.position, PoolWindow::Use::lost, r.tsc);
+                              window->stats.lost += e.count;
+                          },
+                          [&](const trace::LossEnd& e) {
+                              if (window)
+                                  window->set_use(here.position, PoolWindow::Use::idle, r.tsc);
+                              tracker.on(r, e, *this);
+                          },
+                          [&](const trace::Schedule& e) {
+                              bump(&WindowStats::decisions);
+                              const Place there = place(e.cpu);
+                              if (there.pool != nowhere)
+                                  windows[there.pool].saw_runqueue(there.position, e.runqueue);
+                          },
+                          [&](const trace::RunqAssign& e) {
+                              assigned(tracker.find(e.unit), e.runqueue, r.tsc);
+                          },
+                          [&](const trace::Migrate& e) {
+                              bump(&WindowStats::migrations);
+                              assigned(tracker.find(e.unit), e.to, r.tsc);
+                          },
+                          [&](const trace::Yield&) { bump(&WindowStats::yields); },
+                          [&](const trace::Tickle&) { bump(&WindowStats::tickles); },
+                          [&](const trace::CreditReset&) { bump(&WindowStats::credit_resets); },
+                          [&](const trace::LoadCheck&) { bump(&WindowStats::balance_checks); },
+                          [&](const trace::LoadBalance&) { bump(&WindowStats::balance_attempts); },
+                          [&](const trace::RateLimit&) { bump(&WindowStats::ratelimited); },
+                          [&](const trace::PickedCpu&) { bump(&WindowStats::picks); },
+                          [&](const trace::RunqCandidate&) { bump(&WindowStats::candidates); },
+                          [](const auto&) {}});
+}
+
+WindowBuilder::WindowBuilder(WindowOptions options, std::uint64_t tsc_khz, Sink sink)
+    : impl_(std::make_unique<Impl>(std::move(options), tsc_khz, std::move(sink))) {}
+WindowBuilder::~WindowBuilder() = default;
+
+void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology now,
+                                std::vector<Pool> now_pools) {
+    weights.clear();
+    pool_ids.clear();
+    for (const proto::Domain& domain : snapshot.domains()) {
+        pool_ids[domain.id()] = domain.pool_id();
+        if (domain.weight() > 0) weights[domain.id()] = domain.weight();
+    }
+    const bool same = now.cpus == topology.cpus && now_pools == pools;
+    topology = std::move(now);
+    pools = std::move(now_pools);
+    std::vector<PoolFacts> facts;
+    for (const Pool& pool : pools)
+        facts.push_back(pool_facts(snapshot, topology, pool, options.layout));
+    if (same) {
+        for (std::size_t p = 0; p < pools.size(); ++p) windows[p].set_facts(std::move(facts[p]));
+        return;
+    }
+    windows.clear();
+    places.clear();
+    for (std::size_t p = 0; p < pools.size(); ++p) {
+        const Pool& pool = pools[p];
+        windows.emplace_back(std::move(facts[p]), topology, pool, options.layout, hz);
+        for (std::size_t i = 0; i < pool.cpus.size(); ++i) {
+            if (places.size() <= pool.cpus[i]) places.resize(pool.cpus[i] + 1);
+            places[pool.cpus[i]] = {static_cast<std::uint16_t>(p), static_cast<std::uint16_t>(i)};
+        }
+    }
+    // What was known of vCPUs refers to the old places; they are taken up as they run again.
+    uses.assign(uses.size(), {});
+    open = false;
+    next_stop = 0;
+}
+
+Result<void> WindowBuilder::add(const proto::HostSnapshot& snapshot) {
+    auto topology = topology_of(snapshot);
+    if (!topology) return tl::unexpected(topology.error());
+    auto pools = pools_of(snapshot);
+    if (!pools) return tl::unexpected(pools.error());
+    if (impl_->windows.empty())
+        impl_->apply(snapshot, std::move(*topology), std::move(*pools));
+    else
+        impl_->snapshots.push_back(snapshot), impl_->next_stop = 0;
+    return {};
+}
+
+void WindowBuilder::add(const proto::CounterSample& sample) { impl_->samples.push_back(sample); }
+
+void WindowBuilder::add(const trace::Record& record) { impl_->on_record(record); }
+
+void WindowBuilder::finish() {
+    Impl& w = *impl_;
+    if (w.open && w.last - w.begin >= w.length / 2) w.close(w.last);
+    w.open = false;
+    w.next_stop = 0;
+}
+
+const trace::RunstateTracker& WindowBuilder::runstates() const { return impl_->tracker; }
+
+} // namespace intellisched

@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: MIT
+// Cuts the stream of events into windows and sums up each for every pool.
+#pragma once
+
+#include "collector/trace/runstates.hpp"
+#include "collector/window/stats.hpp"
+#include "src/base/result.hpp"
+#include "src/proto/host.pb.h"
+
+#include <deque>
+#include <functional>
+#include <memory>
+
+namespace intellisched {
+
+struct WindowOptions {
+    double seconds = 1.0;
+    BootLayout layout; ///< the layout of every pool, and the cap
+};
+
+/// Fed with snapshots, counter samples and records in the order of time; hands over one WindowStats
+/// for each pool and interval. Windows begin at the first record and follow each other without a
+/// gap; a stretch of more than an hour without records begins anew.
+class WindowBuilder {
+  public:
+    using Sink = std::function<void(const WindowStats&)>;
+
+    /// `tsc_khz` must not be 0.
+    WindowBuilder(WindowOptions options, std::uint64_t tsc_khz, Sink sink);
+    ~WindowBuilder();
+
+    /// Topology, pools and domains from now on. When the pools or their CPUs changed, the open
+    /// window is thrown away: it would belong to neither.
+    [[nodiscard]] Result<void> add(const proto::HostSnapshot& snapshot);
+    /// Samples may come ahead of the records of their time.
+    void add(const proto::CounterSample& sample);
+    /// Records in order of TSC.
+    void add(const trace::Record& record);
+    /// Hands over the open window if at least half of it has passed.
+    void finish();
+
+    [[nodiscard]] const trace::RunstateTracker& runstates() const;
+
+  private:
+    struct Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace intellisched

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT
+#include "collector/trace/clock.hpp"
+#include "collector/trace/stream.hpp"
+#include "tests/unit/trace_bytes.hpp"
+
+#include <doctest/doctest.h>
+#include <random>
+
+using namespace intellisched;
+using namespace intellisched::trace;
+using test::bytes_of;
+using test::Window;
+
+namespace {
+
+constexpr std::uint32_t wake = 0x28004;
+
+struct Seen {
+    std::uint64_t tsc;
+    std::uint16_t cpu;
+    std::uint32_t event;
+    friend bool operator==(const Seen&, const Seen&) = default;
+};
+
+struct Reading {
+    std::vector<Seen> records;
+    StreamStats stats;
+    std::string error;
+};
+
+/// Feeds the bytes in pieces of `piece`.
+Reading read(const std::vector<std::byte>& bytes, std::size_t piece = SIZE_MAX) {
+    Reading reading;
+    TraceStream stream("test");
+    const auto handler = [&](const Record& r) {
+        reading.records.push_back({r.tsc, r.cpu, r.event});
+    };
+    for (std::size_t at = 0; at < bytes.size();) {
+        const std::size_t n = std::min(piece, bytes.size() - at);
+        if (auto fed = stream.feed(std::span(bytes).subspan(at, n), handler); !fed) {
+            reading.error = fed.error().message;
+            break;
+        }
+        at += n;
+    }
+    stream.finish(handler);
+    reading.stats = stream.stats();
+    return reading;
+}
+
+bool ordered(const std::vector<Seen>& records) {
+    return std::is_sorted(records.begin(), records.end(),
+                          [](const Seen& a, const Seen& b) { return a.tsc < b.tsc; });
+}
+
+} // namespace
+
+TEST_CASE("stream: windows of several CPUs come out in order of time") {
+    const auto bytes =
+        bytes_of({Window(0).record(wake, 10, {1, 0}).record(wake, 40, {1, 0}),
+                  Window(1).record(wake, 20, {1, 1}).record(wake, 30, {1, 1}),
+                  Window(0).record(wake, 50, {1, 0}), Window(1).record(wake, 45, {1, 1})});
+    const auto reading = read(bytes);
+    CHECK(reading.error.empty());
+    CHECK(reading.records == std::vector<Seen>{{10, 0, wake},
+                                               {20, 1, wake},
+                                               {30, 1, wake},
+                                               {40, 0, wake},
+                                               {45, 1, wake},
+                                               {50, 0, wake}});
+    CHECK(reading.stats.records == 6);
+    CHECK(reading.stats.late == 0);
+}
+
+TEST_CASE("stream: it does not matter where the bytes are cut") {
+    std::mt19937 random(7);
+    std::vector<Window> windows;
+    std::uint64_t now = 1000;
+    for (int round = 0; round < 20; ++round) {
+        for (std::uint32_t cpu = 0; cpu < 4; ++cpu) {
+            if (random() % 4 == 0) continue; // a CPU with nothing to tell has no window
+            Window window(cpu);
+            std::uint64_t tsc = now + random() % 50;
+            for (unsigned i = random() % 6; i-- > 0; tsc += random() % 20)
+                window.record(wake, tsc, {1, cpu});
+            windows.push_back(window);
+        }
+        now += 200;
+    }
+    const auto bytes = bytes_of(windows);
+    const auto whole = read(bytes);
+    CHECK(ordered(whole.records));
+    CHECK(whole.stats.late == 0);
+    for (std::size_t piece : {std::size_t{1}, std::size_t{3}, std::size_t{5}, std::size_t{64}})
+        CHECK(read(bytes, piece).records == whole.records);
+}
+
+TEST_CASE("stream: nothing is handed over before it is final") {
+    TraceStream stream("test");
+    std::size_t seen = 0;
+    const auto handler = [&](const Record&) { ++seen; };
+    const auto feed = [&](std::initializer_list<Window> windows) {
+        REQUIRE(stream.feed(bytes_of(windows), handler));
+    };
+    feed({Window(0).record(wake, 10, {1, 0}), Window(1).record(wake, 20, {1, 1})});
+    CHECK(seen == 0); // CPU 0 may still have records before 20
+    feed({Window(0).record(wake, 15, {1, 0}), Window(1).record(wake, 60, {1, 1})});
+    CHECK(seen == 0);
+    feed({Window(0).record(wake, 70, {1, 0})});
+    CHECK(seen == 3); // 10, 15 and 20: the round after theirs is complete
+    stream.finish(handler);
+    CHECK(seen == 5);
+}
+
+TEST_CASE("stream: a loss is shown as it begins and as it ends") {
+    const auto reading = read(
+        bytes_of({Window(0).record(wake, 10, {1, 0}).lost(20, 90, 7, 1, 0).record(wake, 95, {1, 0}),
+                  Window(1).record(wake, 50, {1, 1})}));
+    CHECK(reading.records == std::vector<Seen>{{10, 0, wake},
+                                               {20, 0, lost_records},
+                                               {50, 1, wake},
+                                               {90, 0, loss_end_event},
+                                               {95, 0, wake}});
+    CHECK(reading.stats.lost == 7);
+}
+
+TEST_CASE("stream: filler records and our own event on the wire are dropped") {
+    const auto reading = read(bytes_of({Window(0)
+                                            .record(wrap_buffer, 5, {0, 0})
+                                            .record(loss_end_event, 6, {0, 0, 0, 0})
+                                            .record(wake, 7, {1, 0})}));
+    CHECK(reading.records == std::vector<Seen>{{7, 0, wake}});
+}
+
+TEST_CASE("stream: a record without a time has that of the one before") {
+    Window window(0);
+    window.record(wake, 10, {1, 0});
+    window.words.push_back(header(0x28005, 2, false));
+    window.words.insert(window.words.end(), {1, 0});
+    const auto reading = read(bytes_of({window}));
+    CHECK(reading.records == std::vector<Seen>{{10, 0, wake}, {10, 0, 0x28005}});
+}
+
+TEST_CASE("stream: a window with something that is no record is a loss, and the rest goes on") {
+    Window damaged(0);
+    damaged.record(wake, 10, {1, 0});
+    damaged.words.insert(damaged.words.end(), {0, 0, 0});
+    const auto reading = read(bytes_of(
+        {damaged, Window(1).record(wake, 15, {1, 1}), Window(0).record(wake, 30, {1, 0})}));
+    CHECK(reading.error.empty());
+    CHECK(reading.stats.damaged == 1);
+    CHECK(reading.records == std::vector<Seen>{{10, 0, wake},
+                                               {15, 1, wake},
+                                               {15, 0, lost_records},
+                                               {30, 0, loss_end_event},
+                                               {30, 0, wake}});
+}
+
+TEST_CASE("stream: records that come too late are dropped, counted and shown as a loss") {
+    const auto reading = read(bytes_of({
+        Window(0).record(wake, 100, {1, 0}),
+        Window(0).record(wake, 200, {1, 0}),
+        Window(0).record(wake, 300, {1, 0}),
+        Window(1).record(wake, 50, {1, 1}), // long past
+        Window(0).record(wake, 400, {1, 0}),
+        Window(1).record(wake, 450, {1, 1}),
+    }));
+    CHECK(reading.stats.late == 1);
+    CHECK(ordered(reading.records));
+    CHECK(std::count(reading.records.begin(), reading.records.end(),
+                     Seen{450, 1, loss_end_event}) == 1);
+}
+
+TEST_CASE("stream: a cut file is used up to its last whole record") {
+    const auto bytes = bytes_of(
+        {Window(0).record(wake, 10, {1, 0}).record(wake, 20, {1, 0}).record(wake, 30, {1, 0})});
+    for (std::size_t cut = 0; cut <= bytes.size(); ++cut) {
+        const std::vector<std::byte> part(bytes.begin(),
+                                          bytes.begin() + static_cast<std::ptrdiff_t>(cut));
+        const auto reading = read(part);
+        CHECK(reading.error.empty());
+        const std::size_t whole = cut < 12 ? 0 : (cut - 12) / 20;
+        CHECK(reading.records.size() == whole);
+    }
+}
+
+TEST_CASE("stream: what is not from xentrace is refused by name and place") {
+    std::vector<std::byte> text(64);
+    std::memcpy(text.data(), "this is not a trace, it is a text of some length", 48);
+    CHECK(read(text).error ==
+          "test: not an xentrace file: it begins with 0x73696874, not with a CPU_CHANGE record; "
+          "record it with `xentrace -e 0x2f000` or `intellisched record`");
+
+    auto bytes = bytes_of({Window(0).record(wake, 10, {1, 0})});
+    bytes.insert(bytes.end(), text.begin(), text.end());
+    const auto reading = read(bytes);
+    CHECK(reading.error.starts_with("test: damaged at byte 32:"));
+    CHECK(reading.records.size() == 1);
+
+    auto many_cpus = bytes_of({Window(4096).record(wake, 10, {1, 0})});
+    CHECK(read(many_cpus).error.starts_with("test: damaged at byte 0:"));
+}
+
+TEST_CASE("stream: random bytes inside windows neither crash nor break the order") {
+    std::mt19937 random(11);
+    for (int file = 0; file < 200; ++file) {
+        std::vector<Window> windows;
+        for (int i = 0; i < 10; ++i) {
+            Window window(random() % 5);
+            for (unsigned n = random() % 40; n-- > 0;) window.words.push_back(random());
+            if (random() % 2 == 0) window.record(wake, random(), {1, 0});
+            windows.push_back(window);
+        }
+        const auto reading = read(bytes_of(windows), 1 + random() % 97);
+        CHECK(reading.error.empty());
+        CHECK(ordered(reading.records));
+    }
+}
+
+TEST_CASE("event: words of every kind go where the format says") {
+    const auto decode = [](std::uint32_t event, std::vector<std::uint32_t> words, auto check) {
+        bool called = false;
+        visit(Record{1, event, 0, static_cast<std::uint8_t>(words.size()), words.data()},
+              [&](const auto& e) {
+                  if constexpr (std::is_invocable_v<decltype(check), decltype(e)>) {
+                      check(e);
+                      called = true;
+                  }
+              });
+        CHECK(called);
+    };
+    decode(0x21011, {0x00030002}, [](const RunstateChange& e) {
+        CHECK(e.vcpu == VcpuRef{3, 2});
+        CHECK(e.from == Runstate::running);
+        CHECK(e.to == Runstate::runnable);
+    });
+    decode(0x21201, {0x00030002}, [](const RunstateChange& e) {
+        CHECK(e.from == Runstate::blocked);
+        CHECK(e.to == Runstate::running);
+    });
+    decode(0x2800a, {1, 2, 3, 4}, [](const Switch& e) {
+        CHECK(e.previous == VcpuRef{1, 2});
+        CHECK(e.next == VcpuRef{3, 4});
+    });
+    decode(0x2800f, {1, 2, 7, 9}, [](const SwitchInfNext& e) {
+        CHECK(e.wait_ns == 7);
+        CHECK(e.slice_ns == 9);
+    });
+    decode(0x22203, {0x00010000, 0xffffffff, 0x80000000, 5}, [](const CreditBurn& e) {
+        CHECK(e.credit == -1);
+        CHECK(e.budget == INT32_MIN);
+        CHECK(e.delta == 5);
+    });
+    decode(0x2220c, {1, 2, 3, 4, 0x12340056 | 0xab << 16, 0xdeadbeef}, [](const UpdateRunqLoad& e) {
+        CHECK(e.average == 0x200000001);
+        CHECK(e.balance_average == 0x400000003);
+        CHECK(e.load == 0x56);
+        CHECK(e.shift == 0x12);
+    });
+    decode(0x2220f, {0x00010002, 0x00040003}, [](const Migrate& e) {
+        CHECK(e.from == 3);
+        CHECK(e.to == 4);
+    });
+    decode(0x22211, {1, 0, 2, 0, 0x00050004, 0xdead}, [](const LoadBalance& e) {
+        CHECK(e.local == 4);
+        CHECK(e.other == 5);
+    });
+    decode(0x22213, {1, 0, 0x00010002, 0x00070001}, [](const PickedCpu& e) {
+        CHECK(e.unit == VcpuRef{1, 2});
+        CHECK(e.runqueue == 1);
+        CHECK(e.cpu == 7);
+    });
+    decode(0x22215, {0x00020005, 0x01000100}, [](const Schedule& e) {
+        CHECK(e.cpu == 5);
+        CHECK(e.runqueue == 2);
+        CHECK(!e.tasklet);
+        CHECK(e.idle);
+        CHECK(!e.smt_idle);
+        CHECK(e.tickled);
+    });
+    decode(lost_records, {9, 0x00020001, 0, 0}, [](const LossBegin& e) { CHECK(e.count == 9); });
+    decode(loss_end_event, {9, 0x00020001, 0, 0}, [](const LossEnd& e) {
+        CHECK(e.current == VcpuRef{1, 2});
+    });
+}
+
+TEST_CASE("event: a payload that is too short is not read") {
+    for (std::uint32_t event : {0x21011U, 0x21002U, 0x28004U, 0x2800aU, 0x22203U, 0x2220cU,
+                                0x22215U, 0x22213U, lost_records}) {
+        bool unknown = false;
+        visit(Record{1, event, 0, 0, nullptr},
+              Visitor{[&](const Unknown&) { unknown = true; }, [](const auto&) {}});
+        CHECK(unknown);
+    }
+}
+
+TEST_CASE("clock: the TSC frequency follows from what SWITCH_INFPREV says") {
+    constexpr std::uint64_t khz = 2'400'000;
+    TscCalibrator calibrator;
+    std::uint64_t tsc = 1000;
+    std::mt19937 random(3);
+
+    const auto take = [&](std::uint32_t event, std::initializer_list<std::uint32_t> payload) {
+        const test::Words copy = payload;
+        calibrator(Record{tsc, event, 0, static_cast<std::uint8_t>(copy.size()), copy.data()});
+    };
+    CHECK(!calibrator.khz());
+    for (int i = 0; i < 100; ++i) {
+        take(0x21101, {test::word(1, 0)}); // runnable -> running
+        // A tenth of the switches lie: the median does not mind.
+        const std::uint32_t ns = 300'000 + random() % 1'000'000;
+        tsc += std::uint64_t{ns} * khz / 1'000'000;
+        take(0x2800e, {1, 0, i % 10 == 0 ? ns * 3 : ns});
+        take(0x21021, {test::word(1, 0)}); // running -> blocked
+    }
+    REQUIRE(calibrator.khz());
+    CHECK(static_cast<double>(*calibrator.khz()) == doctest::Approx(khz).epsilon(1e-4));
+}
+
+TEST_CASE("stream: a loss that shows rounds later still begins where it began") {
+    std::vector<Window> windows;
+    std::uint64_t now = 0;
+    const auto round = [&](bool both) {
+        now += 100;
+        windows.push_back(Window(0).record(wake, now, {1, 0}));
+        if (both) windows.push_back(Window(1).record(wake, now + 1, {1, 1}));
+    };
+    round(true);
+    // A first loss, told at once: from here on the stream stays further behind.
+    windows.push_back(Window(1).lost(now + 2, now + 3, 1, 1, 1).record(wake, now + 4, {1, 1}));
+    for (int i = 0; i < 5; ++i) round(true);
+    const std::uint64_t begin = now + 2;
+    for (int i = 0; i < 8; ++i) round(false); // CPU 1 is idle and cannot tell
+    windows.push_back(Window(1).lost(begin, now + 50, 9, 1, 1));
+    for (int i = 0; i < 3; ++i) round(true);
+    const auto reading = read(bytes_of(windows));
+    CHECK(ordered(reading.records));
+    CHECK(reading.stats.late == 0);
+    CHECK(reading.stats.lost == 10);
+    CHECK(std::count(reading.records.begin(), reading.records.end(),
+                     Seen{begin, 1, lost_records}) == 1);
+}

@@ -1,0 +1,294 @@
+// SPDX-License-Identifier: MIT
+#include "collector/trace/stream.hpp"
+#include "collector/window/fairness.hpp"
+#include "collector/window/features.hpp"
+#include "collector/window/window.hpp"
+#include "tests/unit/trace_bytes.hpp"
+
+#include <cmath>
+#include <doctest/doctest.h>
+#include <map>
+#include <set>
+
+using namespace intellisched;
+using test::Window;
+using trace::Runstate;
+
+namespace {
+
+constexpr std::uint16_t idle = trace::idle_domain;
+constexpr std::uint64_t khz = 1'000'000; // a cycle is a nanosecond
+constexpr std::uint64_t ms = 1'000'000, us = 1'000;
+
+/// Two sockets of two cores of two threads; dom0, and domains 1 (weight 512) and 2, in one pool.
+proto::HostSnapshot host() {
+    proto::HostSnapshot snapshot;
+    auto* pool = snapshot.add_pools();
+    pool->set_name("Pool-0");
+    pool->set_scheduler("credit2");
+    pool->set_granularity("cpu");
+    for (unsigned id = 0; id < 8; ++id) {
+        auto* cpu = snapshot.add_cpus();
+        cpu->set_id(id);
+        cpu->set_core(id / 2 % 2);
+        cpu->set_socket(id / 4);
+        cpu->set_node(id / 4);
+        pool->add_cpus(id);
+    }
+    for (unsigned id = 0; id < 3; ++id) {
+        auto* domain = snapshot.add_domains();
+        domain->set_id(id);
+        domain->set_weight(id == 1 ? 512 : 256);
+        for (unsigned v = 0; v < 2; ++v) {
+            auto* vcpu = domain->add_vcpus();
+            vcpu->set_id(v);
+            vcpu->set_online(true);
+            if (id == 2) vcpu->add_hard_affinity(v);
+        }
+    }
+    return snapshot;
+}
+
+struct Result_ {
+    std::vector<WindowStats> windows;
+    double value(std::size_t window, std::string_view feature) const {
+        return feature_vector(windows.at(window)).values.at(*feature_index(feature));
+    }
+};
+
+Result_ build(const std::vector<Window>& trace,
+              const std::vector<proto::CounterSample>& samples = {},
+              const proto::HostSnapshot& snapshot = host()) {
+    Result_ result;
+    WindowBuilder builder({}, khz, [&](const WindowStats& s) { result.windows.push_back(s); });
+    REQUIRE(builder.add(snapshot));
+    for (const auto& sample : samples) builder.add(sample);
+    trace::TraceStream stream("test");
+    const auto handler = [&](const trace::Record& r) { builder.add(r); };
+    REQUIRE(stream.feed(test::bytes_of(trace), handler));
+    stream.finish(handler);
+    builder.finish();
+    return result;
+}
+
+/// A vCPU that runs from `begin` to `end` on the window's CPU, woken `wait` before, then blocks.
+void run(Window& window, std::uint16_t domain, std::uint16_t vcpu, std::uint64_t begin,
+         std::uint64_t end, std::uint64_t wait) {
+    window.runstate(begin - wait, domain, vcpu, Runstate::blocked, Runstate::runnable)
+        .runstate(begin, domain, vcpu, Runstate::runnable, Runstate::running)
+        .runstate(end, domain, vcpu, Runstate::running, Runstate::blocked);
+}
+
+} // namespace
+
+TEST_CASE("schema: names are unique, every feature says what it is") {
+    std::set<std::string_view> names;
+    for (const FeatureInfo& info : feature_schema()) {
+        CHECK(names.insert(info.name).second);
+        CHECK(!info.unit.empty());
+        CHECK(!info.meaning.empty());
+        CHECK(!info.source.empty());
+        CHECK(feature_schema()[*feature_index(info.name)].name == info.name);
+    }
+    CHECK(!feature_index("no.such"));
+    CHECK(feature_vector(WindowStats{}).values.size() == names.size());
+}
+
+TEST_CASE("histogram: quantiles within 2%") {
+    Histogram histogram;
+    CHECK(std::isnan(histogram.quantile(0.5)));
+    for (std::uint64_t i = 1; i <= 100'000; ++i) histogram.add(i);
+    CHECK(histogram.mean() == doctest::Approx(50'000.5));
+    for (double q : {0.01, 0.1, 0.5, 0.9, 0.99})
+        CHECK(histogram.quantile(q) == doctest::Approx(q * 100'000).epsilon(0.02));
+    histogram.add(UINT64_MAX);
+    CHECK(histogram.quantile(1) == doctest::Approx(1.8446744e19).epsilon(0.02));
+    histogram.clear();
+    histogram.add(63);
+    CHECK(histogram.quantile(0.5) == 63); // small values are exact
+}
+
+TEST_CASE("window: waits, bursts, sleeps and utilisation of one vCPU") {
+    Window cpu(0);
+    // Known from its first start on: the first wait is not counted.
+    for (std::uint64_t i = 0; i < 100; ++i) {
+        const std::uint64_t begin = (10 * i + 1) * ms;
+        run(cpu, 1, 0, begin, begin + 4 * ms, 50 * us);
+    }
+    cpu.record(0x28004, 1000 * ms, {1, 0});
+    const auto result = build({cpu});
+    REQUIRE(result.windows.size() == 1);
+    // The window begins with the first record, at 950 us, and lasts 999.05 ms.
+    CHECK(result.value(0, "load.busy_max") == doctest::Approx(400.0 / 999.05).epsilon(0.001));
+    CHECK(result.value(0, "load.busy_mean") == doctest::Approx(50.0 / 999.05).epsilon(0.001));
+    CHECK(result.value(0, "wait.wake_p50") == doctest::Approx(50).epsilon(0.02));
+    CHECK(result.value(0, "burst.p50") == doctest::Approx(4000).epsilon(0.02));
+    CHECK(result.value(0, "sleep.p50") == doctest::Approx(5950).epsilon(0.02));
+    CHECK(result.windows[0].wakeups == 99);
+    CHECK(result.windows[0].switches == 100);
+    CHECK(result.windows[0].moves[0] == 99);
+    CHECK(result.windows[0].preemptions == 0);
+    CHECK(std::isnan(result.value(0, "wait.preempted_p50")));
+    CHECK(result.windows[0].coverage() == doctest::Approx(1));
+}
+
+TEST_CASE("window: moves are told by distance and by runqueue") {
+    std::vector<Window> cpus;
+    for (std::uint32_t id = 0; id < 8; ++id) cpus.emplace_back(id);
+    // CPU 0, then its sibling 1, the other core 2, the other node 4; sockets are runqueues.
+    std::uint64_t at = ms;
+    for (std::uint32_t cpu : {0U, 1U, 2U, 4U, 4U}) {
+        run(cpus[cpu], 1, 0, at, at + ms, 10 * us);
+        at += 5 * ms;
+    }
+    cpus[0].record(0x28004, 900 * ms, {1, 0});
+    const auto windows = build(cpus).windows;
+    REQUIRE(windows.size() == 1);
+    CHECK(windows[0].moves == std::array<std::uint64_t, distance_count>{1, 1, 1, 0, 1});
+    CHECK(windows[0].runqueue_moves == 1);
+}
+
+TEST_CASE("window: waste is time with idle CPUs and waiting vCPUs, told by runqueue") {
+    Window cpu(0);
+    cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)
+        .runstate(101 * ms, 1, 0, Runstate::running, Runstate::runnable) // preempted, waits
+        .runstate(101 * ms, 1, 1, Runstate::runnable, Runstate::running)
+        .runstate(301 * ms, 1, 1, Runstate::running, Runstate::blocked)
+        .runstate(301 * ms, 1, 0, Runstate::runnable, Runstate::running)
+        .record(0x28004, 1001 * ms, {1, 0});
+    const auto result = build({cpu});
+    REQUIRE(result.windows.size() == 1);
+    // 200 ms in which d1v0 waited on socket 0 while CPUs idled on both sockets.
+    CHECK(result.value(0, "waste.idle") == doctest::Approx(0.2).epsilon(0.001));
+    CHECK(result.value(0, "waste.stalled") == doctest::Approx(0.2).epsilon(0.001));
+    CHECK(result.value(0, "wait.preempted_p50") == doctest::Approx(200'000).epsilon(0.02));
+    CHECK(result.value(0, "wait.share") == doctest::Approx(200.0 / 1200).epsilon(0.001));
+    CHECK(result.windows[0].preemptions == 1);
+    CHECK(result.value(0, "load.saturated") == doctest::Approx(0));
+}
+
+TEST_CASE("window: SMT contention counts only while another core is idle") {
+    Window a(0), b(1);
+    a.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running);
+    b.runstate(1 * ms, 1, 1, Runstate::runnable, Runstate::running)
+        .runstate(401 * ms, 1, 1, Runstate::running, Runstate::blocked)
+        .record(0x28004, 1001 * ms, {1, 0});
+    const auto result = build({a, b});
+    CHECK(result.value(0, "waste.smt") == doctest::Approx(0.4).epsilon(0.001));
+    CHECK(result.value(0, "load.imbalance") > 0);
+}
+
+TEST_CASE("window: nothing is bridged over a loss, and the loss is not counted as time") {
+    Window cpu(0);
+    cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)
+        .lost(201 * ms, 601 * ms, 50, idle, 0)
+        .runstate(701 * ms, 1, 0, Runstate::runnable, Runstate::running)
+        .record(0x28004, 1001 * ms, {1, 0});
+    const auto windows = build({cpu}).windows;
+    REQUIRE(windows.size() == 1);
+    CHECK(windows[0].lost == 50);
+    CHECK(windows[0].running == doctest::Approx((200 + 300) * 1e6));
+    CHECK(windows[0].coverage() == doctest::Approx(1 - 0.4 / 8));
+    CHECK(windows[0].burst.count() == 0); // neither stretch has a known length
+    CHECK(windows[0].moves[0] == 0);      // nor is it known where it was in between
+}
+
+TEST_CASE("window: intervals are split at the window's end") {
+    Window cpu(0);
+    cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)
+        .record(0x28004, 2501 * ms, {1, 0})
+        .runstate(2601 * ms, 1, 0, Runstate::running, Runstate::blocked);
+    const auto windows = build({cpu}).windows;
+    REQUIRE(windows.size() == 3);
+    CHECK(windows[0].running == doctest::Approx(1e9));
+    CHECK(windows[1].running == doctest::Approx(1e9));
+    CHECK(windows[1].begin_tsc == windows[0].end_tsc);
+    CHECK(windows[2].running == doctest::Approx(6e8));
+    CHECK(windows[2].burst.mean() == doctest::Approx(2.6e9)); // its full length, where it ended
+}
+
+TEST_CASE("window: pools and their domains") {
+    const auto windows =
+        build({Window(0).record(0x28004, ms, {1, 0}).record(0x28004, 900 * ms, {1, 0})}).windows;
+    REQUIRE(windows.size() == 1);
+    const PoolFacts& facts = windows[0].facts;
+    CHECK(facts.cpus == 8);
+    CHECK(facts.cores == 4);
+    CHECK(facts.nodes == 2);
+    CHECK(facts.vcpus == 6);
+    CHECK(facts.weight_spread == 2);
+    CHECK(facts.pinned == doctest::Approx(2.0 / 6));
+    CHECK(facts.runqueues == std::array<unsigned, layout_count>{8, 4, 2, 2, 1});
+    CHECK(facts.representatives[index(Layout::node)] == Layout::socket);
+}
+
+TEST_CASE("window: events that no pool owns are not an error") {
+    auto snapshot = host();
+    snapshot.mutable_pools(0)->mutable_cpus()->Truncate(4);
+    Window inside(0), outside(7);
+    run(inside, 1, 0, 2 * ms, 900 * ms, us);
+    run(outside, 2, 0, 2 * ms, 900 * ms, us);
+    const auto windows = build({inside, outside}, {}, snapshot).windows;
+    REQUIRE(windows.size() == 1);
+    CHECK(windows[0].running == doctest::Approx(898e6));
+}
+
+TEST_CASE("window: a pool that changes in between begins a new window") {
+    WindowBuilder builder({}, khz, [](const WindowStats&) { FAIL("no whole window went by"); });
+    auto snapshot = host();
+    REQUIRE(builder.add(snapshot));
+    snapshot.set_tsc(400 * ms);
+    snapshot.mutable_pools(0)->mutable_cpus()->Truncate(4);
+    REQUIRE(builder.add(snapshot));
+    snapshot.add_cpus()->set_id(0);
+    CHECK(!builder.add(snapshot)); // a CPU twice: refused, the old one stays
+    for (std::uint64_t at : {1 * ms, 399 * ms, 401 * ms, 800 * ms}) {
+        const std::uint32_t words[2] = {1, 0};
+        builder.add(trace::Record{at, 0x28004, 0, 2, words});
+    }
+    builder.finish();
+}
+
+TEST_CASE("window: rates of counters lie between the samples that are nearest") {
+    std::vector<proto::CounterSample> samples;
+    for (std::uint64_t s = 0; s < 3; ++s) {
+        auto& sample = samples.emplace_back();
+        sample.set_tsc(s * 1000 * ms + 10 * ms);
+        auto* domain = sample.add_domains();
+        domain->set_id(1);
+        domain->set_cpu_ns(s * 500 * ms);
+        domain->set_network_rx_bytes(s * 1000);
+        domain->set_block_read_sectors(s == 2 ? 0 : s * 8); // fell: another domain of that id
+        sample.add_domains()->set_id(99);                   // in no pool
+    }
+    Window cpu(0);
+    cpu.record(0x28004, ms, {1, 0}).record(0x28004, 2100 * ms, {1, 0});
+    const auto result = build({cpu}, samples);
+    REQUIRE(result.windows.size() == 2);
+    CHECK(result.value(0, "io.network_bytes") == doctest::Approx(1000));
+    CHECK(result.value(0, "io.block_bytes") == doctest::Approx(8 * 512));
+    CHECK(result.value(0, "load.counted") == doctest::Approx(0.5));
+    CHECK(result.value(1, "io.block_bytes") == doctest::Approx(0));
+    CHECK(std::isnan(build({cpu}).value(0, "io.network_bytes")));
+}
+
+TEST_CASE("window: clocks that jump make neither years of windows nor a crash") {
+    Window cpu(0);
+    cpu.record(0x28004, ms, {1, 0})
+        .record(0x28004, UINT64_MAX / 2, {1, 0})
+        .record(0x28004, UINT64_MAX, {1, 0});
+    CHECK(build({cpu}).windows.empty());
+}
+
+TEST_CASE("fairness: max-min shares by weight and demand") {
+    using Claims = std::vector<Claim>;
+    CHECK(std::isnan(share_error(Claims{})));
+    // Equal weights, equal demands, equal shares.
+    CHECK(share_error(Claims{{256, 2, 1}, {256, 2, 1}}) == doctest::Approx(0));
+    // Twice the weight should have had twice the share: 4/3 and 2/3 of 2.
+    CHECK(share_error(Claims{{512, 2, 1}, {256, 2, 1}}) == doctest::Approx(1.0 / 6));
+    // Who wants little gets all of it, however light; the rest share what is left.
+    CHECK(share_error(Claims{{64, 0.1, 0.1}, {256, 9, 1}, {256, 9, 1}}) == doctest::Approx(0));
+    // Everything to the wrong one.
+    CHECK(share_error(Claims{{256, 1, 0}, {256, 0, 1}}) == doctest::Approx(1));
+}
