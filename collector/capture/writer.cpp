@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: MIT
+#include "collector/capture/writer.hpp"
+
+#include "collector/capture/format.hpp"
+#include "src/base/files.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fcntl.h>
+#include <new>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <vector>
+#include <zstd.h>
+
+namespace intellisched::capture {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+// The fastest level: a busy host traces 11 MB/s and its dom0 has better things to do.
+constexpr int compression_level = 1;
+// A frame is kept in memory until it is whole; a caller that never syncs gets one this often.
+constexpr std::size_t max_frame_bytes = std::size_t{16} << 20; // uncompressed
+
+/// Appends zstd frames to one file, each by one write, so that the file is always whole frames (or,
+/// after a kill in the middle of the write, ends in a torn one).
+class FrameWriter {
+  public:
+    FrameWriter(FileDescriptor file, std::string name)
+        : file_(std::move(file)), name_(std::move(name)),
+          context_(ZSTD_createCCtx(), &ZSTD_freeCCtx) {
+        if (!context_) throw std::bad_alloc();
+        ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_compressionLevel, compression_level);
+        ZSTD_CCtx_setParameter(context_.get(), ZSTD_c_checksumFlag, 1);
+    }
+
+    Result<void> append(std::span<const std::byte> bytes) {
+        while (!bytes.empty()) {
+            const auto part = bytes.first(std::min(bytes.size(), max_frame_bytes - in_frame_));
+            if (auto done = compress(part, ZSTD_e_continue); !done) return done;
+            in_frame_ += part.size();
+            bytes = bytes.subspan(part.size());
+            if (in_frame_ == max_frame_bytes)
+                if (auto done = end_frame(); !done) return done;
+        }
+        return {};
+    }
+
+    Result<void> end_frame() {
+        if (in_frame_ == 0) return {};
+        in_frame_ = 0;
+        if (auto done = compress({}, ZSTD_e_end); !done) return done;
+        auto written = write_all(file_.get(), frame_, name_);
+        if (written) {
+            size_ += frame_.size();
+        } else if (::ftruncate(file_.get(), static_cast<off_t>(size_)) != 0) {
+            written = fail("{}; nor can the half-written frame be cut off: {}",
+                           written.error().message, std::strerror(errno));
+        }
+        frame_.clear();
+        return written;
+    }
+
+    Result<void> sync_to_disk() {
+        if (::fdatasync(file_.get()) != 0)
+            return fail("{}: cannot sync: {}; check the disk", name_, std::strerror(errno));
+        return {};
+    }
+
+    [[nodiscard]] std::uint64_t size() const { return size_; }
+
+  private:
+    Result<void> compress(std::span<const std::byte> bytes, ZSTD_EndDirective directive) {
+        ZSTD_inBuffer in{bytes.data(), bytes.size(), 0};
+        for (;;) {
+            const std::size_t have = frame_.size();
+            frame_.resize(have + ZSTD_CStreamOutSize());
+            ZSTD_outBuffer out{frame_.data() + have, ZSTD_CStreamOutSize(), 0};
+            const std::size_t left = ZSTD_compressStream2(context_.get(), &out, &in, directive);
+            frame_.resize(have + out.pos);
+            if (ZSTD_isError(left))
+                return fail("{}: cannot compress: {}; this should not happen, please report it",
+                            name_, ZSTD_getErrorName(left));
+            if (directive == ZSTD_e_end ? left == 0 : in.pos == in.size) return {};
+        }
+    }
+
+    FileDescriptor file_;
+    std::string name_;
+    std::unique_ptr<ZSTD_CCtx, decltype(&ZSTD_freeCCtx)> context_;
+    std::vector<std::byte> frame_;
+    std::size_t in_frame_ = 0;
+    std::uint64_t size_ = 0;
+};
+
+/// Removes what create() has made, unless it came to its end.
+class Undo {
+  public:
+    explicit Undo(fs::path directory, bool made_directory)
+        : directory_(std::move(directory)), made_directory_(made_directory) {}
+    Undo(const Undo&) = delete;
+    Undo& operator=(const Undo&) = delete;
+    ~Undo() {
+        if (!armed_) return;
+        for (const char* name : {manifest_file, host_file, counters_file, trace_file})
+            ::unlink((directory_ / name).c_str());
+        if (made_directory_) ::rmdir(directory_.c_str());
+    }
+    void disarm() { armed_ = false; }
+
+  private:
+    fs::path directory_;
+    bool made_directory_;
+    bool armed_ = true;
+};
+
+/// Makes the directory, or accepts an empty one; true: it was made here.
+Result<bool> make_directory(const fs::path& path) {
+    const std::string name = path.string();
+    if (::mkdir(path.c_str(), 0755) == 0) return true;
+    if (errno == ENOENT)
+        return fail("{}: cannot create: the directory above it does not exist; create that first",
+                    name);
+    if (errno != EEXIST)
+        return fail("{}: cannot create: {}; choose a directory that can be written to", name,
+                    std::strerror(errno));
+    std::error_code error;
+    if (!fs::is_directory(path, error))
+        return fail("{}: there is a file of that name; name a new directory for the capture", name);
+    const bool empty = fs::is_empty(path, error);
+    if (error) return fail("{}: cannot read: {}; name a new directory", name, error.message());
+    if (!empty)
+        return fail("{}: not empty; name a new directory for the capture, or remove it", name);
+    return false;
+}
+
+Result<void> put_manifest(const fs::path& directory, const proto::CaptureManifest& manifest) {
+    const fs::path path = directory / manifest_file;
+    auto record = encode_record(manifest.SerializeAsString());
+    if (!record) return fail("{}: {}", path.string(), record.error().message);
+    const std::string file = encode_header(manifest_format) + *record;
+    return replace_file(path, std::as_bytes(std::span(file)));
+}
+
+} // namespace
+
+struct Writer::Impl {
+    fs::path directory;
+    proto::CaptureManifest manifest;
+    RecordWriter host;
+    RecordWriter counters;
+    FrameWriter trace;
+};
+
+Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Writer::Writer(Writer&&) noexcept = default;
+Writer& Writer::operator=(Writer&&) noexcept = default;
+Writer::~Writer() = default;
+
+Result<Writer> Writer::create(const fs::path& path, proto::CaptureManifest manifest) {
+    if (path.empty()) return fail("a capture needs the name of a new directory");
+    const auto made = make_directory(path);
+    if (!made) return tl::unexpected(made.error());
+    Undo undo(path, *made);
+
+    auto host = RecordWriter::create(path / host_file, host_format);
+    if (!host) return tl::unexpected(host.error());
+    auto counters = RecordWriter::create(path / counters_file, counters_format);
+    if (!counters) return tl::unexpected(counters.error());
+    const fs::path trace_path = path / trace_file;
+    FileDescriptor trace(
+        ::open(trace_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644));
+    if (trace.get() < 0)
+        return fail("{}: cannot create: {}; choose a directory that can be written to",
+                    trace_path.string(), std::strerror(errno));
+    // The manifest last: a directory that has one has all of it.
+    manifest.set_format_version(format_version);
+    manifest.set_complete(false);
+    manifest.set_end_tsc(0);
+    if (auto put = put_manifest(path, manifest); !put) return tl::unexpected(put.error());
+
+    undo.disarm();
+    return Writer(std::make_unique<Impl>(Impl{path, std::move(manifest), std::move(*host),
+                                              std::move(*counters),
+                                              FrameWriter(std::move(trace), trace_path.string())}));
+}
+
+Result<void> Writer::snapshot(const proto::HostSnapshot& snapshot) {
+    return impl_->host.append(snapshot);
+}
+
+Result<void> Writer::counters(const proto::CounterSample& sample) {
+    return impl_->counters.append(sample);
+}
+
+Result<void> Writer::trace(std::span<const std::byte> bytes) { return impl_->trace.append(bytes); }
+
+Result<void> Writer::sync() { return impl_->trace.end_frame(); }
+
+Result<void> Writer::finish(std::uint64_t end_tsc, std::uint64_t lost_records) {
+    if (auto done = sync(); !done) return done;
+    if (auto done = impl_->host.sync(); !done) return done;
+    if (auto done = impl_->counters.sync(); !done) return done;
+    if (auto done = impl_->trace.sync_to_disk(); !done) return done;
+    impl_->manifest.set_end_tsc(end_tsc);
+    impl_->manifest.set_lost_records(lost_records);
+    impl_->manifest.set_complete(true);
+    return put_manifest(impl_->directory, impl_->manifest);
+}
+
+std::uint64_t Writer::size() const {
+    return impl_->host.size() + impl_->counters.size() + impl_->trace.size();
+}
+
+} // namespace intellisched::capture

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+// Writes a capture (format.hpp), such that whatever happens to the writer, all that was synced can
+// be read.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/proto/capture.pb.h"
+#include "src/proto/host.pb.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <span>
+
+namespace intellisched::capture {
+
+class Writer {
+  public:
+    /// Makes the directory (or takes an empty one) and the files in it. `manifest` is written with
+    /// this program's format version, as incomplete. Errors: something stands at `path`, the
+    /// directory above it does not exist or cannot be written to, no space. Nothing is left behind
+    /// by a failure.
+    [[nodiscard]] static Result<Writer> create(const std::filesystem::path& path,
+                                               proto::CaptureManifest manifest);
+
+    Writer(Writer&&) noexcept;
+    Writer& operator=(Writer&&) noexcept;
+    /// Leaves what is not synced unwritten, and the capture incomplete unless finish() was called.
+    ~Writer();
+
+    /// Appends one message; a reader sees it at once.
+    [[nodiscard]] Result<void> snapshot(const proto::HostSnapshot& snapshot);
+    [[nodiscard]] Result<void> counters(const proto::CounterSample& sample);
+
+    /// Appends a piece of the trace; a reader sees it after the next sync().
+    [[nodiscard]] Result<void> trace(std::span<const std::byte> bytes);
+
+    /// Hands over all that was appended to the kernel, so that it survives the end of this process,
+    /// however it comes. To be called about once a second. It does not wait for the disk, which
+    /// could hold up the one who has to empty Xen's buffers in time; finish() does.
+    [[nodiscard]] Result<void> sync();
+
+    /// Syncs all files to the disk and writes the manifest as complete. `lost_records` is the
+    /// number that Xen told.
+    [[nodiscard]] Result<void> finish(std::uint64_t end_tsc, std::uint64_t lost_records);
+
+    /// Bytes that the capture takes on disk, as of the last sync(), without the manifest.
+    [[nodiscard]] std::uint64_t size() const;
+
+  private:
+    struct Impl;
+    explicit Writer(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace intellisched::capture

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+#include "src/host/capture_host.hpp"
+
+#include <utility>
+
+namespace intellisched {
+
+CaptureHost::CaptureHost(std::string name, HostInfo info, capture::Reader reader)
+    : name_(std::move(name)), info_(std::move(info)), reader_(std::move(reader)) {}
+
+Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::path& path) {
+    auto reader = capture::Reader::open(path);
+    if (!reader) return tl::unexpected(reader.error());
+    const proto::CaptureManifest& manifest = reader->manifest();
+    HostInfo info;
+    info.xen_version = printable(manifest.xen_version());
+    info.xen_command_line = printable(manifest.xen_command_line(), 4096);
+    info.tsc_khz = manifest.tsc_khz();
+    info.boot = boot_layout(info.xen_command_line);
+    if (!manifest.boot_layout().empty()) {
+        const auto layout = layout_from_string(manifest.boot_layout());
+        if (!layout)
+            return fail(
+                "{}: its manifest has the unknown layout '{}'; it is damaged, or of a newer "
+                "program: record it again",
+                path.string(), printable(manifest.boot_layout()));
+        info.boot.layout = *layout;
+    }
+    if (manifest.max_cpus_runqueue() != 0)
+        info.boot.max_cpus_runqueue = manifest.max_cpus_runqueue();
+    return std::unique_ptr<CaptureHost>(
+        new CaptureHost(path.string(), std::move(info), std::move(*reader)));
+}
+
+Result<std::optional<HostItem>> CaptureHost::next() {
+    if (!records_ended_) {
+        if (!snapshot_) {
+            auto read = reader_.next_snapshot(snapshot_.emplace());
+            if (!read) return tl::unexpected(read.error());
+            if (!*read) snapshot_.reset();
+        }
+        if (!counters_) {
+            auto read = reader_.next_counters(counters_.emplace());
+            if (!read) return tl::unexpected(read.error());
+            if (!*read) counters_.reset();
+        }
+        if (!std::exchange(begun_, true)) {
+            if (!snapshot_)
+                return fail("{}: has no snapshot of the host; the recorder was stopped too early, "
+                            "record it again",
+                            name_);
+            return std::exchange(snapshot_, std::nullopt);
+        }
+        if (snapshot_ && (!counters_ || snapshot_->tsc() <= counters_->tsc()))
+            return std::exchange(snapshot_, std::nullopt);
+        if (counters_) return std::exchange(counters_, std::nullopt);
+        records_ended_ = true;
+    }
+    TraceBytes trace;
+    auto read = reader_.next_trace(trace.bytes);
+    if (!read) return tl::unexpected(read.error());
+    if (!*read) return std::nullopt;
+    return trace;
+}
+
+} // namespace intellisched

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT
+// A recorded host.
+#pragma once
+
+#include "collector/capture/reader.hpp"
+#include "src/host/host.hpp"
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+
+namespace intellisched {
+
+/// A capture as a Host: all snapshots and counter samples by their TSC, then the trace. (The bytes
+/// of the trace do not tell their time before they are decoded; what is keyed by TSC is there when
+/// it is needed.) What a growing capture has at the moment is all there is.
+class CaptureHost final : public Host {
+  public:
+    /// Errors: those of capture::Reader::open(); a manifest with an unknown layout.
+    [[nodiscard]] static Result<std::unique_ptr<CaptureHost>>
+    open(const std::filesystem::path& path);
+
+    [[nodiscard]] const HostInfo& info() const override { return info_; }
+    [[nodiscard]] Result<std::optional<HostItem>> next() override;
+
+    /// What the recorder noted: the pool, whether it came to its end, how many records were lost.
+    [[nodiscard]] const proto::CaptureManifest& manifest() const { return reader_.manifest(); }
+
+  private:
+    CaptureHost(std::string name, HostInfo info, capture::Reader reader);
+
+    std::string name_;
+    HostInfo info_;
+    capture::Reader reader_;
+    std::optional<proto::HostSnapshot> snapshot_; ///< read ahead
+    std::optional<proto::CounterSample> counters_;
+    bool begun_ = false;
+    bool records_ended_ = false;
+};
+
+} // namespace intellisched

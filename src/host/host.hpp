@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT
+// A host is a stream of what it tells: snapshots, counter samples, trace bytes. The live Xen host
+// and a recorded capture look the same to everything above.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/layout/layout.hpp"
+#include "src/layout/snapshot.hpp" // topology_of, pools_of, find_pool
+#include "src/proto/host.pb.h"
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace intellisched {
+
+/// What does not change while a host is up.
+struct HostInfo {
+    std::string xen_version; ///< "4.17.5"
+    std::string xen_command_line;
+    BootLayout boot;           ///< the layout of every pool, until something can change it
+    std::uint64_t tsc_khz = 0; ///< 0: unknown, to be recovered from the trace
+};
+
+/// A piece of the byte stream that xentrace writes (see collector/trace/wire.hpp), cut anywhere.
+struct TraceBytes {
+    std::vector<std::byte> bytes;
+};
+
+using HostItem = std::variant<proto::HostSnapshot, proto::CounterSample, TraceBytes>;
+
+class Host {
+  public:
+    virtual ~Host() = default;
+
+    [[nodiscard]] virtual const HostInfo& info() const = 0;
+
+    /// The next item, in the order in which the host gave them: a HostSnapshot before anything else
+    /// and whenever it changed, a CounterSample once an interval, trace bytes as they come. A live
+    /// host returns within 200 ms even when there is nothing to tell (empty TraceBytes), so that
+    /// the caller can look at its clock and at signals. Nothing: the end of a recorded host.
+    [[nodiscard]] virtual Result<std::optional<HostItem>> next() = 0;
+};
+
+} // namespace intellisched

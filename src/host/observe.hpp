@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// From a host to windows: the whole way of the data below the model.
+#pragma once
+
+#include "collector/trace/stream.hpp"
+#include "collector/window/window.hpp"
+#include "src/host/host.hpp"
+
+#include <functional>
+
+namespace intellisched {
+
+struct ObserveOptions {
+    double window_seconds = 1.0;
+    /// Sees every item before it is used; record writes it to a capture there. May be empty.
+    std::function<Result<void>(const HostItem&)> tap = {};
+    /// Asked after every piece of trace; true ends the observation. May be empty: then the host's end does.
+    std::function<bool()> stop = {};
+};
+
+struct Observed {
+    trace::StreamStats stream;
+    std::uint64_t tsc_khz = 0;
+};
+
+/// Reads the host to its end (or until `stop`) and hands each pool's windows to `sink`. A host that
+/// does not know its TSC frequency has it recovered from the first records, which wait for that.
+/// Errors: those of the host and of its trace; a trace whose TSC frequency cannot be told.
+[[nodiscard]] Result<Observed> observe(Host& host, const ObserveOptions& options,
+                                       const WindowBuilder::Sink& sink);
+
+} // namespace intellisched

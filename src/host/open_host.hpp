@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT
+// Which host a `--host` option names.
+#pragma once
+
+#include "src/host/host.hpp"
+#include "src/host/xen_host.hpp"
+
+#include <memory>
+#include <string>
+
+namespace intellisched {
+
+/// Opens the host that `spec` names: "xen" or "capture:PATH". Empty: xen when this is a dom0.
+/// `options` are for xen. Errors: an unknown spec (the message lists what is accepted), and those
+/// of XenHost::open() and CaptureHost::open().
+[[nodiscard]] Result<std::unique_ptr<Host>> open_host(const std::string& spec,
+                                                      const XenOptions& options = {});
+
+} // namespace intellisched

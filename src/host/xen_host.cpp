@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+#include "src/host/xen_host.hpp"
+
+#include "collector/counters/xenstat.hpp"
+#include "collector/trace/live.hpp"
+#include "src/base/log.hpp"
+#include "src/host/piped_trace.hpp"
+#include "src/host/xl.hpp"
+
+#include <algorithm>
+#include <poll.h>
+
+namespace intellisched {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+// Xen wakes us when a buffer is half full; the others must not wait for that.
+constexpr milliseconds drain_interval{100};
+constexpr milliseconds duty_period{1000};
+
+/// Comes due once an interval, counted from the time it was due before, so that it does not drift;
+/// what was missed is left out.
+class Ticker {
+  public:
+    Ticker(Clock::time_point first, milliseconds interval) : due_(first), interval_(interval) {}
+    [[nodiscard]] Clock::time_point due() const { return due_; }
+    bool expire(Clock::time_point now) {
+        if (now < due_) return false;
+        due_ += interval_ * ((now - due_) / interval_ + 1);
+        return true;
+    }
+
+  private:
+    Clock::time_point due_;
+    milliseconds interval_;
+};
+
+} // namespace
+
+struct XenHost::Impl {
+    XenOptions options;
+    Xl xl;
+    counters::XenStat xenstat;
+    HostInfo info;
+    std::optional<trace::LiveTrace> live;
+    std::optional<PipedTrace> piped;
+    Ticker snapshots;
+    Ticker samples;
+    Ticker duty_on;
+    Ticker duty_off;
+    std::string last_snapshot; ///< serialised, without its time
+    bool snapshot_failed = false;
+    bool sample_failed = false;
+
+    Result<std::optional<proto::HostSnapshot>> changed_snapshot();
+    std::optional<proto::CounterSample> sample();
+    Result<void> turn_duty(Clock::time_point now);
+    milliseconds until_due(Clock::time_point now) const;
+    Result<std::optional<HostItem>> read_trace(milliseconds wait);
+};
+
+XenHost::XenHost(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+XenHost::~XenHost() = default;
+const HostInfo& XenHost::info() const { return impl_->info; }
+
+Result<std::unique_ptr<XenHost>> XenHost::open(const XenOptions& options) {
+    if (options.interval < milliseconds(10) || options.snapshot_interval < milliseconds(10))
+        return fail("an interval of {} ms is too short; take 10 ms at least",
+                    std::min(options.interval, options.snapshot_interval).count());
+    if (options.duty_ms == 0 || options.duty_ms > 1000)
+        return fail("a duty cycle of {} ms a second is not possible; take 1 to 1000",
+                    options.duty_ms);
+    if (options.duty_ms != 1000 && !options.trace_from.empty())
+        return fail("a duty cycle needs the live trace buffers; leave it out, or the trace from {}",
+                    options.trace_from);
+    if (auto there = trace::LiveTrace::available(); !there) return tl::unexpected(there.error());
+    auto xl = Xl::open();
+    if (!xl) return tl::unexpected(xl.error());
+    auto info = xl->info();
+    if (!info) return tl::unexpected(info.error());
+    auto xenstat = counters::XenStat::open();
+    if (!xenstat) return tl::unexpected(xenstat.error());
+
+    const auto now = Clock::now();
+    auto impl = std::make_unique<Impl>(
+        Impl{.options = options,
+             .xl = std::move(*xl),
+             .xenstat = std::move(*xenstat),
+             .info = std::move(*info),
+             .live = {},
+             .piped = {},
+             .snapshots = Ticker(now, options.snapshot_interval),
+             .samples = Ticker(now, options.interval),
+             .duty_on = Ticker(now + duty_period, duty_period),
+             .duty_off = Ticker(now + milliseconds(options.duty_ms), duty_period),
+             .last_snapshot = {}});
+    // Last, so that nothing is traced that will not be read.
+    if (options.trace_from.empty()) {
+        auto live = trace::LiveTrace::open({.pages_per_cpu = options.buffer_pages});
+        if (!live) return tl::unexpected(live.error());
+        impl->live = std::move(*live);
+    } else {
+        auto piped = PipedTrace::open(options.trace_from);
+        if (!piped) return tl::unexpected(piped.error());
+        impl->piped = std::move(*piped);
+    }
+    return std::unique_ptr<XenHost>(new XenHost(std::move(impl)));
+}
+
+Result<std::optional<HostItem>> XenHost::next() {
+    const auto now = Clock::now();
+    if (impl_->snapshots.expire(now)) {
+        auto snapshot = impl_->changed_snapshot();
+        if (!snapshot) return tl::unexpected(snapshot.error());
+        if (*snapshot) return std::move(**snapshot);
+    }
+    if (impl_->samples.expire(now))
+        if (auto sample = impl_->sample()) return std::move(*sample);
+    if (impl_->live)
+        if (auto turned = impl_->turn_duty(now); !turned) return tl::unexpected(turned.error());
+    return impl_->read_trace(impl_->until_due(Clock::now()));
+}
+
+/// Nothing when it is as before. A failure is an error only for the first one: a busy host may fail
+/// to answer once, and the last snapshot still holds.
+Result<std::optional<proto::HostSnapshot>> XenHost::Impl::changed_snapshot() {
+    auto snapshot = xl.snapshot();
+    if (!snapshot) {
+        if (last_snapshot.empty()) return tl::unexpected(snapshot.error());
+        if (!std::exchange(snapshot_failed, true))
+            BOOST_LOG_TRIVIAL(warning) << snapshot.error().message << " (will try again)";
+        return std::nullopt;
+    }
+    snapshot_failed = false;
+    proto::HostSnapshot timeless = *snapshot;
+    timeless.clear_tsc();
+    timeless.clear_monotonic_ns();
+    std::string serialised = timeless.SerializeAsString();
+    if (serialised == last_snapshot) return std::nullopt;
+    last_snapshot = std::move(serialised);
+    return std::move(*snapshot);
+}
+
+std::optional<proto::CounterSample> XenHost::Impl::sample() {
+    auto sampled = xenstat.sample();
+    if (sampled) {
+        sample_failed = false;
+        return std::move(*sampled);
+    }
+    if (!std::exchange(sample_failed, true))
+        BOOST_LOG_TRIVIAL(warning) << sampled.error().message << " (will try again)";
+    return std::nullopt;
+}
+
+Result<void> XenHost::Impl::turn_duty(Clock::time_point now) {
+    if (options.duty_ms == 1000) return {};
+    const bool off = duty_off.expire(now);
+    const bool on = duty_on.expire(now);
+    // After a long wait both may have come; what counts is where in the period we are.
+    if (on && duty_off.due() <= duty_on.due()) return live->resume();
+    if (off) return live->pause();
+    return {};
+}
+
+milliseconds XenHost::Impl::until_due(Clock::time_point now) const {
+    Clock::time_point due = std::min({now + drain_interval, snapshots.due(), samples.due()});
+    if (live && options.duty_ms != 1000) due = std::min({due, duty_on.due(), duty_off.due()});
+    return std::max(std::chrono::ceil<milliseconds>(due - now), milliseconds(0));
+}
+
+Result<std::optional<HostItem>> XenHost::Impl::read_trace(milliseconds wait) {
+    TraceBytes trace;
+    if (piped) {
+        auto more = piped->read(trace.bytes, wait);
+        if (!more) return tl::unexpected(more.error());
+        if (*more) return trace;
+        BOOST_LOG_TRIVIAL(info) << piped->name() << ": the trace has ended";
+        return std::nullopt;
+    }
+    pollfd ready{live->fd(), POLLIN, 0};
+    if (::poll(&ready, 1, static_cast<int>(wait.count())) > 0)
+        if (auto taken = live->acknowledge(); !taken) return tl::unexpected(taken.error());
+    if (auto drained = live->drain(trace.bytes); !drained) return tl::unexpected(drained.error());
+    return trace;
+}
+
+} // namespace intellisched

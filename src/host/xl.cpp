@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: MIT
+#include "src/host/xl.hpp"
+
+#include "collector/counters/moment.hpp"
+#include "src/base/log.hpp"
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <optional>
+#include <set>
+#include <span>
+#include <unistd.h>
+
+extern "C" {
+#include <libxl.h>
+#include <libxl_utils.h>
+#include <xenhypfs.h>
+#include <xentoollog.h>
+}
+
+namespace intellisched {
+
+namespace {
+
+/// libxl and its libraries report through this instead of printing: to the log for whoever debugs,
+/// with the last error kept as the cause that a failing call did not return.
+struct Logger {
+    xentoollog_logger base{}; // first: the libraries know only of this
+    std::string last;
+
+    Logger() { base = {message, progress, destroy}; }
+
+    static void message(xentoollog_logger* base, xentoollog_level level, int error,
+                        const char* context, const char* format, va_list arguments)
+        __attribute__((format(printf, 5, 0))) {
+        if (level < XTL_WARN) return;
+        std::array<char, 512> text{};
+        std::vsnprintf(text.data(), text.size(), format, arguments);
+        std::string line = printable(text.data(), text.size());
+        if (error >= 0) line += std::string(": ") + std::strerror(error);
+        BOOST_LOG_TRIVIAL(debug) << (context ? context : "libxl") << ": " << line;
+        reinterpret_cast<Logger*>(base)->last = std::move(line);
+    }
+    static void progress(xentoollog_logger*, const char*, const char*, int, unsigned long,
+                         unsigned long) {}
+    static void destroy(xentoollog_logger*) {}
+};
+
+/// A list as libxl returns it, given back by the function that libxl has for it.
+template<class T> class List {
+  public:
+    List(T* items, int count, void (*release)(T*, int))
+        : items_(items), count_(items ? count : 0), release_(release) {}
+    List(const List&) = delete;
+    List& operator=(const List&) = delete;
+    ~List() {
+        if (items_) release_(items_, count_);
+    }
+    explicit operator bool() const { return items_ != nullptr; }
+    [[nodiscard]] std::span<T> items() const { return {items_, static_cast<std::size_t>(count_)}; }
+
+  private:
+    T* items_;
+    int count_;
+    void (*release_)(T*, int);
+};
+
+} // namespace
+
+struct Xl::Impl {
+    Logger logger;
+    libxl_ctx* context = nullptr;
+    xenhypfs_handle* hypfs = nullptr;
+    std::string boot_granularity = "cpu";
+
+    Impl() = default;
+    Impl(const Impl&) = delete;
+    Impl& operator=(const Impl&) = delete;
+    ~Impl() {
+        if (hypfs) xenhypfs_close(hypfs);
+        if (context) libxl_ctx_free(context);
+    }
+
+    tl::unexpected<Error> failed(const char* what) {
+        return fail("libxl cannot {}{}{}; check that the Xen services run", what,
+                    logger.last.empty() ? "" : ": ", logger.last);
+    }
+
+    std::string granularity(std::uint32_t pool);
+    Result<std::set<std::uint32_t>> add_cpus(proto::HostSnapshot& snapshot);
+    Result<std::set<std::uint32_t>> add_pools(proto::HostSnapshot& snapshot);
+    Result<void> add_domains(proto::HostSnapshot& snapshot, const std::set<std::uint32_t>& online,
+                             const std::set<std::uint32_t>& credit2_pools);
+    bool add_vcpus(proto::Domain& domain, const std::set<std::uint32_t>& online);
+};
+
+Xl::Xl(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Xl::Xl(Xl&&) noexcept = default;
+Xl& Xl::operator=(Xl&&) noexcept = default;
+Xl::~Xl() = default;
+
+Result<Xl> Xl::open() {
+    // libxl's own message for this is about a pid file.
+    if (::access("/dev/xen/privcmd", R_OK | W_OK) != 0)
+        return fail("/dev/xen/privcmd: {}; run it as root in dom0", std::strerror(errno));
+    auto impl = std::make_unique<Impl>();
+    if (libxl_ctx_alloc(&impl->context, LIBXL_VERSION, 0, &impl->logger.base) != 0)
+        return impl->failed("reach Xen");
+    impl->hypfs = xenhypfs_open(&impl->logger.base, 0); // a Xen without hypfs is fine
+    return Xl(std::move(impl));
+}
+
+Result<HostInfo> Xl::info() {
+    const libxl_version_info* version = libxl_get_version_info(impl_->context); // the context's
+    if (!version) return impl_->failed("tell the version of Xen");
+    HostInfo info;
+    info.xen_version =
+        fmt::format("{}.{}{}", version->xen_version_major, version->xen_version_minor,
+                    version->xen_version_extra ? version->xen_version_extra : "");
+    info.xen_command_line = valid_utf8(version->commandline ? version->commandline : "");
+    info.boot = boot_layout(info.xen_command_line);
+    impl_->boot_granularity = granularity_at_boot(info.xen_command_line);
+
+    libxl_physinfo physinfo;
+    libxl_physinfo_init(&physinfo);
+    const int error = libxl_get_physinfo(impl_->context, &physinfo);
+    info.tsc_khz = physinfo.cpu_khz;
+    libxl_physinfo_dispose(&physinfo);
+    if (error != 0) return impl_->failed("tell the speed of the CPUs");
+    return info;
+}
+
+Result<proto::HostSnapshot> Xl::snapshot() {
+    impl_->logger.last.clear();
+    const counters::Moment moment = counters::now();
+    proto::HostSnapshot snapshot;
+    snapshot.set_tsc(moment.tsc);
+    snapshot.set_monotonic_ns(moment.monotonic_ns);
+    auto online = impl_->add_cpus(snapshot);
+    if (!online) return tl::unexpected(online.error());
+    auto credit2_pools = impl_->add_pools(snapshot);
+    if (!credit2_pools) return tl::unexpected(credit2_pools.error());
+    if (auto added = impl_->add_domains(snapshot, *online, *credit2_pools); !added)
+        return tl::unexpected(added.error());
+    return snapshot;
+}
+
+/// Adds the online CPUs and returns their ids.
+Result<std::set<std::uint32_t>> Xl::Impl::add_cpus(proto::HostSnapshot& snapshot) {
+    int count = 0;
+    libxl_cputopology* topology = libxl_get_cpu_topology(context, &count);
+    const List list(topology, count, libxl_cputopology_list_free);
+    if (!list) return failed("tell the CPU topology");
+    std::set<std::uint32_t> online;
+    for (std::uint32_t id = 0; const libxl_cputopology& cpu : list.items()) {
+        if (cpu.core != LIBXL_CPUTOPOLOGY_INVALID_ENTRY) { // offline
+            proto::Cpu& to = *snapshot.add_cpus();
+            to.set_id(id);
+            to.set_core(cpu.core);
+            to.set_socket(cpu.socket);
+            to.set_node(cpu.node);
+            online.insert(id);
+        }
+        ++id;
+    }
+    return online;
+}
+
+/// Since Xen 4.17 a pool can have a granularity of its own, which only hypfs tells.
+std::string Xl::Impl::granularity(std::uint32_t pool) {
+    if (hypfs) {
+        const std::string path = fmt::format("/cpupool/{}/sched-gran", pool);
+        const std::unique_ptr<char, decltype(&std::free)> value(xenhypfs_read(hypfs, path.c_str()),
+                                                                &std::free);
+        if (value) return valid_utf8(value.get());
+    }
+    return boot_granularity;
+}
+
+/// Adds the pools and returns the ids of those that credit2 schedules.
+Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapshot) {
+    int count = 0;
+    libxl_cpupoolinfo* pools = libxl_list_cpupool(context, &count);
+    const List list(pools, count, libxl_cpupoolinfo_list_free);
+    if (!list) return failed("list the cpupools");
+    std::set<std::uint32_t> credit2_pools;
+    for (const libxl_cpupoolinfo& pool : list.items()) {
+        proto::Pool& to = *snapshot.add_pools();
+        const char* scheduler = libxl_scheduler_to_string(pool.sched);
+        to.set_id(pool.poolid);
+        to.set_name(valid_utf8(pool.pool_name ? pool.pool_name : ""));
+        to.set_scheduler(scheduler ? scheduler : "unknown");
+        to.set_granularity(granularity(pool.poolid));
+        for (int cpu = 0; cpu < static_cast<int>(pool.cpumap.size) * 8; ++cpu)
+            if (libxl_bitmap_test(&pool.cpumap, cpu)) to.add_cpus(static_cast<std::uint32_t>(cpu));
+        if (pool.sched == LIBXL_SCHEDULER_CREDIT2) credit2_pools.insert(pool.poolid);
+    }
+    return credit2_pools;
+}
+
+Result<void> Xl::Impl::add_domains(proto::HostSnapshot& snapshot,
+                                   const std::set<std::uint32_t>& online,
+                                   const std::set<std::uint32_t>& credit2_pools) {
+    int count = 0;
+    libxl_dominfo* domains = libxl_list_domain(context, &count);
+    const List list(domains, count, libxl_dominfo_list_free);
+    if (!list) return failed("list the domains");
+    for (const libxl_dominfo& info : list.items()) {
+        if (info.dying) continue;
+        proto::Domain domain;
+        domain.set_id(info.domid);
+        domain.set_pool_id(info.cpupool);
+        const std::unique_ptr<char, decltype(&std::free)> name(
+            libxl_domid_to_name(context, info.domid), &std::free);
+        if (name) domain.set_name(valid_utf8(name.get()));
+        if (credit2_pools.contains(info.cpupool)) {
+            libxl_domain_sched_params params;
+            libxl_domain_sched_params_init(&params);
+            if (libxl_domain_sched_params_get(context, info.domid, &params) == 0) {
+                domain.set_weight(static_cast<std::uint32_t>(params.weight));
+                domain.set_cap(static_cast<std::uint32_t>(params.cap));
+            }
+            libxl_domain_sched_params_dispose(&params);
+        }
+        if (add_vcpus(domain, online)) *snapshot.add_domains() = std::move(domain);
+    }
+    return {};
+}
+
+bool Xl::Impl::add_vcpus(proto::Domain& domain, const std::set<std::uint32_t>& online) {
+    int count = 0;
+    int cpus = 0;
+    libxl_vcpuinfo* vcpus = libxl_list_vcpu(context, domain.id(), &count, &cpus);
+    const List list(vcpus, count, libxl_vcpuinfo_list_free);
+    if (!list) return false;
+    const auto affinity = [&](const libxl_bitmap& map, auto* to) {
+        for (const std::uint32_t cpu : online)
+            if (libxl_bitmap_test(&map, static_cast<int>(cpu))) to->Add(cpu);
+        if (static_cast<std::size_t>(to->size()) == online.size()) to->Clear();
+    };
+    for (const libxl_vcpuinfo& info : list.items()) {
+        proto::Vcpu& vcpu = *domain.add_vcpus();
+        vcpu.set_id(info.vcpuid);
+        vcpu.set_online(info.online);
+        affinity(info.cpumap, vcpu.mutable_hard_affinity());
+        affinity(info.cpumap_soft, vcpu.mutable_soft_affinity());
+    }
+    return true;
+}
+
+std::string granularity_at_boot(std::string_view command_line) {
+    constexpr std::string_view option = "sched-gran=";
+    std::string granularity = "cpu";
+    while (!command_line.empty()) {
+        const std::string_view word = command_line.substr(0, command_line.find(' '));
+        command_line.remove_prefix(std::min(word.size() + 1, command_line.size()));
+        const std::string_view value =
+            word.starts_with(option) ? word.substr(option.size()) : std::string_view();
+        if (value == "cpu" || value == "core" || value == "socket") granularity = value;
+    }
+    return granularity;
+}
+
+std::string valid_utf8(std::string_view text) {
+    std::string out;
+    while (!text.empty()) {
+        const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+        // Bytes that the first one announces, and the least code point that needs as many.
+        const unsigned char first = byte(0);
+        const std::size_t length = first < 0x80       ? 1
+                                   : first >> 5 == 6  ? 2
+                                   : first >> 4 == 14 ? 3
+                                   : first >> 3 == 30 ? 4
+                                                      : 0;
+        constexpr std::array<char32_t, 5> least{0, 0, 0x80, 0x800, 0x10000};
+        char32_t code = length == 1 ? first : first & (0x7f >> length);
+        bool valid = length != 0 && length <= text.size();
+        for (std::size_t i = 1; valid && i < length; ++i) {
+            valid = byte(i) >> 6 == 2;
+            code = code << 6 | (byte(i) & 0x3f);
+        }
+        valid =
+            valid && code >= least[length] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff);
+        if (valid)
+            out += text.substr(0, length);
+        else
+            out += '?';
+        text.remove_prefix(valid ? length : 1);
+    }
+    return out;
+}
+
+} // namespace intellisched

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// What libxl tells about the live host. xl.cpp is the one file that includes libxl.h.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/host/host.hpp"
+#include "src/proto/host.pb.h"
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace intellisched {
+
+/// The granularity that `sched-gran=` on a Xen command line asks for; the last mention counts.
+[[nodiscard]] std::string granularity_at_boot(std::string_view xen_command_line);
+
+/// `text` fit for a protobuf string: bytes that are no UTF-8 (a guest's owner chooses its name)
+/// become '?'.
+[[nodiscard]] std::string valid_utf8(std::string_view text);
+
+class Xl {
+  public:
+    /// Errors: not a dom0, no rights, libxl of another Xen version.
+    [[nodiscard]] static Result<Xl> open();
+
+    Xl(Xl&&) noexcept;
+    Xl& operator=(Xl&&) noexcept;
+    ~Xl();
+
+    [[nodiscard]] Result<HostInfo> info();
+
+    /// Topology, pools, domains and their affinities, as of now. A domain that goes meanwhile is
+    /// left out; the weight and cap of domains in pools of other schedulers than credit2 stay 0.
+    [[nodiscard]] Result<proto::HostSnapshot> snapshot();
+
+  private:
+    struct Impl;
+    explicit Xl(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace intellisched
