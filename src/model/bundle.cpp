@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+#include "src/model/bundle.hpp"
+
+#include "collector/window/schema.hpp"
+#include "src/base/files.hpp"
+#include "src/layout/layout.hpp"
+#include "src/model/intent.hpp"
+#include "src/model/verify_model.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <nettle/sha2.h>
+
+namespace intellisched {
+
+namespace {
+
+constexpr std::string_view magic = "ISBUNDLE";
+constexpr std::size_t head_size = magic.size() + SHA256_DIGEST_SIZE;
+
+// One way out for everything that is damaged or was changed by hand.
+constexpr std::string_view way_out = "install it again or retrain (intellisched train)";
+
+std::string sha256(std::string_view bytes) {
+    sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
+    std::array<std::uint8_t, SHA256_DIGEST_SIZE> digest;
+    sha256_digest(&context, digest.size(), digest.data());
+    return {digest.begin(), digest.end()};
+}
+
+std::string short_id(std::string_view digest) {
+    std::string id;
+    for (const char c : digest.substr(0, 6))
+        id += fmt::format("{:02x}", static_cast<unsigned char>(c));
+    return id;
+}
+
+bool same(const google::protobuf::RepeatedPtrField<std::string>& texts, const auto& names) {
+    return std::equal(texts.begin(), texts.end(), names.begin(), names.end());
+}
+
+template<class T, std::size_t N> std::vector<std::string> names_of(const std::array<T, N>& values) {
+    std::vector<std::string> names;
+    for (const T value : values) names.emplace_back(to_string(value));
+    return names;
+}
+
+// Whether the model speaks of the same inputs and choices as this program.
+Result<void> check_schema(const proto::ModelManifest& manifest, const std::string& name) {
+    if (manifest.schema_version() != feature_schema_version)
+        return fail("{}: the model was trained on version {} of the features, this program "
+                    "measures version {}; retrain it or install the bundle that belongs to this "
+                    "program",
+                    name, manifest.schema_version(), feature_schema_version);
+    const auto expected = model_feature_names();
+    const auto& names = manifest.feature_names();
+    for (std::size_t i = 0; i < expected.size(); ++i) {
+        const int at = static_cast<int>(i);
+        if (at < names.size() && names[at] == expected[i]) continue;
+        return fail("{}: feature {} of the model is '{}', this program's is '{}'; retrain it or "
+                    "install the bundle that belongs to this program",
+                    name, i + 1, at < names.size() ? printable(names[at], 64) : "", expected[i]);
+    }
+    if (static_cast<std::size_t>(names.size()) != expected.size())
+        return fail("{}: the model has {} features, this program {}; retrain it or install the "
+                    "bundle that belongs to this program",
+                    name, names.size(), expected.size());
+    if (!same(manifest.layouts(), names_of(all_layouts)))
+        return fail("{}: the model chooses among other layouts than this program; retrain it",
+                    name);
+    if (!same(manifest.intents(), names_of(all_intents)))
+        return fail("{}: the model knows other intents than this program; retrain it", name);
+    return {};
+}
+
+Result<void> check_tables(const proto::ModelManifest& manifest, const std::string& name) {
+    const auto damaged = [&](std::string_view what) {
+        return fail("{}: {}; {}", name, what, way_out);
+    };
+    if (manifest.score_given_best_size() != static_cast<int>(all_intents.size()))
+        return damaged("no table of scores for every intent");
+    for (const Intent intent : all_intents) {
+        const auto& table = manifest.score_given_best(static_cast<int>(index(intent)));
+        bool good = table.intent() == to_string(intent) &&
+                    table.given_best_size() == static_cast<int>(layout_count);
+        for (const auto& row : table.given_best()) {
+            good &= row.score_size() == static_cast<int>(layout_count);
+            // Their ratios are printed as gains, so neither may be extreme.
+            for (const double score : row.score()) good &= score >= 1e-9 && score <= 1e9;
+        }
+        if (!good)
+            return damaged(fmt::format("the table of scores for {} has an impossible value",
+                                       to_string(intent)));
+    }
+    const std::size_t features = feature_schema().size();
+    if (static_cast<std::size_t>(manifest.feature_min_size()) != features ||
+        static_cast<std::size_t>(manifest.feature_max_size()) != features)
+        return damaged("no range for every feature");
+    for (int i = 0; i < manifest.feature_min_size(); ++i) {
+        const float low = manifest.feature_min(i);
+        const float high = manifest.feature_max(i);
+        const bool unseen = std::isnan(low) && std::isnan(high);
+        if (!unseen && !(std::isfinite(low) && std::isfinite(high) && low <= high))
+            return damaged(fmt::format("an impossible range for feature {}", i + 1));
+    }
+    const auto& training = manifest.training();
+    for (const double value : {training.learning_rate(), training.held_out_accuracy(),
+                               training.held_out_regret(), training.default_regret()})
+        if (!std::isfinite(value)) return damaged("an impossible number about its training");
+    return {};
+}
+
+// `bytes` is what follows the head.
+Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
+    proto::Bundle message;
+    if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+        return fail("{}: its contents are no bundle; {}", name, way_out);
+    Bundle bundle;
+    bundle.manifest = std::move(*message.mutable_manifest());
+    bundle.model_ubj = std::move(*message.mutable_model_ubj());
+    auto& manifest = bundle.manifest;
+
+    if (auto checked = check_schema(manifest, name); !checked)
+        return tl::unexpected(checked.error());
+    const std::string digest = sha256(bundle.model_ubj);
+    if (manifest.model_sha256() != digest || manifest.id() != short_id(digest))
+        return fail("{}: the model is not the one that the manifest describes; {}", name, way_out);
+    if (auto checked = check_tables(manifest, name); !checked)
+        return tl::unexpected(checked.error());
+    if (auto verified =
+            verify_model(std::as_bytes(std::span(bundle.model_ubj)),
+                         static_cast<std::size_t>(manifest.feature_names_size()), layout_count);
+        !verified)
+        return fail("{}: {}", name, verified.error().message);
+    manifest.set_name(printable(manifest.name()));
+    manifest.mutable_training()->set_source(printable(manifest.training().source(), 512));
+    return bundle;
+}
+
+} // namespace
+
+std::vector<std::string> model_feature_names() {
+    std::vector<std::string> names;
+    for (const FeatureInfo& feature : feature_schema()) names.emplace_back(feature.name);
+    for (const Intent intent : all_intents)
+        names.push_back(fmt::format("intent.{}", to_string(intent)));
+    return names;
+}
+
+void sign(Bundle& bundle) {
+    const std::string digest = sha256(bundle.model_ubj);
+    bundle.manifest.set_model_sha256(digest);
+    bundle.manifest.set_id(short_id(digest));
+}
+
+Result<Bundle> parse_bundle(std::span<const std::byte> bytes, const std::string& name) {
+    if (bytes.size() > max_bundle_bytes)
+        return fail("{}: larger than the {} bytes that a bundle may have; train with fewer rounds "
+                    "or less depth",
+                    name, max_bundle_bytes);
+    const std::string_view text(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+    if (!text.starts_with(magic))
+        return fail("{}: not a model bundle; name a file that `intellisched train` wrote", name);
+    if (text.size() < head_size ||
+        text.substr(magic.size(), SHA256_DIGEST_SIZE) != sha256(text.substr(head_size)))
+        return fail("{}: cut or changed since it was written (its checksum does not match); {}",
+                    name, way_out);
+    return parse_message(text.substr(head_size), name);
+}
+
+Result<Bundle> read_bundle(const std::filesystem::path& path) {
+    auto bytes = read_file(path, max_bundle_bytes);
+    if (!bytes) return tl::unexpected(bytes.error());
+    return parse_bundle(*bytes, path.string());
+}
+
+Result<std::string> encode_bundle(Bundle bundle) {
+    sign(bundle);
+    proto::Bundle message;
+    *message.mutable_manifest() = std::move(bundle.manifest);
+    *message.mutable_model_ubj() = std::move(bundle.model_ubj);
+    const std::string body = message.SerializeAsString();
+    std::string bytes(magic);
+    bytes += sha256(body);
+    bytes += body;
+    if (auto parsed = parse_bundle(std::as_bytes(std::span(bytes)), "the new bundle"); !parsed)
+        return tl::unexpected(parsed.error());
+    return bytes;
+}
+
+Result<void> write_bundle(Bundle bundle, const std::filesystem::path& path) {
+    auto bytes = encode_bundle(std::move(bundle));
+    if (!bytes) return fail("{}: {}", path.string(), bytes.error().message);
+    return replace_file(path, std::as_bytes(std::span(*bytes)));
+}
+
+} // namespace intellisched

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: MIT
+#include "src/model/samples.hpp"
+
+#include "collector/window/schema.hpp"
+#include "src/base/log.hpp"
+#include "src/model/intent.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace intellisched {
+
+namespace {
+
+Result<void> check_scores(const proto::Sample& sample, const std::string& name) {
+    if (sample.scores().empty())
+        return fail("{}: no scores; measure every layout of '{}' again", name,
+                    printable(sample.scenario(), 64));
+    std::array<bool, all_intents.size()> seen{};
+    for (const auto& scores : sample.scores()) {
+        const auto intent = intent_from_string(scores.intent());
+        if (!intent || std::exchange(seen[index(*intent)], true))
+            return fail("{}: scores for intent '{}', which is unknown or there twice; intents are "
+                        "throughput, latency and balanced",
+                        name, printable(scores.intent(), 32));
+        bool good = scores.score_size() == static_cast<int>(layout_count);
+        double best = 0;
+        for (const double score : scores.score()) {
+            good &= std::isfinite(score) && score >= 0;
+            best = std::max(best, score);
+        }
+        if (!good || best <= 0)
+            return fail("{}: its scores for {} are not five numbers from 0 up with one above 0; "
+                        "measure '{}' again",
+                        name, to_string(*intent), printable(sample.scenario(), 64));
+    }
+    return {};
+}
+
+} // namespace
+
+Result<void> check_sample(const proto::Sample& sample, const std::string& name) {
+    if (sample.schema_version() != feature_schema_version)
+        return fail("{}: made with version {} of the features, this program measures version {}; "
+                    "make the samples again (intellisched bench) or use the program they belong to",
+                    name, sample.schema_version(), feature_schema_version);
+    if (static_cast<std::size_t>(sample.features_size()) != feature_schema().size())
+        return fail("{}: {} features where the schema has {}; make the samples again (intellisched "
+                    "bench)",
+                    name, sample.features_size(), feature_schema().size());
+    for (int i = 0; i < sample.features_size(); ++i)
+        if (std::isinf(sample.features(i)))
+            return fail("{}: feature {} is infinite; make the samples again (intellisched bench)",
+                        name, feature_schema()[static_cast<std::size_t>(i)].name);
+    if (sample.scenario().empty())
+        return fail("{}: no scenario; without one it cannot be kept out of its own test", name);
+    if (!layout_from_string(sample.current_layout()))
+        return fail("{}: its current layout '{}' is none; layouts are cpu, core, socket, node and "
+                    "all",
+                    name, printable(sample.current_layout(), 32));
+    bool known = sample.representative_size() == static_cast<int>(layout_count);
+    for (const auto& layout : sample.representative())
+        known &= layout_from_string(layout).has_value();
+    if (!known)
+        return fail("{}: its representatives are not one layout for each of the five; make the "
+                    "samples again (intellisched bench)",
+                    name);
+    return check_scores(sample, name);
+}
+
+Representatives representatives_of(const proto::Sample& sample) {
+    Representatives representatives{};
+    for (std::size_t i = 0; i < layout_count; ++i)
+        representatives[i] =
+            layout_from_string(sample.representative(static_cast<int>(i))).value_or(all_layouts[i]);
+    return representatives;
+}
+
+Result<std::vector<proto::Sample>> read_samples_file(const std::filesystem::path& path) {
+    auto reader = RecordReader::open(path, samples_format);
+    if (!reader) return tl::unexpected(reader.error());
+    std::vector<proto::Sample> samples;
+    for (;;) {
+        proto::Sample sample;
+        auto got = reader->next(sample);
+        if (!got) return tl::unexpected(got.error());
+        if (!*got) break;
+        const auto name = fmt::format("{}: sample {}", path.string(), samples.size() + 1);
+        if (auto checked = check_sample(sample, name); !checked)
+            return tl::unexpected(checked.error());
+        samples.push_back(std::move(sample));
+    }
+    if (reader->torn())
+        BOOST_LOG_TRIVIAL(warning) << path.string() << ": left out a torn record after sample "
+                                   << samples.size() << " (its writer was killed)";
+    return samples;
+}
+
+Result<std::vector<proto::Sample>> read_samples(const std::filesystem::path& directory) {
+    std::error_code error;
+    std::vector<std::filesystem::path> files;
+    for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
+         it.increment(error))
+        if (it->path().extension() == samples_extension) files.push_back(it->path());
+    if (error)
+        return fail("{}: cannot read the directory: {}; name the directory that `intellisched "
+                    "bench --out` wrote",
+                    directory.string(), error.message());
+    if (files.empty())
+        return fail("{}: no *.samples file in it; make some (intellisched bench)",
+                    directory.string());
+    std::sort(files.begin(), files.end());
+    std::vector<proto::Sample> samples;
+    for (const auto& file : files) {
+        auto more = read_samples_file(file);
+        if (!more) return tl::unexpected(more.error());
+        std::move(more->begin(), more->end(), std::back_inserter(samples));
+    }
+    return samples;
+}
+
+} // namespace intellisched

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+// Samples: what the model learns from. A file NAME.samples holds Records of proto::Sample behind a
+// header of kind "samples" (src/proto/records.hpp); a training set is a directory of them. To write
+// one: RecordWriter::create(path, samples_format), then append() sample by sample.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/layout/layout.hpp"
+#include "src/proto/model.pb.h"
+#include "src/proto/records.hpp"
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace intellisched {
+
+inline constexpr RecordFormat samples_format{"samples", 1};
+inline constexpr std::string_view samples_extension = ".samples";
+
+/// Checks one sample: this program's feature schema and its number of features, none of them
+/// infinite (NaN is a missing value); a scenario; the current layout and five representatives that
+/// name layouts; at least one intent, each known and at most once, with five finite scores, none
+/// negative, one above 0. `name` begins the message.
+[[nodiscard]] Result<void> check_sample(const proto::Sample& sample, const std::string& name);
+
+/// The representatives of a sample that check_sample() has passed.
+[[nodiscard]] Representatives representatives_of(const proto::Sample& sample);
+
+/// Reads one file. A torn last record is left out, with a warning in the log. Errors: a damaged
+/// file, one that is no samples file, a sample that check_sample() refuses.
+[[nodiscard]] Result<std::vector<proto::Sample>>
+read_samples_file(const std::filesystem::path& path);
+
+/// Reads every *.samples file of a directory (not of those below it), in the order of their names.
+/// Errors: also a directory without any.
+[[nodiscard]] Result<std::vector<proto::Sample>>
+read_samples(const std::filesystem::path& directory);
+
+} // namespace intellisched

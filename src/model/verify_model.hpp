@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: MIT
+// The gate between a model file and XGBoost.
+//
+// XGBoost 1.7 trusts the models that it loads: a truncated one is an error, but a child index that
+// points outside of its tree, a cycle, or a tree id that occurs twice is a crash or a hang of the
+// process; and its reader of UBJSON differs from others' (the first of two equal keys counts, 'F'
+// reads as true, lengths may be negative), so that a check by another reader could pass what
+// XGBoost then understands otherwise. Hence no general parser here: a model must be, byte by byte
+// in structure, what XGBoost's own writer gives for a multi:softprob ensemble of gradient-boosted
+// trees without categories, feature names or attributes; only the numbers and the trees' sizes are
+// free, and those are checked.
+#pragma once
+
+#include "src/base/result.hpp"
+
+#include <cstddef>
+#include <span>
+
+namespace intellisched {
+
+/// The deepest tree that is let through: XGBoost walks trees recursively for SHAP values, with
+/// memory that grows with the square of the depth.
+inline constexpr int max_tree_depth = 32;
+
+/// Checks that `ubj` is a model of XGBoost 1.7 over `features` features and `classes` classes that
+/// XGBoost can load, predict and explain with, whatever the features' values are. Takes time and
+/// memory in proportion to the size of the model. The error says what is wrong and where, without
+/// naming the file. Format: UBJWriter of src/common/json.cc, RegTree::SaveModel of
+/// src/tree/tree_model.cc, GBTreeModel::SaveModel, LearnerIO::SaveModel of XGBoost 1.7.4.
+[[nodiscard]] Result<void> verify_model(std::span<const std::byte> ubj, std::size_t features,
+                                        std::size_t classes);
+
+} // namespace intellisched

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT
+// The bundle file: what is written is read back, and a cut, edited, foreign or outdated one gives
+// its one line.
+#include "src/base/files.hpp"
+#include "src/model/bundle.hpp"
+#include "src/model/classifier.hpp"
+#include "tests/unit/model_synthetic.hpp"
+
+#include <doctest/doctest.h>
+#include <fstream>
+#include <nettle/sha2.h>
+#include <unistd.h>
+
+using namespace intellisched;
+
+namespace {
+
+const Bundle& trained() {
+    static const Bundle bundle = [] {
+        auto options = synthetic::small_options();
+        options.rounds = 4;
+        return train(synthetic::make_samples({.samples = 120}), options).value();
+    }();
+    return bundle;
+}
+
+const std::string& file() {
+    static const std::string bytes = encode_bundle(trained()).value();
+    return bytes;
+}
+
+std::string verdict(const std::string& bytes) {
+    const auto parsed = parse_bundle(std::as_bytes(std::span(bytes)), "x.bundle");
+    if (parsed) return "passed";
+    CHECK(parsed.error().message.find('\n') == std::string::npos);
+    CHECK(parsed.error().message.starts_with("x.bundle: "));
+    return parsed.error().message;
+}
+
+bool contains(const std::string& text, std::string_view part) {
+    return text.find(part) != std::string::npos;
+}
+
+std::string sha256(const std::string& bytes) {
+    sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
+    std::string digest(SHA256_DIGEST_SIZE, '\0');
+    sha256_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
+    return digest;
+}
+
+// A bundle file with a right checksum around any message: what an attacker who knows the format
+// would write.
+std::string file_of(const proto::Bundle& message) {
+    const std::string body = message.SerializeAsString();
+    return "ISBUNDLE" + sha256(body) + body;
+}
+
+// The verdict on the good bundle after a change to its manifest or model.
+std::string changed(auto change, bool sign_model = true) {
+    Bundle bundle = trained();
+    change(bundle);
+    if (sign_model) sign(bundle);
+    proto::Bundle message;
+    *message.mutable_manifest() = bundle.manifest;
+    message.set_model_ubj(bundle.model_ubj);
+    return verdict(file_of(message));
+}
+
+std::string changed_manifest(auto change) {
+    return changed([&](Bundle& bundle) { change(bundle.manifest); });
+}
+
+} // namespace
+
+TEST_CASE("bundle: what is written is read back and chooses the same") {
+    std::string name = (std::filesystem::temp_directory_path() / "bundleXXXXXX").string();
+    REQUIRE(::mkdtemp(name.data()) != nullptr);
+    const auto path = std::filesystem::path(name) / "model.bundle";
+    REQUIRE(write_bundle(trained(), path));
+    CHECK(std::filesystem::file_size(path) == file().size());
+    const auto back = read_bundle(path);
+    REQUIRE(back);
+    CHECK(back->model_ubj == trained().model_ubj);
+    CHECK(back->manifest.SerializeAsString() == trained().manifest.SerializeAsString());
+    CHECK(back->manifest.id().size() == 12);
+
+    const auto before = Classifier::load(trained());
+    const auto after = Classifier::load(*back);
+    REQUIRE(before);
+    REQUIRE(after);
+    CHECK(after->manifest().id() == back->manifest.id());
+    const auto features = synthetic::features(70, 20);
+    const Question question{&features, Intent::latency, Layout::socket, synthetic::all_differ};
+    CHECK(before->predict(question)->probability == after->predict(question)->probability);
+    std::filesystem::remove_all(name);
+    const auto absent = read_bundle(path);
+    REQUIRE_FALSE(absent);
+    CHECK(contains(absent.error().message, "model.bundle"));
+    CHECK_FALSE(write_bundle(trained(), path)); // its directory is gone
+}
+
+TEST_CASE("bundle: cut or changed anywhere, it is refused") {
+    CHECK(verdict(file()) == "passed");
+    for (std::size_t size = 0; size < file().size(); size += size < 100 ? 1 : 97) {
+        CAPTURE(size);
+        CHECK(verdict(file().substr(0, size)) != "passed");
+    }
+    for (std::size_t at = 0; at < file().size(); at += at < 100 ? 1 : 131) {
+        CAPTURE(at);
+        std::string bytes = file();
+        bytes[at] = static_cast<char>(bytes[at] ^ 4);
+        CHECK(contains(verdict(bytes), at < 8 ? "not a model bundle" : "cut or changed"));
+    }
+    CHECK(contains(verdict(file() + "x"), "cut or changed"));
+}
+
+TEST_CASE("bundle: something else is said to be something else") {
+    CHECK(contains(verdict(""), "not a model bundle"));
+    CHECK(contains(verdict("binf and an old model"), "not a model bundle"));
+    CHECK(contains(verdict("ISBUNDLE"), "cut or changed"));
+    CHECK(contains(verdict("ISBUNDLE" + sha256("\xff\xff") + "\xff\xff"), "no bundle"));
+    CHECK(contains(verdict("ISBUNDLE" + sha256("")), "version 0")); // an empty message
+    CHECK(contains(verdict("ISBUNDLE" + std::string(max_bundle_bytes, 'x')), "larger"));
+}
+
+TEST_CASE("bundle: other versions and other features are told apart") {
+    const auto version =
+        changed_manifest([](auto& m) { m.set_schema_version(feature_schema_version + 1); });
+    CHECK(contains(version, fmt::format("version {}", feature_schema_version + 1)));
+    CHECK(
+        contains(version, fmt::format("this program measures version {}", feature_schema_version)));
+    CHECK(contains(version, "retrain"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_feature_names(1, "bad\nname"); }),
+                   "feature 2 of the model is 'bad?name'"));
+    CHECK(contains(changed_manifest([](auto& m) { m.mutable_feature_names()->RemoveLast(); }),
+                   "this program's is 'intent.balanced'"));
+    CHECK(contains(changed_manifest([](auto& m) { m.add_feature_names("more"); }), "features"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_layouts(2, "sockets"); }), "layouts"));
+    CHECK(contains(changed_manifest([](auto& m) { m.add_layouts("x"); }), "layouts"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_intents(0, "speed"); }), "intents"));
+}
+
+TEST_CASE("bundle: tables and ranges that cannot be are refused") {
+    const auto score = [](double value) {
+        return changed_manifest([&](auto& m) {
+            m.mutable_score_given_best(1)->mutable_given_best(2)->set_score(3, value);
+        });
+    };
+    CHECK(score(0.5) == "passed");
+    for (const double value : {0.0, -1.0, double{NAN}, double{INFINITY}, 1e300, 1e-300})
+        CHECK(contains(score(value), "scores for latency"));
+    CHECK(contains(changed_manifest([](auto& m) {
+                       m.mutable_score_given_best(0)->mutable_given_best(0)->add_score(1);
+                   }),
+                   "scores for throughput"));
+    CHECK(contains(
+        changed_manifest([](auto& m) { m.mutable_score_given_best(2)->clear_given_best(); }),
+        "scores for balanced"));
+    CHECK(contains(
+        changed_manifest([](auto& m) { m.mutable_score_given_best()->SwapElements(0, 1); }),
+        "scores for throughput"));
+    CHECK(contains(changed_manifest([](auto& m) { m.clear_score_given_best(); }), "every intent"));
+    CHECK(contains(changed_manifest([](auto& m) { m.mutable_feature_min()->RemoveLast(); }),
+                   "range"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_feature_min(0, 1e9F); }), "feature 1"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_feature_max(1, NAN); }), "feature 2"));
+    CHECK(changed_manifest([](auto& m) {
+              m.set_feature_min(1, NAN);
+              m.set_feature_max(1, NAN);
+          }) == "passed");
+    CHECK(
+        contains(changed_manifest([](auto& m) { m.mutable_training()->set_held_out_regret(NAN); }),
+                 "training"));
+}
+
+TEST_CASE("bundle: the model must be the manifest's, and must be safe") {
+    CHECK(contains(changed([](Bundle& b) { b.model_ubj.back() = '{'; }, false), "not the one"));
+    CHECK(contains(changed([](Bundle& b) { b.manifest.set_id("0123456789ab"); }, false),
+                   "not the one"));
+    CHECK(
+        contains(changed([](Bundle& b) { b.manifest.mutable_model_sha256()->back() ^= 1; }, false),
+                 "not the one"));
+    CHECK(contains(changed([](Bundle& b) { b.model_ubj.clear(); }), "not a model"));
+    CHECK(contains(changed([](Bundle& b) { b.model_ubj.resize(b.model_ubj.size() / 2); }),
+                   "too early"));
+    // The first tree's left child of the root points far outside, and everything is signed again.
+    CHECK(contains(changed([](Bundle& b) {
+                       const auto at = b.model_ubj.find("left_children[$l#L");
+                       REQUIRE(at != std::string::npos);
+                       b.model_ubj[at + std::string("left_children[$l#L").size() + 8] = 0x10;
+                   }),
+                   "has child"));
+}
+
+TEST_CASE("bundle: texts come back fit for a terminal") {
+    Bundle bundle = trained();
+    bundle.manifest.set_name("evil\x1b[2Jname");
+    bundle.manifest.mutable_training()->set_source("two\nlines");
+    const auto bytes = encode_bundle(bundle);
+    REQUIRE(bytes);
+    const auto parsed = parse_bundle(std::as_bytes(std::span(*bytes)), "x");
+    REQUIRE(parsed);
+    CHECK(parsed->manifest.name() == "evil?[2Jname");
+    CHECK(parsed->manifest.training().source() == "two?lines");
+}
+
+TEST_CASE("bundle: what would not be read is not written") {
+    Bundle bundle = trained();
+    bundle.manifest.clear_layouts();
+    const auto path = std::filesystem::temp_directory_path() / "never.bundle";
+    CHECK_FALSE(write_bundle(bundle, path));
+    CHECK_FALSE(std::filesystem::exists(path));
+}

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// Samples after a rule that a model can learn, for tests, fuzzing and benchmarks. They say nothing
+// about any real scheduler.
+#pragma once
+
+#include "collector/window/schema.hpp"
+#include "src/model/intent.hpp"
+#include "src/model/train.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <random>
+#include <string>
+#include <vector>
+
+namespace intellisched::synthetic {
+
+/// The rule: features 0 and 1 run from 0 to 100. Under "throughput" a fifth of feature 0's range
+/// belongs to each layout, cpu first; under "latency" a fifth of feature 1's, all first; "balanced"
+/// follows feature 0 alone. The best layout scores 1, the others 0.15 less a step away.
+inline Layout best_layout(Intent intent, float first, float second) {
+    const float value = intent == Intent::latency ? 100 - second : first;
+    return all_layouts[static_cast<std::size_t>(std::clamp(value / 20, 0.0F, 4.0F))];
+}
+
+struct Shape {
+    std::size_t samples = 400;
+    std::size_t scenarios = 8;
+    std::size_t seed = 7;
+    bool with_small_hosts = true; ///< every other scenario: socket, node and all coincide
+    double mislabelled = 0;       ///< share of the samples whose scores follow no rule
+};
+
+inline proto::Sample make_sample(std::mt19937& random, const Shape& shape, std::size_t number) {
+    const auto uniform = [&] { return static_cast<float>(random() % 10000) / 100; };
+    proto::Sample sample;
+    sample.set_schema_version(feature_schema_version);
+    const std::size_t scenario = number % shape.scenarios;
+    sample.set_scenario("scenario " + std::to_string(scenario));
+    sample.set_family("family " + std::to_string(scenario % 3));
+    sample.set_topology(scenario % 2 == 0 ? "large" : "small");
+    sample.set_current_layout(std::string(to_string(all_layouts[random() % layout_count])));
+    const bool small = shape.with_small_hosts && scenario % 2 == 1;
+    for (const Layout layout : all_layouts)
+        sample.add_representative(
+            std::string(to_string(small ? std::min(layout, Layout::socket) : layout)));
+    for (std::size_t i = 0; i < feature_schema().size(); ++i)
+        sample.add_features(i > 1 && random() % 20 == 0 ? std::numeric_limits<float>::quiet_NaN()
+                                                        : uniform());
+    const bool wrong = static_cast<double>(random() % 1000) < shape.mislabelled * 1000;
+    for (const Intent intent : all_intents) {
+        const Layout best = wrong ? all_layouts[random() % layout_count]
+                                  : best_layout(intent, sample.features(0), sample.features(1));
+        auto* scores = sample.add_scores();
+        scores->set_intent(std::string(to_string(intent)));
+        for (const Layout layout : all_layouts) {
+            const auto one = [&](Layout l) { return small ? std::min(l, Layout::socket) : l; };
+            const auto steps =
+                std::abs(static_cast<int>(index(one(layout))) - static_cast<int>(index(one(best))));
+            scores->add_score(1 - 0.15 * steps);
+        }
+    }
+    return sample;
+}
+
+inline std::vector<proto::Sample> make_samples(const Shape& shape = {}) {
+    std::mt19937 random(static_cast<std::mt19937::result_type>(shape.seed));
+    std::vector<proto::Sample> samples;
+    for (std::size_t i = 0; i < shape.samples; ++i)
+        samples.push_back(make_sample(random, shape, i));
+    return samples;
+}
+
+/// Small and quick to train: 20 rounds of depth 4.
+inline TrainOptions small_options() {
+    TrainOptions options;
+    options.name = "synthetic";
+    options.source = "made up by a rule";
+    options.rounds = 20;
+    options.max_depth = 4;
+    options.learning_rate = 0.3;
+    return options;
+}
+
+/// Features for asking the rule: `first` and `second` as given, all others in the middle.
+inline FeatureVector features(float first, float second) {
+    FeatureVector vector;
+    vector.values.assign(feature_schema().size(), 50);
+    vector.values[0] = first;
+    vector.values[1] = second;
+    return vector;
+}
+
+/// No two layouts coincide.
+inline constexpr Representatives all_differ = all_layouts;
+/// socket, node and all coincide.
+inline constexpr Representatives small_host{Layout::cpu, Layout::core, Layout::socket,
+                                            Layout::socket, Layout::socket};
+
+} // namespace intellisched::synthetic
