@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+#include "src/base/log.hpp"
+#include "src/cli/commands.hpp"
+#include "src/cli/interrupt.hpp"
+
+#include <exception>
+#include <google/protobuf/stubs/logging.h>
+
+using namespace intellisched;
+
+int main(int argc, char** argv) {
+    CLI::App app{"Chooses the credit2 runqueue layout of Xen cpupools from what their guests do.",
+                 "intellisched"};
+    app.set_version_flag("--version", std::string("intellisched ") + INTELLISCHED_VERSION);
+    app.require_subcommand(1);
+    app.fallthrough();
+    app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is \"abstain\".");
+    bool verbose = false;
+    app.add_flag("-v,--verbose", verbose, "log what happens in between");
+
+    cli::Action action;
+    cli::add_recommend(app, action);
+    cli::add_record(app, action);
+    cli::add_features(app, action);
+    cli::add_train(app, action);
+
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::Success& help) {
+        return app.exit(help); // --help, --version
+    } catch (const CLI::ParseError& error) {
+        fmt::print(stderr, "intellisched: {}; try `intellisched --help`\n", error.what());
+        return cli::wrong_usage;
+    }
+
+    using boost::log::trivial::severity_level;
+    // What it would print of a damaged message, we return as an error.
+    google::protobuf::SetLogHandler(nullptr);
+    start_log(verbose ? severity_level::debug : severity_level::warning);
+    cli::watch_signals();
+    try {
+        const auto status = action();
+        if (status) return *status;
+        fmt::print(stderr, "intellisched: {}\n", status.error().message);
+    } catch (const std::exception& error) {
+        // Errors are values here; what still throws is memory and a defect of ours.
+        fmt::print(stderr, "intellisched: internal error: {}; please report it\n", error.what());
+    }
+    return cli::failed;
+}

@@ -1,0 +1,298 @@
+// SPDX-License-Identifier: MIT
+#include "collector/window/features.hpp"
+#include "src/cli/commands.hpp"
+#include "src/cli/interrupt.hpp"
+#include "src/cli/output.hpp"
+#include "src/cli/source.hpp"
+#include "src/host/observe.hpp"
+#include "src/model/classifier.hpp"
+#include "src/policy/policy.hpp"
+#include "src/proto/recommendation.pb.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <map>
+
+namespace intellisched::cli {
+namespace {
+
+struct Options {
+    Source source;
+    double seconds = 10;
+    std::string intent = "balanced";
+    std::string bundle;
+    bool explain = false;
+    bool json = false;
+};
+
+/// One window of the pool, kept for the explanation.
+struct Seen {
+    FeatureVector features;
+    PoolFacts facts;
+};
+
+/// What came of watching the pool.
+struct Watched {
+    PoolFacts facts; ///< of the last window
+    std::vector<Seen> windows;
+    std::vector<Observation> observations;
+    std::map<unsigned, unsigned> runqueue_of; ///< by CPU, as the trace told last
+};
+
+// Explaining takes about 2 ms a window; a few, evenly spread, say as much as all of them.
+constexpr std::size_t explained_windows = 16;
+constexpr std::size_t explained_features = 8;
+
+std::string bundle_path(const Options& options) {
+    if (!options.bundle.empty()) return options.bundle;
+    const char* from_environment = std::getenv("INTELLISCHED_BUNDLE");
+    return from_environment ? from_environment : INTELLISCHED_DEFAULT_BUNDLE;
+}
+
+Result<Watched> watch(const Options& options, const Classifier& classifier, Intent intent) {
+    auto host = options.source.open();
+    if (!host) return tl::unexpected(host.error());
+
+    Watched watched;
+    std::optional<Pool> pool;
+    Result<void> predicted;
+    std::uint64_t events = 0, decisions = 0;
+    Progress progress;
+    const auto start = std::chrono::steady_clock::now();
+    const auto elapsed = [&] {
+        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    };
+    ObserveOptions observation;
+    observation.tap = [&](const HostItem& item) -> Result<void> {
+        const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
+        if (!snapshot) return {};
+        auto pools = pools_of(*snapshot);
+        if (!pools) return tl::unexpected(pools.error());
+        auto found = find_pool(*pools, options.source.pool);
+        if (!found) return tl::unexpected(found.error());
+        if (found->scheduler != "credit2")
+            return fail("cpupool '{}' runs the {} scheduler, which has no runqueue layouts; "
+                        "intellisched is for credit2 pools",
+                        printable(found->name), printable(found->scheduler));
+        pool = std::move(*found);
+        return {};
+    };
+    observation.stop = [&] {
+        if (options.source.live())
+            progress.show(fmt::format("watching cpupool {}: {:.0f} of {:.0f} s",
+                                      options.source.pool, elapsed(), options.seconds));
+        return interrupted || !predicted || (options.source.live() && elapsed() >= options.seconds);
+    };
+    auto observed = observe(**host, observation, [&](const WindowStats& stats) {
+        if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
+        watched.facts = stats.facts;
+        watched.runqueue_of = stats.runqueue_of;
+        events += stats.events;
+        decisions += stats.decisions;
+        Seen seen{feature_vector(stats), stats.facts};
+        auto prediction = classifier.predict(
+            {&seen.features, intent, stats.facts.current, stats.facts.representatives});
+        if (!prediction) {
+            predicted = tl::unexpected(prediction.error());
+            return;
+        }
+        watched.observations.push_back({stats.coverage(), stats.decisions, *prediction});
+        watched.windows.push_back(std::move(seen));
+    });
+    if (!observed) return tl::unexpected(observed.error());
+    if (!predicted) return tl::unexpected(predicted.error());
+    if (!pool) return fail("the host gave no snapshot of its pools; nothing can be recommended");
+    if (watched.observations.empty())
+        return fail("cpupool '{}': the trace is too short for one window of a second; record or "
+                    "watch for longer",
+                    printable(pool->name));
+    if (events > 0 && decisions == 0)
+        return fail("cpupool '{}': the trace has no credit2 records; record it with the event mask "
+                    "0x2f000 on a pool that runs credit2",
+                    printable(pool->name));
+    return watched;
+}
+
+/// The weights of the features for a layout, averaged over some of the windows.
+Result<std::vector<Contribution>> explain(const Classifier& classifier, const Watched& watched,
+                                          Intent intent, Layout layout) {
+    const std::size_t count = watched.windows.size();
+    const std::size_t used = std::min(count, explained_windows);
+    std::map<std::size_t, Contribution> sums;
+    std::map<std::size_t, unsigned> values;
+    for (std::size_t i = 0; i < used; ++i) {
+        const Seen& seen = watched.windows[i * count / used];
+        auto contributions = classifier.explain(
+            {&seen.features, intent, seen.facts.current, seen.facts.representatives}, layout,
+            feature_schema().size());
+        if (!contributions) return tl::unexpected(contributions.error());
+        for (const Contribution& one : *contributions) {
+            Contribution& sum = sums[one.feature];
+            sum.feature = one.feature;
+            sum.weight += one.weight / static_cast<double>(used);
+            if (std::isnan(one.value)) continue;
+            sum.value += one.value;
+            ++values[one.feature];
+        }
+    }
+    std::vector<Contribution> result;
+    for (auto& [feature, sum] : sums) {
+        const unsigned n = values[feature];
+        sum.value = n > 0 ? sum.value / n : std::numeric_limits<double>::quiet_NaN();
+        result.push_back(sum);
+    }
+    std::sort(result.begin(), result.end(), [](const Contribution& a, const Contribution& b) {
+        return std::abs(a.weight) > std::abs(b.weight);
+    });
+    result.resize(std::min(result.size(), explained_features));
+    return result;
+}
+
+/// The runqueues that the trace shows against those that the current layout gives.
+bool partition_confirmed(const Watched& watched, unsigned runqueues) {
+    std::map<unsigned, unsigned> cpus_of;
+    for (const auto& [cpu, runqueue] : watched.runqueue_of) ++cpus_of[runqueue];
+    return watched.runqueue_of.size() < watched.facts.cpus || cpus_of.size() == runqueues;
+}
+
+proto::Recommendation message(const Classifier& classifier, const Watched& watched,
+                              const Verdict& verdict) {
+    const PoolFacts& facts = watched.facts;
+    const auto& manifest = classifier.manifest();
+    proto::Recommendation out;
+    out.set_pool(facts.pool);
+    out.set_current(std::string(to_string(facts.current)));
+    out.set_recommended(std::string(to_string(verdict.layout)));
+    out.set_verdict(std::string(to_string(verdict.decision)));
+    out.set_confidence(verdict.mean.probability[index(verdict.layout)]);
+    out.set_expected_gain(verdict.mean.expected_gain[index(verdict.layout)]);
+    for (Layout layout : all_layouts) {
+        auto* row = out.add_layouts();
+        row->set_layout(std::string(to_string(layout)));
+        row->set_probability(verdict.mean.probability[index(layout)]);
+        row->set_expected_gain(verdict.mean.expected_gain[index(layout)]);
+        row->set_runqueues(facts.runqueues[index(layout)]);
+        for (Layout other : all_layouts)
+            if (other != layout &&
+                facts.representatives[index(other)] == facts.representatives[index(layout)])
+                row->add_equivalent_to(std::string(to_string(other)));
+    }
+    for (const Reason& reason : verdict.reasons) out.add_reasons(reason.text);
+    if (!partition_confirmed(watched, facts.runqueues[index(facts.current)]))
+        out.add_reasons(fmt::format("the trace shows other runqueues than layout {} gives: the "
+                                    "boot options may not tell the layout in force",
+                                    to_string(facts.current)));
+    out.mutable_model()->set_id(manifest.id());
+    out.mutable_model()->set_schema(manifest.schema_version());
+    out.mutable_model()->set_name(manifest.name());
+    out.mutable_model()->set_samples(manifest.training().samples());
+    out.mutable_model()->set_source(manifest.training().source());
+    out.set_windows(verdict.windows);
+    return out;
+}
+
+void add_explanation(proto::Recommendation& out, const Classifier& classifier,
+                     const std::vector<Contribution>& contributions) {
+    const auto schema = feature_schema();
+    for (const Contribution& one : contributions) {
+        auto* row = out.add_explanation();
+        row->set_feature(classifier.manifest().feature_names(static_cast<int>(one.feature)));
+        row->set_value(one.value);
+        row->set_contribution(one.weight);
+        if (one.feature < schema.size()) {
+            row->set_unit(std::string(schema[one.feature].unit));
+            row->set_meaning(std::string(schema[one.feature].meaning));
+        } else {
+            const auto intent = all_intents[one.feature - schema.size()];
+            row->set_unit("0 or 1");
+            row->set_meaning(fmt::format("the intent is {}", to_string(intent)));
+        }
+    }
+}
+
+/// A feature's value as a person would write it.
+std::string value_text(double value, const std::string& unit) {
+    if (std::isnan(value)) return "not seen";
+    if (unit == "0 or 1") return value > 0.5 ? "yes" : "no";
+    if (unit == "fraction") return fmt::format("{:.1f}%", value * 100);
+    if (unit == "count" || unit == "ratio") return fmt::format("{:.4g}", value);
+    return fmt::format("{:.4g} {}", value, unit);
+}
+
+std::string table(const proto::Recommendation& r, std::string_view intent, Layout explained) {
+    std::string text = fmt::format("cpupool {}: layout {} now, intent {}, {} windows\n\n",
+                                   printable(r.pool()), r.current(), intent, r.windows());
+    text += fmt::format("{:<8}{:>13}{:>15}{:>11}   {}\n", "layout", "probability", "expected gain",
+                        "runqueues", "equivalent to");
+    for (const auto& row : r.layouts()) {
+        const bool current = row.layout() == r.current(), chosen = row.layout() == r.recommended();
+        std::string same;
+        for (const auto& other : row.equivalent_to()) same += (same.empty() ? "" : ", ") + other;
+        text += fmt::format("{:<8}{:>12.1f}%{:>14.1f}%{:>11}   {}{}{}\n", row.layout(),
+                            row.probability() * 100, row.expected_gain() * 100, row.runqueues(),
+                            same.empty() ? "-" : same, current ? " current" : "",
+                            chosen && !current ? " <- recommended" : "");
+    }
+    text += fmt::format("\nverdict: {}{}\n", r.verdict(),
+                        r.verdict() == "switch" ? " to " + r.recommended() : "");
+    for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
+    if (!r.explanation().empty()) {
+        text += fmt::format("\nwhat speaks for (+) and against (-) {}, in log-odds:\n",
+                            to_string(explained));
+        for (const auto& row : r.explanation())
+            text += fmt::format("  {:+6.2f}  {} = {} ({})\n", row.contribution(), row.meaning(),
+                                value_text(row.value(), row.unit()), row.feature());
+    }
+    const auto& model = r.model();
+    text += fmt::format("\nmodel {} ({}), {} samples; {}\n", model.name(), model.id(),
+                        model.samples(), model.source());
+    return text;
+}
+
+Result<int> recommend(const Options& options) {
+    const auto intent = intent_from_string(options.intent);
+    auto bundle = read_bundle(bundle_path(options));
+    if (!bundle) return tl::unexpected(bundle.error());
+    auto classifier = Classifier::load(*bundle);
+    if (!classifier) return tl::unexpected(classifier.error());
+    auto watched = watch(options, *classifier, *intent);
+    if (!watched) return tl::unexpected(watched.error());
+
+    const Verdict verdict =
+        judge(watched->observations, watched->facts.current, watched->facts.representatives);
+    proto::Recommendation out = message(*classifier, *watched, verdict);
+    if (options.explain) {
+        auto contributions = explain(*classifier, *watched, *intent, verdict.favourite);
+        if (!contributions) return tl::unexpected(contributions.error());
+        add_explanation(out, *classifier, *contributions);
+    }
+    auto printed =
+        print(options.json ? to_json(out) : table(out, options.intent, verdict.favourite));
+    if (!printed) return tl::unexpected(printed.error());
+    return verdict.decision == Decision::abstain ? abstained : done;
+}
+
+} // namespace
+
+void add_recommend(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand(
+        "recommend", "name the best layout for a cpupool, with a verdict and its reasons");
+    auto options = std::make_shared<Options>();
+    options->source.add_to(*command);
+    options->source.add_trace_options(*command);
+    command->add_option("--seconds", options->seconds, "how long to watch a live host")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->add_option("--intent", options->intent, "throughput, latency or balanced")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"throughput", "latency", "balanced"}));
+    command->add_option("--bundle", options->bundle,
+                        "the model bundle (default: $INTELLISCHED_BUNDLE, else the installed one)");
+    command->add_flag("--explain", options->explain, "show the features that moved the prediction");
+    command->add_flag("--json", options->json, "print JSON");
+    command->callback([options, &action] { action = [options] { return recommend(*options); }; });
+}
+
+} // namespace intellisched::cli

@@ -1,0 +1,137 @@
+// SPDX-License-Identifier: MIT
+#include "collector/capture/writer.hpp"
+#include "collector/trace/stream.hpp"
+#include "src/cli/commands.hpp"
+#include "src/cli/interrupt.hpp"
+#include "src/cli/output.hpp"
+#include "src/cli/source.hpp"
+
+#include <chrono>
+
+namespace intellisched::cli {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+struct Options {
+    Source source;
+    double seconds = 10;
+    std::string out;
+    std::string note;
+};
+
+std::uint64_t realtime_ns() {
+    return static_cast<std::uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(
+                                          std::chrono::system_clock::now().time_since_epoch())
+                                          .count());
+}
+
+proto::CaptureManifest manifest_of(const HostInfo& info, const Pool& pool,
+                                   const proto::HostSnapshot& first, const std::string& note) {
+    proto::CaptureManifest manifest;
+    manifest.set_recorded_by(std::string("intellisched ") + INTELLISCHED_VERSION);
+    manifest.set_pool(pool.name);
+    manifest.set_xen_version(info.xen_version);
+    manifest.set_xen_command_line(info.xen_command_line);
+    manifest.set_boot_layout(std::string(to_string(info.boot.layout)));
+    manifest.set_max_cpus_runqueue(info.boot.max_cpus_runqueue);
+    manifest.set_tsc_khz(info.tsc_khz);
+    manifest.set_start_realtime_ns(realtime_ns());
+    manifest.set_begin_tsc(first.tsc());
+    manifest.set_note(note);
+    return manifest;
+}
+
+/// Counts what goes into the capture and knows where it ends.
+struct Written {
+    trace::TraceStream stream{"the trace"};
+    std::uint64_t end_tsc = 0;
+
+    Result<void> trace(std::span<const std::byte> bytes) {
+        return stream.feed(bytes, [this](const trace::Record& r) { end_tsc = r.tsc; });
+    }
+    void finish() {
+        stream.finish([this](const trace::Record& r) { end_tsc = r.tsc; });
+    }
+};
+
+Result<int> record(const Options& options) {
+    auto host = options.source.open();
+    if (!host) return tl::unexpected(host.error());
+    auto item = (*host)->next();
+    if (!item) return tl::unexpected(item.error());
+    if (!*item || !std::holds_alternative<proto::HostSnapshot>(**item))
+        return fail("the host gave no snapshot of its topology; nothing was recorded");
+    const auto first = std::get<proto::HostSnapshot>(**item);
+    auto pools = pools_of(first);
+    if (!pools) return tl::unexpected(pools.error());
+    auto pool = find_pool(*pools, options.source.pool);
+    if (!pool) return tl::unexpected(pool.error());
+
+    auto writer = capture::Writer::create(options.out,
+                                          manifest_of((*host)->info(), *pool, first, options.note));
+    if (!writer) return tl::unexpected(writer.error());
+    if (auto written = writer->snapshot(first); !written) return tl::unexpected(written.error());
+
+    Written written;
+    Progress progress;
+    const auto start = Clock::now();
+    const auto elapsed = [&] {
+        return std::chrono::duration<double>(Clock::now() - start).count();
+    };
+    double synced = 0;
+    for (bool over = false; !over;) {
+        auto next = (*host)->next();
+        if (!next) return tl::unexpected(next.error());
+        if (!*next) break; // a pipe that ended
+        Result<void> stored;
+        if (auto* snapshot = std::get_if<proto::HostSnapshot>(&**next)) {
+            stored = writer->snapshot(*snapshot);
+        } else if (auto* sample = std::get_if<proto::CounterSample>(&**next)) {
+            stored = writer->counters(*sample);
+        } else {
+            const auto& bytes = std::get<TraceBytes>(**next).bytes;
+            stored = written.trace(bytes);
+            if (stored) stored = writer->trace(bytes);
+            // Only here: what the buffers held when the time was up is part of the capture.
+            over = interrupted || elapsed() >= options.seconds;
+        }
+        if (!stored) return tl::unexpected(stored.error());
+        if (elapsed() - synced >= 1) {
+            synced = elapsed();
+            if (auto sync = writer->sync(); !sync) return tl::unexpected(sync.error());
+            progress.show(fmt::format("{:.0f} of {:.0f} s, {:.1f} MB of trace, {} records lost",
+                                      synced, options.seconds,
+                                      static_cast<double>(written.stream.stats().bytes) / 1e6,
+                                      written.stream.stats().lost));
+        }
+    }
+    written.finish();
+    const auto& stats = written.stream.stats();
+    auto finished = writer->finish(written.end_tsc, stats.lost);
+    if (!finished) return tl::unexpected(finished.error());
+    progress.show("");
+    fmt::print(stderr, "{}: {:.1f} s{}, {} records ({:.1f} MB, {:.1f} MB on disk), {} lost\n",
+               options.out, elapsed(), interrupted ? " (interrupted)" : "", stats.records,
+               static_cast<double>(stats.bytes) / 1e6, static_cast<double>(writer->size()) / 1e6,
+               stats.lost);
+    return done;
+}
+
+} // namespace
+
+void add_record(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand(
+        "record", "write a capture of a host: topology, pools, counters and trace");
+    auto options = std::make_shared<Options>();
+    options->source.add_to(*command);
+    options->source.add_trace_options(*command);
+    command->add_option("--seconds", options->seconds, "how long")
+        ->capture_default_str()
+        ->check(CLI::PositiveNumber);
+    command->add_option("--out", options->out, "the directory to make")->required();
+    command->add_option("--note", options->note, "text to keep with the capture, e.g. the load");
+    command->callback([options, &action] { action = [options] { return record(*options); }; });
+}
+
+} // namespace intellisched::cli

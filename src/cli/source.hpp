@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: MIT
+// The options that say where a command looks: --host, --capture, --pool.
+#pragma once
+
+#include "src/host/open_host.hpp"
+
+#include <CLI/CLI.hpp>
+
+namespace intellisched::cli {
+
+struct Source {
+    std::string host;
+    std::string capture;
+    std::string pool = "Pool-0";
+    XenOptions xen;
+
+    void add_to(CLI::App& command);
+    /// Where the live trace comes from, and how much of it.
+    void add_trace_options(CLI::App& command);
+
+    [[nodiscard]] Result<std::unique_ptr<Host>> open() const;
+    [[nodiscard]] bool live() const { return capture.empty() && !host.starts_with("capture:"); }
+};
+
+} // namespace intellisched::cli

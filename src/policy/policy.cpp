@@ -1,0 +1,141 @@
+// SPDX-License-Identifier: MIT
+#include "src/policy/policy.hpp"
+
+#include <algorithm>
+#include <map>
+
+namespace intellisched {
+
+std::string_view to_string(Decision decision) {
+    switch (decision) {
+    case Decision::keep:
+        return "keep";
+    case Decision::change:
+        return "switch";
+    case Decision::abstain:
+        break;
+    }
+    return "abstain";
+}
+
+std::optional<Reason> rejected(const Observation& window, const InputGate& gate) {
+    if (window.coverage < gate.coverage)
+        return Reason{"records-lost",
+                      fmt::format("records were lost: the trace covers {:.0f}% of the CPUs' time, "
+                                  "{:.0f}% is needed (larger trace buffers help)",
+                                  window.coverage * 100, gate.coverage * 100)};
+    if (window.decisions < gate.decisions)
+        return Reason{"too-little-data",
+                      fmt::format("only {} scheduling decisions were seen, {} are needed (the pool "
+                                  "may be idle)",
+                                  window.decisions, gate.decisions)};
+    if (window.prediction.outside_training > gate.outside_training)
+        return Reason{"outside-training",
+                      fmt::format("{:.0f}% of the features lie outside what the model was trained "
+                                  "on, {:.0f}% are allowed",
+                                  window.prediction.outside_training * 100,
+                                  gate.outside_training * 100)};
+    return std::nullopt;
+}
+
+namespace {
+
+void add_up(Prediction& sum, const Prediction& one) {
+    for (std::size_t l = 0; l < layout_count; ++l) {
+        sum.probability[l] += one.probability[l];
+        sum.expected_gain[l] += one.expected_gain[l];
+    }
+    sum.outside_training += one.outside_training;
+}
+
+} // namespace
+
+Verdict judge(std::span<const Observation> windows, Layout current, const Representatives& same,
+              const InputGate& gate, const Margins& margins) {
+    Verdict verdict;
+    verdict.layout = verdict.favourite = current;
+
+    std::map<std::string_view, std::pair<unsigned, std::string>> refusals;
+    std::array<unsigned, layout_count> votes{};
+    for (const Observation& window : windows) {
+        if (auto reason = rejected(window, gate)) {
+            auto& [count, text] = refusals[reason->code];
+            ++count;
+            text = std::move(reason->text);
+            continue;
+        }
+        ++verdict.windows;
+        ++votes[index(same[index(window.prediction.best)])];
+        add_up(verdict.mean, window.prediction);
+    }
+    for (const auto& [code, refusal] : refusals)
+        verdict.reasons.push_back({code, fmt::format("{} of {} windows not used: {}", refusal.first,
+                                                     windows.size(), refusal.second)});
+    if (verdict.windows > 0) {
+        for (std::size_t l = 0; l < layout_count; ++l) {
+            verdict.mean.probability[l] /= verdict.windows;
+            verdict.mean.expected_gain[l] /= verdict.windows;
+        }
+        verdict.mean.outside_training /= verdict.windows;
+        verdict.favourite = verdict.mean.best = choose(verdict.mean.probability, same, current);
+        verdict.agreement =
+            static_cast<double>(votes[index(same[index(verdict.favourite)])]) / verdict.windows;
+    }
+
+    const bool one_partition =
+        std::all_of(same.begin(), same.end(), [&](Layout l) { return l == same.front(); });
+    if (one_partition) {
+        verdict.decision = Decision::keep;
+        verdict.reasons.push_back({"one-partition",
+                                   "all five layouts are the same partition on this pool: there is "
+                                   "nothing to choose"});
+        return verdict;
+    }
+    if (verdict.windows < margins.windows) {
+        verdict.reasons.push_back(
+            {"too-few-windows", fmt::format("{} usable windows, {} are needed; observe for longer",
+                                            verdict.windows, margins.windows)});
+        return verdict;
+    }
+    const double probability = verdict.mean.probability[index(verdict.favourite)];
+    const double gain = verdict.mean.expected_gain[index(verdict.favourite)];
+    if (verdict.favourite == current) {
+        verdict.decision = Decision::keep;
+        verdict.reasons.push_back(
+            {"current-is-best",
+             fmt::format("the current layout, {}, is the most probable best ({:.0f}%)",
+                         to_string(current), probability * 100)});
+        return verdict;
+    }
+    // Too unsure to move is a reason to stay; the administrator still sees what the model favours.
+    verdict.decision = Decision::keep;
+    if (verdict.agreement < margins.agreement)
+        verdict.reasons.push_back(
+            {"windows-disagree",
+             fmt::format("only {:.0f}% of the windows name {}, {:.0f}% are needed",
+                         verdict.agreement * 100, to_string(verdict.favourite),
+                         margins.agreement * 100)});
+    else if (probability < margins.confidence)
+        verdict.reasons.push_back(
+            {"unsure", fmt::format("{} is favoured with {:.0f}% only, {:.0f}% are needed to switch",
+                                   to_string(verdict.favourite), probability * 100,
+                                   margins.confidence * 100)});
+    else if (gain < margins.gain)
+        verdict.reasons.push_back(
+            {"small-gain",
+             fmt::format("{} promises {:+.1f}%, a switch needs {:+.1f}%",
+                         to_string(verdict.favourite), gain * 100, margins.gain * 100)});
+    else {
+        verdict.decision = Decision::change;
+        verdict.layout = verdict.favourite;
+        verdict.reasons.push_back(
+            {"better-layout",
+             fmt::format("{} is the best layout with {:.0f}%, named by {:.0f}% of {} windows, and "
+                         "promises {:+.1f}% over {}",
+                         to_string(verdict.favourite), probability * 100, verdict.agreement * 100,
+                         verdict.windows, gain * 100, to_string(current))});
+    }
+    return verdict;
+}
+
+} // namespace intellisched

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT
+// The guards between a prediction and a switch. Pure: no I/O, no clock, no knowledge of Xen; the
+// same evidence always gives the same verdict.
+#pragma once
+
+#include "src/model/classifier.hpp"
+
+#include <string>
+#include <vector>
+
+namespace intellisched {
+
+/// What a window has to offer before it counts.
+struct InputGate {
+    double coverage = 0.8;          ///< part of the CPUs' time without a loss, at least
+    std::uint64_t decisions = 20;   ///< scheduling decisions seen, at least
+    double outside_training = 0.25; ///< part of the features outside the model's range, at most
+};
+
+/// What a switch has to promise.
+struct Margins {
+    unsigned windows = 3;    ///< that passed the gate, at least
+    double agreement = 0.6;  ///< part of the windows that name the same layout
+    double confidence = 0.5; ///< probability of that layout
+    double gain = 0.02;      ///< expected over the current layout
+};
+
+/// One window as the policy sees it.
+struct Observation {
+    double coverage = 0;
+    std::uint64_t decisions = 0;
+    Prediction prediction;
+};
+
+enum class Decision : std::uint8_t { keep, change, abstain };
+/// "keep", "switch" or "abstain".
+[[nodiscard]] std::string_view to_string(Decision decision);
+
+/// Why: a stable name for programs, and a sentence for people.
+struct Reason {
+    std::string_view code;
+    std::string text;
+};
+
+struct Verdict {
+    Decision decision = Decision::abstain;
+    Layout layout = Layout::socket; ///< what the pool should have; the current one unless `change`
+    Layout favourite = Layout::socket; ///< what the model would choose, whatever the guards say
+    Prediction mean;                   ///< over the windows that passed the gate
+    unsigned windows = 0;              ///< that passed
+    double agreement = 0;
+    std::vector<Reason> reasons;
+};
+
+/// Whether the window may be used; the reason when it may not.
+[[nodiscard]] std::optional<Reason> rejected(const Observation& window, const InputGate& gate);
+
+/// The verdict on a stretch of windows of one pool.
+[[nodiscard]] Verdict judge(std::span<const Observation> windows, Layout current,
+                            const Representatives& representatives, const InputGate& gate = {},
+                            const Margins& margins = {});
+
+} // namespace intellisched

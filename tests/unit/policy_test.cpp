@@ -1,0 +1,114 @@
+// SPDX-License-Identifier: MIT
+#include "src/policy/policy.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace intellisched;
+
+namespace {
+
+constexpr Representatives distinct{Layout::cpu, Layout::core, Layout::socket, Layout::node,
+                                   Layout::all};
+
+Observation window(std::array<double, layout_count> probability,
+                   std::array<double, layout_count> gain, Layout best) {
+    Observation one{1.0, 1000, {}};
+    one.prediction.probability = probability;
+    one.prediction.expected_gain = gain;
+    one.prediction.best = best;
+    return one;
+}
+
+const Observation for_core =
+    window({0.1, 0.7, 0.1, 0.05, 0.05}, {0.0, 0.08, 0.0, -0.01, -0.02}, Layout::core);
+const Observation for_socket =
+    window({0.1, 0.2, 0.6, 0.05, 0.05}, {-0.03, -0.01, 0.0, -0.01, -0.02}, Layout::socket);
+
+bool has(const Verdict& verdict, std::string_view code) {
+    return std::any_of(verdict.reasons.begin(), verdict.reasons.end(),
+                       [&](const Reason& reason) { return reason.code == code; });
+}
+
+Verdict verdict_on(std::vector<Observation> windows, const Representatives& same = distinct) {
+    return judge(windows, Layout::socket, same);
+}
+
+} // namespace
+
+TEST_CASE("policy: sure, agreed and worth it is a switch") {
+    const auto verdict = verdict_on({for_core, for_core, for_core, for_core});
+    CHECK(verdict.decision == Decision::change);
+    CHECK(verdict.layout == Layout::core);
+    CHECK(verdict.mean.probability[index(Layout::core)] == doctest::Approx(0.7));
+    CHECK(has(verdict, "better-layout"));
+}
+
+TEST_CASE("policy: the current layout being best is a keep") {
+    const auto verdict = verdict_on({for_socket, for_socket, for_socket});
+    CHECK(verdict.decision == Decision::keep);
+    CHECK(verdict.layout == Layout::socket);
+    CHECK(has(verdict, "current-is-best"));
+}
+
+TEST_CASE("policy: each guard alone keeps the layout and says so") {
+    SUBCASE("windows that disagree") {
+        auto weak = for_core;
+        weak.prediction.probability = {0.05, 0.9, 0.05, 0, 0};
+        const auto verdict = verdict_on({weak, for_socket, weak, for_socket});
+        CHECK(verdict.favourite == Layout::core);
+        CHECK(verdict.decision == Decision::keep);
+        CHECK(verdict.layout == Layout::socket);
+        CHECK(has(verdict, "windows-disagree"));
+    }
+    SUBCASE("unsure") {
+        auto unsure = for_core;
+        unsure.prediction.probability = {0.1, 0.4, 0.3, 0.1, 0.1};
+        CHECK(has(verdict_on({unsure, unsure, unsure}), "unsure"));
+    }
+    SUBCASE("a small gain") {
+        auto small = for_core;
+        small.prediction.expected_gain[index(Layout::core)] = 0.01;
+        const auto verdict = verdict_on({small, small, small});
+        CHECK(verdict.decision == Decision::keep);
+        CHECK(has(verdict, "small-gain"));
+    }
+}
+
+TEST_CASE("policy: too little input is no verdict") {
+    CHECK(verdict_on({}).decision == Decision::abstain);
+    CHECK(has(verdict_on({for_core, for_core}), "too-few-windows"));
+
+    auto lossy = for_core;
+    lossy.coverage = 0.5;
+    const auto verdict = verdict_on({for_core, lossy, lossy, lossy});
+    CHECK(verdict.decision == Decision::abstain);
+    CHECK(verdict.windows == 1);
+    CHECK(has(verdict, "records-lost"));
+
+    auto idle = for_core;
+    idle.decisions = 3;
+    CHECK(has(verdict_on({idle, idle, idle}), "too-little-data"));
+
+    auto strange = for_core;
+    strange.prediction.outside_training = 0.9;
+    CHECK(has(verdict_on({strange, strange, strange}), "outside-training"));
+}
+
+TEST_CASE("policy: where all layouts are one partition there is nothing to choose") {
+    Representatives one{};
+    one.fill(Layout::cpu);
+    const auto verdict = verdict_on({}, one);
+    CHECK(verdict.decision == Decision::keep);
+    CHECK(has(verdict, "one-partition"));
+}
+
+TEST_CASE("policy: a favourite equivalent to the current layout is no switch") {
+    constexpr Representatives same{Layout::cpu, Layout::core, Layout::core, Layout::node,
+                                   Layout::all};
+    auto merged = for_core;
+    merged.prediction.probability = {0.1, 0.8, 0.8, 0.05, 0.05};
+    merged.prediction.expected_gain = {0, 0, 0, 0, 0};
+    const auto verdict = verdict_on({merged, merged, merged}, same);
+    CHECK(verdict.decision == Decision::keep);
+    CHECK(verdict.layout == Layout::socket);
+}
