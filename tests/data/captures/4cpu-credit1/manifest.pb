@@ -1,0 +1,2 @@
+!É\îº
+intellischedmanifest¹«| ÷±intellisched 0.1.0Pool-0"4.17.7*±console=com1 com1=115200,8n1 loglvl=all guest_loglvl=all sched=credit2 cpuidle=0 bootscrub=0 spec-ctrl=no xpti=no pv-l1tf=no dom0_mem=886M,max:886M dom0_max_vcpus=2 sched=credit2socket8@ ºHÑØ½Ÿ›¼îôPÒ…÷°¸X›“Íà`r,laboratory, a hog under the credit scheduler
