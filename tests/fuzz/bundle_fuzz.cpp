@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT
+// Fuzzes the way of a bundle from a file to XGBoost. An input is tried as a bundle and as a bare
+// model; whatever passes is handed to XGBoost, asked for a prediction and explained: "verified"
+// must mean "cannot crash XGBoost". Inputs grow from a small real model by changes that keep most
+// of its structure and its checksums, so that they get past the first look; no corpus is needed.
+#include "src/model/booster.hpp"
+#include "src/model/bundle.hpp"
+#include "src/model/classifier.hpp"
+#include "src/model/verify_model.hpp"
+#include "tests/unit/model_synthetic.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <nettle/sha2.h>
+
+using namespace intellisched;
+
+extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
+
+namespace {
+
+constexpr std::string_view magic = "ISBUNDLE";
+constexpr std::size_t head_size = 8 + SHA256_DIGEST_SIZE;
+
+std::size_t model_features() { return feature_schema().size() + all_intents.size(); }
+
+Bundle train_seed() {
+    auto options = synthetic::small_options();
+    options.rounds = 2;
+    options.max_depth = 3;
+    auto bundle = train(synthetic::make_samples({.samples = 120, .scenarios = 2}), options);
+    if (!bundle) std::abort();
+    return *bundle;
+}
+
+const Bundle& seed() {
+    static const Bundle bundle = train_seed();
+    return bundle;
+}
+
+std::string sha256(std::string_view bytes) {
+    sha256_ctx context;
+    sha256_init(&context);
+    sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
+    std::string digest(SHA256_DIGEST_SIZE, '\0');
+    sha256_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
+    return digest;
+}
+
+void use_model(std::span<const std::byte> ubj) {
+    const auto booster = Booster::load(ubj, model_features(), layout_count);
+    if (!booster) return; // an error is fine, a crash is not
+    for (const float value : {0.0F, 50.0F, -1e30F, INFINITY, NAN}) {
+        const std::vector<float> row(model_features(), value);
+        const auto probability = booster->predict(row);
+        if (probability && probability->size() != layout_count) std::abort();
+        // Errors are fine again: XGBoost refuses infinite values when it explains.
+        (void)booster->contributions(row);
+    }
+}
+
+void use_bundle(const Bundle& bundle) {
+    const auto classifier = Classifier::load(bundle);
+    if (!classifier) return;
+    const auto features = synthetic::features(10, 90);
+    const Question question{&features, Intent::latency, Layout::node, synthetic::small_host};
+    const auto prediction = classifier->predict(question);
+    if (!prediction) return;
+    for (const double gain : prediction->expected_gain)
+        if (!std::isfinite(gain)) std::abort();
+    if (prediction->expected_gain[index(Layout::node)] != 0) std::abort();
+    (void)classifier->explain(question, prediction->best, 5);
+}
+
+// Sets one element of a typed array to a value that could matter.
+void change_element(std::string& ubj, std::minstd_rand& random) {
+    std::vector<std::size_t> arrays;
+    for (std::size_t at = ubj.find("[$"); at != std::string::npos; at = ubj.find("[$", at + 1))
+        if (at + 13 < ubj.size()) arrays.push_back(at);
+    if (arrays.empty()) return;
+    const std::size_t at = arrays[random() % arrays.size()];
+    const std::size_t width = ubj[at + 2] == 'U' ? 1 : 4;
+    const std::size_t count = static_cast<unsigned char>(ubj[at + 12]);
+    const std::size_t place = at + 13 + width * (random() % (count + 1));
+    const auto small = static_cast<std::uint32_t>(random() % 16);
+    const auto any = static_cast<std::uint32_t>(random());
+    const std::uint32_t values[] = {0,          1,          2,          3,          7,
+                                    0xffffffff, 0x7fffffff, 0x80000000, 0x7f800000, 0x7fc00000,
+                                    0x00000001, 0x7f7fffff, small,      any};
+    const std::uint32_t value = values[random() % std::size(values)];
+    for (std::size_t i = 0; i < width && place + i < ubj.size(); ++i)
+        ubj[place + i] = static_cast<char>(value >> (8 * (width - 1 - i)));
+}
+
+// Moves one subtree: the children of two nodes are exchanged, so that trees of other shapes appear.
+void swap_elements(std::string& ubj, std::minstd_rand& random) {
+    for (const std::string_view key : {"left_children", "right_children", "parents"}) {
+        const std::size_t at = ubj.find(std::string(key) + "[$l#L");
+        if (at == std::string::npos) return;
+        const std::size_t data = at + key.size() + 13;
+        const std::size_t a = data + 4 * (random() % 7);
+        const std::size_t b = data + 4 * (random() % 7);
+        if (std::max(a, b) + 4 > ubj.size()) return;
+        for (std::size_t i = 0; i < 4; ++i) std::swap(ubj[a + i], ubj[b + i]);
+    }
+}
+
+// libFuzzer's own changes, to a short stretch only.
+void change_stretch(std::string& bytes, std::minstd_rand& random) {
+    if (bytes.empty()) return;
+    const std::size_t begin = random() % bytes.size();
+    const std::size_t length = std::min<std::size_t>(1 + random() % 24, bytes.size() - begin);
+    std::vector<std::uint8_t> stretch(bytes.begin() + static_cast<std::ptrdiff_t>(begin),
+                                      bytes.begin() + static_cast<std::ptrdiff_t>(begin + length));
+    stretch.resize(length + 16);
+    const std::size_t size = LLVMFuzzerMutate(stretch.data(), length, stretch.size());
+    bytes.replace(begin, length, reinterpret_cast<const char*>(stretch.data()), size);
+}
+
+void change_model(std::string& ubj, std::minstd_rand& random) {
+    switch (random() % 4) {
+    case 0:
+        return change_stretch(ubj, random);
+    case 1:
+        return swap_elements(ubj, random);
+    default:
+        return change_element(ubj, random);
+    }
+}
+
+void change_bundle(std::string& file, std::minstd_rand& random) {
+    proto::Bundle message;
+    std::string body = file.substr(head_size);
+    const bool whole = message.ParseFromString(body);
+    if (whole && random() % 2 == 0) {
+        change_model(*message.mutable_model_ubj(), random);
+        Bundle bundle{message.manifest(), message.model_ubj()};
+        sign(bundle);
+        *message.mutable_manifest() = bundle.manifest;
+        body = message.SerializeAsString();
+    } else {
+        change_stretch(body, random);
+    }
+    file = std::string(magic) + sha256(body) + body;
+}
+
+} // namespace
+
+extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t size,
+                                               std::size_t max_size, unsigned seed_number) {
+    std::minstd_rand random(seed_number);
+    std::string input(reinterpret_cast<const char*>(data), size);
+    if (input.size() < 64 || random() % 1000 == 0)
+        input = random() % 2 == 0 ? seed().model_ubj : encode_bundle(seed()).value();
+    if (random() % 64 == 0) {
+        change_stretch(input, random); // without mending the checksum
+    } else if (input.starts_with(magic) && input.size() > head_size) {
+        change_bundle(input, random);
+    } else {
+        change_model(input, random);
+    }
+    size = std::min(input.size(), max_size);
+    std::memcpy(data, input.data(), size);
+    return size;
+}
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    const auto bytes = std::as_bytes(std::span(data, size));
+    if (const auto bundle = parse_bundle(bytes, "input")) use_bundle(*bundle);
+    if (verify_model(bytes, model_features(), layout_count)) use_model(bytes);
+    return 0;
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+// libFuzzer target: the input as an xentrace stream, cut into pieces, all the way into windows and
+// features. The first bytes choose the pieces; with the lowest bit of the second set, the rest
+// becomes the contents of windows, so that the fuzzer need not find out the framing first.
+#include "collector/trace/clock.hpp"
+#include "collector/trace/stream.hpp"
+#include "collector/window/features.hpp"
+#include "collector/window/window.hpp"
+
+#include <cstdlib>
+#include <cstring>
+
+using namespace intellisched;
+
+namespace {
+
+proto::HostSnapshot host() {
+    proto::HostSnapshot snapshot;
+    auto* pool = snapshot.add_pools();
+    pool->set_name("Pool-0");
+    pool->set_scheduler("credit2");
+    pool->set_granularity("cpu");
+    for (unsigned id = 0; id < 8; ++id) {
+        auto* cpu = snapshot.add_cpus();
+        cpu->set_id(id);
+        cpu->set_core(id / 2 % 2);
+        cpu->set_socket(id / 4);
+        pool->add_cpus(id);
+    }
+    return snapshot;
+}
+
+/// Puts a window header before every 128 bytes.
+std::vector<std::byte> framed(std::span<const std::byte> bytes) {
+    std::vector<std::byte> out;
+    for (std::uint32_t cpu = 0; !bytes.empty(); cpu = (cpu + 3) % 8) {
+        const std::size_t n = std::min<std::size_t>(bytes.size(), 128) & ~std::size_t{3};
+        if (n == 0) break;
+        const std::array<std::uint32_t, 3> head{trace::header(trace::cpu_change, 2, false), cpu,
+                                                static_cast<std::uint32_t>(n)};
+        const auto head_bytes = std::as_bytes(std::span(head));
+        out.insert(out.end(), head_bytes.begin(), head_bytes.end());
+        out.insert(out.end(), bytes.begin(), bytes.begin() + static_cast<std::ptrdiff_t>(n));
+        bytes = bytes.subspan(n);
+    }
+    return out;
+}
+
+} // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+    if (size < 2) return 0;
+    const std::size_t piece = data[0] + 1U;
+    auto input = std::as_bytes(std::span(data + 2, size - 2));
+    std::vector<std::byte> frames;
+    if ((data[1] & 1) != 0) {
+        frames = framed(input);
+        input = frames;
+    }
+
+    trace::TraceStream stream("fuzz");
+    trace::TscCalibrator calibrator;
+    double sum = 0;
+    WindowBuilder builder({}, 1000, [&](const WindowStats& stats) {
+        for (float value : feature_vector(stats).values) sum += value;
+    });
+    if (!builder.add(host())) std::abort();
+    std::uint64_t last = 0;
+    const auto handler = [&](const trace::Record& record) {
+        if (record.tsc < last) std::abort(); // the order is what everything else relies on
+        last = record.tsc;
+        calibrator(record);
+        builder.add(record);
+    };
+    while (!input.empty()) {
+        const std::size_t n = std::min(piece, input.size());
+        if (!stream.feed(input.first(n), handler)) break;
+        input = input.subspan(n);
+    }
+    stream.finish(handler);
+    builder.finish();
+    (void)calibrator.khz();
+    return 0;
+}
