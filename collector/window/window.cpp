@@ -43,7 +43,7 @@ double seconds_between(std::uint64_t from, std::uint64_t to, double hz) {
 
 struct WindowBuilder::Impl {
     Impl(WindowOptions o, std::uint64_t tsc_khz, Sink s)
-        : options(std::move(o)), sink(std::move(s)), hz(static_cast<double>(tsc_khz) * 1000),
+        : options(o), sink(std::move(s)), hz(static_cast<double>(tsc_khz) * 1000),
           length(static_cast<std::uint64_t>(hz * options.seconds)) {}
 
     WindowOptions options;
@@ -339,7 +339,7 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
 }
 
 WindowBuilder::WindowBuilder(WindowOptions options, std::uint64_t tsc_khz, Sink sink)
-    : impl_(std::make_unique<Impl>(std::move(options), tsc_khz, std::move(sink))) {}
+    : impl_(std::make_unique<Impl>(options, tsc_khz, std::move(sink))) {}
 WindowBuilder::~WindowBuilder() = default;
 
 void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology now,

@@ -230,10 +230,11 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
         const bool current = row.layout() == r.current(), chosen = row.layout() == r.recommended();
         std::string same;
         for (const auto& other : row.equivalent_to()) same += (same.empty() ? "" : ", ") + other;
-        text += fmt::format("{:<8}{:>12.1f}%{:>14.1f}%{:>11}   {}{}{}\n", row.layout(),
-                            row.probability() * 100, row.expected_gain() * 100, row.runqueues(),
-                            same.empty() ? "-" : same, current ? " current" : "",
-                            chosen && !current ? " <- recommended" : "");
+        const std::string_view mark = current ? "current" : chosen ? "<- recommended" : "";
+        text += fmt::format("{:<8}{:>12.1f}%{:>14.1f}%{:>11}   ", row.layout(),
+                            row.probability() * 100, row.expected_gain() * 100, row.runqueues());
+        text += mark.empty() ? fmt::format("{}\n", same.empty() ? "-" : same)
+                             : fmt::format("{:<18} {}\n", same.empty() ? "-" : same, mark);
     }
     text += fmt::format("\nverdict: {}{}\n", r.verdict(),
                         r.verdict() == "switch" ? " to " + r.recommended() : "");
