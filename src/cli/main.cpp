@@ -3,12 +3,13 @@
 #include "src/cli/commands.hpp"
 #include "src/cli/interrupt.hpp"
 
+#include <cstdio>
 #include <exception>
 #include <google/protobuf/stubs/logging.h>
 
 using namespace intellisched;
 
-int main(int argc, char** argv) {
+static int run(int argc, char** argv) {
     CLI::App app{"Chooses the credit2 runqueue layout of Xen cpupools from what their guests do.",
                  "intellisched"};
     app.set_version_flag("--version", std::string("intellisched ") + INTELLISCHED_VERSION);
@@ -38,13 +39,18 @@ int main(int argc, char** argv) {
     google::protobuf::SetLogHandler(nullptr);
     start_log(verbose ? severity_level::debug : severity_level::warning);
     cli::watch_signals();
+    const auto status = action();
+    if (status) return *status;
+    fmt::print(stderr, "intellisched: {}\n", status.error().message);
+    return cli::failed;
+}
+
+int main(int argc, char** argv) {
+    // Errors are values here; what still throws is memory and a defect of ours.
     try {
-        const auto status = action();
-        if (status) return *status;
-        fmt::print(stderr, "intellisched: {}\n", status.error().message);
+        return run(argc, argv);
     } catch (const std::exception& error) {
-        // Errors are values here; what still throws is memory and a defect of ours.
-        fmt::print(stderr, "intellisched: internal error: {}; please report it\n", error.what());
+        std::fprintf(stderr, "intellisched: internal error: %s; please report it\n", error.what());
     }
     return cli::failed;
 }
