@@ -93,6 +93,7 @@ proto::HostSnapshot flat_host(const std::set<unsigned>& cpus) {
     auto* pool = snapshot.add_pools();
     pool->set_name("Pool-0");
     pool->set_scheduler("credit2");
+    pool->set_granularity("cpu");
     for (unsigned id : cpus) {
         auto* cpu = snapshot.add_cpus();
         cpu->set_id(id);

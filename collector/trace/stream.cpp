@@ -75,8 +75,11 @@ void TraceStream::close_window() {
     queue.filled = end * 4;
     queue.words.resize(end);
     queue.ends.push_back(end);
-    if (end > begin && (queue.words[begin] & event_mask) == lost_records)
-        loss_round_ = stats_.rounds + 1; // a loss is the first record after the buffer was emptied
+    // Xen tells of a loss before anything else once the buffer was emptied. (A count of 0 is a
+    // pause, which is told in time.)
+    if (end - begin >= 7 && (queue.words[begin] & event_mask) == lost_records &&
+        queue.words[begin + 3] != 0)
+        loss_round_ = stats_.rounds + 1;
     if (end - begin >= 3 && (queue.words[begin] & tsc_included) != 0)
         youngest_ = std::max(youngest_, wide(queue.words.data() + begin + 1));
 }

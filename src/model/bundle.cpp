@@ -44,6 +44,7 @@ bool same(const google::protobuf::RepeatedPtrField<std::string>& texts, const au
 
 template<class T, std::size_t N> std::vector<std::string> names_of(const std::array<T, N>& values) {
     std::vector<std::string> names;
+    names.reserve(N);
     for (const T value : values) names.emplace_back(to_string(value));
     return names;
 }
