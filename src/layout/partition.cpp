@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Which CPUs share a runqueue: a model of cpu_add_to_runqueue() in Xen 4.17's
-// xen/common/sched/credit2.c, held against SCHEDULE records of the real hypervisor in tests/lab.
+// xen/common/sched/credit2.c, held against SCHEDULE records of the real hypervisor in
+// tests/integration/captures_test.cpp.
 #include "src/layout/layout.hpp"
 
 #include <algorithm>
