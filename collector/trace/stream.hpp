@@ -80,8 +80,6 @@ class TraceStream {
     }
 
     [[nodiscard]] const StreamStats& stats() const { return stats_; }
-    /// TSC up to which everything has been handed over.
-    [[nodiscard]] std::uint64_t reached() const { return reached_; }
 
     /// Windows waiting for their round, in bytes, at most: beyond it they are handed over as they
     /// are. Larger than two rounds of the trace buffers of any real host.

@@ -399,6 +399,4 @@ void WindowBuilder::finish() {
     w.next_stop = 0;
 }
 
-const trace::RunstateTracker& WindowBuilder::runstates() const { return impl_->tracker; }
-
 } // namespace intellisched

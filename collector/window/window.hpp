@@ -39,8 +39,6 @@ class WindowBuilder {
     /// Hands over the open window if at least half of it has passed.
     void finish();
 
-    [[nodiscard]] const trace::RunstateTracker& runstates() const;
-
   private:
     struct Impl;
     std::unique_ptr<Impl> impl_;
