@@ -55,7 +55,7 @@ def build_dom0(path, tree, script, inputs, plan, guest_ramdisk):
         archive.file("/bin/busybox", tree.busybox)
         archive.symlink("/bin/sh", "busybox")
         for tool in XEN_TOOLS:
-            _program(archive, libraries, f"/usr/lib/{tree.xen_bin.parent.name}/bin/{tool}", tree.xen_bin / tool)
+            _program(archive, libraries, f"/usr/lib/{tree.xen_bin.parent.name}/bin/{tool}", tree.tool(tool))
             archive.symlink(f"/lab/bin/{tool}", f"/usr/lib/{tree.xen_bin.parent.name}/bin/{tool}")
         for tool in sorted(tree.xenstore_bin.glob("xenstore-*")):
             if not tool.is_symlink():

@@ -33,6 +33,13 @@ STOP_SECONDS = 60.0        # after the time limit: for dom0 to end the script an
 CONSOLE_WINDOW = 4096      # how much of the console a line that tells of death may span
 
 
+def _accelerator(tcg, icount):
+    if icount:
+        # An instruction is a nanosecond; sleep=off skips the time in which all CPUs wait.
+        return ["-accel", "tcg,thread=single", "-icount", "shift=0,sleep=off"]
+    return ["-accel", f"tcg,thread={tcg}"]
+
+
 class Machine:
     """One boot. Use as a context manager: QEMU never outlives the block."""
 
@@ -48,7 +55,7 @@ class Machine:
         self._qemu = None
         self._control = None
 
-    def start(self, dom0_memory, xen_args, tcg):
+    def start(self, dom0_memory, xen_args, tcg, icount):
         control, theirs = socket.socketpair()
         self._control = control
         topology = self._topology
@@ -57,7 +64,7 @@ class Machine:
         command = [
             # QEMU must die even when we are killed without a chance to clean up.
             "setpriv", "--pdeathsig", "KILL", *QEMU,
-            "-accel", f"tcg,thread={tcg}", *topology.qemu_args(),
+            *_accelerator(tcg, icount), *topology.qemu_args(),
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
             "-chardev", f"socket,id=control,fd={theirs.fileno()}", "-serial", "chardev:control",
             "-drive", "file=out.disk,format=raw,if=virtio,cache=unsafe",

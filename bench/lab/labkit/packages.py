@@ -3,6 +3,8 @@
 
 Nothing is installed on the host: apt downloads (and checks signatures), dpkg-deb
 unpacks. The stamp file lists the package versions that the unpacked tree holds.
+Another hypervisor or toolstack is laid over that tree: ours, that xen-patches/build
+builds, or one given by its path.
 """
 
 import gzip
@@ -17,6 +19,10 @@ from pathlib import Path
 
 from .errors import SETUP, LabError
 
+BUILD = Path(__file__).resolve().parent.parent.parent.parent / "xen-patches/build"
+# The hypervisors one can ask for by name, and the file each is in what xen-patches/build leaves.
+HYPERVISORS = {"stock": None, "patched": "xen", "patched-debug": "xen-debug"}
+TOOLSTACKS = ["stock", "patched"]
 XEN_VERSION = "4.17"
 PACKAGES = [
     f"xen-hypervisor-{XEN_VERSION}-amd64", f"xen-utils-{XEN_VERSION}", "xen-utils-common",
@@ -33,6 +39,8 @@ KERNEL_META_PACKAGE = "linux-image-amd64"
 class Tree:
     """The unpacked packages: where the laboratory finds each thing it boots."""
 
+    overlay = None  # a folder whose lib/ and bin/ go before the packages
+
     def __init__(self, root):
         self.root = root
         self.xen = root / "xen.elf"
@@ -47,6 +55,17 @@ class Tree:
     def modules(self):
         return next((self.root / "lib/modules").iterdir())
 
+    def tool(self, name):
+        """A program of Xen's."""
+        if self.overlay and (self.overlay / "bin" / name).exists():
+            return self.overlay / "bin" / name
+        return self.xen_bin / name
+
+    def lay_over(self, folder):
+        """Takes libraries and programs from `folder` where it has them, from the packages elsewhere."""
+        self.overlay = folder
+        self.library_dirs = [folder / "lib", *self.library_dirs]
+
     def versions(self):
         return self.stamp.read_text() if self.stamp.exists() else ""
 
@@ -57,6 +76,59 @@ def cache_dir():
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         base = os.path.join(home, "intellisched")
     return Path(base) / "lab"
+
+
+def tree(xen="stock", toolstack=None):
+    """What to boot: a hypervisor and a toolstack, each a name or a path; toolstack None: the hypervisor's."""
+    chosen = stock()
+    if toolstack is None:
+        toolstack = "patched" if HYPERVISORS.get(xen) else "stock"
+    if HYPERVISORS.get(xen) or toolstack == "patched":
+        built = _built()
+    if HYPERVISORS.get(xen):
+        chosen.xen = built / HYPERVISORS[xen]
+    elif xen != "stock":
+        chosen.xen = _hypervisor_file(xen)
+    if toolstack == "patched":
+        chosen.lay_over(built)
+    elif toolstack != "stock":
+        chosen.lay_over(_toolstack_folder(toolstack))
+    return chosen
+
+
+def _built():
+    """The patched Xen, built now if it is missing or old: never an older one in silence."""
+    build = subprocess.Popen([str(BUILD)], stdin=subprocess.DEVNULL)
+    try:
+        status = build.wait()
+    except BaseException:
+        build.terminate()  # it ends its own children
+        build.wait()
+        raise
+    if status != 0:
+        raise LabError(SETUP, f"{BUILD.parent.name}/{BUILD.name}: no patched Xen, see above; run scripts/setup, "
+                              "or take --xen stock")
+    return cache_dir().parent / "xen/patched"
+
+
+def _hypervisor_file(text):
+    path = Path(text).resolve()
+    if not path.is_file():
+        raise LabError(SETUP, f"--xen {text}: no such file; give one, or {', '.join(HYPERVISORS)}")
+    with open(path, "rb") as stream:
+        # QEMU takes the 32-bit ELF image only, neither xen.gz nor xen-syms.
+        if stream.read(5) != b"\x7fELF\x01":
+            raise LabError(SETUP, f"--xen {text}: not what QEMU boots; give the file `xen` of the hypervisor's "
+                                  "build (unpack a xen.gz)")
+    return path
+
+
+def _toolstack_folder(text):
+    path = Path(text).resolve()
+    if not (path / "lib").is_dir() or not (path / "bin").is_dir():
+        raise LabError(SETUP, f"--toolstack {text}: no folder with lib/ and bin/ in it; "
+                              f"give one, or {', '.join(TOOLSTACKS)}")
+    return path
 
 
 def stock():
