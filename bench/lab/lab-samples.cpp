@@ -81,7 +81,7 @@ Result<std::vector<proto::Sample>> read_windows(const fs::path& path) {
     if (!host) return tl::unexpected(host.error());
     std::vector<proto::Sample> samples;
     auto observed = observe(**host, {}, [&](const WindowStats& stats) {
-        if (stats.facts.pool_id != 0 || stats.coverage() < 0.8) return;
+        if (stats.facts.pool_id != 0 || stats.coverage() < 0.8 || stats.rearrangements > 0) return;
         auto& sample = samples.emplace_back();
         sample.set_schema_version(feature_schema_version);
         sample.set_current_layout(std::string(to_string(stats.facts.current)));

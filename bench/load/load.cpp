@@ -74,7 +74,8 @@ struct Load::Shared {
     void work_units(std::uint64_t units, Stats& own) {
         while (units > 0 && !stopping()) {
             const std::uint64_t now = std::min(units, kSliceUnits);
-            work::spin(now);
+            if (work::spin(now) != work::result_of(now))
+                own.wrong.fetch_add(1, std::memory_order_relaxed);
             own.work.fetch_add(now, std::memory_order_relaxed);
             units -= now;
         }
@@ -227,11 +228,13 @@ Report Load::report() {
         work += each.work.exchange(0, std::memory_order_relaxed);
         sum.deadlines += each.deadlines.exchange(0, std::memory_order_relaxed);
         sum.misses += each.misses.exchange(0, std::memory_order_relaxed);
+        sum.wrong += each.wrong.exchange(0, std::memory_order_relaxed);
         max = std::max(max, each.wakes.drain(counts));
     }
     const std::int64_t now = now_ns();
     const std::int64_t elapsed = std::max<std::int64_t>(now - last_ns_, 1);
     last_ns_ = now;
+    sum.clock_ms = now / 1'000'000;
     sum.ms = elapsed / 1'000'000;
     sum.work =
         static_cast<std::uint64_t>(static_cast<double>(work) * 1e9 / static_cast<double>(elapsed));
@@ -259,5 +262,6 @@ std::string Load::format(const Report& report) const {
            field("work", report.work) + field("wakes", report.wakes) +
            field("wake_p50_us", report.wake_p50_us) + field("wake_p99_us", report.wake_p99_us) +
            field("wake_max_us", report.wake_max_us) + field("deadlines", report.deadlines) +
-           field("misses", report.misses);
+           field("misses", report.misses) + field("wrong", report.wrong) +
+           field("clock_ms", report.clock_ms);
 }

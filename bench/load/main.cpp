@@ -42,7 +42,9 @@ const char* const kReportHelp =
     "  work         work units per second (a unit is 256 steps of a fixed loop)\n"
     "  wakes        wake-ups measured;  wake_p50_us, wake_p99_us, wake_max_us: from the\n"
     "               requested time (pingpong: from the hand-over) until the thread ran\n"
-    "  deadlines    jobs due;  misses: of these, jobs that were late (periodic)\n";
+    "  deadlines    jobs due;  misses: of these, jobs that were late (periodic)\n"
+    "  wrong        stretches of work that came to a wrong result\n"
+    "  clock_ms     the monotonic clock, to hold against another machine's\n";
 
 struct Options {
     std::string load = "idle";

@@ -56,6 +56,7 @@ class Histogram {
 
 struct alignas(64) Stats {
     std::atomic<std::uint64_t> work{0};      // work units, see work.hpp
+    std::atomic<std::uint32_t> wrong{0};     // stretches of work with a wrong result
     std::atomic<std::uint32_t> deadlines{0}; // jobs whose deadline has come
     std::atomic<std::uint32_t> misses{0};    // of these, jobs that were late
     Histogram wakes;                         // wake latencies

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
 // Typed events: what each record of the scheduler classes says. Layouts of the payloads are those
 // of Xen 4.17's trace calls in xen/common/sched/{core,credit2}.c; numbers of events those of
-// xen/include/public/trace.h. visit() decodes a record and hands the event to a visitor's overload,
-// so that a consumer pays for nothing that it does not look at.
+// xen/include/public/trace.h. REARRANGE is of our patch of Xen (xen-patches). visit() decodes a
+// record and hands the event to a visitor's overload, so that a consumer pays for nothing that it
+// does not look at.
 #pragma once
 
 #include "collector/trace/wire.hpp"
@@ -196,7 +197,19 @@ struct RunqCandCheck {
     VcpuRef unit;
 };
 
-/// A record of another class, of an event that Xen 4.17 does not have, or too short for its event.
+/// The pool's runqueues were formed anew; written when all units are on the new ones.
+struct Rearrange {
+    std::uint16_t pool;
+    std::uint8_t old_layout; ///< as Layout counts; a newer Xen may have more
+    std::uint8_t layout;
+    std::uint16_t old_runqueues;
+    std::uint16_t runqueues;
+    std::uint32_t units;       ///< moved
+    std::uint32_t max_cpus;    ///< of a runqueue from now on; 0: no cap
+    std::uint32_t duration_ns; ///< in which the pool's CPUs could not schedule
+};
+
+/// A record of another class, of an event that is not known here, or too short for its event.
 struct Unknown {
     std::uint32_t event;
 };
@@ -274,6 +287,9 @@ template<class Visitor> void visit(const Record& r, Visitor&& visitor) {
                                     byte(w[1], 2) != 0, byte(w[1], 3) != 0});
         INTELLISCHED_EVENT(0x22216, 2, RateLimit{VcpuRef::from(w[0]), w[1]});
         INTELLISCHED_EVENT(0x22217, 1, RunqCandCheck{VcpuRef::from(w[0])});
+        INTELLISCHED_EVENT(0x22218, 5,
+                           Rearrange{low(w[0]), byte(w[0], 2), byte(w[0], 3), low(w[1]), high(w[1]),
+                                     w[2], w[3], w[4]});
     default:
         return unknown();
     }

@@ -248,7 +248,7 @@ Result<void> LiveTrace::available() {
     std::getline(file, capabilities);
     if (capabilities.find("control_d") == std::string::npos)
         return fail("this is not a Xen dom0 (/proc/xen/capabilities has no control_d); run it in "
-                    "dom0, or read a capture");
+                    "dom0");
     for (const char* device : {"/dev/xen/privcmd", "/dev/xen/evtchn"})
         if (::access(device, R_OK | W_OK) != 0)
             return fail(

@@ -17,16 +17,34 @@ bool narrows(const google::protobuf::RepeatedField<std::uint32_t>& affinity, con
 
 } // namespace
 
+void set_layouts(PoolFacts& facts, const Topology& topology, const Pool& pool,
+                 const Arrangement& boot) {
+    facts.in_force = pool.arrangement.value_or(boot);
+    facts.can_rearrange = pool.can_rearrange;
+    const Partition now = partition(topology, pool, facts.in_force);
+    facts.runqueues_in_force = static_cast<unsigned>(now.size());
+
+    const unsigned max_cpus = pool.can_rearrange ? no_cap : facts.in_force.max_cpus;
+    facts.representatives = representatives(topology, pool, max_cpus);
+    facts.exact = false;
+    for (Layout l : all_layouts) {
+        const Partition candidate = partition(topology, pool, {l, max_cpus});
+        facts.runqueues[index(l)] = static_cast<unsigned>(candidate.size());
+        // Of several, the one that has its name.
+        if (candidate == now && (!facts.exact || l == facts.in_force.layout)) {
+            facts.exact = true;
+            facts.current = l;
+        }
+    }
+    if (!facts.exact) facts.current = facts.in_force.layout;
+}
+
 PoolFacts pool_facts(const proto::HostSnapshot& snapshot, const Topology& topology,
-                     const Pool& pool, const BootLayout& layout) {
+                     const Pool& pool, const Arrangement& boot) {
     PoolFacts facts;
     facts.pool_id = pool.id;
     facts.pool = pool.name;
-    facts.current = layout.layout;
-    facts.representatives = representatives(topology, pool, layout.max_cpus_runqueue);
-    for (Layout l : all_layouts)
-        facts.runqueues[index(l)] =
-            static_cast<unsigned>(partition(topology, pool, l, layout.max_cpus_runqueue).size());
+    set_layouts(facts, topology, pool, boot);
 
     std::set<std::pair<unsigned, unsigned>> cores;
     std::set<unsigned> sockets, nodes;

@@ -6,8 +6,12 @@
 
 namespace intellisched {
 
-/// What a snapshot says of one pool under the layout that it has.
+/// What a snapshot says of one pool; `boot` is in force where it does not say what is.
 [[nodiscard]] PoolFacts pool_facts(const proto::HostSnapshot& snapshot, const Topology& topology,
-                                   const Pool& pool, const BootLayout& layout);
+                                   const Pool& pool, const Arrangement& boot);
+
+/// Sets the part of the facts that follows from what is in force on the pool.
+void set_layouts(PoolFacts& facts, const Topology& topology, const Pool& pool,
+                 const Arrangement& boot);
 
 } // namespace intellisched

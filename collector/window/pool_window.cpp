@@ -7,11 +7,8 @@
 
 namespace intellisched {
 
-PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool,
-                       const BootLayout& layout, double tsc_hz)
+PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool, double tsc_hz)
     : facts_(std::move(facts)), tsc_hz_(tsc_hz) {
-    const Partition runqueues = partition(topology, pool, layout.layout, layout.max_cpus_runqueue);
-    runqueues_.resize(runqueues.size());
     std::map<std::pair<unsigned, unsigned>, unsigned> core_numbers;
     for (unsigned id : pool.cpus) {
         const Cpu* cpu = topology.find(id);
@@ -23,23 +20,46 @@ PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const Pool& po
                         .try_emplace({slot.place.socket, slot.place.core},
                                      static_cast<unsigned>(core_numbers.size()))
                         .first->second;
-        slot.runqueue = 0;
-        for (unsigned r = 0; r < runqueues.size(); ++r)
-            if (std::binary_search(runqueues[r].begin(), runqueues[r].end(), id)) slot.runqueue = r;
         cpus_.push_back(slot);
     }
-    if (runqueues_.empty()) runqueues_.emplace_back();
     cores_.resize(core_numbers.size());
     for (const CpuSlot& slot : cpus_) {
         ++cores_[slot.core].threads;
         ++cores_[slot.core].idle;
-        ++runqueues_[slot.runqueue].cpus;
-        ++runqueues_[slot.runqueue].idle;
     }
     idle_ = static_cast<int>(cpus_.size());
     for (const CoreSlot& core : cores_) count_core(core, +1);
-    for (const RunqueueSlot& runqueue : runqueues_) count_runqueue(runqueue, +1);
+    form_runqueues(topology, pool);
     begin(0);
+}
+
+void PoolWindow::form_runqueues(const Topology& topology, const Pool& pool) {
+    const Partition runqueues = partition(topology, pool, facts_.in_force);
+    std::map<unsigned, unsigned> runqueue_of;
+    for (unsigned r = 0; r < runqueues.size(); ++r)
+        for (unsigned id : runqueues[r]) runqueue_of[id] = r;
+    runqueues_.assign(std::max<std::size_t>(runqueues.size(), 1), {});
+    by_id_.clear();
+    for (CpuSlot& cpu : cpus_) {
+        const auto found = runqueue_of.find(cpu.id);
+        cpu.runqueue = found == runqueue_of.end() ? 0 : found->second;
+        cpu.seen_runqueue = no_runqueue;
+        RunqueueSlot& runqueue = runqueues_[cpu.runqueue];
+        ++runqueue.cpus;
+        if (cpu.use == Use::idle) ++runqueue.idle;
+        if (cpu.use == Use::busy) ++runqueue.busy;
+    }
+    rq_waiting_ = rq_idle_ = rq_both_ = 0;
+    load_sum_ = load_squares_ = 0;
+    for (const RunqueueSlot& runqueue : runqueues_) count_runqueue(runqueue, +1);
+}
+
+void PoolWindow::rearrange(PoolFacts facts, const Topology& topology, const Pool& pool,
+                           std::uint64_t tsc) {
+    advance(tsc); // the time until now was the old runqueues'
+    set_facts(std::move(facts));
+    form_runqueues(topology, pool);
+    ++stats.rearrangements;
 }
 
 void PoolWindow::count_core(const CoreSlot& core, int sign) {

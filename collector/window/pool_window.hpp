@@ -12,11 +12,16 @@ namespace intellisched {
 
 class PoolWindow {
   public:
-    PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool,
-               const BootLayout& layout, double tsc_hz);
+    PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool, double tsc_hz);
 
     /// Domains or their parameters changed; the CPUs did not.
     void set_facts(PoolFacts facts) { facts_ = stats.facts = std::move(facts); }
+
+    [[nodiscard]] const PoolFacts& facts() const { return facts_; }
+
+    /// The runqueues were formed anew, as `facts` say; nobody waits in any of them until told. The
+    /// hypervisor's numbers of them are not known until its records name them again.
+    void rearrange(PoolFacts facts, const Topology& topology, const Pool& pool, std::uint64_t tsc);
 
     /// What a CPU does. Before its first record a CPU is idle: a busy one would have had a
     /// scheduling decision within credit2's longest slice, 10 ms.
@@ -62,6 +67,7 @@ class PoolWindow {
         unsigned cpus = 0, busy = 0, idle = 0, waiting = 0;
     };
 
+    void form_runqueues(const Topology& topology, const Pool& pool);
     void advance(std::uint64_t tsc);
     void count_core(const CoreSlot& core, int sign);
     void count_runqueue(const RunqueueSlot& runqueue, int sign);

@@ -63,7 +63,8 @@ constexpr std::string_view topology_source = "libxl_get_cpu_topology, libxl_list
 constexpr std::string_view domain_source = "libxl_list_vcpu, libxl_domain_sched_params_get";
 constexpr std::string_view runstate_source = "RUNSTATE_CHANGE 0x21001";
 constexpr std::string_view placed_source = "RUNSTATE_CHANGE 0x21001 with the CPU of its record";
-constexpr std::string_view boot_source = "credit2_runqueue= and SCHEDULE 0x22215";
+constexpr std::string_view layout_source =
+    "libxl_sched_credit2_runqueue_get, or else credit2_runqueue=";
 constexpr std::string_view xenstat_source = "xenstat";
 
 // clang-format off
@@ -87,15 +88,15 @@ constexpr auto table = std::to_array<Feature>({
      [](const Stats& s) -> double { return s.facts.runqueues[index(Layout::node)]; }},
     {{"runqueues.all", "count", "runqueues under layout all", topology_source},
      [](const Stats& s) -> double { return s.facts.runqueues[index(Layout::all)]; }},
-    {{"current.cpu", "0 or 1", "layout cpu, or one that coincides with it, is in force", boot_source},
+    {{"current.cpu", "0 or 1", "layout cpu, or one that coincides with it, is in force", layout_source},
      [](const Stats& s) { return is(s, Layout::cpu); }},
-    {{"current.core", "0 or 1", "layout core, or one that coincides with it, is in force", boot_source},
+    {{"current.core", "0 or 1", "layout core, or one that coincides with it, is in force", layout_source},
      [](const Stats& s) { return is(s, Layout::core); }},
-    {{"current.socket", "0 or 1", "layout socket, or one that coincides with it, is in force", boot_source},
+    {{"current.socket", "0 or 1", "layout socket, or one that coincides with it, is in force", layout_source},
      [](const Stats& s) { return is(s, Layout::socket); }},
-    {{"current.node", "0 or 1", "layout node, or one that coincides with it, is in force", boot_source},
+    {{"current.node", "0 or 1", "layout node, or one that coincides with it, is in force", layout_source},
      [](const Stats& s) { return is(s, Layout::node); }},
-    {{"current.all", "0 or 1", "layout all, or one that coincides with it, is in force", boot_source},
+    {{"current.all", "0 or 1", "layout all, or one that coincides with it, is in force", layout_source},
      [](const Stats& s) { return is(s, Layout::all); }},
 
     // --- the domains

@@ -18,9 +18,16 @@ namespace intellisched {
 struct PoolFacts {
     unsigned pool_id = 0;
     std::string pool;
-    Layout current = Layout::socket;
+    Arrangement in_force;
+    unsigned runqueues_in_force = 0;
+    bool can_rearrange = false; ///< the pool can go to another layout while it runs
+    // The layouts to choose from. Without a cap where the pool can be rearranged; elsewhere with
+    // that of the boot, since another boot parameter is all that can change them.
     Representatives representatives{};
     std::array<unsigned, layout_count> runqueues{}; ///< that each layout gives
+    Layout current = Layout::socket; ///< the one that gives the runqueues in force; if none does
+                                     ///< (its cap cuts them up), the one that is in force by name
+    bool exact = true;               ///< one does
     unsigned cpus = 0, cores = 0, sockets = 0, nodes = 0;
 
     unsigned domains = 0;
@@ -88,6 +95,9 @@ struct WindowStats {
     std::uint64_t events = 0;    ///< on the pool's CPUs
     std::uint64_t decisions = 0; ///< of credit2: its SCHEDULE records
     std::uint64_t lost = 0;
+    /// Times that the runqueues were formed anew: the sums above are of both layouts then, and the
+    /// facts of the last one. Nothing may be concluded from such a window.
+    std::uint64_t rearrangements = 0;
     std::map<unsigned, unsigned> runqueue_of; ///< by CPU, as SCHEDULE records told
 
     [[nodiscard]] double seconds() const {

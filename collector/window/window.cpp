@@ -4,11 +4,13 @@
 #include "collector/window/facts.hpp"
 #include "collector/window/fairness.hpp"
 #include "collector/window/pool_window.hpp"
+#include "collector/window/rates.hpp"
 #include "src/layout/snapshot.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <unordered_map>
+#include <utility>
 
 namespace intellisched {
 namespace {
@@ -35,10 +37,6 @@ struct Place {
     std::uint16_t position = 0;
 };
 
-double seconds_between(std::uint64_t from, std::uint64_t to, double hz) {
-    return (static_cast<double>(to) - static_cast<double>(from)) / hz;
-}
-
 } // namespace
 
 struct WindowBuilder::Impl {
@@ -53,11 +51,12 @@ struct WindowBuilder::Impl {
     RunstateTracker tracker;
     std::vector<Pool> pools;
     Topology topology;
-    std::vector<PoolWindow> windows;                 ///< by pool
-    std::vector<Place> places;                       ///< by CPU
-    std::vector<VcpuUse> uses;                       ///< by the tracker's number
-    std::unordered_map<unsigned, double> weights;    ///< by domain
-    std::unordered_map<unsigned, unsigned> pool_ids; ///< of domains
+    std::vector<PoolWindow> windows;                  ///< by pool
+    std::vector<Place> places;                        ///< by CPU
+    std::vector<VcpuUse> uses;                        ///< by the tracker's number
+    std::unordered_map<unsigned, double> weights;     ///< by domain
+    std::unordered_map<unsigned, unsigned> pool_ids;  ///< of domains
+    std::unordered_map<unsigned, Arrangement> traced; ///< of pools by id, last told by a record
     std::deque<proto::CounterSample> samples;
     std::deque<proto::HostSnapshot> snapshots; ///< for when the records reach their time
     bool open = false;
@@ -170,6 +169,34 @@ struct WindowBuilder::Impl {
         set_waiting(vcpu, waiting, tsc);
     }
 
+    /// The pool's runqueues were formed anew. What is known of CPUs and vCPUs goes on, what is
+    /// known of runqueues starts afresh.
+    void rearranged(const trace::Rearrange& e, std::uint64_t tsc) {
+        const auto pool = std::find_if(pools.begin(), pools.end(),
+                                       [&](const Pool& known) { return known.id == e.pool; });
+        if (pool == pools.end()) return;
+        const auto p = static_cast<std::uint16_t>(pool - pools.begin());
+        if (e.layout < layout_count) { // else of a newer Xen: the runqueues are whatever they are
+            pool->arrangement = Arrangement{all_layouts[e.layout], e.max_cpus};
+            pool->can_rearrange = true;
+            traced[pool->id] = *pool->arrangement;
+        }
+        PoolFacts facts = windows[p].facts();
+        set_layouts(facts, topology, *pool, options.boot);
+        windows[p].rearrange(std::move(facts), topology, *pool, tsc);
+        for (VcpuUse& vcpu : uses) {
+            if (vcpu.pool != p) continue;
+            const bool waiting = std::exchange(vcpu.waiting, false);
+            if (vcpu.position == nowhere) {
+                vcpu.pool = nowhere; // nor is it known where it waits: it is taken up as it runs
+                continue;
+            }
+            // Xen takes a vCPU to the runqueue of the CPU that it last ran on.
+            vcpu.runqueue = windows[p].runqueue_of(vcpu.position);
+            set_waiting(vcpu, waiting, tsc);
+        }
+    }
+
     // --- windows ------------------------------------------------------------------------------
     void start(std::uint64_t tsc) {
         begin = tsc;
@@ -231,42 +258,9 @@ struct WindowBuilder::Impl {
             if (sample.tsc() > end + slack) break;
             second = &sample;
         }
-        if (first && second && first->tsc() < second->tsc()) count(stats, *first, *second);
+        if (first && second && first->tsc() < second->tsc())
+            add_rates(stats, *first, *second, pool_ids);
         while (samples.size() > 1 && samples[1].tsc() <= begin) samples.pop_front();
-    }
-
-    void count(WindowStats& stats, const proto::CounterSample& from,
-               const proto::CounterSample& to) const {
-        const double seconds = seconds_between(from.tsc(), to.tsc(), hz);
-        std::unordered_map<unsigned, const proto::DomainCounters*> earlier;
-        for (const proto::DomainCounters& domain : from.domains()) earlier[domain.id()] = &domain;
-        double bytes = 0, packets = 0, requests = 0, sectors = 0, cpu_ns = 0;
-        for (const proto::DomainCounters& now : to.domains()) {
-            const auto before = earlier.find(now.id());
-            const auto pool_id = pool_ids.find(now.id());
-            if (before == earlier.end() || pool_id == pool_ids.end() ||
-                pool_id->second != stats.facts.pool_id)
-                continue;
-            // A counter that fell belongs to a new domain with an old id.
-            const auto grown = [](std::uint64_t was, std::uint64_t is) {
-                return is > was ? static_cast<double>(is - was) : 0;
-            };
-            const proto::DomainCounters& was = *before->second;
-            bytes += grown(was.network_rx_bytes(), now.network_rx_bytes()) +
-                     grown(was.network_tx_bytes(), now.network_tx_bytes());
-            packets += grown(was.network_rx_packets(), now.network_rx_packets()) +
-                       grown(was.network_tx_packets(), now.network_tx_packets());
-            requests += grown(was.block_read_requests(), now.block_read_requests()) +
-                        grown(was.block_write_requests(), now.block_write_requests());
-            sectors += grown(was.block_read_sectors(), now.block_read_sectors()) +
-                       grown(was.block_write_sectors(), now.block_write_sectors());
-            cpu_ns += grown(was.cpu_ns(), now.cpu_ns());
-        }
-        stats.network_bytes = bytes / seconds;
-        stats.network_packets = packets / seconds;
-        stats.block_requests = requests / seconds;
-        stats.block_bytes = sectors * 512 / seconds;
-        stats.counted_cpu = cpu_ns / 1e9 / seconds;
     }
 
     /// What has to happen before a record of that time: snapshots take effect, windows that ended
@@ -327,6 +321,7 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
                               bump(&WindowStats::migrations);
                               assigned(tracker.find(e.unit), e.to, r.tsc);
                           },
+                          [&](const trace::Rearrange& e) { rearranged(e, r.tsc); },
                           [&](const trace::Yield&) { bump(&WindowStats::yields); },
                           [&](const trace::Tickle&) { bump(&WindowStats::tickles); },
                           [&](const trace::CreditReset&) { bump(&WindowStats::credit_resets); },
@@ -350,12 +345,19 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
         pool_ids[domain.id()] = domain.pool_id();
         if (domain.weight() > 0) weights[domain.id()] = domain.weight();
     }
+    for (Pool& pool : now_pools) {
+        // A snapshot that cannot tell says what was booted; the trace may know better.
+        const auto told = traced.find(pool.id);
+        if (pool.can_rearrange || told == traced.end()) continue;
+        pool.arrangement = told->second;
+        pool.can_rearrange = true;
+    }
     const bool same = now.cpus == topology.cpus && now_pools == pools;
     topology = std::move(now);
     pools = std::move(now_pools);
     std::vector<PoolFacts> facts;
     for (const Pool& pool : pools)
-        facts.push_back(pool_facts(snapshot, topology, pool, options.layout));
+        facts.push_back(pool_facts(snapshot, topology, pool, options.boot));
     if (same) {
         for (std::size_t p = 0; p < pools.size(); ++p) windows[p].set_facts(std::move(facts[p]));
         return;
@@ -364,7 +366,7 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
     places.clear();
     for (std::size_t p = 0; p < pools.size(); ++p) {
         const Pool& pool = pools[p];
-        windows.emplace_back(std::move(facts[p]), topology, pool, options.layout, hz);
+        windows.emplace_back(std::move(facts[p]), topology, pool, hz);
         for (std::size_t i = 0; i < pool.cpus.size(); ++i) {
             if (places.size() <= pool.cpus[i]) places.resize(pool.cpus[i] + 1);
             places[pool.cpus[i]] = {static_cast<std::uint16_t>(p), static_cast<std::uint16_t>(i)};

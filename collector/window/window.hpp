@@ -15,7 +15,7 @@ namespace intellisched {
 
 struct WindowOptions {
     double seconds = 1.0;
-    BootLayout layout; ///< the layout of every pool, and the cap
+    Arrangement boot; ///< in force where the snapshot of a pool does not tell
 };
 
 /// Fed with snapshots, counter samples and records in the order of time; hands over one WindowStats

@@ -24,5 +24,6 @@ void add_recommend(CLI::App& app, Action& action);
 void add_record(CLI::App& app, Action& action);
 void add_features(CLI::App& app, Action& action);
 void add_train(CLI::App& app, Action& action);
+void add_apply(CLI::App& app, Action& action);
 
 } // namespace intellisched::cli

@@ -42,9 +42,9 @@ Result<int> describe(bool json) {
 }
 
 std::string tab_separated(const proto::FeatureWindow& window, const FeatureVector& vector) {
-    std::string row =
-        fmt::format("{}\t{:.3f}\t{:.3f}\t{:.3f}\t{}", printable(window.pool()), window.begin_s(),
-                    window.end_s(), window.coverage(), window.lost_records());
+    std::string row = fmt::format("{}\t{:.3f}\t{:.3f}\t{:.3f}\t{}\t{}", printable(window.pool()),
+                                  window.begin_s(), window.end_s(), window.coverage(),
+                                  window.lost_records(), window.rearrangements());
     for (float value : vector.values)
         row += std::isnan(value) ? "\t-" : fmt::format("\t{:g}", value);
     return row + "\n";
@@ -56,7 +56,7 @@ Result<int> features(const Options& options) {
     if (!host) return tl::unexpected(host.error());
 
     if (!options.json) {
-        std::string head = "pool\tbegin_s\tend_s\tcoverage\tlost_records";
+        std::string head = "pool\tbegin_s\tend_s\tcoverage\tlost_records\trearrangements";
         for (const FeatureInfo& info : feature_schema()) head += fmt::format("\t{}", info.name);
         if (auto printed = print(head + "\n"); !printed) return tl::unexpected(printed.error());
     }
@@ -92,6 +92,7 @@ Result<int> features(const Options& options) {
         window.set_end_s(static_cast<double>(stats.end_tsc - first_tsc) / stats.tsc_hz);
         window.set_coverage(stats.coverage());
         window.set_lost_records(stats.lost);
+        window.set_rearrangements(stats.rearrangements);
         if (!options.json) {
             printed = print(tab_separated(window, vector));
             return;

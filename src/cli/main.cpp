@@ -21,6 +21,7 @@ static int run(int argc, char** argv) {
 
     cli::Action action;
     cli::add_recommend(app, action);
+    cli::add_apply(app, action);
     cli::add_record(app, action);
     cli::add_features(app, action);
     cli::add_train(app, action);

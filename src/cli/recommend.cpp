@@ -14,6 +14,7 @@
 #include <cmath>
 #include <cstdlib>
 #include <map>
+#include <set>
 
 namespace intellisched::cli {
 namespace {
@@ -87,6 +88,10 @@ Result<Watched> watch(const Options& options, const Classifier& classifier, Inte
     };
     auto observed = observe(**host, observation, [&](const WindowStats& stats) {
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
+        if (watched.facts.in_force != stats.facts.in_force) {
+            watched.observations.clear(); // what was seen under another layout speaks of that one
+            watched.windows.clear();
+        }
         watched.facts = stats.facts;
         watched.runqueue_of = stats.runqueue_of;
         events += stats.events;
@@ -98,7 +103,8 @@ Result<Watched> watch(const Options& options, const Classifier& classifier, Inte
             predicted = tl::unexpected(prediction.error());
             return;
         }
-        watched.observations.push_back({stats.coverage(), stats.decisions, *prediction});
+        watched.observations.push_back(
+            {stats.coverage(), stats.decisions, *prediction, stats.rearrangements});
         watched.windows.push_back(std::move(seen));
     });
     if (!observed) return tl::unexpected(observed.error());
@@ -150,11 +156,27 @@ Result<std::vector<Contribution>> explain(const Classifier& classifier, const Wa
     return result;
 }
 
-/// The runqueues that the trace shows against those that the current layout gives.
-bool partition_confirmed(const Watched& watched, unsigned runqueues) {
-    std::map<unsigned, unsigned> cpus_of;
-    for (const auto& [cpu, runqueue] : watched.runqueue_of) ++cpus_of[runqueue];
-    return watched.runqueue_of.size() < watched.facts.cpus || cpus_of.size() == runqueues;
+/// What there is to say of the layout in force beside its name.
+std::vector<std::string> remarks(const Watched& watched) {
+    const PoolFacts& facts = watched.facts;
+    std::vector<std::string> remarks;
+    const std::string in_force = to_string(facts.in_force);
+    if (!facts.exact)
+        remarks.push_back(fmt::format("{} is in force, which is {} runqueues; the table's layouts "
+                                      "are without a cap",
+                                      in_force, facts.runqueues_in_force));
+    else if (facts.current != facts.in_force.layout)
+        remarks.push_back(fmt::format("{} is in force, which is the same runqueues as {}", in_force,
+                                      to_string(facts.current)));
+    std::set<unsigned> seen;
+    for (const auto& [cpu, runqueue] : watched.runqueue_of) seen.insert(runqueue);
+    if (watched.runqueue_of.size() >= facts.cpus && seen.size() != facts.runqueues_in_force)
+        remarks.push_back(fmt::format("the trace shows other runqueues than layout {} gives: {}",
+                                      to_string(facts.in_force.layout),
+                                      facts.can_rearrange
+                                          ? "the pool's CPUs may have come to it one by one"
+                                          : "the boot options may not tell the layout in force"));
+    return remarks;
 }
 
 proto::Recommendation message(const Classifier& classifier, const Watched& watched,
@@ -180,10 +202,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
                 row->add_equivalent_to(std::string(to_string(other)));
     }
     for (const Reason& reason : verdict.reasons) out.add_reasons(reason.text);
-    if (!partition_confirmed(watched, facts.runqueues[index(facts.current)]))
-        out.add_reasons(fmt::format("the trace shows other runqueues than layout {} gives: the "
-                                    "boot options may not tell the layout in force",
-                                    to_string(facts.current)));
+    for (const std::string& remark : remarks(watched)) out.add_reasons(remark);
     out.mutable_model()->set_id(manifest.id());
     out.mutable_model()->set_schema(manifest.schema_version());
     out.mutable_model()->set_name(manifest.name());

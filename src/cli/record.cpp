@@ -34,7 +34,7 @@ proto::CaptureManifest manifest_of(const HostInfo& info, const Pool& pool,
     manifest.set_xen_version(info.xen_version);
     manifest.set_xen_command_line(info.xen_command_line);
     manifest.set_boot_layout(std::string(to_string(info.boot.layout)));
-    manifest.set_max_cpus_runqueue(info.boot.max_cpus_runqueue);
+    manifest.set_max_cpus_runqueue(info.boot.max_cpus);
     manifest.set_tsc_khz(info.tsc_khz);
     manifest.set_start_realtime_ns(realtime_ns());
     manifest.set_begin_tsc(first.tsc());

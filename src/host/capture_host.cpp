@@ -16,7 +16,7 @@ Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::pa
     info.xen_version = printable(manifest.xen_version());
     info.xen_command_line = printable(manifest.xen_command_line(), 4096);
     info.tsc_khz = manifest.tsc_khz();
-    info.boot = boot_layout(info.xen_command_line);
+    info.boot = boot_arrangement(info.xen_command_line);
     if (!manifest.boot_layout().empty()) {
         const auto layout = layout_from_string(manifest.boot_layout());
         if (!layout)
@@ -26,8 +26,7 @@ Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::pa
                 path.string(), printable(manifest.boot_layout()));
         info.boot.layout = *layout;
     }
-    if (manifest.max_cpus_runqueue() != 0)
-        info.boot.max_cpus_runqueue = manifest.max_cpus_runqueue();
+    if (manifest.max_cpus_runqueue() != 0) info.boot.max_cpus = manifest.max_cpus_runqueue();
     return std::unique_ptr<CaptureHost>(
         new CaptureHost(path.string(), std::move(info), std::move(*reader)));
 }

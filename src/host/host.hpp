@@ -21,7 +21,7 @@ namespace intellisched {
 struct HostInfo {
     std::string xen_version; ///< "4.17.5"
     std::string xen_command_line;
-    BootLayout boot;           ///< the layout of every pool, until something can change it
+    Arrangement boot;          ///< of every pool whose snapshot does not tell its own
     std::uint64_t tsc_khz = 0; ///< 0: unknown, to be recovered from the trace
 };
 

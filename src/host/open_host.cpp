@@ -18,7 +18,8 @@ Result<std::unique_ptr<Host>> open_host(const std::string& spec, const XenOption
     }
     if (spec.empty()) {
         if (auto there = trace::LiveTrace::available(); !there)
-            return fail("no host named, and none here: {}", there.error().message);
+            return fail("no host named, and none here: {}, or read a capture",
+                        there.error().message);
     } else if (spec != "xen") {
         return fail("unknown host '{}'; xen and capture:PATH are accepted", printable(spec));
     }

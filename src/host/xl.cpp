@@ -3,9 +3,11 @@
 
 #include "collector/counters/moment.hpp"
 #include "src/base/log.hpp"
+#include "src/host/runqueue_calls.hpp"
 
 #include <array>
 #include <cstdarg>
+#include <cstddef>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -24,6 +26,28 @@ extern "C" {
 namespace intellisched {
 
 namespace {
+
+static_assert(xl_error::failed == ERROR_FAIL && xl_error::not_implemented == ERROR_NI &&
+              xl_error::no_memory == ERROR_NOMEM && xl_error::invalid == ERROR_INVAL &&
+              xl_error::not_found == ERROR_NOTFOUND);
+#ifdef LIBXL_HAVE_SCHED_CREDIT2_RUNQUEUE
+// A patched libxl.h: what is declared by hand for the others must be what it declares.
+using Told = libxl_sched_credit2_runqueue;
+static_assert(sizeof(Told) == sizeof(XlRunqueue) && sizeof(Told::layout) == sizeof(int) &&
+              offsetof(Told, layout) == offsetof(XlRunqueue, layout) &&
+              offsetof(Told, max_cpus) == offsetof(XlRunqueue, max_cpus) &&
+              offsetof(Told, nr_runqueues) == offsetof(XlRunqueue, nr_runqueues));
+static_assert(std::is_same_v<decltype(&libxl_sched_credit2_runqueue_get),
+                             int (*)(libxl_ctx*, std::uint32_t, Told*)> &&
+              std::is_same_v<decltype(&libxl_sched_credit2_runqueue_set),
+                             int (*)(libxl_ctx*, std::uint32_t, Told*)>);
+static_assert(LIBXL_CREDIT2_RUNQUEUE_CPU == static_cast<int>(Layout::cpu) &&
+              LIBXL_CREDIT2_RUNQUEUE_CORE == static_cast<int>(Layout::core) &&
+              LIBXL_CREDIT2_RUNQUEUE_SOCKET == static_cast<int>(Layout::socket) &&
+              LIBXL_CREDIT2_RUNQUEUE_NODE == static_cast<int>(Layout::node) &&
+              LIBXL_CREDIT2_RUNQUEUE_ALL == static_cast<int>(Layout::all) &&
+              LIBXL_SCHED_CREDIT2_MAX_CPUS_NONE == no_cap);
+#endif
 
 /// libxl and its libraries report through this instead of printing: to the log for whoever debugs,
 /// with the last error kept as the cause that a failing call did not return.
@@ -75,6 +99,8 @@ struct Xl::Impl {
     libxl_ctx* context = nullptr;
     xenhypfs_handle* hypfs = nullptr;
     std::string boot_granularity = "cpu";
+    Arrangement boot;
+    std::optional<XlRearranger> rearranger; ///< from open() on
 
     Impl() = default;
     Impl(const Impl&) = delete;
@@ -109,6 +135,7 @@ Result<Xl> Xl::open() {
     auto impl = std::make_unique<Impl>();
     if (libxl_ctx_alloc(&impl->context, LIBXL_VERSION, 0, &impl->logger.base) != 0)
         return impl->failed("reach Xen");
+    impl->rearranger.emplace(find_runqueue_calls(), impl->context, &impl->logger.last);
     impl->hypfs = xenhypfs_open(&impl->logger.base, 0); // a Xen without hypfs is fine
     return Xl(std::move(impl));
 }
@@ -121,7 +148,8 @@ Result<HostInfo> Xl::info() {
         fmt::format("{}.{}{}", version->xen_version_major, version->xen_version_minor,
                     version->xen_version_extra ? version->xen_version_extra : "");
     info.xen_command_line = valid_utf8(version->commandline ? version->commandline : "");
-    info.boot = boot_layout(info.xen_command_line);
+    info.boot = boot_arrangement(info.xen_command_line);
+    impl_->boot = info.boot;
     impl_->boot_granularity = granularity_at_boot(info.xen_command_line);
 
     libxl_physinfo physinfo;
@@ -132,6 +160,8 @@ Result<HostInfo> Xl::info() {
     if (error != 0) return impl_->failed("tell the speed of the CPUs");
     return info;
 }
+
+Rearranger& Xl::rearranger() { return *impl_->rearranger; }
 
 Result<proto::HostSnapshot> Xl::snapshot() {
     impl_->logger.last.clear();
@@ -196,7 +226,17 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapsho
         to.set_granularity(granularity(pool.poolid));
         for (int cpu = 0; cpu < static_cast<int>(pool.cpumap.size) * 8; ++cpu)
             if (libxl_bitmap_test(&pool.cpumap, cpu)) to.add_cpus(static_cast<std::uint32_t>(cpu));
-        if (pool.sched == LIBXL_SCHEDULER_CREDIT2) credit2_pools.insert(pool.poolid);
+        if (pool.sched != LIBXL_SCHEDULER_CREDIT2) continue;
+        credit2_pools.insert(pool.poolid);
+        auto told = rearranger->layout_if_told({.id = pool.poolid,
+                                                .name = printable(to.name()),
+                                                .scheduler = to.scheduler(),
+                                                .cpus = {}});
+        if (!told) return tl::unexpected(told.error());
+        const Arrangement& arrangement = *told ? (*told)->arrangement : boot;
+        to.mutable_arrangement()->set_layout(std::string(to_string(arrangement.layout)));
+        to.mutable_arrangement()->set_max_cpus(arrangement.max_cpus);
+        to.set_can_rearrange(told->has_value());
     }
     return credit2_pools;
 }

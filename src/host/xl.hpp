@@ -4,6 +4,7 @@
 
 #include "src/base/result.hpp"
 #include "src/host/host.hpp"
+#include "src/host/rearranger.hpp"
 #include "src/proto/host.pb.h"
 
 #include <memory>
@@ -32,7 +33,11 @@ class Xl {
 
     /// Topology, pools, domains and their affinities, as of now. A domain that goes meanwhile is
     /// left out; the weight and cap of domains in pools of other schedulers than credit2 stay 0.
+    /// What Xen does not tell of pools is as info() found it booted.
     [[nodiscard]] Result<proto::HostSnapshot> snapshot();
+
+    /// Needs the patched Xen and its libxl, which its errors say. Goes with this object.
+    [[nodiscard]] Rearranger& rearranger();
 
   private:
     struct Impl;

@@ -53,6 +53,21 @@ struct Topology {
 /// The pool's scheduling granularity (sched-gran).
 enum class Granularity : std::uint8_t { cpu, core, socket };
 
+/// sched_credit2_max_cpus_runqueue's default (MAX_CPUS_RUNQ in Xen 4.17's credit2.c).
+inline constexpr unsigned default_max_cpus_runqueue = 16;
+/// No cap on the CPUs of a runqueue: each layout's exact partition.
+inline constexpr unsigned no_cap = 0;
+
+/// What credit2 is told of runqueues; the defaults are Xen's.
+struct Arrangement {
+    Layout layout = Layout::socket;
+    unsigned max_cpus = default_max_cpus_runqueue; ///< of a runqueue, at most; or no_cap
+    friend bool operator==(const Arrangement&, const Arrangement&) = default;
+};
+
+/// "core", or "core capped at 16" when there is a cap.
+[[nodiscard]] std::string to_string(const Arrangement& arrangement);
+
 /// A cpupool. CPUs in ascending order of id.
 struct Pool {
     unsigned id = 0;
@@ -60,36 +75,30 @@ struct Pool {
     std::string scheduler; ///< "credit2", "credit", "rtds", "null", ...
     Granularity granularity = Granularity::cpu;
     std::vector<unsigned> cpus;
+    std::optional<Arrangement> arrangement = {}; ///< in force; nothing: as the host was booted
+    bool can_rearrange = false;                  ///< the host changes it while the pool runs
     friend bool operator==(const Pool&, const Pool&) = default;
 };
 
 /// credit2's runqueues on one pool: each the ascending ids of its CPUs, ordered by the first.
 using Partition = std::vector<std::vector<unsigned>>;
 
-/// sched_credit2_max_cpus_runqueue's default (MAX_CPUS_RUNQ in Xen 4.17's credit2.c).
-inline constexpr unsigned default_max_cpus_runqueue = 16;
-
-/// The runqueues that Xen 4.17 forms for `layout` on the pool, its CPUs added in ascending order as
-/// at boot: cpu_add_to_runqueue() of xen/common/sched/credit2.c, with the cap of
-/// `max_cpus_runqueue` CPUs (0 is taken as 1) spread evenly over the host's online CPUs, and SMT
-/// siblings kept together even over the cap. CPUs of the pool that are not in the topology are left
-/// out.
-[[nodiscard]] Partition partition(const Topology& topology, const Pool& pool, Layout layout,
-                                  unsigned max_cpus_runqueue = default_max_cpus_runqueue);
+/// The runqueues that Xen 4.17 forms on the pool, its CPUs added in ascending order as at boot (and
+/// as the patched Xen adds them anew): cpu_add_to_runqueue() of xen/common/sched/credit2.c, with
+/// the CPUs under a cap spread evenly over the host's online CPUs, and SMT siblings kept together
+/// even over the cap. Without a cap it is the partition that the layout is named for. CPUs of the
+/// pool that are not in the topology are left out.
+[[nodiscard]] Partition partition(const Topology& topology, const Pool& pool,
+                                  const Arrangement& arrangement);
 
 /// For each layout, the finest layout that gives the same partition on this pool (itself when none
 /// does): layouts are equivalent exactly when their representatives are equal.
 using Representatives = std::array<Layout, layout_count>;
-[[nodiscard]] Representatives
-representatives(const Topology& topology, const Pool& pool,
-                unsigned max_cpus_runqueue = default_max_cpus_runqueue);
+[[nodiscard]] Representatives representatives(const Topology& topology, const Pool& pool,
+                                              unsigned max_cpus);
 
 /// What `credit2_runqueue=` and `sched_credit2_max_cpus_runqueue=` on a Xen command line ask for;
 /// the last mention counts, as in Xen, and an unknown value leaves the default.
-struct BootLayout {
-    Layout layout = Layout::socket;
-    unsigned max_cpus_runqueue = default_max_cpus_runqueue;
-};
-[[nodiscard]] BootLayout boot_layout(std::string_view xen_command_line);
+[[nodiscard]] Arrangement boot_arrangement(std::string_view xen_command_line);
 
 } // namespace intellisched

@@ -85,11 +85,13 @@ bool siblings_fit(const Topology& topology, const Runqueue& runqueue, const Cpu&
 
 } // namespace
 
-Partition partition(const Topology& topology, const Pool& pool, Layout layout,
-                    unsigned max_cpus_runqueue) {
+Partition partition(const Topology& topology, const Pool& pool, const Arrangement& arrangement) {
     const std::size_t online = topology.cpus.size();
     if (online == 0) return {};
-    const std::size_t runqueues_at_least = (online - 1) / std::max(max_cpus_runqueue, 1U) + 1;
+    const Layout layout = arrangement.layout;
+    // A cap of all CPUs never binds, and to ask whether they fit is costly then.
+    const bool capped = arrangement.max_cpus != no_cap && arrangement.max_cpus < online;
+    const std::size_t runqueues_at_least = capped ? (online - 1) / arrangement.max_cpus + 1 : 1;
     const std::size_t max_cpus = online / runqueues_at_least;
 
     const std::vector<Resource> resources = resources_of(topology, pool);
@@ -106,9 +108,10 @@ Partition partition(const Topology& topology, const Pool& pool, Layout layout,
                 chosen = &runqueue;
                 break;
             }
-            const bool fits = runqueue.resources.size() < max_cpus &&
-                              (pool.granularity != Granularity::cpu || layout == Layout::all ||
-                               siblings_fit(topology, runqueue, cpu, max_cpus));
+            const bool fits =
+                !capped || (runqueue.resources.size() < max_cpus &&
+                            (pool.granularity != Granularity::cpu || layout == Layout::all ||
+                             siblings_fit(topology, runqueue, cpu, max_cpus)));
             // Xen goes on to look for an emptier one: the CPUs are spread evenly.
             if (fits && (!chosen || runqueue.resources.size() < chosen->resources.size()))
                 chosen = &runqueue;
@@ -128,12 +131,11 @@ Partition partition(const Topology& topology, const Pool& pool, Layout layout,
     return result;
 }
 
-Representatives representatives(const Topology& topology, const Pool& pool,
-                                unsigned max_cpus_runqueue) {
+Representatives representatives(const Topology& topology, const Pool& pool, unsigned max_cpus) {
     std::array<Partition, layout_count> partitions;
     Representatives result{};
     for (Layout layout : all_layouts) {
-        partitions[index(layout)] = partition(topology, pool, layout, max_cpus_runqueue);
+        partitions[index(layout)] = partition(topology, pool, {layout, max_cpus});
         const auto first =
             std::find(partitions.begin(), partitions.end(), partitions[index(layout)]);
         result[index(layout)] = all_layouts[static_cast<std::size_t>(first - partitions.begin())];

@@ -50,7 +50,11 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
     std::set<unsigned> ids;
     std::set<unsigned> taken;
     for (const proto::Pool& from : snapshot.pools()) {
-        Pool pool{from.id(), printable(from.name()), printable(from.scheduler()), {}, {}};
+        Pool pool{.id = from.id(),
+                  .name = printable(from.name()),
+                  .scheduler = printable(from.scheduler()),
+                  .cpus = {},
+                  .can_rearrange = from.can_rearrange()};
         if (!ids.insert(pool.id).second)
             return fail("the snapshot of the host has pool {} twice; it is damaged, take it again",
                         pool.id);
@@ -60,6 +64,14 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
                         "socket are known",
                         pool.name, printable(from.granularity()));
         pool.granularity = *granularity;
+        if (from.has_arrangement()) {
+            const auto layout = layout_from_string(from.arrangement().layout());
+            if (!layout)
+                return fail("pool '{}' has the unknown layout '{}'; the snapshot of the host is "
+                            "damaged, or of a newer program: take it again",
+                            pool.name, printable(from.arrangement().layout()));
+            pool.arrangement = Arrangement{*layout, from.arrangement().max_cpus()};
+        }
         for (const std::uint32_t cpu : from.cpus()) {
             if (cpu >= max_cpus || !taken.insert(cpu).second)
                 return fail("pool '{}' has CPU {}, which {}; the snapshot of the host is damaged, "

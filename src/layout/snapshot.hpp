@@ -14,7 +14,7 @@ namespace intellisched {
 [[nodiscard]] Result<Topology> topology_of(const proto::HostSnapshot& snapshot);
 
 /// The pools, their CPUs sorted. Errors: a pool id twice, a CPU in two pools, an unknown
-/// granularity.
+/// granularity or layout.
 [[nodiscard]] Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot);
 
 /// The pool of that name or id, as xl takes it; the error lists the pools that there are.

@@ -19,6 +19,8 @@ std::string_view to_string(Decision decision) {
 }
 
 std::optional<Reason> rejected(const Observation& window, const InputGate& gate) {
+    if (window.rearrangements > 0)
+        return Reason{"rearranged", "the pool's runqueues were formed anew in the middle of it"};
     if (window.coverage < gate.coverage)
         return Reason{"records-lost",
                       fmt::format("records were lost: the trace covers {:.0f}% of the CPUs' time, "

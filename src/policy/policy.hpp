@@ -30,6 +30,7 @@ struct Observation {
     double coverage = 0;
     std::uint64_t decisions = 0;
     Prediction prediction;
+    std::uint64_t rearrangements = 0; ///< of the pool's runqueues, in the middle of it
 };
 
 enum class Decision : std::uint8_t { keep, change, abstain };

@@ -91,8 +91,8 @@ TEST_CASE("captures: the runqueues in SCHEDULE records are those of the layout")
         REQUIRE(pools);
         const auto layout = layout_from_string(recorded.manifest.boot_layout());
         REQUIRE(layout);
-        CHECK(seen ==
-              partition(*topology, pools->front(), *layout, recorded.manifest.max_cpus_runqueue()));
+        CHECK(seen == partition(*topology, pools->front(),
+                                {*layout, recorded.manifest.max_cpus_runqueue()}));
     }
 }
 

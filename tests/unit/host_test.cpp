@@ -103,6 +103,23 @@ TEST_CASE("snapshot: what no host has is refused") {
     CHECK(contains(error_of(pools_of(pools)), "granularity 'galaxy?'"));
     pools.mutable_pools(0)->set_granularity("");
     CHECK_FALSE(pools_of(pools));
+
+    pools = two_pools();
+    pools.mutable_pools(1)->mutable_arrangement()->set_layout("galaxy\n");
+    CHECK(contains(error_of(pools_of(pools)), "pool 'batch' has the unknown layout 'galaxy?'"));
+}
+
+TEST_CASE("snapshot: a pool tells its own layout, an older one's is that of the boot") {
+    auto snapshot = two_pools();
+    auto& told = *snapshot.mutable_pools(1);
+    told.mutable_arrangement()->set_layout("core");
+    told.set_can_rearrange(true);
+    const auto pools = pools_of(snapshot);
+    REQUIRE(pools);
+    CHECK_FALSE((*pools)[0].arrangement);
+    CHECK_FALSE((*pools)[0].can_rearrange);
+    CHECK((*pools)[1].arrangement == Arrangement{Layout::core, no_cap});
+    CHECK((*pools)[1].can_rearrange);
 }
 
 TEST_CASE("find_pool: by name or id as xl takes them; the error says what there is") {
@@ -150,7 +167,7 @@ TEST_CASE("capture as a host: a snapshot first, all by time, then the trace") {
     auto host = open_host("capture:" + path.string());
     REQUIRE_MESSAGE(host, host.error().message);
     CHECK((*host)->info().boot.layout == Layout::node);
-    CHECK((*host)->info().boot.max_cpus_runqueue == 8);
+    CHECK((*host)->info().boot.max_cpus == 8);
     CHECK((*host)->info().tsc_khz == 2'600'000);
     std::string order;
     std::vector<std::byte> played;

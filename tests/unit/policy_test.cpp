@@ -12,7 +12,7 @@ constexpr Representatives distinct{Layout::cpu, Layout::core, Layout::socket, La
 
 Observation window(std::array<double, layout_count> probability,
                    std::array<double, layout_count> gain, Layout best) {
-    Observation one{1.0, 1000, {}};
+    Observation one{1.0, 1000, {}, 0};
     one.prediction.probability = probability;
     one.prediction.expected_gain = gain;
     one.prediction.best = best;
@@ -88,6 +88,10 @@ TEST_CASE("policy: too little input is no verdict") {
     auto idle = for_core;
     idle.decisions = 3;
     CHECK(has(verdict_on({idle, idle, idle}), "too-little-data"));
+
+    auto mixed = for_core;
+    mixed.rearrangements = 1;
+    CHECK(has(verdict_on({mixed, mixed, mixed}), "rearranged"));
 
     auto strange = for_core;
     strange.prediction.outside_training = 0.9;

@@ -278,6 +278,16 @@ TEST_CASE("event: words of every kind go where the format says") {
         CHECK(!e.smt_idle);
         CHECK(e.tickled);
     });
+    decode(0x22218, {0x01020007, 0x00080002, 33, 16, 54'321}, [](const Rearrange& e) {
+        CHECK(e.pool == 7);
+        CHECK(e.old_layout == 2);
+        CHECK(e.layout == 1);
+        CHECK(e.old_runqueues == 2);
+        CHECK(e.runqueues == 8);
+        CHECK(e.units == 33);
+        CHECK(e.max_cpus == 16);
+        CHECK(e.duration_ns == 54'321);
+    });
     decode(lost_records, {9, 0x00020001, 0, 0}, [](const LossBegin& e) { CHECK(e.count == 9); });
     decode(loss_end_event, {9, 0x00020001, 0, 0}, [](const LossEnd& e) {
         CHECK(e.current == VcpuRef{1, 2});
@@ -286,12 +296,17 @@ TEST_CASE("event: words of every kind go where the format says") {
 
 TEST_CASE("event: a payload that is too short is not read") {
     for (std::uint32_t event : {0x21011U, 0x21002U, 0x28004U, 0x2800aU, 0x22203U, 0x2220cU,
-                                0x22215U, 0x22213U, lost_records}) {
+                                0x22215U, 0x22213U, 0x22218U, lost_records}) {
         bool unknown = false;
         visit(Record{1, event, 0, 0, nullptr},
               Visitor{[&](const Unknown&) { unknown = true; }, [](const auto&) {}});
         CHECK(unknown);
     }
+    const std::uint32_t words[4] = {0x01020007, 0x00080002, 33, 16};
+    bool unknown = false;
+    visit(Record{1, 0x22218, 0, 4, words}, // all but the last word
+          Visitor{[&](const Unknown&) { unknown = true; }, [](const auto&) {}});
+    CHECK(unknown);
 }
 
 TEST_CASE("clock: the TSC frequency follows from what SWITCH_INFPREV says") {

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "src/host/apply.hpp"
+
+namespace intellisched {
+
+namespace {
+
+std::string in_words(const InForce& in_force) {
+    return fmt::format("{} ({} {})", to_string(in_force.arrangement), in_force.runqueues,
+                       in_force.runqueues == 1 ? "runqueue" : "runqueues");
+}
+
+/// Ascending ids as "0-3,8".
+std::string ranges(const std::vector<unsigned>& ids) {
+    std::string text;
+    for (std::size_t first = 0, last; first < ids.size(); first = last + 1) {
+        last = first;
+        while (last + 1 < ids.size() && ids[last + 1] == ids[last] + 1) ++last;
+        text += fmt::format("{}{}", text.empty() ? "" : ",", ids[first]);
+        if (last > first) text += fmt::format("-{}", ids[last]);
+    }
+    return text;
+}
+
+} // namespace
+
+Result<Applied> apply(Rearranger& rearranger, const Topology& topology, const Pool& pool,
+                      const Arrangement& wanted, bool dry_run) {
+    if (pool.scheduler != "credit2")
+        return fail("{}: scheduler {} has no runqueue layouts (credit2 has)", pool.name,
+                    pool.scheduler);
+    auto before = rearranger.layout(pool);
+    if (!before) return tl::unexpected(before.error());
+
+    Applied applied{.before = *before, .after = {}, .runqueues = {}, .dry_run = dry_run};
+    const Partition old = partition(topology, pool, before->arrangement);
+    applied.runqueues = partition(topology, pool, wanted);
+    applied.after = {wanted, static_cast<unsigned>(applied.runqueues.size())};
+    // CPUs that joined the pool one by one may have come to other runqueues than the topology
+    // gives; then there is something to form anew, even by the same setting.
+    applied.equivalent = old == applied.runqueues && before->runqueues == old.size();
+    applied.changed = !applied.equivalent || before->arrangement != wanted;
+    if (!applied.changed || dry_run) return applied;
+
+    if (auto set = rearranger.set_layout(pool, wanted); !set) return tl::unexpected(set.error());
+    auto after = rearranger.layout(pool);
+    if (!after) return tl::unexpected(after.error());
+    if (after->arrangement != wanted)
+        return fail("{}: {} was set, but {} is in force: another program changes it too; end that "
+                    "one and run it again",
+                    pool.name, to_string(wanted), to_string(after->arrangement));
+    if (after->runqueues != applied.after.runqueues)
+        return fail("{}: {} is in force with {} runqueues where the topology gives {}: the pool's "
+                    "CPUs may have changed meanwhile; look at `xl cpupool-list -c` and run it "
+                    "again",
+                    pool.name, to_string(wanted), after->runqueues, applied.after.runqueues);
+    return applied;
+}
+
+std::string describe(const Pool& pool, const Applied& applied) {
+    std::string text;
+    if (applied.changed)
+        text = fmt::format("{}{} {} -> {}{}\n", pool.name, applied.dry_run ? " would change:" : ":",
+                           in_words(applied.before), in_words(applied.after),
+                           applied.equivalent ? "; the same runqueues, nothing moves" : "");
+    else
+        text = fmt::format("{}: {} is in force already\n", pool.name, in_words(applied.after));
+    text += "\nrunqueue   CPUs\n";
+    for (std::size_t i = 0; i < applied.runqueues.size(); ++i)
+        text += fmt::format("{:>8}   {}\n", i, ranges(applied.runqueues[i]));
+    return text;
+}
+
+} // namespace intellisched

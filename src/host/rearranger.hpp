@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT
+// What can change the runqueues of a pool while it runs: the live host under a patched Xen, and
+// whatever stands in for one.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/layout/layout.hpp"
+
+namespace intellisched {
+
+/// What credit2 has in force on a pool, as the host tells it.
+struct InForce {
+    Arrangement arrangement;
+    unsigned runqueues = 0;
+    friend bool operator==(const InForce&, const InForce&) = default;
+};
+
+class Rearranger {
+  public:
+    virtual ~Rearranger() = default;
+
+    /// Errors: the host cannot tell; no such pool; a pool of another scheduler than credit2.
+    [[nodiscard]] virtual Result<InForce> layout(const Pool& pool) = 0;
+
+    /// Forms the pool's runqueues anew and returns what is in force then. An arrangement that gives
+    /// the runqueues that are there already is stored and moves nothing. On an error all is as
+    /// before. Errors: those of layout(); no memory.
+    [[nodiscard]] virtual Result<InForce> set_layout(const Pool& pool,
+                                                     const Arrangement& wanted) = 0;
+};
+
+} // namespace intellisched

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT
+// The functions of the patched libxl (xen-patches) that tell and change a pool's runqueues.
+// Debian's libxl has none, so they are looked for at run time, and one program works with both.
+#pragma once
+
+#include "src/host/rearranger.hpp"
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace intellisched {
+
+/// libxl_sched_credit2_runqueue; xl.cpp holds it against a libxl.h that has it.
+struct XlRunqueue {
+    int layout; ///< libxl_credit2_runqueue, which counts as Layout does
+    std::uint32_t max_cpus;
+    std::uint32_t nr_runqueues;
+};
+static_assert(sizeof(XlRunqueue) == 12);
+
+/// The errors of libxl that say something here; xl.cpp holds them against libxl.h.
+namespace xl_error {
+inline constexpr int failed = -3, not_implemented = -4, no_memory = -5, invalid = -6,
+                     not_found = -23;
+}
+
+/// libxl_sched_credit2_runqueue_get and _set; null where libxl has none. The context is a
+/// libxl_ctx.
+struct RunqueueCalls {
+    using Call = int (*)(void* context, std::uint32_t pool, XlRunqueue* info);
+    Call get = nullptr;
+    Call set = nullptr;
+};
+
+/// Those of the libxl that this program runs with.
+[[nodiscard]] RunqueueCalls find_runqueue_calls();
+
+class XlRearranger final : public Rearranger {
+  public:
+    /// `last_message` is where libxl's last message is kept, the cause that a call does not return.
+    XlRearranger(RunqueueCalls calls, void* context, std::string* last_message)
+        : calls_(calls), context_(context), last_message_(last_message) {}
+
+    [[nodiscard]] Result<InForce> layout(const Pool& pool) override;
+    [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override;
+
+    /// As layout(), but nothing where libxl or the hypervisor is not patched.
+    [[nodiscard]] Result<std::optional<InForce>> layout_if_told(const Pool& pool);
+
+  private:
+    [[nodiscard]] int call(RunqueueCalls::Call function, const Pool& pool, XlRunqueue& info);
+    [[nodiscard]] Result<InForce> outcome(int error, const Pool& pool, const XlRunqueue& info,
+                                          const char* what) const;
+
+    RunqueueCalls calls_;
+    void* context_;
+    std::string* last_message_;
+};
+
+} // namespace intellisched

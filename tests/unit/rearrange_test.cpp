@@ -1,0 +1,259 @@
+// SPDX-License-Identifier: MIT
+// Telling and changing the runqueues of a pool, against a libxl that is made up here; and bringing
+// a pool to a layout.
+#include "src/host/apply.hpp"
+#include "src/host/runqueue_calls.hpp"
+
+#include <doctest/doctest.h>
+
+using namespace intellisched;
+
+namespace {
+
+/// Xen and its libxl, as far as the two functions go. The functions know it as their context.
+struct FakeXl {
+    XlRunqueue in_force{2, 16, 2};
+    unsigned then_runqueues = 8; ///< formed by the next set
+    int get_error = 0, set_error = 0;
+    const char* logs = ""; ///< what a failing call leaves in libxl's log
+    std::string last_message = "of an earlier call";
+    std::uint32_t pool = 0; ///< last asked for
+    unsigned gets = 0, sets = 0;
+    bool deaf = false; ///< takes what is set and forgets it
+
+    static FakeXl& of(void* context) { return *static_cast<FakeXl*>(context); }
+
+    static int get(void* context, std::uint32_t pool, XlRunqueue* info) {
+        FakeXl& xl = of(context);
+        ++xl.gets;
+        xl.pool = pool;
+        xl.last_message += xl.logs;
+        if (xl.get_error == 0) *info = xl.in_force;
+        return xl.get_error;
+    }
+    static int set(void* context, std::uint32_t pool, XlRunqueue* info) {
+        FakeXl& xl = of(context);
+        ++xl.sets;
+        xl.pool = pool;
+        xl.last_message += xl.logs;
+        if (xl.set_error != 0) return xl.set_error;
+        if (!xl.deaf) xl.in_force = {info->layout, info->max_cpus, xl.then_runqueues};
+        *info = xl.in_force;
+        return 0;
+    }
+    XlRearranger rearranger() { return {{get, set}, this, &last_message}; }
+};
+
+template<class T> std::string error_of(const Result<T>& result) {
+    return result ? std::string() : result.error().message;
+}
+
+bool contains(const std::string& text, const std::string& part) {
+    return text.find(part) != std::string::npos;
+}
+
+const Pool batch{.id = 4, .name = "batch", .scheduler = "credit2", .cpus = {}};
+
+constexpr auto stock_toolstack =
+    "libxenlight of this host has no runqueue functions: install the patched toolstack, see "
+    "xen-patches/README.md";
+constexpr auto stock_xen =
+    "the running hypervisor cannot change runqueues: boot the patched Xen, see "
+    "xen-patches/README.md";
+
+} // namespace
+
+TEST_CASE("runqueue calls: numbers of libxl become arrangements, and back") {
+    FakeXl xl;
+    auto rearranger = xl.rearranger();
+    CHECK(*rearranger.layout(batch) == InForce{{Layout::socket, 16}, 2});
+    CHECK(xl.pool == 4);
+    for (Layout layout : all_layouts) {
+        CHECK(*rearranger.set_layout(batch, {layout, no_cap}) == InForce{{layout, no_cap}, 8});
+        CHECK(xl.in_force.layout == static_cast<int>(index(layout)));
+        CHECK(xl.in_force.max_cpus == 0);
+    }
+    CHECK(*rearranger.layout_if_told(batch) == InForce{{Layout::all, no_cap}, 8});
+}
+
+TEST_CASE("runqueue calls: without the functions, or the hypervisor") {
+    std::string log;
+    XlRearranger none({}, nullptr, &log);
+    CHECK(error_of(none.layout(batch)) == stock_toolstack);
+    CHECK(error_of(none.set_layout(batch, {})) == stock_toolstack);
+    CHECK(*none.layout_if_told(batch) == std::nullopt);
+
+    FakeXl xl;
+    xl.get_error = xl.set_error = xl_error::not_implemented;
+    auto rearranger = xl.rearranger();
+    CHECK(error_of(rearranger.layout(batch)) == stock_xen);
+    CHECK(error_of(rearranger.set_layout(batch, {})) == stock_xen);
+    CHECK(*rearranger.layout_if_told(batch) == std::nullopt);
+}
+
+TEST_CASE("runqueue calls: every error names the pool, the cause and the way out") {
+    FakeXl xl;
+    auto rearranger = xl.rearranger();
+    const auto errors = [&](int error) {
+        xl.get_error = xl.set_error = error;
+        const std::string told = error_of(rearranger.layout(batch));
+        CHECK(error_of(rearranger.layout_if_told(batch)) == told);
+        std::string set = error_of(rearranger.set_layout(batch, {}));
+        for (const std::string& text : {told, set}) {
+            CHECK(text.starts_with("batch: "));
+            CHECK(!contains(text, "\n"));
+        }
+        return set;
+    };
+    CHECK(contains(errors(xl_error::not_found), "no such cpupool any more"));
+    CHECK(contains(errors(xl_error::invalid), "Xen refuses to form the runqueues anew"));
+    CHECK(contains(errors(xl_error::no_memory), "no memory to form the runqueues anew"));
+    CHECK(contains(errors(-99), "cannot form the runqueues anew: error -99; `xl dmesg`"));
+    xl.logs = "out of luck";
+    CHECK(contains(errors(xl_error::failed), "runqueues anew: out of luck; `xl dmesg`"));
+}
+
+TEST_CASE("runqueue calls: a layout of a newer Xen is not taken for one of ours") {
+    FakeXl xl;
+    auto rearranger = xl.rearranger();
+    for (int number : {5, -1, INT32_MAX}) {
+        xl.in_force.layout = number;
+        CHECK(contains(error_of(rearranger.layout(batch)),
+                       fmt::format("batch: Xen has layout number {} in force", number)));
+    }
+}
+
+TEST_CASE("runqueue calls: looked for where this program runs, both or none") {
+    const auto calls = find_runqueue_calls();
+    CHECK((calls.get == nullptr) == (calls.set == nullptr));
+}
+
+namespace {
+
+/// Two sockets of four cores of two threads; a pool of all, or of some of the CPUs.
+struct Machine {
+    Topology topology;
+    Pool pool{.id = 0, .name = "Pool-0", .scheduler = "credit2", .cpus = {}};
+    FakeXl xl;
+
+    Machine() {
+        for (unsigned id = 0; id < 16; ++id) {
+            topology.cpus.push_back({id, id / 2 % 4, id / 8, id / 8});
+            pool.cpus.push_back(id);
+        }
+    }
+    Result<Applied> apply(const Arrangement& wanted, bool dry_run = false) {
+        auto rearranger = xl.rearranger();
+        return intellisched::apply(rearranger, topology, pool, wanted, dry_run);
+    }
+};
+
+} // namespace
+
+TEST_CASE("apply: another layout is set, read back and reported") {
+    Machine machine;
+    const auto applied = machine.apply({Layout::core, no_cap});
+    REQUIRE_MESSAGE(applied, error_of(applied));
+    CHECK(applied->before == InForce{{Layout::socket, 16}, 2});
+    CHECK(applied->after == InForce{{Layout::core, no_cap}, 8});
+    CHECK(applied->changed);
+    CHECK_FALSE(applied->equivalent);
+    CHECK(machine.xl.sets == 1);
+    CHECK(machine.xl.gets == 2);
+    CHECK(machine.xl.in_force.layout == 1);
+    machine.pool.cpus = {0, 1, 2, 8, 9, 12};
+    machine.xl = {};
+    machine.xl.then_runqueues = 2;
+    machine.xl.in_force = {0, 0, 6};
+    CHECK(describe(machine.pool, *machine.apply({Layout::node, 16})) ==
+          "Pool-0: cpu (6 runqueues) -> node capped at 16 (2 runqueues)\n"
+          "\n"
+          "runqueue   CPUs\n"
+          "       0   0-2\n"
+          "       1   8-9,12\n");
+}
+
+TEST_CASE("apply: a dry run says the same and changes nothing") {
+    Machine machine;
+    const auto would = machine.apply({Layout::all, no_cap}, true);
+    REQUIRE(would);
+    CHECK(would->after == InForce{{Layout::all, no_cap}, 1});
+    CHECK(would->changed);
+    CHECK(machine.xl.sets == 0);
+    CHECK(describe(machine.pool, *would) ==
+          "Pool-0 would change: socket capped at 16 (2 runqueues) -> all (1 runqueue)\n"
+          "\n"
+          "runqueue   CPUs\n"
+          "       0   0-15\n");
+}
+
+TEST_CASE("apply: what is the same runqueues is set only if its name or cap differs") {
+    Machine machine;
+    machine.xl.then_runqueues = 2;
+    const auto same = machine.apply({Layout::socket, 16});
+    REQUIRE(same);
+    CHECK(same->equivalent);
+    CHECK_FALSE(same->changed);
+    CHECK(machine.xl.sets == 0);
+    CHECK(describe(machine.pool, *same)
+              .starts_with("Pool-0: socket capped at 16 (2 runqueues) is in force already\n"));
+
+    const auto renamed = machine.apply({Layout::node, no_cap});
+    REQUIRE(renamed);
+    CHECK(renamed->equivalent);
+    CHECK(renamed->changed);
+    CHECK(machine.xl.sets == 1);
+    CHECK(describe(machine.pool, *renamed)
+              .starts_with("Pool-0: socket capped at 16 (2 runqueues) -> node (2 runqueues); the "
+                           "same runqueues, nothing moves\n"));
+}
+
+TEST_CASE("apply: runqueues that grew CPU by CPU are formed anew, even by the same setting") {
+    Machine machine;
+    machine.xl.in_force = {1, 0, 9};
+    const auto applied = machine.apply({Layout::core, no_cap});
+    REQUIRE(applied);
+    CHECK_FALSE(applied->equivalent);
+    CHECK(applied->changed);
+    CHECK(machine.xl.sets == 1);
+}
+
+TEST_CASE("apply: what is read back must be what was set, with the runqueues it gives") {
+    Machine machine;
+    machine.xl.deaf = true;
+    CHECK(error_of(machine.apply({Layout::core, no_cap})) ==
+          "Pool-0: core was set, but socket capped at 16 is in force: another program changes it "
+          "too; end that one and run it again");
+    machine.xl.deaf = false;
+    machine.xl.then_runqueues = 7;
+    CHECK(contains(error_of(machine.apply({Layout::core, no_cap})),
+                   "Pool-0: core is in force with 7 runqueues where the topology gives 8: "));
+}
+
+TEST_CASE("apply: errors are handed on, and a pool of another scheduler is not asked for") {
+    Machine machine;
+    machine.xl.set_error = xl_error::no_memory;
+    CHECK(contains(error_of(machine.apply({Layout::core, no_cap})), "Pool-0: Xen has no memory"));
+    machine.xl.get_error = xl_error::not_implemented;
+    CHECK(error_of(machine.apply({Layout::core, no_cap})) == stock_xen);
+    std::string log;
+    XlRearranger none({}, nullptr, &log);
+    CHECK(error_of(apply(none, machine.topology, machine.pool, {}, true)) == stock_toolstack);
+    machine.pool.name = "Pool-1";
+    machine.pool.scheduler = "credit";
+    const unsigned gets = machine.xl.gets;
+    CHECK(error_of(machine.apply({})) ==
+          "Pool-1: scheduler credit has no runqueue layouts (credit2 has)");
+    CHECK(machine.xl.gets == gets);
+}
+
+TEST_CASE("apply: a pool without CPUs has a layout for those that are to come") {
+    Machine machine;
+    machine.pool.cpus.clear();
+    machine.xl.in_force.nr_runqueues = machine.xl.then_runqueues = 0;
+    const auto applied = machine.apply({Layout::all, no_cap});
+    REQUIRE_MESSAGE(applied, error_of(applied));
+    CHECK(applied->equivalent);
+    CHECK(applied->changed);
+    CHECK(applied->runqueues.empty());
+}
