@@ -18,6 +18,7 @@ try json intellisched recommend --pool 0 --seconds 4 --json
 try replay intellisched recommend --pool Pool-0 --capture capture --explain
 try features intellisched features --pool Pool-0 --seconds 3 --duty 400
 try nopool intellisched recommend --pool Pool-9 --seconds 2
+try apply intellisched apply --pool Pool-0 --layout core
 try taken intellisched record --pool Pool-0 --seconds 2 --out capture
 
 # Somebody else has the buffers.
