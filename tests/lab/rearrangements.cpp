@@ -8,6 +8,7 @@
 #include "src/host/capture_host.hpp"
 
 #include <algorithm>
+#include <fmt/ranges.h>
 #include <map>
 #include <set>
 
@@ -16,25 +17,50 @@ using namespace intellisched::trace;
 
 namespace {
 
-struct Segment {
-    Rearrange record{};
-    // A SCHEDULE just before the next rearrangement's record may be of the next already, and CPUs'
-    // clocks differ a little; so what counts is what was seen most.
-    std::map<unsigned, std::map<unsigned, unsigned>> seen; // CPU, runqueue, times
+struct Sighting {
+    std::uint64_t tsc = 0;
+    unsigned cpu = 0;
+    unsigned runqueue = 0;
 };
 
-Partition most_seen(const Segment& segment) {
-    std::map<unsigned, std::vector<unsigned>> by_runqueue;
-    for (const auto& [cpu, times] : segment.seen) {
-        const auto most = std::max_element(times.begin(), times.end(), [](auto& a, auto& b) {
-            return a.second < b.second;
-        });
-        by_runqueue[most->first].push_back(cpu);
-    }
+struct Segment {
+    Rearrange record{};
+    std::uint64_t begin = 0; // TSC of the record
+    std::uint64_t end = 0;   // TSC of the next one, or of the last sighting
+    std::vector<Sighting> seen;
+};
+
+// The CPUs by runqueue. Emulated CPUs' clocks differ a little, so near either end a SCHEDULE may be
+// of the neighbour: those count only in the middle. A CPU that was idle all the while has none.
+Partition seen_partition(const Segment& segment) {
+    const std::uint64_t margin = (segment.end - segment.begin) / 8;
+    std::map<unsigned, std::set<unsigned>> by_runqueue;
+    for (const Sighting& one : segment.seen)
+        if (one.tsc >= segment.begin + margin && one.tsc <= segment.end - margin)
+            by_runqueue[one.runqueue].insert(one.cpu);
     Partition partition;
-    for (const auto& [runqueue, cpus] : by_runqueue) partition.push_back(cpus);
+    for (const auto& [runqueue, cpus] : by_runqueue) partition.emplace_back(cpus.begin(), cpus.end());
     std::sort(partition.begin(), partition.end());
     return partition;
+}
+
+// What is left of a partition when only these CPUs are looked at.
+Partition only(const Partition& partition, const std::set<unsigned>& cpus) {
+    Partition left;
+    for (const auto& runqueue : partition) {
+        std::vector<unsigned> kept;
+        std::copy_if(runqueue.begin(), runqueue.end(), std::back_inserter(kept),
+                     [&](unsigned cpu) { return cpus.contains(cpu); });
+        if (!kept.empty()) left.push_back(std::move(kept));
+    }
+    std::sort(left.begin(), left.end());
+    return left;
+}
+
+std::string text(const Partition& partition) {
+    std::string out;
+    for (const auto& runqueue : partition) out += fmt::format("{{{}}}", fmt::join(runqueue, " "));
+    return out;
 }
 
 Result<int> check(const char* path) {
@@ -43,10 +69,15 @@ Result<int> check(const char* path) {
     std::vector<Segment> segments;
     std::optional<proto::HostSnapshot> snapshot;
     const auto handler = [&](const Record& record) {
-        visit(record, Visitor{[&](const Rearrange& event) { segments.push_back({event, {}}); },
+        visit(record, Visitor{[&](const Rearrange& event) {
+                                  if (!segments.empty()) segments.back().end = record.tsc;
+                                  segments.push_back({event, record.tsc, record.tsc, {}});
+                              },
                               [&](const Schedule& event) {
-                                  if (!segments.empty())
-                                      ++segments.back().seen[event.cpu][event.runqueue];
+                                  if (segments.empty()) return;
+                                  segments.back().end = record.tsc;
+                                  segments.back().seen.push_back(
+                                      {record.tsc, event.cpu, event.runqueue});
                               },
                               [](const auto&) {}});
     };
@@ -70,17 +101,29 @@ Result<int> check(const char* path) {
 
     int failures = 0;
     std::set<std::pair<unsigned, unsigned>> pairs;
+    std::set<unsigned> ever;
     for (const Segment& segment : segments) {
         const Rearrange& event = segment.record;
         const auto layout = static_cast<Layout>(event.layout);
         const auto wanted = partition(*topology, pools->front(), {layout, event.max_cpus});
-        const bool equal = most_seen(segment) == wanted && event.runqueues == wanted.size();
+        const auto seen = seen_partition(segment);
+        std::set<unsigned> cpus;
+        for (const auto& runqueue : seen) cpus.insert(runqueue.begin(), runqueue.end());
+        ever.insert(cpus.begin(), cpus.end());
+        const bool equal =
+            !seen.empty() && seen == only(wanted, cpus) && event.runqueues == wanted.size();
         failures += !equal;
         pairs.emplace(event.old_layout, event.layout);
-        fmt::print("{} - {} -> {}: {} runqueues in the trace, {} by layout, {} vCPUs moved\n",
+        fmt::print("{} - {} -> {}: {} runqueues formed, {} by layout; {} CPUs seen in theirs, {} "
+                   "vCPUs moved\n",
                    equal ? "ok" : "not ok", to_string(static_cast<Layout>(event.old_layout)),
-                   to_string(layout), most_seen(segment).size(), wanted.size(), event.units);
+                   to_string(layout), event.runqueues, wanted.size(), cpus.size(), event.units);
+        if (!equal) fmt::print("# seen {}, by layout {}\n", text(seen), text(wanted));
     }
+    const bool every_cpu = ever.size() == pools->front().cpus.size();
+    failures += !every_cpu;
+    fmt::print("{} - each of the {} CPUs was seen\n", every_cpu ? "ok" : "not ok",
+               pools->front().cpus.size());
     const bool all = pairs.size() == layout_count * (layout_count - 1);
     fmt::print("{} - {} of the {} ordered pairs of layouts\n", all ? "ok" : "not ok", pairs.size(),
                layout_count * (layout_count - 1));
