@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The cost model: every constant with its unit, default and source.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/proto/scenario.pb.h"
+
+#include <span>
+#include <string_view>
+
+namespace sim {
+
+/// What things cost on the machine; the constants of proto::Costs, all set.
+struct Costs {
+    double smt_speed;
+    double refill_core_us;
+    double refill_socket_us;
+    double refill_remote_us;
+    double refill_reference_kb;
+    double cache_decay_us;
+    double numa_remote_speed;
+    double context_switch_us;
+    double ipi_us;
+    double idle_exit_us;
+    double block_ns;
+    double block_cold_factor;
+    double lock_transfer_core_ns;
+    double lock_transfer_socket_ns;
+    double lock_transfer_remote_ns;
+    double hypercall_us;
+
+    Costs(); ///< the defaults
+};
+
+/// One constant, for messages, files and documentation.
+struct CostConstant {
+    std::string_view name; ///< as in proto::Costs
+    std::string_view unit;
+    double standard; ///< default
+    double min;
+    double max;
+    std::string_view meaning;
+    std::string_view source; ///< where the default comes from
+    double Costs::*member;
+};
+[[nodiscard]] std::span<const CostConstant> cost_constants();
+
+/// The defaults, overridden by what is there. Errors: a constant out of its range.
+[[nodiscard]] intellisched::Result<Costs> costs_from(const intellisched::proto::Costs& given);
+
+} // namespace sim
