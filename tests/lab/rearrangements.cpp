@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Holds the rearrangements that a capture has seen against src/layout: between two REARRANGE records
-// the runqueues in Xen's SCHEDULE records must be those that the layout gives. Prints TAP lines, one
-// a rearrangement, then how many of the ordered pairs of layouts were among them.
+// Holds the rearrangements that a capture has seen against src/layout: between two REARRANGE
+// records the runqueues in Xen's SCHEDULE records must be those that the layout gives. Prints TAP
+// lines, one a rearrangement, then how many of the ordered pairs of layouts were among them.
 //   rearrangements CAPTURE
 #include "collector/trace/event.hpp"
 #include "collector/trace/stream.hpp"
@@ -30,16 +30,19 @@ struct Segment {
     std::vector<Sighting> seen;
 };
 
-// The CPUs by runqueue. Emulated CPUs' clocks differ a little, so near either end a SCHEDULE may be
-// of the neighbour: those count only in the middle. A CPU that was idle all the while has none.
+// The CPUs by the runqueue that each was last seen on. Emulated CPUs' clocks differ a little, so
+// what is near the end may be of the next layout already, and the first that a CPU tells of the old
+// one. A CPU that was idle all the while is not there.
 Partition seen_partition(const Segment& segment) {
-    const std::uint64_t margin = (segment.end - segment.begin) / 8;
-    std::map<unsigned, std::set<unsigned>> by_runqueue;
+    const std::uint64_t before = segment.end - (segment.end - segment.begin) / 16;
+    std::map<unsigned, unsigned> last;
     for (const Sighting& one : segment.seen)
-        if (one.tsc >= segment.begin + margin && one.tsc <= segment.end - margin)
-            by_runqueue[one.runqueue].insert(one.cpu);
+        if (one.tsc < before) last[one.cpu] = one.runqueue;
+    std::map<unsigned, std::set<unsigned>> by_runqueue;
+    for (const auto& [cpu, runqueue] : last) by_runqueue[runqueue].insert(cpu);
     Partition partition;
-    for (const auto& [runqueue, cpus] : by_runqueue) partition.emplace_back(cpus.begin(), cpus.end());
+    for (const auto& [runqueue, cpus] : by_runqueue)
+        partition.emplace_back(cpus.begin(), cpus.end());
     std::sort(partition.begin(), partition.end());
     return partition;
 }
@@ -69,17 +72,17 @@ Result<int> check(const char* path) {
     std::vector<Segment> segments;
     std::optional<proto::HostSnapshot> snapshot;
     const auto handler = [&](const Record& record) {
-        visit(record, Visitor{[&](const Rearrange& event) {
-                                  if (!segments.empty()) segments.back().end = record.tsc;
-                                  segments.push_back({event, record.tsc, record.tsc, {}});
-                              },
-                              [&](const Schedule& event) {
-                                  if (segments.empty()) return;
-                                  segments.back().end = record.tsc;
-                                  segments.back().seen.push_back(
-                                      {record.tsc, event.cpu, event.runqueue});
-                              },
-                              [](const auto&) {}});
+        visit(record,
+              Visitor{[&](const Rearrange& event) {
+                          if (!segments.empty()) segments.back().end = record.tsc;
+                          segments.push_back({event, record.tsc, record.tsc, {}});
+                      },
+                      [&](const Schedule& event) {
+                          if (segments.empty()) return;
+                          segments.back().end = record.tsc;
+                          segments.back().seen.push_back({record.tsc, event.cpu, event.runqueue});
+                      },
+                      [](const auto&) {}});
     };
     TraceStream stream(path);
     for (;;) {
