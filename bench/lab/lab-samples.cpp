@@ -40,8 +40,8 @@ double number(const std::string& text) {
     return value;
 }
 
-// The guests' reports have no rate of wake-ups: where they have waits, a guest-load that sleeps between
-// stretches of work wakes that often at least.
+// The guests' reports have no rate of wake-ups: where they have waits, a guest-load that sleeps
+// between stretches of work wakes that often at least.
 constexpr double guest_wakeups_per_s = 10;
 
 double median(std::vector<double> values) {

@@ -77,7 +77,8 @@ Result<void> SimHost::hello() {
     costs_ = told.costs();
     start_ = now_ = reply->now_ns();
     next_counters_ = start_ + counters_ns;
-    items_.emplace_back(std::move(*reply->mutable_snapshot()));
+    snapshot_ = reply->snapshot();
+    items_.emplace_back(snapshot_);
     return {};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A simulated host: a `credit2-sim serve` of our own, stepped through its virtual time. What it says
-// is as hostile as any input: it is another program.
+// A simulated host: a `credit2-sim serve` of our own, stepped through its virtual time. What it
+// says is as hostile as any input: it is another program.
 #pragma once
 
 #include "src/host/host.hpp"
@@ -26,10 +26,6 @@ struct SimOptions {
     std::chrono::seconds patience{300};
 };
 
-/// $CREDIT2_SIM if it is set; else beside this program, in the build tree of this program, on PATH.
-/// Errors: nowhere; the message says how to get it.
-[[nodiscard]] Result<std::filesystem::path> find_simulator();
-
 /// Time passes only in next(), 100 ms of it a call when there is nothing else to tell. The process
 /// goes with the object.
 class SimHost final : public Host, public Rearranger {
@@ -48,6 +44,8 @@ class SimHost final : public Host, public Rearranger {
     [[nodiscard]] Result<InForce> layout(const Pool& pool) override;
     [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override;
 
+    /// The first one; next() gives it too.
+    [[nodiscard]] const proto::HostSnapshot& first_snapshot() const { return snapshot_; }
     /// What the machine's costs are; what is absent it did not tell.
     [[nodiscard]] const proto::Costs& costs() const { return costs_; }
     /// Virtual time since the start, in nanoseconds.
@@ -59,15 +57,15 @@ class SimHost final : public Host, public Rearranger {
   private:
     class Process;
     explicit SimHost(std::unique_ptr<Process> process);
-    [[nodiscard]] static Result<std::unique_ptr<SimHost>> start(const std::string& scenario,
-                                                                int scenario_fd,
-                                                                const SimOptions& options);
+    [[nodiscard]] static Result<std::unique_ptr<SimHost>>
+    start(const std::string& scenario, int scenario_fd, const SimOptions& options);
     [[nodiscard]] Result<void> hello();
     [[nodiscard]] Result<void> advance();
 
     std::unique_ptr<Process> process_;
     HostInfo info_;
     proto::Costs costs_;
+    proto::HostSnapshot snapshot_;
     std::deque<HostItem> items_;
     std::uint64_t start_ = 0, now_ = 0;
     std::uint64_t next_counters_ = 0;

@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/sim_process.hpp"
 
+#include "src/host/simulator.hpp"
+#include "src/host/spawn.hpp"
+
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <poll.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-extern char** environ; // NOLINT(readability-redundant-declaration): POSIX has it in no header
 
 namespace intellisched {
 namespace {
@@ -22,77 +21,11 @@ namespace {
 namespace fs = std::filesystem;
 using Clock = std::chrono::steady_clock;
 
-constexpr const char* program_name = "credit2-sim";
 constexpr int socket_fd_there = 3;
 constexpr std::size_t most_words = 4096;
 constexpr auto look_around = std::chrono::milliseconds(200); // between two looks at `stop`
 
-bool executable(const fs::path& path) {
-    std::error_code error;
-    return fs::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
-}
-
-/// What posix_spawn is told of the child's descriptors and signals; frees it.
-class SpawnPlan {
-  public:
-    SpawnPlan() {
-        posix_spawn_file_actions_init(&actions);
-        posix_spawnattr_init(&attributes);
-        // A group of its own: Ctrl-C is for us to act on, not for it. Signals as if from a shell.
-        posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP | POSIX_SPAWN_SETSIGDEF |
-                                                  POSIX_SPAWN_SETSIGMASK);
-        posix_spawnattr_setpgroup(&attributes, 0);
-        sigset_t signals;
-        sigemptyset(&signals);
-        posix_spawnattr_setsigmask(&attributes, &signals);
-        for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ})
-            sigaddset(&signals, signal);
-        posix_spawnattr_setsigdefault(&attributes, &signals);
-    }
-    SpawnPlan(const SpawnPlan&) = delete;
-    SpawnPlan& operator=(const SpawnPlan&) = delete;
-    ~SpawnPlan() {
-        posix_spawnattr_destroy(&attributes);
-        posix_spawn_file_actions_destroy(&actions);
-    }
-    void move(int from, int to) { posix_spawn_file_actions_adddup2(&actions, from, to); }
-
-    posix_spawn_file_actions_t actions{};
-    posix_spawnattr_t attributes{};
-};
-
-/// The same descriptor above the numbers that the child's will have: moving one must not close
-/// another that has yet to be moved.
-Result<FileDescriptor> out_of_the_way(int fd) {
-    FileDescriptor high(::fcntl(fd, F_DUPFD_CLOEXEC, 16));
-    if (high.get() < 0) return fail("cannot start a simulator: {}", std::strerror(errno));
-    return high;
-}
-
 } // namespace
-
-Result<fs::path> find_simulator() {
-    if (const char* named = std::getenv("CREDIT2_SIM"); named && *named) {
-        if (executable(named)) return fs::path(named);
-        return fail("{}: no program that can be run; CREDIT2_SIM names it as the simulator", named);
-    }
-    std::error_code error;
-    const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-    std::vector<fs::path> places{here / program_name};
-    for (const char* up : {".", "..", "../.."})
-        places.push_back(here / up / "bench/simulator" / program_name);
-    const char* path = std::getenv("PATH");
-    for (std::string_view left = path ? path : ""; !left.empty();) {
-        const auto end = std::min(left.find(':'), left.size());
-        if (end > 0) places.push_back(fs::path(left.substr(0, end)) / program_name);
-        left.remove_prefix(std::min(end + 1, left.size()));
-    }
-    for (const fs::path& place : places)
-        if (executable(place)) return place.lexically_normal();
-    return fail("the simulator {0} is not installed: build it (ninja -C build "
-                "bench/simulator/{0}), or name it in CREDIT2_SIM",
-                program_name);
-}
 
 SimHost::Process::Process(pid_t pid, FileDescriptor socket, FileDescriptor errors,
                           const SimOptions& options)
@@ -115,35 +48,12 @@ SimHost::Process::start(const std::string& scenario, int scenario_fd, const SimO
     FileDescriptor errors(pipe[0]), errors_there(pipe[1]);
     for (const int fd : {ours.get(), errors.get()}) ::fcntl(fd, F_SETFL, O_NONBLOCK);
 
-    SpawnPlan plan;
-    std::vector<FileDescriptor> kept;
-    const auto give = [&](int fd, int there) -> Result<void> {
-        auto high = out_of_the_way(fd);
-        if (!high) return tl::unexpected(high.error());
-        plan.move(high->get(), there);
-        kept.push_back(std::move(*high));
-        return {};
-    };
-    FileDescriptor nothing(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    for (const auto& [fd, there] :
-         {std::pair{nothing.get(), STDIN_FILENO}, std::pair{nothing.get(), STDOUT_FILENO},
-          std::pair{errors_there.get(), STDERR_FILENO}, std::pair{theirs.get(), socket_fd_there}})
-        if (auto given = give(fd, there); !given) return tl::unexpected(given.error());
-    if (scenario_fd >= 0)
-        if (auto given = give(scenario_fd, scenario_fd_there); !given)
-            return tl::unexpected(given.error());
-
-    std::array<std::string, 5> arguments{program.string(), "serve", scenario, "--fd",
-                                         std::to_string(socket_fd_there)};
-    std::vector<char*> pointers;
-    for (std::string& argument : arguments) pointers.push_back(argument.data());
-    pointers.push_back(nullptr);
-    pid_t pid = 0;
-    const int error = ::posix_spawn(&pid, program.c_str(), &plan.actions, &plan.attributes,
-                                    pointers.data(), environ);
-    if (error != 0) return fail("{}: cannot be started: {}", program.string(), std::strerror(error));
-    return std::unique_ptr<Process>(
-        new Process(pid, std::move(ours), std::move(errors), options));
+    std::vector<GivenDescriptor> given{{errors_there.get(), STDERR_FILENO},
+                                       {theirs.get(), socket_fd_there}};
+    if (scenario_fd >= 0) given.push_back({scenario_fd, scenario_fd_there});
+    auto pid = spawn(program, {"serve", scenario, "--fd", fmt::to_string(socket_fd_there)}, given);
+    if (!pid) return tl::unexpected(pid.error());
+    return std::unique_ptr<Process>(new Process(*pid, std::move(ours), std::move(errors), options));
 }
 
 SimHost::Process::~Process() {
@@ -154,7 +64,8 @@ SimHost::Process::~Process() {
 
 int SimHost::Process::wait_until_gone() {
     int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {}
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
     pid_ = -1;
     return status;
 }
@@ -183,9 +94,7 @@ tl::unexpected<Error> SimHost::Process::ended() {
     else
         ::kill(pid_, SIGKILL), status = wait_until_gone();
     read_errors();
-    while (!last_words_.empty() && last_words_.back() == '\n') last_words_.pop_back();
-    const std::string words =
-        printable(std::string_view(last_words_).substr(last_words_.rfind('\n') + 1), 512);
+    const std::string words = last_line(last_words_);
     if (!words.empty()) return fail("the simulator ended: {}", words);
     if (WIFSIGNALED(status))
         return fail("the simulator ended without a word, by signal {}; run it by hand to see why",
@@ -200,8 +109,8 @@ Result<void> SimHost::Process::wait_for(short events) {
         if (options_.stop && *options_.stop) return fail("interrupted");
         std::array<pollfd, 2> ready{{{socket_.get(), events, 0}, {errors_.get(), POLLIN, 0}}};
         // Once its stderr is closed, only the socket tells.
-        const int n = ::poll(ready.data(), errors_.get() < 0 ? 1 : 2,
-                             static_cast<int>(look_around.count()));
+        const int n =
+            ::poll(ready.data(), errors_.get() < 0 ? 1 : 2, static_cast<int>(look_around.count()));
         if (n < 0 && errno != EINTR) return fail("the simulator: {}", std::strerror(errno));
         if (n > 0 && (ready[1].revents & POLLIN) != 0)
             read_errors();

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <numeric>
 
 namespace intellisched {
@@ -14,10 +15,10 @@ constexpr double least_events = 5;      // a second: fewer have no tail, only si
 constexpr double missed_deadlines = 5;  // all missed weighs like a tail e^5 = 150 times as long
 constexpr double worst_share_error = 1; // per guest: twice its due is as wrong as nothing
 
-// By intent. Work differs between layouts by percents (3 to 15), tails by factors (2 to 80, so ln is
-// 0.7 to 4.4) and share error from 0.005 to 0.66: with these weights a doubled tail is worth 0.7%
-// of the work under throughput, 3.5% under balanced and, with work at half its weight, 28% under
-// latency. Work alone must not decide under any of them: it hides starved and unfairly served
+// By intent. Work differs between layouts by percents (3 to 15), tails by factors (2 to 80, so ln
+// is 0.7 to 4.4) and share error from 0.005 to 0.66: with these weights a doubled tail is worth
+// 0.7% of the work under throughput, 3.5% under balanced and, with work at half its weight, 28%
+// under latency. Work alone must not decide under any of them: it hides starved and unfairly served
 // guests.
 constexpr std::array<ScoreWeights, all_intents.size()> weights{{
     {.work = 1.0, .tail = 0.01, .share = 0.1}, // throughput
@@ -116,38 +117,46 @@ Result<std::vector<double>> utilities(Intent intent, std::span<const LayoutResul
 }
 
 Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats) {
-    const std::size_t count = repeats[0].size();
+    std::size_t count = 0;
     std::vector<LayoutResult> all;
-    for (const auto& results : repeats) {
-        if (results.size() != count || count == 0)
-            return fail("not every layout was measured equally often, and once at least");
-        all.insert(all.end(), results.begin(), results.end());
+    std::array<std::size_t, layout_count> place{}; // of its results in `all`
+    for (std::size_t l = 0; l < layout_count; ++l) {
+        place[l] = all.size();
+        all.insert(all.end(), repeats[l].begin(), repeats[l].end());
+        if (repeats[l].empty()) continue;
+        if (count != 0 && repeats[l].size() != count)
+            return fail("not every layout was measured equally often");
+        count = repeats[l].size();
     }
+    if (count == 0) return fail("no layout was measured");
     const auto utility = utilities(intent, all);
     if (!utility) return tl::unexpected(utility.error());
     const auto of = [&](std::size_t layout) {
-        return std::span(*utility).subspan(layout * count, count);
+        return std::span(*utility).subspan(place[layout], repeats[layout].size());
     };
     std::array<double, layout_count> means{};
-    for (std::size_t l = 0; l < layout_count; ++l) means[l] = mean(of(l));
+    for (std::size_t l = 0; l < layout_count; ++l)
+        means[l] = repeats[l].empty() ? -std::numeric_limits<double>::infinity() : mean(of(l));
     const auto best =
         static_cast<std::size_t>(std::max_element(means.begin(), means.end()) - means.begin());
 
-    proto::IntentScores out;
-    out.set_intent(std::string(to_string(intent)));
     std::array<double, layout_count> variances{};
     Mean pooled; // the best and those of its partition have nothing to add
     for (std::size_t l = 0; l < layout_count; ++l) {
-        out.add_score(std::exp(means[l] - means[best]));
+        variances[l] = std::nan("");
+        if (count < 2 || repeats[l].empty()) continue;
         std::vector<double> differences;
         for (std::size_t r = 0; r < count; ++r) differences.push_back(of(l)[r] - of(best)[r]);
-        variances[l] = count > 1 ? variance(differences) : std::nan("");
+        variances[l] = variance(differences);
         if (means[l] != means[best]) pooled.add(variances[l]);
     }
+    proto::IntentScores out;
+    out.set_intent(std::string(to_string(intent)));
     for (std::size_t l = 0; l < layout_count; ++l) {
-        const bool is_best = means[l] == means[best];
+        out.add_score(repeats[l].empty() ? std::nan("") : std::exp(means[l] - means[best]));
+        const bool is_best = count > 1 && means[l] == means[best];
         const double both = is_best ? 0 : (variances[l] + pooled.value()) / 2;
-        out.add_spread(std::sqrt(count > 1 ? both / static_cast<double>(count) : variances[l]));
+        out.add_spread(std::sqrt(both / static_cast<double>(count)));
     }
     return out;
 }
@@ -181,8 +190,7 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
     for (const proto::PoolTruth& one : truth.pools())
         if (one.name() == pool) cpu_ns = one.cpu_ns();
     if (!std::isfinite(cpu_ns) || cpu_ns < 0)
-        return fail("pool {}: its CPU time was not told; look at the pool's name",
-                    printable(pool));
+        return fail("pool {}: its CPU time was not told; look at the pool's name", printable(pool));
 
     LayoutResult result;
     std::vector<Claimant> claimants;
@@ -209,8 +217,8 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
             out.missed =
                 static_cast<double>(guest.misses()) / static_cast<double>(guest.deadlines());
 
-        const double cpus = guest.cap() > 0 ? std::min<double>(guest.vcpus(), guest.cap() / 100.0)
-                                            : guest.vcpus();
+        const double cpus =
+            guest.cap() > 0 ? std::min<double>(guest.vcpus(), guest.cap() / 100.0) : guest.vcpus();
         claimants.push_back({.weight = std::max<double>(guest.weight(), 1) * guest.vcpus(),
                              .demand = demand_ns,
                              .limit = cpus * seconds * 1e9});

@@ -73,8 +73,8 @@ using Repeats = std::array<std::vector<LayoutResult>, layout_count>;
 /// The scores of all five layouts under an intent, by the mean utility over repeats, and the
 /// standard error of each one's utility difference to the best: of the differences repeat by
 /// repeat, their variance taken half from the layout's own and half from the mean of all layouts',
-/// since few repeats tell little of one layout's own. NaN with one repeat. Errors: those of
-/// utilities(); layouts with no or different numbers of repeats.
+/// since few repeats tell little of one layout's own. NaN with one repeat; both are NaN for a
+/// layout without results. Errors: those of utilities(); layouts with different numbers of repeats.
 [[nodiscard]] Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats);
 
 /// What a guest may ask of a pool's CPU time.
@@ -89,9 +89,9 @@ struct Claimant {
 [[nodiscard]] std::vector<double> entitlements(std::span<const Claimant> claimants,
                                                double capacity);
 
-/// The result of one pool in a truth. Domain-0 has no work of its own: what it does for guests shows
-/// in theirs. The share error counts guests that wanted a thousandth of a CPU at least. Errors:
-/// figures that cannot be (negative, infinite), no such pool, no time.
+/// The result of one pool in a truth. Domain-0 has no work of its own: what it does for guests
+/// shows in theirs. The share error counts guests that wanted a thousandth of a CPU at least.
+/// Errors: figures that cannot be (negative, infinite), no such pool, no time.
 [[nodiscard]] Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& pool);
 
 } // namespace intellisched

@@ -27,7 +27,8 @@ GuestResult waking(double work, double p99_us) {
 /// One result a layout: guest "a" has done that much.
 Repeats once(const std::array<double, layout_count>& work) {
     Repeats repeats;
-    for (std::size_t l = 0; l < layout_count; ++l) repeats[l] = {{.guests = {{"a", working(work[l])}}}};
+    for (std::size_t l = 0; l < layout_count; ++l)
+        repeats[l] = {{.guests = {{"a", working(work[l])}}}};
     return repeats;
 }
 
@@ -60,7 +61,8 @@ proto::Truth two_cpus_for_ten_seconds() {
 } // namespace
 
 TEST_CASE("score: what the formula says, under each intent") {
-    LayoutResult result{.guests = {{"a", waking(2, 50)}, {"b", waking(8, 350)}}, .share_error = 0.5};
+    LayoutResult result{.guests = {{"a", waking(2, 50)}, {"b", waking(8, 350)}},
+                        .share_error = 0.5};
     // ln w: ln 4 in the mean; T: ln 2 and ln 8, so ln 4 in the mean.
     const double ln4 = std::log(4.0);
     const std::array results{result};
@@ -102,7 +104,9 @@ TEST_CASE("score: the spread is of the differences repeat by repeat") {
     Repeats steady;
     for (std::size_t l = 0; l < layout_count; ++l)
         for (const double load : {100.0, 110.0})
-            steady[l].push_back({.guests = {{"a", working(load * (l == 2 ? 1 : l == 0 ? 0.97 : 0.99))}}});
+            steady[l].push_back({.guests = {{"a", working(load * (l == 2   ? 1
+                                                                  : l == 0 ? 0.97
+                                                                           : 0.99))}}});
     const auto same = scores(Intent::throughput, steady);
     REQUIRE(same);
     CHECK(same->score(2) == 1);
@@ -114,8 +118,9 @@ TEST_CASE("score: the spread is of the differences repeat by repeat") {
     Repeats noisy;
     for (std::size_t l = 0; l < layout_count; ++l)
         for (const double behind : {0.2, 0.4})
-            noisy[l].push_back(
-                {.guests = {{"a", working(std::exp(l == 2 ? 0 : l == 0 ? -behind : -0.1))}}});
+            noisy[l].push_back({.guests = {{"a", working(std::exp(l == 2   ? 0
+                                                                  : l == 0 ? -behind
+                                                                           : -0.1))}}});
     const auto varied = scores(Intent::throughput, noisy);
     REQUIRE(varied);
     CHECK(varied->score(0) == Approx(std::exp(-0.3)));
@@ -148,7 +153,14 @@ TEST_CASE("score: layouts that were not measured equally often are refused") {
     auto repeats = once({1, 1, 1, 1, 1});
     repeats[3].push_back(repeats[3][0]);
     CHECK(error_of(scores(Intent::balanced, repeats)).starts_with("not every layout"));
-    CHECK(error_of(scores(Intent::balanced, Repeats{})).starts_with("not every layout"));
+    CHECK(error_of(scores(Intent::balanced, Repeats{})) == "no layout was measured");
+    // One that was not measured at all has no score, and is no part of the others'.
+    repeats[3].clear();
+    const auto four = scores(Intent::balanced, repeats);
+    REQUIRE(four);
+    CHECK(std::isnan(four->score(3)));
+    CHECK(std::isnan(four->spread(3)));
+    CHECK(four->score(4) == 1);
 }
 
 TEST_CASE("score: entitlements fill up like water") {
