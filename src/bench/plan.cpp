@@ -95,6 +95,7 @@ Result<Plan> checked(const proto::Plan& message) {
                     message.repeats(), message.windows(), most_repeats, most_windows);
     if (message.repeats() > 0) plan.repeats = message.repeats();
     if (message.windows() > 0) plan.windows = message.windows();
+    plan.traced = message.traced() > 0 ? std::min(message.traced(), plan.repeats) : plan.repeats;
     for (const auto& [key, seconds] :
          {std::pair{"warmup_s", message.warmup_s()}, std::pair{"measured_s", message.measured_s()}})
         if (!(seconds >= 0) || seconds > most_seconds)
@@ -159,9 +160,9 @@ Result<Plan> read_plan(const fs::path& path) {
 
 std::string topology_name(const proto::Machine& machine) {
     std::string name =
-        fmt::format("{}x{}x{}", machine.sockets(), machine.cores(), machine.threads());
+        fmt::format("{}s{}c{}t", machine.sockets(), machine.cores(), machine.threads());
     if (machine.nodes() != 0 && machine.nodes() != machine.sockets())
-        name += fmt::format("n{}", machine.nodes());
+        name += fmt::format("{}n", machine.nodes());
     return name;
 }
 
@@ -203,6 +204,8 @@ Result<std::vector<Entry>> expand(const Plan& plan, const fs::path& generated) {
         for (const fs::path& path : *paths) {
             auto entry = read_entry(path, pool);
             if (!entry) return tl::unexpected(entry.error());
+            // Those of another seed have the same names.
+            if (wanted.has_generate()) entry->name += fmt::format("@{}", wanted.generate().seed());
             if (auto added = add(std::move(*entry), path.string()); !added)
                 return tl::unexpected(added.error());
         }

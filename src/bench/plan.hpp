@@ -20,6 +20,7 @@ struct Plan {
     std::vector<Intent> intents;
     unsigned repeats = 2;
     unsigned windows = 3; ///< of one run that become samples, at most
+    unsigned traced = 2;  ///< of the repeats: the first ones
     double warmup_s = 0;  ///< 0: as the scenario says
     double measured_s = 0;
     std::uint64_t seed = 0;
@@ -36,12 +37,12 @@ struct Plan {
 struct Entry {
     std::string name; ///< of its own in the plan
     std::string family;
-    std::string topology; ///< "2x8x2": sockets, cores of a socket, threads of a core
+    std::string topology; ///< "2s8c2t": sockets, cores of a socket, threads of a core
     std::string pool;
     proto::Scenario scenario; ///< empty when live
 };
 
-/// "2x8x2", or "2x8x2n1" when the NUMA nodes are not the sockets.
+/// "2s8c2t", or "2s8c2t1n" when the NUMA nodes are not the sockets.
 [[nodiscard]] std::string topology_name(const proto::Machine& machine);
 
 /// Reads the scenarios, and has those to be generated written by the simulator into

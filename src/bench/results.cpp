@@ -102,12 +102,14 @@ bool Results::has(const RunKey& key, const std::string& fingerprint) const {
     return outcome && outcome->error.empty() && outcome->fingerprint == fingerprint;
 }
 
-std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, const Plan& plan) {
+std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, const Plan& plan,
+                        unsigned repeat) {
     // Which layouts there are decides which of equivalent ones is run.
     std::string all = scenario.SerializeAsString() + '\0' + entry.pool + '\0' + entry.family +
                       '\0' + entry.topology;
     for (const Layout layout : plan.layouts) all += to_string(layout);
-    if (plan.live()) all += fmt::format("{} {}", plan.warmup_s, plan.measured_s);
+    if (repeat < plan.traced) all += " traced";
+    if (plan.live()) all += fmt::format(" live {} {}", plan.warmup_s, plan.measured_s);
     std::uint64_t hash = 0xcbf29ce484222325U; // FNV-1a
     for (const char c : all) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
     return fmt::format("{:016x}", hash);

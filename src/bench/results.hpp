@@ -59,7 +59,7 @@ class Results {
 
 /// A name for all that decides a run: the same in every process and on every machine.
 [[nodiscard]] std::string fingerprint(const Entry& entry, const proto::Scenario& scenario,
-                                      const Plan& plan);
+                                      const Plan& plan, unsigned repeat);
 
 /// What an entry's layouts came to.
 struct Scored {

@@ -47,7 +47,7 @@ double cost_of(const proto::Scenario& scenario) {
 
 /// The windows of the measured part; the host is then at its end.
 Result<void> measure(SimHost& host, const Pool& pool, const Arrangement& wanted, double warmup_s,
-                     proto::Run& run) {
+                     bool traced, proto::Run& run) {
     const double khz = static_cast<double>(host.info().tsc_khz);
     const auto measured_from =
         host.first_snapshot().tsc() + static_cast<std::uint64_t>(warmup_s * khz * 1000);
@@ -57,7 +57,7 @@ Result<void> measure(SimHost& host, const Pool& pool, const Arrangement& wanted,
         run.add_windows()->mutable_features()->Assign(vector.values.begin(), vector.values.end());
     });
     if (!observed) return tl::unexpected(observed.error());
-    if (run.windows().empty())
+    if (traced && run.windows().empty())
         return fail("no whole window of a second in the measured part; measure for longer");
     return {};
 }
@@ -84,7 +84,8 @@ Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options,
     const Arrangement wanted{task.layout, no_cap};
     auto applied = apply(**host, *topology, *pool, wanted, false);
     if (!applied) return tl::unexpected(applied.error());
-    if (auto done = measure(**host, *pool, wanted, task.scenario.warmup_s(), run); !done)
+    if (auto done = measure(**host, *pool, wanted, task.scenario.warmup_s(), options.tracing, run);
+        !done)
         return done;
     auto truth = (*host)->truth();
     if (!truth) return tl::unexpected(truth.error());
@@ -122,7 +123,7 @@ std::vector<Task> tasks_of(const Plan& plan, std::span<const Entry> entries,
     for (const Entry& entry : entries)
         for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
             const proto::Scenario scenario = scenario_of(plan, entry, repeat);
-            const std::string name = fingerprint(entry, scenario, plan);
+            const std::string name = fingerprint(entry, scenario, plan, repeat);
             for (const Layout layout : plan.layouts)
                 if (!results.has({entry.name, layout, repeat}, name))
                     tasks.push_back({&entry, layout, repeat, scenario, name, cost_of(scenario)});
@@ -148,6 +149,7 @@ void work(const Plan& plan, std::span<const Task> tasks, Results& results, SimOp
     while (!shared.halt && shared.next < tasks.size()) {
         const Task& task = tasks[shared.next++];
         lock.unlock();
+        options.tracing = task.repeat < plan.traced;
         const proto::Run run = run_of(plan, task, options);
         lock.lock();
         if (shared.halt) break; // it may have failed for that reason only

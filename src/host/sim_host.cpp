@@ -15,6 +15,7 @@ namespace {
 
 constexpr std::uint64_t step_ns = 100'000'000;
 constexpr std::uint64_t counters_ns = 1'000'000'000;
+constexpr unsigned most_still = 1000;
 constexpr std::uint64_t most_khz = 100'000'000; // 100 GHz: what is above is no frequency
 
 Result<InForce> in_force_of(const proto::SimReply& reply) {
@@ -58,10 +59,21 @@ Result<std::unique_ptr<SimHost>> SimHost::start(const std::string& scenario, int
     return host;
 }
 
+Result<proto::SimReply> SimHost::ask(const proto::SimRequest& request) {
+    auto reply = process_->ask(request);
+    if (!reply) return reply;
+    if (reply->now_ns() < now_)
+        return fail("the simulator's time goes back from {} to {} ns", now_, reply->now_ns());
+    now_ = reply->now_ns();
+    ended_ = ended_ || reply->ended();
+    if (reply->has_snapshot()) items_.emplace_back(reply->snapshot());
+    return reply;
+}
+
 Result<void> SimHost::hello() {
     proto::SimRequest request;
     request.set_hello(true);
-    auto reply = process_->ask(request);
+    const auto reply = ask(request);
     if (!reply) return tl::unexpected(reply.error());
     if (!reply->has_info() || !reply->has_snapshot())
         return fail("the simulator does not introduce itself; is it of this version?");
@@ -75,23 +87,21 @@ Result<void> SimHost::hello() {
     if (const auto layout = layout_from_string(told.boot().layout()))
         info_.boot = {*layout, told.boot().max_cpus()};
     costs_ = told.costs();
-    start_ = now_ = reply->now_ns();
-    next_counters_ = start_ + counters_ns;
     snapshot_ = reply->snapshot();
-    items_.emplace_back(snapshot_);
+    start_ = now_;
+    next_counters_ = start_ + counters_ns;
     return {};
 }
 
 Result<void> SimHost::advance() {
     proto::SimRequest request;
     request.mutable_advance()->set_ns(step_ns);
-    auto reply = process_->ask(request);
+    const std::uint64_t before = now_;
+    auto reply = ask(request);
     if (!reply) return tl::unexpected(reply.error());
-    if (!reply->ended() && reply->now_ns() <= now_)
-        return fail("the simulator's time stands still at {} ns", now_);
-    now_ = std::max(now_, reply->now_ns());
-    ended_ = reply->ended();
-    if (reply->has_snapshot()) items_.emplace_back(std::move(*reply->mutable_snapshot()));
+    // It stops where something changes, which may be where it is.
+    still_ = now_ > before ? 0 : still_ + 1;
+    if (still_ > most_still) return fail("the simulator's time stands still at {} ns", now_);
     if (reply->has_counters() && now_ >= next_counters_) {
         next_counters_ += counters_ns * ((now_ - next_counters_) / counters_ns + 1);
         items_.emplace_back(std::move(*reply->mutable_counters()));
@@ -114,7 +124,7 @@ Result<std::optional<HostItem>> SimHost::next() {
 Result<InForce> SimHost::layout(const Pool& pool) {
     proto::SimRequest request;
     request.mutable_get_layout()->set_pool_id(pool.id);
-    const auto reply = process_->ask(request);
+    const auto reply = ask(request);
     if (!reply) return fail("{}: {}", pool.name, reply.error().message);
     return in_force_of(*reply);
 }
@@ -125,7 +135,7 @@ Result<InForce> SimHost::set_layout(const Pool& pool, const Arrangement& wanted)
     set.set_pool_id(pool.id);
     set.mutable_arrangement()->set_layout(std::string(to_string(wanted.layout)));
     set.mutable_arrangement()->set_max_cpus(wanted.max_cpus);
-    const auto reply = process_->ask(request);
+    const auto reply = ask(request);
     if (!reply) return fail("{}: {}", pool.name, reply.error().message);
     return in_force_of(*reply);
 }
@@ -133,7 +143,7 @@ Result<InForce> SimHost::set_layout(const Pool& pool, const Arrangement& wanted)
 Result<void> SimHost::reset_truth() {
     proto::SimRequest request;
     request.set_reset_truth(true);
-    const auto reply = process_->ask(request);
+    const auto reply = ask(request);
     if (!reply) return tl::unexpected(reply.error());
     return {};
 }
@@ -141,7 +151,7 @@ Result<void> SimHost::reset_truth() {
 Result<proto::Truth> SimHost::truth() {
     proto::SimRequest request;
     request.set_get_truth(true);
-    auto reply = process_->ask(request);
+    auto reply = ask(request);
     if (!reply) return tl::unexpected(reply.error());
     if (!reply->has_truth()) return fail("the simulator does not tell what the guests achieved");
     return std::move(*reply->mutable_truth());

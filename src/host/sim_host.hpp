@@ -6,6 +6,7 @@
 #include "src/host/host.hpp"
 #include "src/host/rearranger.hpp"
 #include "src/proto/scenario.pb.h"
+#include "src/proto/simulator.pb.h"
 #include "src/proto/truth.pb.h"
 
 #include <atomic>
@@ -20,6 +21,7 @@ namespace intellisched {
 struct SimOptions {
     /// The program; empty: find_simulator().
     std::filesystem::path program = {};
+    bool tracing = true; ///< without, nothing but counters and truth comes of it, and faster
     /// Ends every wait with an error when it becomes true. May be null.
     const std::atomic<bool>* stop = nullptr;
     /// A simulator that says nothing for that long has hung.
@@ -59,6 +61,8 @@ class SimHost final : public Host, public Rearranger {
     explicit SimHost(std::unique_ptr<Process> process);
     [[nodiscard]] static Result<std::unique_ptr<SimHost>>
     start(const std::string& scenario, int scenario_fd, const SimOptions& options);
+    /// One request; what its reply says of time and host is taken.
+    [[nodiscard]] Result<proto::SimReply> ask(const proto::SimRequest& request);
     [[nodiscard]] Result<void> hello();
     [[nodiscard]] Result<void> advance();
 
@@ -69,6 +73,7 @@ class SimHost final : public Host, public Rearranger {
     std::deque<HostItem> items_;
     std::uint64_t start_ = 0, now_ = 0;
     std::uint64_t next_counters_ = 0;
+    unsigned still_ = 0; ///< advances in a row that did not
     bool ended_ = false;
 };
 

@@ -51,7 +51,9 @@ SimHost::Process::start(const std::string& scenario, int scenario_fd, const SimO
     std::vector<GivenDescriptor> given{{errors_there.get(), STDERR_FILENO},
                                        {theirs.get(), socket_fd_there}};
     if (scenario_fd >= 0) given.push_back({scenario_fd, scenario_fd_there});
-    auto pid = spawn(program, {"serve", scenario, "--fd", fmt::to_string(socket_fd_there)}, given);
+    std::vector<std::string> arguments{"serve", scenario, "--fd", fmt::to_string(socket_fd_there)};
+    if (!options.tracing) arguments.emplace_back("--no-trace");
+    auto pid = spawn(program, std::move(arguments), given);
     if (!pid) return tl::unexpected(pid.error());
     return std::unique_ptr<Process>(new Process(*pid, std::move(ours), std::move(errors), options));
 }

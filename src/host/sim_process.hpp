@@ -4,7 +4,6 @@
 
 #include "src/base/files.hpp"
 #include "src/host/sim_host.hpp"
-#include "src/proto/simulator.pb.h"
 
 #include <span>
 #include <sys/types.h>

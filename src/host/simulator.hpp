@@ -14,7 +14,7 @@ namespace intellisched {
 /// Errors: nowhere; the message says how to get it.
 [[nodiscard]] Result<std::filesystem::path> find_simulator();
 
-/// Has the simulator make up `count` scenarios of a workload family on a topology ("2x8x2") and
+/// Has the simulator make up `count` scenarios of a workload family on a topology ("2s8c2t") and
 /// write them below `folder`, once: those of the same four are taken as they are there. Returns the
 /// folder that has these and nothing else, as *.scenario. Errors: no simulator, and what it says.
 [[nodiscard]] Result<std::filesystem::path> generate_scenarios(const std::filesystem::path& folder,

@@ -84,7 +84,7 @@ TEST_CASE("bench plan: what it says, and what it leaves out") {
     REQUIRE(bench.entries.size() == 2);
     CHECK(bench.entries[0].name == "one");
     CHECK(bench.entries[1].family == "hogs");
-    CHECK(bench.entries[1].topology == "2x2x1");
+    CHECK(bench.entries[1].topology == "2s2c1t");
     CHECK(bench.entries[1].pool == "Pool-0");
     // A repeat is another seed, whatever the layout; the first one is the scenario's.
     CHECK(bench::scenario_of(bench.plan, bench.entries[0], 0).seed() == 7);
@@ -147,6 +147,17 @@ TEST_CASE("bench: every partition is run once, and the samples are the model's")
     CHECK(samples[0].scores(2).spread_size() == 5);
     const auto busy = *feature_index("load.busy_max");
     CHECK(samples[0].features(static_cast<int>(busy)) == doctest::Approx(0.5).epsilon(0.01));
+}
+
+TEST_CASE("bench: repeats that are not traced count, but give no samples") {
+    const Bench bench("traced: 1\n");
+    auto results = bench.results("out");
+    REQUIRE(error_of(bench.run(results, 2)).empty());
+    CHECK(results.find({"one", Layout::cpu, 0})->windows.size() == 3);
+    CHECK(results.find({"one", Layout::cpu, 1})->windows.empty());
+    const auto report = bench::make_report(bench.plan, bench.entries, results);
+    CHECK(report.failures().empty());
+    CHECK(report.samples() == 2 * 3 * 3);
 }
 
 TEST_CASE("bench: the same samples in any order, however often it is killed") {
@@ -293,7 +304,7 @@ TEST_CASE("export: CSV and libsvm text") {
     };
     const std::string head = table.substr(0, table.find("\r\n"));
     const std::string row = table.substr(head.size() + 2);
-    CHECK(row.starts_with("\"a,\"\"b\"\"\",chains,2x2x1,cpu,,0.25,"));
+    CHECK(row.starts_with("\"a,\"\"b\"\"\",chains,2s2c1t,cpu,,0.25,"));
     CHECK(columns(row) == columns(head) + 1); // one in the name
     CHECK(contains(head, ",cost.smt_speed,"));
     CHECK(head.ends_with("spread.balanced.all"));

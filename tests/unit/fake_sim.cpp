@@ -24,6 +24,7 @@ struct Fake {
     std::uint64_t now = fake_start_ns;
     proto::Arrangement arrangement;
     bool changed = true;
+    bool tracing = true;
 
     [[nodiscard]] bool is(const std::string& name) const { return scenario.name() == name; }
 
@@ -58,7 +59,7 @@ struct Fake {
             const std::uint64_t from = now;
             if (!is("stands-still")) now += request.advance().ns();
             const auto trace = fake_trace(from, now, static_cast<unsigned>(scenario.guests_size()));
-            reply.set_trace(trace.data(), trace.size());
+            if (tracing) reply.set_trace(trace.data(), trace.size());
             if (std::exchange(changed, false)) *reply.mutable_snapshot() = snapshot();
             reply.mutable_counters()->set_tsc(now);
             const double seconds = scenario.warmup_s() + scenario.measured_s();
@@ -143,7 +144,7 @@ struct Fake {
 
 int main(int argc, char** argv) {
     const std::vector<std::string> arguments(argv + 1, argv + argc);
-    if (arguments.size() != 4 || arguments[0] != "serve" || arguments[2] != "--fd") return 2;
+    if (arguments.size() < 4 || arguments[0] != "serve" || arguments[2] != "--fd") return 2;
     Fake fake;
     std::ifstream file(arguments[1]);
     std::stringstream text;
@@ -153,6 +154,7 @@ int main(int argc, char** argv) {
         std::fputs("credit2-sim: this scenario makes no sense\n", stderr);
         return 1;
     }
+    fake.tracing = arguments.back() != "--no-trace";
     fake.fd = std::atoi(arguments[3].c_str());
     fake.arrangement.set_layout("socket");
     fake.arrangement.set_max_cpus(16);

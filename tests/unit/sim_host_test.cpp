@@ -35,7 +35,7 @@ template<class T> std::string error_of(const Result<T>& result) {
 std::string error_of_reading(const std::string& name, const SimOptions& options = fake()) {
     auto host = SimHost::open(scenario(name), options);
     REQUIRE(host);
-    for (int i = 0; i < 1000; ++i) {
+    for (int i = 0; i < 5000; ++i) {
         const auto item = (*host)->next();
         if (!item) {
             // It stays so.
