@@ -57,5 +57,7 @@ inline constexpr std::string_view pool0 = "Pool-0";
 /// About how many steps (stretches of work, waits, wake-ups) the loads of a completed scenario do,
 /// from their means; the scheduler's events are some times as many.
 [[nodiscard]] double estimated_steps(const proto::Scenario& scenario);
+/// Errors: more than max_steps of them.
+[[nodiscard]] Result<void> check_steps(const proto::Scenario& scenario);
 
 } // namespace sim

@@ -64,7 +64,10 @@ class IdealMachine final : public Machine {
         std::erase_if(domains_, [&](const auto& entry) { return entry.second.domid == domid; });
         return {};
     }
-    Result<void> move_domain(std::uint32_t, std::uint32_t) override { return {}; }
+    Result<void> move_domain(std::uint32_t domid, std::uint32_t pool) override {
+        moved[domid] = pool;
+        return {};
+    }
     Result<void> set_scheduling(std::uint32_t, std::optional<unsigned> weight,
                                 std::optional<unsigned>) override {
         last_weight = weight.value_or(0);
@@ -72,6 +75,7 @@ class IdealMachine final : public Machine {
     }
     Result<proto::SimReply::InForce> set_layout(std::uint32_t pool,
                                                 const proto::Arrangement& wanted) override {
+        if (wanted.layout() == "cpu") return intellisched::fail("refused for the test");
         layouts[pool] = wanted;
         return layout(pool);
     }
@@ -100,6 +104,15 @@ class IdealMachine final : public Machine {
             cpu->set_id(i);
             cpu->set_node(i / (cpus_ / nodes_));
         }
+        for (unsigned id = 0; id <= pools.size(); ++id) {
+            auto* pool = host.add_pools();
+            pool->set_id(id);
+            pool->set_name(id == 0 ? "Pool-0" : pools[id - 1]);
+            for (unsigned i = 0; i < cpus_; ++i) {
+                const auto moved = pool_of.find(i);
+                if (moved == pool_of.end() ? id == 0 : moved->second == id) pool->add_cpus(i);
+            }
+        }
         return host;
     }
     proto::CounterSample counters() const override { return {}; }
@@ -127,6 +140,7 @@ class IdealMachine final : public Machine {
     std::vector<std::string> pools;
     std::map<unsigned, std::optional<std::uint32_t>> pool_of;
     std::map<std::uint32_t, proto::Arrangement> layouts;
+    std::map<std::uint32_t, std::uint32_t> moved; ///< domid to pool
     unsigned last_weight = 0;
     std::uint64_t events = 0;
 
