@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bench/simulator/serve.hpp"
 
+#include "bench/simulator/costs.hpp"
 #include "src/proto/simulator.pb.h"
 
 #include <algorithm>
@@ -105,6 +106,8 @@ class Server {
         switch (request.what_case()) {
         case proto::SimRequest::kHello:
             *reply.mutable_info() = world_.machine().info();
+            if (const auto costs = costs_from(world_.scenario().costs()))
+                *reply.mutable_info()->mutable_costs() = message_of(*costs);
             changed_ = true;
             break;
         case proto::SimRequest::kAdvance:

@@ -45,20 +45,37 @@ double cost_of(const proto::Scenario& scenario) {
     return things * (warmup + measured);
 }
 
+/// A host whose trace begins shortly before `from_ns` of virtual time: windows then begin there.
+class Measured final : public Host {
+  public:
+    Measured(SimHost& host, std::uint64_t from_ns) : host_(host), from_ns_(from_ns) {}
+    [[nodiscard]] const HostInfo& info() const override { return host_.info(); }
+    [[nodiscard]] Result<std::optional<HostItem>> next() override {
+        auto item = host_.next();
+        if (!item || !*item || host_.elapsed_ns() + lead_ns > from_ns_) return item;
+        if (auto* trace = std::get_if<TraceBytes>(&**item)) trace->bytes.clear();
+        return item;
+    }
+
+  private:
+    // Until a vCPU has been seen to run, nothing is known of it.
+    static constexpr std::uint64_t lead_ns = 100'000'000;
+    SimHost& host_;
+    std::uint64_t from_ns_;
+};
+
 /// The windows of the measured part; the host is then at its end.
 Result<void> measure(SimHost& host, const Pool& pool, const Arrangement& wanted, double warmup_s,
                      bool traced, proto::Run& run) {
-    const double khz = static_cast<double>(host.info().tsc_khz);
-    const auto measured_from =
-        host.first_snapshot().tsc() + static_cast<std::uint64_t>(warmup_s * khz * 1000);
-    auto observed = observe(host, {}, [&](const WindowStats& stats) {
-        if (stats.begin_tsc < measured_from || !usable(stats, pool, wanted)) return;
+    Measured measured(host, static_cast<std::uint64_t>(warmup_s * 1e9));
+    auto observed = observe(measured, {}, [&](const WindowStats& stats) {
+        if (!usable(stats, pool, wanted)) return;
         const FeatureVector vector = feature_vector(stats);
         run.add_windows()->mutable_features()->Assign(vector.values.begin(), vector.values.end());
     });
     if (!observed) return tl::unexpected(observed.error());
     if (traced && run.windows().empty())
-        return fail("no whole window of a second in the measured part; measure for longer");
+        return fail("no usable window in the measured part; measure for half a second at least");
     return {};
 }
 

@@ -102,6 +102,8 @@ TEST_CASE("serve: hello, steps, truth, the end") {
     hello.set_hello(true);
     const auto greeted = served.ask(hello);
     CHECK(greeted.has_info());
+    CHECK(greeted.info().costs().has_smt_speed());
+    CHECK(greeted.info().costs().has_hypercall_us());
     CHECK(greeted.snapshot().cpus_size() == 4);
     CHECK_FALSE(greeted.ended());
 
