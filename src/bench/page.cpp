@@ -117,9 +117,13 @@ std::string report_page(const proto::Report& report) {
     page += fmt::format("<p>{} entries, {} runs, {} samples, {} failures. A score of 1 is the best "
                         "layout of an entry, 0.99 is 1% behind it. Dots: mean over the entries of "
                         "a workload family on a topology (red: the best of at least one). Dark "
-                        "bars: standard error between the repeats of one entry. Light bars: "
+                        "bars: standard error between the repeats of one entry{}. Light bars: "
                         "standard deviation between the entries.</p>\n",
-                        report.entries(), report.runs(), report.samples(), report.failures_size());
+                        report.entries(), report.runs(), report.samples(), report.failures_size(),
+                        std::isnan(report.confidence_factor())
+                            ? std::string()
+                            : fmt::format(" ({:.3g} of them are a 95% confidence interval)",
+                                          report.confidence_factor()));
     std::string_view intent;
     for (const proto::ReportCell& cell : report.cells()) {
         if (cell.intent() != intent) {

@@ -40,7 +40,7 @@ struct Cell {
     }
 };
 
-void fill(proto::ReportCell& to, const Cell& cell, unsigned repeats) {
+void fill(proto::ReportCell& to, const Cell& cell) {
     to.set_entries(cell.entries);
     to.set_ties(cell.ties);
     for (const Layout layout : all_layouts) {
@@ -54,7 +54,6 @@ void fill(proto::ReportCell& to, const Cell& cell, unsigned repeats) {
         row.set_score(mean);
         row.set_deviation(std::sqrt(std::max(0.0, sums.squares / count - mean * mean)));
         row.set_spread(sums.spread / count);
-        row.set_confidence(row.spread() * confidence_factor(repeats));
     }
 }
 
@@ -76,6 +75,7 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
                           const Results& results) {
     proto::Report report;
     report.set_entries(static_cast<unsigned>(entries.size()));
+    report.set_confidence_factor(confidence_factor(plan.repeats));
     std::map<std::tuple<Intent, std::string, std::string>, Cell> cells;
     for (const Entry& entry : entries) {
         for (const Layout layout : plan.layouts)
@@ -107,7 +107,7 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
         to.set_intent(std::string(to_string(std::get<0>(key))));
         to.set_family(std::get<1>(key));
         to.set_topology(std::get<2>(key));
-        fill(to, cell, plan.repeats);
+        fill(to, cell);
     }
     return report;
 }
@@ -118,9 +118,9 @@ std::string report_text(const proto::Report& report) {
     for (const proto::ReportCell& cell : report.cells()) {
         if (cell.intent() != intent) {
             intent = cell.intent();
-            text += fmt::format("{}{}: times best, and mean score\n{:<16}{:<10}{:>8}{:>6}",
-                                text.empty() ? "" : "\n", intent, "family", "topology", "entries",
-                                "ties");
+            text += fmt::format(
+                "{}{}: times best, mean score ± standard error\n{:<16}{:<10}{:>8}{:>6}",
+                text.empty() ? "" : "\n", intent, "family", "topology", "entries", "ties");
             for (const Layout layout : all_layouts)
                 text += fmt::format("{:>12}     ", to_string(layout));
             text += '\n';
@@ -135,6 +135,10 @@ std::string report_text(const proto::Report& report) {
         }
         text += '\n';
     }
+    if (!std::isnan(report.confidence_factor()) && !text.empty())
+        text +=
+            fmt::format("\na 95% confidence interval is {:.3g} standard errors to either side\n",
+                        report.confidence_factor());
     text +=
         fmt::format("{}{} entries, {} runs, {} samples, {} failures\n", text.empty() ? "" : "\n",
                     report.entries(), report.runs(), report.samples(), report.failures_size());

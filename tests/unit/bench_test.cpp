@@ -258,8 +258,7 @@ TEST_CASE("bench report: figures of a cell, and names that are no markup") {
     CHECK(cell.rows(4).best() == 2);
     CHECK(cell.rows(4).score() == 1);
     CHECK(cell.rows(0).best() == 0);
-    CHECK(cell.rows(0).confidence() ==
-          doctest::Approx(12.706 * cell.rows(0).spread()).epsilon(0.001));
+    CHECK(report.confidence_factor() == doctest::Approx(12.706).epsilon(0.001));
     CHECK(report.samples() == 36);
 
     const std::string page = bench::report_page(report);
