@@ -26,11 +26,23 @@ std::uint64_t whole(double ns) { return static_cast<std::uint64_t>(std::llround(
 
 Nanoseconds EngineCpu::next_event() const {
     if (!online) return never;
-    if (within_xen) return resume;
+    if (worker != nullptr) return resume;
     Nanoseconds at = std::min(std::min(timer, ipi), step_end);
     if (!devices.empty()) at = std::min(at, devices.front().first);
     return at == never ? never : std::max(at, busy_until);
 }
+
+Worker::Worker()
+    : coroutine(
+          [](void* argument) {
+              Worker& self = *static_cast<Worker*>(argument);
+              for (;;) {
+                  xen_run(self.cpu->calls.data(), static_cast<unsigned>(self.cpu->calls.size()));
+                  self.cpu = nullptr;
+                  self.coroutine.suspend();
+              }
+          },
+          this) {}
 
 Engine::Engine(const xen_topology& topology, const Costs& costs)
     : costs_(costs), cpus_(topology.sockets * topology.cores * topology.threads),
@@ -44,16 +56,6 @@ Engine::Engine(const xen_topology& topology, const Costs& costs)
         cpu.socket = cpu.core / topology.cores;
         cpu.node = cpu.socket * topology.nodes / topology.sockets;
         if (topology.threads == 2) cpu.sibling = &cpus_[id ^ 1];
-        cpu.coroutine = std::make_unique<Coroutine>(
-            [](void* argument) {
-                EngineCpu& self = *static_cast<EngineCpu*>(argument);
-                for (;;) {
-                    xen_run(self.calls.data(), static_cast<unsigned>(self.calls.size()));
-                    self.within_xen = false;
-                    self.coroutine->suspend();
-                }
-            },
-            &cpu);
     }
     tool_ = std::make_unique<Coroutine>(
         [](void* argument) {
@@ -149,7 +151,7 @@ void Engine::one_event(Nanoseconds at) {
     now_ = at;
     ++events_;
     EngineCpu& cpu = cpus_[queue_.first()];
-    if (cpu.within_xen)
+    if (cpu.worker != nullptr)
         run_xen(cpu, at);
     else
         cpu_event(cpu, at);
@@ -216,7 +218,13 @@ void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
     }
     cpu.executing = false;
     cpu.step_end = never;
-    cpu.within_xen = true;
+    if (idle_workers_.empty()) {
+        workers_.push_back(std::make_unique<Worker>());
+        idle_workers_.push_back(workers_.back().get());
+    }
+    cpu.worker = idle_workers_.back();
+    cpu.worker->cpu = &cpu;
+    idle_workers_.pop_back();
     xen_cpu_context(cpu.id, &cpu.context);
     run_xen(cpu, at);
 }
@@ -231,24 +239,27 @@ void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
     xen_clock.lock_wait = xen_clock.switching = 0;
     sim_blocks = 0;
     within_ = &cpu;
-    cpu.coroutine->resume();
+    cpu.worker->coroutine.resume();
     within_ = nullptr;
     if (!failure_.empty()) return;
+    const bool waits = cpu.worker->cpu != nullptr;
     const Nanoseconds end = xen_clock_now();
     if (cpu.pool != EngineCpu::no_pool) {
         PoolTruth& truth = pool_truth_[cpu.pool];
         truth.lock_wait_ns += static_cast<double>(xen_clock.lock_wait);
         truth.switch_ns += static_cast<double>(xen_clock.switching);
         truth.path_ns += static_cast<double>(end - at - xen_clock.lock_wait - xen_clock.switching);
-        if (cpu.within_xen) truth.lock_wait_ns += static_cast<double>(relax_time);
+        if (waits) truth.lock_wait_ns += static_cast<double>(relax_time);
     }
-    if (cpu.within_xen) {
+    if (waits) {
         xen_leave(&cpu.context);
         cpu.resume = end + relax_time;
         ++within_xen_;
         if (cpu.busy_until + stuck_time < cpu.resume && now_ > stuck_time)
             failure_ = fmt::format("CPU {} waits within Xen without end", cpu.id);
     } else {
+        idle_workers_.push_back(cpu.worker);
+        cpu.worker = nullptr;
         leave_xen(cpu, end);
     }
 }
@@ -331,7 +342,7 @@ Domain* Engine::find(std::uint32_t domid) {
 // --- from Xen
 
 void Engine::relax() {
-    Coroutine& self = within_ != nullptr ? *within_->coroutine : *tool_;
+    Coroutine& self = within_ != nullptr ? within_->worker->coroutine : *tool_;
     self.suspend();
 }
 

@@ -27,6 +27,7 @@ namespace sim {
 inline constexpr Nanoseconds never = UINT64_MAX;
 
 struct Domain;
+struct EngineCpu;
 
 struct EngineVcpu {
     enum class At : std::uint8_t { next, computing, blocked };
@@ -61,6 +62,14 @@ struct Domain {
     DomainTruth truth;
 };
 
+/// A thread of control for Xen's code on one CPU after the other: on a CPU of its own stack, each
+/// would find its stack out of the real CPU's cache.
+struct Worker {
+    Worker();
+    Coroutine coroutine;
+    EngineCpu* cpu = nullptr; ///< that it runs for; null: it has come to the end
+};
+
 struct EngineCpu {
     unsigned id = 0, core = 0, socket = 0, node = 0; ///< core counted over the host
     EngineCpu* sibling = nullptr;
@@ -80,10 +89,9 @@ struct EngineCpu {
     double speed = 1;
     double smt = 1;    ///< part of the speed that the sibling leaves
     bool busy = false; ///< as the sibling has been told
-    std::unique_ptr<Coroutine> coroutine;
+    Worker* worker = nullptr; ///< while Xen's code has not come to its end
     xen_context context{};
-    std::vector<xen_call> calls; ///< for its coroutine
-    bool within_xen = false;     ///< its coroutine has not come to its end
+    std::vector<xen_call> calls; ///< what Xen's code has to do
 
     static constexpr std::uint32_t no_pool = UINT32_MAX;
     [[nodiscard]] Nanoseconds next_event() const;
@@ -188,6 +196,8 @@ class Engine {
     unsigned within_xen_ = 0;       ///< CPUs that wait within Xen
     std::string failure_;
 
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<Worker*> idle_workers_;
     std::unique_ptr<Coroutine> tool_;
     const std::function<int()>* tool_function_ = nullptr;
     int tool_result_ = 0;

@@ -36,9 +36,10 @@ DEFINE_PER_CPU_READ_MOSTLY(cpumask_var_t, cpu_core_mask);
 
 extern char __per_cpu_start[];
 
+/* Not a power of two apart, or all CPUs' copies of a variable would share the real cache's sets. */
 static size_t area_size(void)
 {
-    return ROUNDUP(__per_cpu_data_end - __per_cpu_start, PAGE_SIZE);
+    return ROUNDUP(__per_cpu_data_end - __per_cpu_start, PAGE_SIZE) + SMP_CACHE_BYTES;
 }
 
 size_t sim_cpus_size(void)
