@@ -87,7 +87,7 @@ void Engine::use_costs() {
 
 // --- a tool's hypercall
 
-Result<int> Engine::call_xen(const std::function<int()>& function) {
+Result<int> Engine::call_xen(const XenCall& function) {
     if (!failure_.empty()) return fail("{}", failure_);
     tool_function_ = &function;
     tool_done_ = false;
@@ -98,14 +98,14 @@ Result<int> Engine::call_xen(const std::function<int()>& function) {
         xen_enter(&context);
         xen_clock.base = at;
         xen_clock.cold_blocks = 0;
-        sim_blocks = 0;
+        xen_blocks = 0;
         within_ = nullptr;
         tool_->resume();
         if (!failure_.empty()) return fail("{}", failure_);
         xen_leave(&context);
-        if (xen_softirq_pending(0) != 0) xen_ipi(0);
+        if (xen_softirq_pending(0) != 0) xen_ipi(0, xen_clock_end());
         if (tool_done_) break;
-        at = xen_clock_now() + tool_relax_time;
+        at = xen_clock_end() + tool_relax_time;
         if (at > now_ + stuck_time) {
             failure_ = "a tool's hypercall does not come to an end";
             return fail("{}", failure_);
@@ -237,13 +237,13 @@ void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
     xen_enter(&cpu.context);
     xen_clock.base = at;
     xen_clock.lock_wait = xen_clock.switching = 0;
-    sim_blocks = 0;
+    xen_blocks = 0;
     within_ = &cpu;
     cpu.worker->coroutine.resume();
     within_ = nullptr;
     if (!failure_.empty()) return;
     const bool waits = cpu.worker->cpu != nullptr;
-    const Nanoseconds end = xen_clock_now();
+    const Nanoseconds end = xen_clock_end();
     if (cpu.pool != EngineCpu::no_pool) {
         PoolTruth& truth = pool_truth_[cpu.pool];
         truth.lock_wait_ns += static_cast<double>(xen_clock.lock_wait);
@@ -357,9 +357,9 @@ void Engine::xen_timer(unsigned cpu, std::int64_t at) {
     if (&cpus_[cpu] != within_) reschedule(cpus_[cpu]);
 }
 
-void Engine::xen_ipi(unsigned id) {
+void Engine::xen_ipi(unsigned id, Nanoseconds sent) {
     EngineCpu& cpu = cpus_[id];
-    cpu.ipi = std::min(cpu.ipi, xen_clock_now() + ipi_);
+    cpu.ipi = std::min(cpu.ipi, sent + ipi_);
     if (&cpu != within_) reschedule(cpu);
 }
 
@@ -388,7 +388,7 @@ using sim::engine;
 void engine_relax() { engine->relax(); }
 void engine_failed(const char* message) { engine->fail_xen(message); }
 void engine_timer(unsigned cpu, std::int64_t at) { engine->xen_timer(cpu, at); }
-void engine_ipi(unsigned cpu) { engine->xen_ipi(cpu); }
+void engine_ipi(unsigned cpu) { engine->xen_ipi(cpu, xen_clock_now()); }
 void engine_online(unsigned cpu, int online) { engine->xen_online(cpu, online != 0); }
 void engine_switch(unsigned cpu, void* vcpu) {
     engine->xen_switch(cpu, static_cast<sim::EngineVcpu*>(vcpu));

@@ -13,7 +13,7 @@
 
 struct xen_clock xen_clock;
 struct xen_costs xen_costs;
-uint64_t sim_blocks;
+uint64_t xen_blocks;
 
 unsigned long sim_interrupts = 1;
 struct cpu_info *sim_cpu_info;
