@@ -72,7 +72,7 @@ Result<void> MachineImpl::boot(const MachineOptions& options) {
 
 // --- what tools do
 
-Result<void> MachineImpl::xen(const std::string& what, const std::function<int()>& function) const {
+Result<void> MachineImpl::xen(const std::string& what, const XenCall& function) const {
     for (unsigned attempt = 0;; ++attempt) {
         const auto rc = engine_.call_xen(function);
         if (!rc) return fail("{}: {}", what, rc.error().message);

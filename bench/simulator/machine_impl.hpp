@@ -49,7 +49,7 @@ class MachineImpl final : public Machine {
 
     /// Calls `function`, again after a moment as long as Xen says that it has to wait; `what` names
     /// the thing to do, for errors.
-    Result<void> xen(const std::string& what, const std::function<int()>& function) const;
+    Result<void> xen(const std::string& what, const XenCall& function) const;
     Result<void> take_out(unsigned cpu);
     Result<void> put_in(unsigned cpu, std::uint32_t pool);
     Result<void> set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain);
