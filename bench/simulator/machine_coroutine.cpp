@@ -70,7 +70,7 @@ Coroutine::Coroutine(void (*function)(void*), void* argument)
     if (stack_ == MAP_FAILED || mprotect(stack_, guard_size, PROT_NONE) != 0) throw std::bad_alloc();
     auto* top = reinterpret_cast<std::uintptr_t*>(static_cast<char*>(stack_) + guard_size + stack_size);
     // As sim_suspend_stack() leaves a stack: r15 to rbp, then where to return to.
-    std::uintptr_t* frame = top - 8;
+    std::uintptr_t* frame = top - 9; // aligned as a call leaves it
     frame[2] = reinterpret_cast<std::uintptr_t>(&Coroutine::begin); // r13
     frame[3] = reinterpret_cast<std::uintptr_t>(this);              // r12
     frame[6] = reinterpret_cast<std::uintptr_t>(&sim_begin_stack);
