@@ -59,6 +59,8 @@ Result<void> MachineImpl::boot(const MachineOptions& options) {
     if (!rc) return fail("booting: {}", rc.error().message);
     if (*rc == -EINVAL) return fail("booting: Xen does not understand '{}'", bad);
     if (*rc != 0) return fail("booting: {}", std::strerror(-*rc));
+    // Each CPU goes through the scheduler once before anybody can do anything.
+    if (auto settled = engine_.advance(engine_.now() + retry_time); !settled) return settled;
     engine_.use_costs();
     pools_[0] = "Pool-0";
     refresh();
@@ -72,7 +74,7 @@ Result<void> MachineImpl::boot(const MachineOptions& options) {
 
 // --- what tools do
 
-Result<void> MachineImpl::xen(const std::string& what, const std::function<int()>& function) const {
+Result<void> MachineImpl::xen(const std::string& what, const XenCall& function) const {
     for (unsigned attempt = 0;; ++attempt) {
         const auto rc = engine_.call_xen(function);
         if (!rc) return fail("{}: {}", what, rc.error().message);
@@ -138,25 +140,59 @@ Result<void> MachineImpl::put_in(unsigned cpu, std::uint32_t pool) {
     return in;
 }
 
+std::vector<unsigned> MachineImpl::together(unsigned id) const {
+    xen_pool_info pool{};
+    (void)engine_.call_xen([&] { return xen_pool_query(0, &pool); });
+    std::vector<unsigned> cpus;
+    const EngineCpu& cpu = engine_.cpus()[id];
+    for (const EngineCpu& other : engine_.cpus())
+        if (other.id == id || (pool.granularity == 1 && other.core == cpu.core) ||
+            (pool.granularity == 2 && other.socket == cpu.socket))
+            cpus.push_back(other.id);
+    return cpus;
+}
+
+Result<void> MachineImpl::bring_up(const std::vector<unsigned>& cpus) {
+    for (const unsigned cpu : cpus) {
+        if (engine_.cpus()[cpu].online) continue;
+        auto up = xen(fmt::format("bringing CPU {} online", cpu), [&] { return xen_cpu_up(cpu); });
+        refresh(); // Xen puts it into Pool-0
+        if (!up) return up;
+    }
+    return engine_.advance(engine_.now() + retry_time); // they go through the scheduler once
+}
+
+Result<void> MachineImpl::take_down(const std::vector<unsigned>& cpus) {
+    for (const unsigned cpu : cpus) {
+        auto down = xen(fmt::format("taking CPU {} offline", cpu), [&] { return xen_cpu_down(cpu); });
+        refresh();
+        if (down) continue;
+        (void)bring_up(cpus);
+        return down;
+    }
+    return {};
+}
+
 Result<void> MachineImpl::move_cpu(unsigned id, std::optional<std::uint32_t> pool) {
     if (id >= engine_.cpus().size()) return fail("there is no CPU {}", id);
     EngineCpu& cpu = engine_.cpus()[id];
     if (pool)
         if (auto ok = check_pool(*pool); !ok) return ok;
     if (!pool && !cpu.online) return fail("CPU {} is offline already", id);
-    if (!cpu.online) {
-        auto up = xen(fmt::format("bringing CPU {} online", id), [&] { return xen_cpu_up(id); });
-        refresh();
-        if (!up) return up;
-    }
+    const auto cpus = together(id);
+    const bool was_online = cpu.online;
     const std::uint32_t before = cpu.pool;
-    if (pool && before == *pool) return {};
-    if (before != EngineCpu::no_pool)
+    if (!was_online)
+        if (auto up = bring_up(cpus); !up) return up;
+    if (pool && cpu.pool == *pool) return {};
+    if (cpu.pool != EngineCpu::no_pool)
         if (auto out = take_out(id); !out) return out;
-    auto done = pool ? put_in(id, *pool)
-                     : xen(fmt::format("taking CPU {} offline", id), [&] { return xen_cpu_down(id); });
-    if (!done && cpu.online && before != EngineCpu::no_pool) (void)put_in(id, before);
-    refresh();
+    auto done = pool ? put_in(id, *pool) : take_down(cpus);
+    if (done) return done;
+    if (!was_online)
+        (void)take_down(cpus);
+    else if (before != EngineCpu::no_pool && cpu.pool != before)
+        (void)put_in(id, before);
     return done;
 }
 

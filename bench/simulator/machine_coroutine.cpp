@@ -9,14 +9,13 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-// Keeps what a function may not change, on the old stack, and continues on the new one.
-extern "C" void sim_switch_stack(void** save, void* load);
+// Keep what a function may not change, on the old stack, and continue on the new one. A coroutine has
+// its number of basic blocks in r15.
+extern "C" void sim_resume_stack(void** save, void* load);
+extern "C" void sim_suspend_stack(void** save, void* load);
 extern "C" void sim_begin_stack();
 asm(R"(
-    .text
-    .globl sim_switch_stack
-    .type sim_switch_stack, @function
-sim_switch_stack:
+    .macro switch_stack
     pushq %rbp
     pushq %rbx
     pushq %r12
@@ -31,10 +30,23 @@ sim_switch_stack:
     popq %r12
     popq %rbx
     popq %rbp
-    ret
-    .size sim_switch_stack, .-sim_switch_stack
+    .endm
 
-    .globl sim_begin_stack
+    .text
+    .type sim_resume_stack, @function
+sim_resume_stack:
+    switch_stack
+    movq xen_blocks(%rip), %r15
+    ret
+    .size sim_resume_stack, .-sim_resume_stack
+
+    .type sim_suspend_stack, @function
+sim_suspend_stack:
+    movq %r15, xen_blocks(%rip)
+    switch_stack
+    ret
+    .size sim_suspend_stack, .-sim_suspend_stack
+
     .type sim_begin_stack, @function
 sim_begin_stack:
     movq %r12, %rdi
@@ -57,8 +69,8 @@ Coroutine::Coroutine(void (*function)(void*), void* argument)
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (stack_ == MAP_FAILED || mprotect(stack_, guard_size, PROT_NONE) != 0) throw std::bad_alloc();
     auto* top = reinterpret_cast<std::uintptr_t*>(static_cast<char*>(stack_) + guard_size + stack_size);
-    // As sim_switch_stack() leaves a stack: r15 to rbp, then where to return to.
-    std::uintptr_t* frame = top - 8;
+    // As sim_suspend_stack() leaves a stack: r15 to rbp, then where to return to.
+    std::uintptr_t* frame = top - 9; // aligned as a call leaves it
     frame[2] = reinterpret_cast<std::uintptr_t>(&Coroutine::begin); // r13
     frame[3] = reinterpret_cast<std::uintptr_t>(this);              // r12
     frame[6] = reinterpret_cast<std::uintptr_t>(&sim_begin_stack);
@@ -81,7 +93,7 @@ void Coroutine::resume() {
     __sanitizer_start_switch_fiber(&engine_fake_stack_, static_cast<char*>(stack_) + guard_size,
                                    stack_size);
 #endif
-    sim_switch_stack(&engine_, own_);
+    sim_resume_stack(&engine_, own_);
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_finish_switch_fiber(engine_fake_stack_, nullptr, nullptr);
 #endif
@@ -91,7 +103,7 @@ void Coroutine::suspend() {
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_start_switch_fiber(&fake_stack_, engine_stack_, engine_stack_size_);
 #endif
-    sim_switch_stack(&own_, engine_);
+    sim_suspend_stack(&own_, engine_);
 #ifdef __SANITIZE_ADDRESS__
     __sanitizer_finish_switch_fiber(fake_stack_, &engine_stack_, &engine_stack_size_);
 #endif

@@ -26,11 +26,23 @@ std::uint64_t whole(double ns) { return static_cast<std::uint64_t>(std::llround(
 
 Nanoseconds EngineCpu::next_event() const {
     if (!online) return never;
-    if (within_xen) return resume;
+    if (worker != nullptr) return resume;
     Nanoseconds at = std::min(std::min(timer, ipi), step_end);
     if (!devices.empty()) at = std::min(at, devices.front().first);
     return at == never ? never : std::max(at, busy_until);
 }
+
+Worker::Worker()
+    : coroutine(
+          [](void* argument) {
+              Worker& self = *static_cast<Worker*>(argument);
+              for (;;) {
+                  xen_run(self.cpu->calls.data(), static_cast<unsigned>(self.cpu->calls.size()));
+                  self.cpu = nullptr;
+                  self.coroutine.suspend();
+              }
+          },
+          this) {}
 
 Engine::Engine(const xen_topology& topology, const Costs& costs)
     : costs_(costs), cpus_(topology.sockets * topology.cores * topology.threads),
@@ -44,16 +56,6 @@ Engine::Engine(const xen_topology& topology, const Costs& costs)
         cpu.socket = cpu.core / topology.cores;
         cpu.node = cpu.socket * topology.nodes / topology.sockets;
         if (topology.threads == 2) cpu.sibling = &cpus_[id ^ 1];
-        cpu.coroutine = std::make_unique<Coroutine>(
-            [](void* argument) {
-                EngineCpu& self = *static_cast<EngineCpu*>(argument);
-                for (;;) {
-                    xen_run(self.calls.data(), static_cast<unsigned>(self.calls.size()));
-                    self.within_xen = false;
-                    self.coroutine->suspend();
-                }
-            },
-            &cpu);
     }
     tool_ = std::make_unique<Coroutine>(
         [](void* argument) {
@@ -85,7 +87,7 @@ void Engine::use_costs() {
 
 // --- a tool's hypercall
 
-Result<int> Engine::call_xen(const std::function<int()>& function) {
+Result<int> Engine::call_xen(const XenCall& function) {
     if (!failure_.empty()) return fail("{}", failure_);
     tool_function_ = &function;
     tool_done_ = false;
@@ -96,14 +98,14 @@ Result<int> Engine::call_xen(const std::function<int()>& function) {
         xen_enter(&context);
         xen_clock.base = at;
         xen_clock.cold_blocks = 0;
-        sim_blocks = 0;
+        xen_blocks = 0;
         within_ = nullptr;
         tool_->resume();
         if (!failure_.empty()) return fail("{}", failure_);
         xen_leave(&context);
-        if (xen_softirq_pending(0) != 0) xen_ipi(0);
+        if (xen_softirq_pending(0) != 0) xen_ipi(0, xen_clock_end());
         if (tool_done_) break;
-        at = xen_clock_now() + tool_relax_time;
+        at = xen_clock_end() + tool_relax_time;
         if (at > now_ + stuck_time) {
             failure_ = "a tool's hypercall does not come to an end";
             return fail("{}", failure_);
@@ -149,7 +151,7 @@ void Engine::one_event(Nanoseconds at) {
     now_ = at;
     ++events_;
     EngineCpu& cpu = cpus_[queue_.first()];
-    if (cpu.within_xen)
+    if (cpu.worker != nullptr)
         run_xen(cpu, at);
     else
         cpu_event(cpu, at);
@@ -216,7 +218,13 @@ void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
     }
     cpu.executing = false;
     cpu.step_end = never;
-    cpu.within_xen = true;
+    if (idle_workers_.empty()) {
+        workers_.push_back(std::make_unique<Worker>());
+        idle_workers_.push_back(workers_.back().get());
+    }
+    cpu.worker = idle_workers_.back();
+    cpu.worker->cpu = &cpu;
+    idle_workers_.pop_back();
     xen_cpu_context(cpu.id, &cpu.context);
     run_xen(cpu, at);
 }
@@ -229,26 +237,29 @@ void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
     xen_enter(&cpu.context);
     xen_clock.base = at;
     xen_clock.lock_wait = xen_clock.switching = 0;
-    sim_blocks = 0;
+    xen_blocks = 0;
     within_ = &cpu;
-    cpu.coroutine->resume();
+    cpu.worker->coroutine.resume();
     within_ = nullptr;
     if (!failure_.empty()) return;
-    const Nanoseconds end = xen_clock_now();
+    const bool waits = cpu.worker->cpu != nullptr;
+    const Nanoseconds end = xen_clock_end();
     if (cpu.pool != EngineCpu::no_pool) {
         PoolTruth& truth = pool_truth_[cpu.pool];
         truth.lock_wait_ns += static_cast<double>(xen_clock.lock_wait);
         truth.switch_ns += static_cast<double>(xen_clock.switching);
         truth.path_ns += static_cast<double>(end - at - xen_clock.lock_wait - xen_clock.switching);
-        if (cpu.within_xen) truth.lock_wait_ns += static_cast<double>(relax_time);
+        if (waits) truth.lock_wait_ns += static_cast<double>(relax_time);
     }
-    if (cpu.within_xen) {
+    if (waits) {
         xen_leave(&cpu.context);
         cpu.resume = end + relax_time;
         ++within_xen_;
         if (cpu.busy_until + stuck_time < cpu.resume && now_ > stuck_time)
             failure_ = fmt::format("CPU {} waits within Xen without end", cpu.id);
     } else {
+        idle_workers_.push_back(cpu.worker);
+        cpu.worker = nullptr;
         leave_xen(cpu, end);
     }
 }
@@ -331,7 +342,7 @@ Domain* Engine::find(std::uint32_t domid) {
 // --- from Xen
 
 void Engine::relax() {
-    Coroutine& self = within_ != nullptr ? *within_->coroutine : *tool_;
+    Coroutine& self = within_ != nullptr ? within_->worker->coroutine : *tool_;
     self.suspend();
 }
 
@@ -346,9 +357,9 @@ void Engine::xen_timer(unsigned cpu, std::int64_t at) {
     if (&cpus_[cpu] != within_) reschedule(cpus_[cpu]);
 }
 
-void Engine::xen_ipi(unsigned id) {
+void Engine::xen_ipi(unsigned id, Nanoseconds sent) {
     EngineCpu& cpu = cpus_[id];
-    cpu.ipi = std::min(cpu.ipi, xen_clock_now() + ipi_);
+    cpu.ipi = std::min(cpu.ipi, sent + ipi_);
     if (&cpu != within_) reschedule(cpu);
 }
 
@@ -377,7 +388,7 @@ using sim::engine;
 void engine_relax() { engine->relax(); }
 void engine_failed(const char* message) { engine->fail_xen(message); }
 void engine_timer(unsigned cpu, std::int64_t at) { engine->xen_timer(cpu, at); }
-void engine_ipi(unsigned cpu) { engine->xen_ipi(cpu); }
+void engine_ipi(unsigned cpu) { engine->xen_ipi(cpu, xen_clock_now()); }
 void engine_online(unsigned cpu, int online) { engine->xen_online(cpu, online != 0); }
 void engine_switch(unsigned cpu, void* vcpu) {
     engine->xen_switch(cpu, static_cast<sim::EngineVcpu*>(vcpu));

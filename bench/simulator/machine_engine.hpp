@@ -15,7 +15,6 @@
 #include "bench/simulator/xen/glue.h"
 #include "src/base/result.hpp"
 
-#include <functional>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -27,6 +26,7 @@ namespace sim {
 inline constexpr Nanoseconds never = UINT64_MAX;
 
 struct Domain;
+struct EngineCpu;
 
 struct EngineVcpu {
     enum class At : std::uint8_t { next, computing, blocked };
@@ -61,6 +61,30 @@ struct Domain {
     DomainTruth truth;
 };
 
+/// What a tool asks of Xen: a reference to a function object that returns 0 or a negative error number.
+/// No std::function: its code may come from a unit that uses the register of glue.h.
+class XenCall {
+  public:
+    template<class Function>
+    XenCall(const Function& function) // NOLINT: meant to convert
+        : object_(&function), call_([](const void* object) {
+              return (*static_cast<const Function*>(object))();
+          }) {}
+    int operator()() const { return call_(object_); }
+
+  private:
+    const void* object_;
+    int (*call_)(const void*);
+};
+
+/// A thread of control for Xen's code on one CPU after the other: on a CPU of its own stack, each
+/// would find its stack out of the real CPU's cache.
+struct Worker {
+    Worker();
+    Coroutine coroutine;
+    EngineCpu* cpu = nullptr; ///< that it runs for; null: it has come to the end
+};
+
 struct EngineCpu {
     unsigned id = 0, core = 0, socket = 0, node = 0; ///< core counted over the host
     EngineCpu* sibling = nullptr;
@@ -80,10 +104,9 @@ struct EngineCpu {
     double speed = 1;
     double smt = 1;    ///< part of the speed that the sibling leaves
     bool busy = false; ///< as the sibling has been told
-    std::unique_ptr<Coroutine> coroutine;
+    Worker* worker = nullptr; ///< while Xen's code has not come to its end
     xen_context context{};
-    std::vector<xen_call> calls; ///< for its coroutine
-    bool within_xen = false;     ///< its coroutine has not come to its end
+    std::vector<xen_call> calls; ///< what Xen's code has to do
 
     static constexpr std::uint32_t no_pool = UINT32_MAX;
     [[nodiscard]] Nanoseconds next_event() const;
@@ -98,7 +121,7 @@ class Engine {
 
     /// Calls `function`, which may wait for other CPUs, as a tool's hypercall; what it returned.
     /// Errors: Xen has failed.
-    [[nodiscard]] intellisched::Result<int> call_xen(const std::function<int()>& function);
+    [[nodiscard]] intellisched::Result<int> call_xen(const XenCall& function);
     [[nodiscard]] intellisched::Result<void> advance(Nanoseconds until);
 
     // As in Platform
@@ -129,7 +152,7 @@ class Engine {
     void relax();
     [[noreturn]] void fail_xen(const char* message);
     void xen_timer(unsigned cpu, std::int64_t at);
-    void xen_ipi(unsigned cpu);
+    void xen_ipi(unsigned cpu, Nanoseconds sent);
     void xen_online(unsigned cpu, bool online);
     void xen_switch(unsigned cpu, EngineVcpu* next);
     void xen_woken(EngineVcpu& vcpu);
@@ -188,8 +211,10 @@ class Engine {
     unsigned within_xen_ = 0;       ///< CPUs that wait within Xen
     std::string failure_;
 
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<Worker*> idle_workers_;
     std::unique_ptr<Coroutine> tool_;
-    const std::function<int()>* tool_function_ = nullptr;
+    const XenCall* tool_function_ = nullptr;
     int tool_result_ = 0;
     bool tool_done_ = true;
 };

@@ -49,7 +49,12 @@ class MachineImpl final : public Machine {
 
     /// Calls `function`, again after a moment as long as Xen says that it has to wait; `what` names
     /// the thing to do, for errors.
-    Result<void> xen(const std::string& what, const std::function<int()>& function) const;
+    Result<void> xen(const std::string& what, const XenCall& function) const;
+    /// The CPUs that Xen schedules as one with this one (sched-gran): they move together, since Xen
+    /// asserts later on what it does not check when a part of them joins a pool.
+    [[nodiscard]] std::vector<unsigned> together(unsigned cpu) const;
+    Result<void> bring_up(const std::vector<unsigned>& cpus);
+    Result<void> take_down(const std::vector<unsigned>& cpus);
     Result<void> take_out(unsigned cpu);
     Result<void> put_in(unsigned cpu, std::uint32_t pool);
     Result<void> set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain);

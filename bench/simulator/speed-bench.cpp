@@ -6,8 +6,8 @@
 #include "bench/simulator/bursty.hpp"
 #include "bench/simulator/machine.hpp"
 
-#include <chrono>
 #include <cstdlib>
+#include <ctime>
 #include <fmt/format.h>
 
 using namespace sim;
@@ -44,18 +44,18 @@ Result<void> measure(const Shape& shape, bool all_costs, bool tracing, double se
         return tl::unexpected(made.error());
     const auto step = static_cast<Nanoseconds>(1e7);
     const auto end = (*machine)->now() + static_cast<Nanoseconds>(seconds * 1e9);
-    const auto begin = std::chrono::steady_clock::now();
+    const std::clock_t begin = std::clock(); // of this process: the machine may have other things to do
     std::size_t bytes = 0;
     while ((*machine)->now() < end) {
         if (auto ran = (*machine)->advance((*machine)->now() + step); !ran) return ran;
         bytes += (*machine)->drain_trace().size();
     }
-    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    const double took = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
     const auto truth = (*machine)->truth();
     fmt::print("{:4} {:>8} {:>5} {:>6} {:10.2f} {:10.2f} {:10.1f} {:8.2f}\n", cpus,
                fmt::format("{}x{}x{}", shape.sockets, shape.cores, shape.threads),
-               all_costs ? "all" : "none", tracing ? "on" : "off", seconds / took.count(),
-               static_cast<double>(truth.events()) / took.count() / 1e6,
+               all_costs ? "all" : "none", tracing ? "on" : "off", seconds / took,
+               static_cast<double>(truth.events()) / took / 1e6,
                static_cast<double>(bytes) / seconds / 1e6,
                truth.pools(0).path_ns() / truth.pools(0).cpu_ns() * 100);
     return {};

@@ -13,7 +13,7 @@
 
 struct xen_clock xen_clock;
 struct xen_costs xen_costs;
-uint64_t sim_blocks;
+uint64_t xen_blocks;
 
 unsigned long sim_interrupts = 1;
 struct cpu_info *sim_cpu_info;
@@ -36,9 +36,10 @@ DEFINE_PER_CPU_READ_MOSTLY(cpumask_var_t, cpu_core_mask);
 
 extern char __per_cpu_start[];
 
+/* Not a power of two apart, or all CPUs' copies of a variable would share the real cache's sets. */
 static size_t area_size(void)
 {
-    return ROUNDUP(__per_cpu_data_end - __per_cpu_start, PAGE_SIZE);
+    return ROUNDUP(__per_cpu_data_end - __per_cpu_start, PAGE_SIZE) + SMP_CACHE_BYTES;
 }
 
 size_t sim_cpus_size(void)

@@ -4,7 +4,9 @@
  * real time may be there while, in virtual time, the first still has the lock. A lock therefore
  * remembers the last stretch of virtual time in which it was held by one after the other: who comes
  * within it waits for its end, and prolongs it; who comes before it would have been first, and does
- * not wait. Whoever takes a lock that another CPU held last also pays for the transfer of its line.
+ * not wait, although what it finds is what the other left: for the length of a handler, effects can be
+ * seen before their causes. To have it wait would be in order, but exaggerate the waiting just where
+ * many CPUs share a lock. Whoever takes a lock that another CPU held last also pays for the transfer of its line.
  */
 #include <xen/rwlock.h>
 #include <xen/smp.h>
