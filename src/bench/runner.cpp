@@ -135,12 +135,12 @@ proto::Run run_of(const Plan& plan, const Task& task, const SimOptions& options)
 }
 
 std::vector<Task> tasks_of(const Plan& plan, std::span<const Entry> entries,
-                           const Results& results) {
+                           const std::string& simulator, const Results& results) {
     std::vector<Task> tasks;
     for (const Entry& entry : entries)
         for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
             const proto::Scenario scenario = scenario_of(plan, entry, repeat);
-            const std::string name = fingerprint(entry, scenario, plan, repeat);
+            const std::string name = fingerprint(entry, scenario, plan, repeat, simulator);
             for (const Layout layout : plan.layouts)
                 if (!results.has({entry.name, layout, repeat}, name))
                     tasks.push_back({&entry, layout, repeat, scenario, name, cost_of(scenario)});
@@ -206,7 +206,10 @@ Result<void> run_simulated(const Plan& plan, std::span<const Entry> entries, Res
         if (!program) return tl::unexpected(program.error());
         sim.program = *program;
     }
-    const std::vector<Task> tasks = tasks_of(plan, entries, results);
+    const auto pinned = PinnedProgram::open(sim.program);
+    if (!pinned) return tl::unexpected(pinned.error());
+    sim.program = pinned->path();
+    const std::vector<Task> tasks = tasks_of(plan, entries, pinned->identity(), results);
     double cost = 0;
     for (const Task& task : tasks) cost += task.cost;
 
