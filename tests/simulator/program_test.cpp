@@ -278,6 +278,17 @@ TEST_CASE("credit2-sim: wrong usage and failures have their statuses and a line"
     CHECK(credit2_sim("costs").output.find("smt_speed") != std::string::npos);
 }
 
+TEST_CASE("credit2-sim: the ready-made scenarios are right") {
+    unsigned count = 0;
+    for (const auto& entry : fs::directory_iterator(SCENARIOS)) {
+        const Done done = credit2_sim("check " + entry.path().string());
+        INFO(done.output);
+        CHECK(done.status == 0);
+        ++count;
+    }
+    CHECK(count == 4);
+}
+
 TEST_CASE("credit2-sim serve: a client steps it and changes the layout") {
     const Directory directory;
     const std::string scenario = directory.file("servers.scenario", servers);
