@@ -15,7 +15,7 @@ namespace {
 constexpr unsigned most_vcpus = 1024;              // of a domain
 constexpr Nanoseconds retry_time = 100'000;        // between attempts of a tool
 constexpr unsigned most_attempts = 1000;
-constexpr unsigned last_domid = 32000;             // below the reserved ones
+constexpr unsigned domids = 0x7ff0;                // Xen's others are reserved
 
 bool machine_exists = false; // Xen's code has one set of globals
 
@@ -125,6 +125,9 @@ Result<void> MachineImpl::destroy_pool(std::uint32_t pool) {
 
 Result<void> MachineImpl::take_out(unsigned cpu) {
     const std::uint32_t pool = engine_.cpus()[cpu].pool;
+    // Xen refuses this for CPU 0 itself only, and then has a Pool-0 without CPUs.
+    if (pool == 0 && together(cpu).front() == 0)
+        return fail("CPU {} has to stay in Pool-0: it is scheduled together with CPU 0", cpu);
     auto out = xen(fmt::format("taking CPU {} out of pool {}", cpu, pools_[pool]),
                    [&] { return xen_pool_remove_cpu(pool, cpu); });
     // Xen may have begun with it.
@@ -231,6 +234,15 @@ Result<void> MachineImpl::set_affinity(const DomainOptions& options, EngineVcpu&
     });
 }
 
+// As Xen does: the next one that is free, from 1 again after the last.
+std::uint32_t MachineImpl::free_domid() {
+    for (std::uint32_t tried = 0, domid = next_domid_; tried < domids; ++tried, ++domid) {
+        if (domid == domids) domid = 1;
+        if (engine_.find(domid) == nullptr) return domid;
+    }
+    return domids;
+}
+
 Result<void> MachineImpl::set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain) {
     for (unsigned id = 0; id < options.vcpus; ++id) {
         domain.vcpus.push_back(std::make_unique<EngineVcpu>());
@@ -245,11 +257,11 @@ Result<void> MachineImpl::set_up(const DomainOptions& options, std::uint32_t dom
 }
 
 Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, Workload& workload) {
-    const std::uint32_t domid = next_domid_;
+    const std::uint32_t domid = free_domid();
     if (auto ok = check_pool(options.pool_id); !ok) return tl::unexpected(ok.error());
     if (options.vcpus < 1 || options.vcpus > most_vcpus)
         return fail("domain {}: {} vCPUs; there can be 1 to {}", options.name, options.vcpus, most_vcpus);
-    if (domid > last_domid) return fail("domain {}: there have been too many domains", options.name);
+    if (domid == domids) return fail("domain {}: there are too many", options.name);
     for (const auto& domain : engine_.domains())
         if (domain->alive && domain->guest == options.guest)
             return fail("domain {}: guest {} has a domain already", options.name, options.guest);
@@ -269,7 +281,7 @@ Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, W
         (void)xen(what, [&] { return xen_domain_destroy(domid); });
         return tl::unexpected(set.error());
     }
-    ++next_domid_;
+    next_domid_ = domid + 1;
     engine_.add_domain(std::move(domain));
     if (auto started = xen(what, [&] { return xen_domain_unpause(domid), 0; }); !started)
         return tl::unexpected(started.error());

@@ -57,6 +57,7 @@ class MachineImpl final : public Machine {
     Result<void> take_down(const std::vector<unsigned>& cpus);
     Result<void> take_out(unsigned cpu);
     Result<void> put_in(unsigned cpu, std::uint32_t pool);
+    [[nodiscard]] std::uint32_t free_domid();
     Result<void> set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain);
     Result<void> set_affinity(const DomainOptions& options, EngineVcpu& vcpu);
     Result<void> check_pool(std::uint32_t pool) const;

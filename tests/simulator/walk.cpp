@@ -59,6 +59,7 @@ class Walk {
             last_ += fmt::format(" (refused: {})", done.error().message);
         }
         if (auto ran = machine_->advance(machine_->now() + any(stride)); !ran) return ran;
+        machine_->reset_truth(); // which keeps those that are gone
         return check();
     }
     [[nodiscard]] std::uint64_t refused() const { return refused_; }
