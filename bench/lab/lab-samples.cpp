@@ -40,6 +40,10 @@ double number(const std::string& text) {
     return value;
 }
 
+// The guests' reports have no rate of wake-ups: where they have waits, a guest-load that sleeps
+// between stretches of work wakes that often at least.
+constexpr double guest_wakeups_per_s = 10;
+
 double median(std::vector<double> values) {
     if (values.empty()) return 0;
     std::sort(values.begin(), values.end());
@@ -69,9 +73,13 @@ Result<LayoutResult> read_scores(const fs::path& path) {
         if (number(fields[p99]) > 0) waits.push_back(number(fields[p99]));
     }
     LayoutResult result;
-    for (const auto& [name, report] : reports)
-        result[name] = {median(report.first), median(report.second)};
-    if (result.empty()) return fail("{}: no guest reported anything", path.string());
+    for (const auto& [name, report] : reports) {
+        GuestResult& one = result.guests[name];
+        one.work = median(report.first);
+        one.wake_p99_us = median(report.second);
+        one.wakeups_per_s = report.second.empty() ? 0 : guest_wakeups_per_s;
+    }
+    if (result.guests.empty()) return fail("{}: no guest reported anything", path.string());
     return result;
 }
 
@@ -101,14 +109,18 @@ Result<void> make_samples(const fs::path& topology, const fs::path& out) {
         out / (topology.filename().string() + std::string(samples_extension)), samples_format);
     if (!writer) return tl::unexpected(writer.error());
     for (const std::string& phase : phases) {
-        std::array<LayoutResult, layout_count> results;
+        Repeats results;
         for (Layout layout : all_layouts) {
             auto result = read_scores(topology / to_string(layout) / phase / "scores.tsv");
             if (!result) return tl::unexpected(result.error());
-            results[index(layout)] = std::move(*result);
+            results[index(layout)].push_back(std::move(*result));
         }
-        auto scored = scores(results);
-        if (!scored) return fail("{} {}: {}", topology.string(), phase, scored.error().message);
+        std::vector<proto::IntentScores> scored;
+        for (const Intent intent : all_intents) {
+            auto one = scores(intent, results);
+            if (!one) return fail("{} {}: {}", topology.string(), phase, one.error().message);
+            scored.push_back(std::move(*one));
+        }
         std::size_t count = 0;
         for (Layout layout : all_layouts) {
             auto samples = read_windows(topology / to_string(layout) / phase / "capture");
@@ -117,13 +129,13 @@ Result<void> make_samples(const fs::path& topology, const fs::path& out) {
                 sample.set_scenario(topology.filename().string() + "/" + phase);
                 sample.set_family(phase);
                 sample.set_topology(topology.filename());
-                for (const proto::IntentScores& one : *scored) *sample.add_scores() = one;
+                for (const proto::IntentScores& one : scored) *sample.add_scores() = one;
                 if (auto added = writer->append(sample); !added) return added;
                 ++count;
             }
         }
         fmt::print("{:<14}{:<10}{:>4} samples", topology.filename().string(), phase, count);
-        for (const proto::IntentScores& one : *scored) {
+        for (const proto::IntentScores& one : scored) {
             fmt::print("  {}:", one.intent());
             for (double score : one.score()) fmt::print(" {:.2f}", score);
         }

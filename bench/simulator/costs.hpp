@@ -47,5 +47,7 @@ struct CostConstant {
 
 /// The defaults, overridden by what is there. Errors: a constant out of its range.
 [[nodiscard]] intellisched::Result<Costs> costs_from(const intellisched::proto::Costs& given);
+/// All of them as a message.
+[[nodiscard]] intellisched::proto::Costs message_of(const Costs& costs);
 
 } // namespace sim

@@ -17,6 +17,11 @@ class Histogram {
         ++count_;
         sum_ += static_cast<double>(value);
     }
+    void add(const Histogram& other) {
+        for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
+        count_ += other.count_;
+        sum_ += other.sum_;
+    }
     [[nodiscard]] std::uint64_t count() const { return count_; }
     /// NaN when there are no values.
     [[nodiscard]] double mean() const {

@@ -63,7 +63,10 @@ void PoolWindow::rearrange(PoolFacts facts, const Topology& topology, const Pool
 }
 
 void PoolWindow::count_core(const CoreSlot& core, int sign) {
-    if (core.busy >= 2) shared_cores_ += sign;
+    if (core.busy >= 2) {
+        shared_cores_ += sign;
+        shared_cpus_ += sign * static_cast<int>(core.busy);
+    }
     if (core.idle == core.threads) free_cores_ += sign;
 }
 
@@ -91,6 +94,7 @@ void PoolWindow::advance(std::uint64_t tsc) {
     if (idle_ == 0) stats.saturated += elapsed;
     const auto count = static_cast<double>(runqueues_.size());
     const double mean = load_sum_ / count;
+    stats.shared += elapsed * shared_cpus_;
     stats.imbalance += elapsed * std::sqrt(std::max(0.0, load_squares_ / count - mean * mean));
 }
 

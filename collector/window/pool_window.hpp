@@ -83,6 +83,7 @@ class PoolWindow {
     int lost_ = 0;         ///< CPUs in a loss
     int idle_ = 0;         ///< CPUs
     int shared_cores_ = 0; ///< with two or more busy threads
+    int shared_cpus_ = 0;  ///< busy ones of those
     int free_cores_ = 0;   ///< idle as a whole
     int rq_waiting_ = 0;   ///< runqueues in which somebody waits
     int rq_idle_ = 0;      ///< runqueues with an idle CPU

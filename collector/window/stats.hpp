@@ -43,6 +43,13 @@ struct PoolFacts {
 enum class Distance : std::uint8_t { none, sibling, socket, node, remote };
 inline constexpr std::size_t distance_count = 5;
 
+/// What one domain of the pool got.
+struct DomainWindow {
+    double running = 0; ///< cycles, all vCPUs together
+    double waiting = 0;
+    Histogram wake_wait; ///< as WindowStats'
+};
+
 /// Times are in TSC cycles until the accessors of the features turn them into seconds.
 struct WindowStats {
     PoolFacts facts;
@@ -73,6 +80,7 @@ struct WindowStats {
     double stalled = 0;   ///< a CPU idle while a vCPU waits in the same runqueue
     double saturated = 0; ///< no CPU idle
     double imbalance = 0; ///< standard deviation over runqueues of (running + waiting) / CPUs
+    double shared = 0;    ///< CPUs busy while a sibling is busy too, summed up
 
     // From credit2's records.
     std::uint64_t tickles = 0, credit_resets = 0, migrations = 0, balance_checks = 0,
@@ -83,6 +91,7 @@ struct WindowStats {
     double hogs = 0;           ///< part of the running time of vCPUs that hardly ever blocked
     double share_error = 0;    ///< weighted-share error, see fairness.hpp
     double run_spread = 0;     ///< standard deviation of domains' running / mean
+    std::map<unsigned, DomainWindow> domains; ///< by id; those that ran or waited
 
     // From counters; NaN without two samples.
     double network_bytes = std::numeric_limits<double>::quiet_NaN();   ///< a second

@@ -30,7 +30,12 @@ struct VcpuUse {
     bool preempted = false;
     double running = 0; ///< cycles in this window
     double waited = 0;
+    std::uint32_t wakes = unasked; ///< its domain's place in Impl::wakes, or one of these:
+    static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
 };
+
+/// More domains than that have no histogram of their own.
+constexpr std::size_t most_domains = 4096;
 
 struct Place {
     std::uint16_t pool = nowhere;
@@ -56,6 +61,8 @@ struct WindowBuilder::Impl {
     std::vector<VcpuUse> uses;                        ///< by the tracker's number
     std::unordered_map<unsigned, double> weights;     ///< by domain
     std::unordered_map<unsigned, unsigned> pool_ids;  ///< of domains
+    std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
+    std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
     std::unordered_map<unsigned, Arrangement> traced; ///< of pools by id, last told by a record
     std::deque<proto::CounterSample> samples;
     std::deque<proto::HostSnapshot> snapshots; ///< for when the records reach their time
@@ -111,6 +118,17 @@ struct WindowBuilder::Impl {
         if (to != Runstate::running) return;
         auto& stats = windows[vcpu.pool].stats;
         (vcpu.preempted ? stats.preempt_wait : stats.wake_wait).add(tsc - before.since);
+        if (vcpu.preempted) return;
+        if (vcpu.wakes == VcpuUse::unasked) vcpu.wakes = wakes_of(before.ref.domain);
+        if (vcpu.wakes != VcpuUse::none) wakes[vcpu.wakes].add(tsc - before.since);
+    }
+
+    std::uint32_t wakes_of(unsigned domain) {
+        if (const auto known = domain_slots.find(domain); known != domain_slots.end())
+            return known->second;
+        if (wakes.size() == most_domains) return VcpuUse::none;
+        wakes.emplace_back();
+        return domain_slots[domain] = static_cast<std::uint32_t>(wakes.size() - 1);
     }
 
     void woke(VcpuUse& vcpu, const VcpuState& before, std::uint32_t i, std::uint16_t cpu,
@@ -202,7 +220,12 @@ struct WindowBuilder::Impl {
         begin = tsc;
         open = true;
         for (PoolWindow& window : windows) window.begin(tsc);
+        forget_window();
+    }
+
+    void forget_window() {
         for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = 0;
+        for (Histogram& waits : wakes) waits.clear();
     }
 
     void close(std::uint64_t end) {
@@ -213,12 +236,11 @@ struct WindowBuilder::Impl {
             sink(stats);
         }
         begin = end;
-        for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = 0;
+        forget_window();
     }
 
     void sum_up_vcpus(WindowStats& stats, std::uint16_t pool, std::uint64_t end) {
         std::vector<Claim> claims;
-        std::unordered_map<unsigned, double> by_domain;
         const auto length_now = static_cast<double>(end - begin);
         const auto& vcpus = tracker.vcpus();
         for (std::uint32_t i = 0; i < vcpus.size(); ++i) {
@@ -234,7 +256,9 @@ struct WindowBuilder::Impl {
             if (state.ref.domain == 0) stats.dom0_running += vcpu.running;
             if (vcpu.running > 0) ++stats.active_vcpus;
             if (vcpu.running + vcpu.waited > 0.95 * length_now) stats.hogs += vcpu.running;
-            by_domain[state.ref.domain] += vcpu.running;
+            DomainWindow& domain = stats.domains[state.ref.domain];
+            domain.running += vcpu.running;
+            domain.waiting += vcpu.waited;
             const auto weight = weights.find(state.ref.domain);
             claims.push_back({weight == weights.end() ? 256 : weight->second,
                               vcpu.running + vcpu.waited, vcpu.running});
@@ -242,8 +266,12 @@ struct WindowBuilder::Impl {
         stats.hogs = stats.running > 0 ? stats.hogs / stats.running : 0;
         stats.share_error = share_error(claims);
         double squares = 0;
-        for (const auto& [domain, running] : by_domain) squares += running * running;
-        const auto count = static_cast<double>(by_domain.size());
+        for (auto& [id, domain] : stats.domains) {
+            squares += domain.running * domain.running;
+            if (const auto slot = domain_slots.find(id); slot != domain_slots.end())
+                domain.wake_wait = wakes[slot->second];
+        }
+        const auto count = static_cast<double>(stats.domains.size());
         const double mean = count > 0 ? stats.running / count : 0;
         stats.run_spread =
             mean > 0 ? std::sqrt(std::max(0.0, squares / count - mean * mean)) / mean : 0;

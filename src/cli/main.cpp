@@ -24,7 +24,9 @@ static int run(int argc, char** argv) {
     cli::add_apply(app, action);
     cli::add_record(app, action);
     cli::add_features(app, action);
+    cli::add_bench(app, action);
     cli::add_train(app, action);
+    cli::add_export(app, action);
 
     try {
         app.parse(argc, argv);

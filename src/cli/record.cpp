@@ -94,7 +94,7 @@ Result<int> record(const Options& options) {
             stored = written.trace(bytes);
             if (stored) stored = writer->trace(bytes);
             // Only here: what the buffers held when the time was up is part of the capture.
-            over = interrupted || elapsed() >= options.seconds;
+            over = interrupted || (options.source.live() && elapsed() >= options.seconds);
         }
         if (!stored) return tl::unexpected(stored.error());
         if (elapsed() - synced >= 1) {
@@ -126,7 +126,7 @@ void add_record(CLI::App& app, Action& action) {
     auto options = std::make_shared<Options>();
     options->source.add_to(*command);
     options->source.add_trace_options(*command);
-    command->add_option("--seconds", options->seconds, "how long")
+    command->add_option("--seconds", options->seconds, "how long; a simulated host: to its end")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);
     command->add_option("--out", options->out, "the directory to make")->required();

@@ -8,7 +8,7 @@ void Source::add_to(CLI::App& command) {
     auto* from = command.add_option("--capture", capture,
                                     "read a recorded capture instead of the "
                                     "live host; short for --host capture:PATH");
-    command.add_option("--host", host, "where to look: xen (default in a dom0) or capture:PATH")
+    command.add_option("--host", host, "where to look: xen (default in a dom0), capture:PATH or sim:SCENARIO")
         ->excludes(from);
 }
 

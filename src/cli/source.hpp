@@ -19,7 +19,10 @@ struct Source {
     void add_trace_options(CLI::App& command);
 
     [[nodiscard]] Result<std::unique_ptr<Host>> open() const;
-    [[nodiscard]] bool live() const { return capture.empty() && !host.starts_with("capture:"); }
+    /// It goes on for as long as one looks, in the time of the clock on the wall.
+    [[nodiscard]] bool live() const {
+        return capture.empty() && !host.starts_with("capture:") && !host.starts_with("sim:");
+    }
 };
 
 } // namespace intellisched::cli

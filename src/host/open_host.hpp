@@ -10,9 +10,9 @@
 
 namespace intellisched {
 
-/// Opens the host that `spec` names: "xen" or "capture:PATH". Empty: xen when this is a dom0.
-/// `options` are for xen. Errors: an unknown spec (the message lists what is accepted), and those
-/// of XenHost::open() and CaptureHost::open().
+/// Opens the host that `spec` names: "xen", "capture:PATH" or "sim:SCENARIO". Empty: xen when this
+/// is a dom0. `options` are for xen. Errors: an unknown spec (the message lists what is accepted),
+/// and those of the hosts' own open().
 [[nodiscard]] Result<std::unique_ptr<Host>> open_host(const std::string& spec,
                                                       const XenOptions& options = {});
 

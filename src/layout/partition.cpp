@@ -62,23 +62,27 @@ bool matches(Layout layout, const Cpu& peer, const Cpu& cpu) {
     return false;
 }
 
-std::size_t siblings(const Topology& topology, const Cpu& cpu) {
-    return static_cast<std::size_t>(
-        std::count_if(topology.cpus.begin(), topology.cpus.end(),
-                      [&](const Cpu& other) { return same_core(other, cpu); }));
+/// Threads of a core. Xen knows it from the processor and counts offline ones too; told of the online
+/// CPUs only, we take what the fullest core has.
+std::size_t threads_of(const Topology& topology) {
+    std::size_t most = 1;
+    for (const Cpu& cpu : topology.cpus)
+        most = std::max(most, static_cast<std::size_t>(std::count_if(
+                                  topology.cpus.begin(), topology.cpus.end(),
+                                  [&](const Cpu& other) { return same_core(other, cpu); })));
+    return most;
 }
 
 /// Whether the runqueue has room for the CPU and all its siblings, counting every sibling of the
 /// CPUs that it has, present or not: cpu_runqueue_siblings_match().
-bool siblings_fit(const Topology& topology, const Runqueue& runqueue, const Cpu& cpu,
-                  std::size_t max_cpus) {
-    std::size_t total = siblings(topology, cpu);
+bool siblings_fit(std::size_t threads, const Runqueue& runqueue, std::size_t max_cpus) {
+    std::size_t total = threads;
     for (std::size_t i = 0; i < runqueue.resources.size(); ++i) {
         const Cpu& member = *runqueue.resources[i]->master;
         const bool counted = std::any_of(
             runqueue.resources.begin(), runqueue.resources.begin() + static_cast<std::ptrdiff_t>(i),
             [&](const Resource* earlier) { return same_core(*earlier->master, member); });
-        if (!counted) total += siblings(topology, member);
+        if (!counted) total += threads;
     }
     return total <= max_cpus;
 }
@@ -93,6 +97,8 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
     const bool capped = arrangement.max_cpus != no_cap && arrangement.max_cpus < online;
     const std::size_t runqueues_at_least = capped ? (online - 1) / arrangement.max_cpus + 1 : 1;
     const std::size_t max_cpus = online / runqueues_at_least;
+
+    const std::size_t threads = capped ? threads_of(topology) : 1;
 
     const std::vector<Resource> resources = resources_of(topology, pool);
     std::vector<Runqueue> runqueues;
@@ -111,7 +117,7 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
             const bool fits =
                 !capped || (runqueue.resources.size() < max_cpus &&
                             (pool.granularity != Granularity::cpu || layout == Layout::all ||
-                             siblings_fit(topology, runqueue, cpu, max_cpus)));
+                             siblings_fit(threads, runqueue, max_cpus)));
             // Xen goes on to look for an emptier one: the CPUs are spread evenly.
             if (fits && (!chosen || runqueue.resources.size() < chosen->resources.size()))
                 chosen = &runqueue;

@@ -24,14 +24,16 @@ Result<void> check_scores(const proto::Sample& sample, const std::string& name) 
                         "throughput, latency and balanced",
                         name, printable(scores.intent(), 32));
         bool good = scores.score_size() == static_cast<int>(layout_count);
+        if (scores.spread_size() > 0) good &= scores.spread_size() == scores.score_size();
+        for (const double spread : scores.spread()) good &= std::isnan(spread) || spread >= 0;
         double best = 0;
         for (const double score : scores.score()) {
             good &= std::isfinite(score) && score >= 0;
             best = std::max(best, score);
         }
         if (!good || best <= 0)
-            return fail("{}: its scores for {} are not five numbers from 0 up with one above 0; "
-                        "measure '{}' again",
+            return fail("{}: its scores for {} are not five numbers from 0 up with one above 0, or "
+                        "their spreads are not; measure '{}' again",
                         name, to_string(*intent), printable(sample.scenario(), 64));
     }
     return {};
@@ -65,7 +67,26 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
         return fail("{}: its representatives are not one layout for each of the five; make the "
                     "samples again (intellisched bench)",
                     name);
+    bool good = sample.costs().empty() ||
+                static_cast<std::size_t>(sample.costs_size()) == sample_costs.size();
+    for (const float cost : sample.costs()) good &= !std::isinf(cost);
+    if (!good)
+        return fail("{}: its costs are not the {} that are known, or infinite; make the samples "
+                    "again (intellisched bench)",
+                    name, sample_costs.size());
     return check_scores(sample, name);
+}
+
+std::array<float, sample_costs.size()> costs_for_sample(const proto::Costs& costs) {
+    std::array<float, sample_costs.size()> values{};
+    const auto* fields = costs.GetDescriptor();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto* field = fields->FindFieldByName(std::string(sample_costs[i]));
+        values[i] = costs.GetReflection()->HasField(costs, field)
+                        ? static_cast<float>(costs.GetReflection()->GetDouble(costs, field))
+                        : std::nanf("");
+    }
+    return values;
 }
 
 Representatives representatives_of(const proto::Sample& sample) {

@@ -1,36 +1,97 @@
 // SPDX-License-Identifier: MIT
-// What a layout achieved, as one number an intent: the one place where that is defined.
+// What a layout achieved, as one number an intent: the one place where that is defined, for the
+// simulator's truth, for what a live host can tell and for the documentation.
+//
+// Of what a layout gave (R) to the guests g of one scenario:
+//     utility(intent, R) = work * mean_g ln w_g - tail * mean_g T_g - share * e
+//     score(L)           = exp(utility(L) - utility of the best layout)
+// so the best layout scores 1, and a difference of 0.01 is 1%.
+//     w_g  work done a second
+//     T_g  the tails: the mean, over what the guest has of them, of ln((p99 + t0) / t0) for the
+//          wait from wake-up to running and for its response times, + 5 * the part of its deadlines
+//          that it missed
+//     e    weighted-share error: mean_g |got_g - entitled_g| / entitled_g of CPU time, of one guest
+//          at most 1
 #pragma once
 
 #include "src/base/result.hpp"
 #include "src/layout/layout.hpp"
+#include "src/model/intent.hpp"
 #include "src/proto/model.pb.h"
+#include "src/proto/truth.pb.h"
 
 #include <array>
 #include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace intellisched {
 
-/// What one guest reported while one layout was in force.
+/// How much each part weighs under an intent.
+struct ScoreWeights {
+    double work = 0;
+    double tail = 0;
+    double share = 0;
+};
+[[nodiscard]] const ScoreWeights& score_weights(Intent intent);
+
+/// t0: tails well below it are all alike, for no guest can tell them apart.
+inline constexpr double tail_floor_us = 50;
+
+/// What one guest got while one layout was in force.
 struct GuestResult {
-    double work = 0;        ///< units a second; 0: this load has no work to speak of
-    double wake_p99_us = 0; ///< 99th percentile of wake-up to running; 0: none measured
+    double work = 0;          ///< a second, in a unit of the guest's own; 0: none to speak of
+    double wake_p99_us = 0;   ///< 99th percentile of wake-up to running
+    double wakeups_per_s = 0; ///< that it is of
+    double response_p99_us = 0;
+    double responses_per_s = 0;
+    double deadlines_per_s = 0;
+    double missed = 0; ///< part of the deadlines
+    /// CPUs that it ran on or waited for, in the mean; nothing: not known.
+    std::optional<double> demand = {};
 };
 
-/// By guest.
-using LayoutResult = std::map<std::string, GuestResult>;
+struct LayoutResult {
+    std::map<std::string, GuestResult> guests; ///< by name
+    double share_error = 0;
+};
 
-/// Scores of all five layouts under every intent, each relative to the best layout of that
-/// scenario, so that 1 is the best that was measured:
-///     throughput(L) = geometric mean over guests of work(L) / max over layouts of work
-///     latency(L)    = geometric mean over guests of min over layouts of p99 / p99(L)
-///     balanced(L)   = sqrt(throughput(L) * latency(L))
-/// then each divided by its largest. A guest counts in a mean only if every layout has a figure for
-/// it. Errors: no guest left for an intent.
-[[nodiscard]] Result<std::vector<proto::IntentScores>>
-scores(std::span<const LayoutResult, layout_count> results);
+/// The utility of each result under an intent, comparable among these results only: a part of a
+/// guest's figures counts in all of them or in none. Work counts of guests with work in any result
+/// whose demand in any is a thousandth of a CPU; no work at all counts as a thousandth of its most.
+/// Tails count of guests with five events a second in any result. Errors: nothing counts.
+[[nodiscard]] Result<std::vector<double>> utilities(Intent intent,
+                                                    std::span<const LayoutResult> results);
+
+/// By layout, the results of its repeats; repeat r of all layouts saw the same load (the same
+/// seed), so that what differs is the layout. Layouts of one partition share their results: give
+/// them to each.
+using Repeats = std::array<std::vector<LayoutResult>, layout_count>;
+
+/// The scores of all five layouts under an intent, by the mean utility over repeats, and the
+/// standard error of each one's utility difference to the best: of the differences repeat by
+/// repeat, their variance taken half from the layout's own and half from the mean of all layouts',
+/// since few repeats tell little of one layout's own. NaN with one repeat; both are NaN for a
+/// layout without results. Errors: those of utilities(); layouts with different numbers of repeats.
+[[nodiscard]] Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats);
+
+/// What a guest may ask of a pool's CPU time.
+struct Claimant {
+    double weight = 256; ///< of the guest as a whole: credit2 gives each vCPU the domain's weight
+    double demand = 0;   ///< what it would use alone
+    double limit = 0;    ///< of its cap and its vCPUs
+};
+
+/// The weighted max-min ("water-filling") shares of `capacity`: nobody more than its demand and
+/// limit, what is left to the others in proportion to their weights.
+[[nodiscard]] std::vector<double> entitlements(std::span<const Claimant> claimants,
+                                               double capacity);
+
+/// The result of one pool in a truth. Domain-0 has no work of its own: what it does for guests
+/// shows in theirs. The share error counts guests that wanted a thousandth of a CPU at least.
+/// Errors: figures that cannot be (negative, infinite), no such pool, no time.
+[[nodiscard]] Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& pool);
 
 } // namespace intellisched

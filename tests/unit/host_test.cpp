@@ -204,8 +204,8 @@ TEST_CASE("capture as a host: one without a snapshot or with an unknown layout i
 }
 
 TEST_CASE("open_host: an unknown host is answered with those that are known") {
-    CHECK(error_of(open_host("sim:x\n")) ==
-          "unknown host 'sim:x?'; xen and capture:PATH are accepted");
+    CHECK(error_of(open_host("kvm:x\n")) ==
+          "unknown host 'kvm:x?'; xen, capture:PATH and sim:SCENARIO are accepted");
     CHECK(contains(error_of(open_host("capture:")), "needs a path"));
     CHECK(contains(error_of(open_host("capture:/nonexistent")), "no such capture"));
     if (!trace::LiveTrace::available()) {

@@ -1,60 +1,280 @@
 // SPDX-License-Identifier: MIT
-#include "src/model/intent.hpp"
+// The score, against figures worked out by hand.
+#include "src/model/estimate.hpp"
 #include "src/model/score.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>
+#include <limits>
 
 using namespace intellisched;
+using doctest::Approx;
 
 namespace {
 
-std::array<LayoutResult, layout_count> alike() {
-    std::array<LayoutResult, layout_count> results;
-    for (LayoutResult& result : results) result = {{"a", {100, 50}}, {"b", {10, 20}}};
-    return results;
+GuestResult working(double work) {
+    GuestResult guest;
+    guest.work = work;
+    return guest;
 }
 
-double score_of(const std::vector<proto::IntentScores>& all, Intent intent, Layout layout) {
-    for (const auto& one : all)
-        if (one.intent() == to_string(intent)) return one.score(static_cast<int>(index(layout)));
-    FAIL("no such intent");
-    return 0;
+GuestResult waking(double work, double p99_us) {
+    GuestResult guest = working(work);
+    guest.wake_p99_us = p99_us;
+    guest.wakeups_per_s = 100;
+    return guest;
+}
+
+/// One result a layout: guest "a" has done that much.
+Repeats once(const std::array<double, layout_count>& work) {
+    Repeats repeats;
+    for (std::size_t l = 0; l < layout_count; ++l)
+        repeats[l] = {{.guests = {{"a", working(work[l])}}}};
+    return repeats;
+}
+
+template<class T> std::string error_of(const Result<T>& result) {
+    return result ? std::string() : result.error().message;
+}
+
+proto::GuestTruth& add_guest(proto::Truth& truth, const std::string& name, unsigned domid,
+                             double work_s, double run_s, double runnable_s) {
+    proto::GuestTruth& guest = *truth.add_guests();
+    guest.set_name(name);
+    guest.set_domid(domid);
+    guest.set_pool("Pool-0");
+    guest.set_weight(256);
+    guest.set_vcpus(4);
+    guest.set_work_ns(work_s * 1e9);
+    guest.set_run_ns(run_s * 1e9);
+    guest.set_runnable_ns(runnable_s * 1e9);
+    return guest;
+}
+
+proto::Truth two_cpus_for_ten_seconds() {
+    proto::Truth truth;
+    truth.set_seconds(10);
+    truth.add_pools()->set_name("Pool-0");
+    truth.mutable_pools(0)->set_cpu_ns(20e9);
+    return truth;
 }
 
 } // namespace
 
-TEST_CASE("score: layouts that do the same score the same") {
-    const auto all = scores(alike());
-    REQUIRE(all);
-    REQUIRE(all->size() == all_intents.size());
-    for (Intent intent : all_intents)
-        for (Layout layout : all_layouts) CHECK(score_of(*all, intent, layout) == 1);
+TEST_CASE("score: what the formula says, under each intent") {
+    LayoutResult result{.guests = {{"a", waking(2, 50)}, {"b", waking(8, 350)}},
+                        .share_error = 0.5};
+    // ln w: ln 4 in the mean; T: ln 2 and ln 8, so ln 4 in the mean.
+    const double ln4 = std::log(4.0);
+    const std::array results{result};
+    CHECK((*utilities(Intent::throughput, results))[0] == Approx(ln4 - 0.01 * ln4 - 0.05));
+    CHECK((*utilities(Intent::latency, results))[0] == Approx(0.5 * ln4 - 0.2 * ln4 - 0.05));
+    CHECK((*utilities(Intent::balanced, results))[0] == Approx(ln4 - 0.05 * ln4 - 0.1));
 }
 
-TEST_CASE("score: each intent sees its own figure, relative to the best layout") {
-    auto results = alike();
-    results[index(Layout::core)]["a"].work = 200;      // twice the work of one of two guests
-    results[index(Layout::all)]["b"].wake_p99_us = 80; // four times the wait of one of two
-    const auto all = scores(results);
-    REQUIRE(all);
-    CHECK(score_of(*all, Intent::throughput, Layout::core) == 1);
-    CHECK(score_of(*all, Intent::throughput, Layout::all) == doctest::Approx(std::sqrt(0.5)));
-    CHECK(score_of(*all, Intent::latency, Layout::core) == 1);
-    CHECK(score_of(*all, Intent::latency, Layout::all) == doctest::Approx(0.5));
-    CHECK(score_of(*all, Intent::balanced, Layout::core) == 1);
-    CHECK(score_of(*all, Intent::balanced, Layout::all) ==
-          doctest::Approx(std::sqrt(std::sqrt(0.5) * 0.5)));
+TEST_CASE("score: responses and deadlines are part of the tail") {
+    GuestResult guest = waking(1, 50); // ln 2
+    guest.response_p99_us = 350;       // ln 8
+    guest.responses_per_s = 10;
+    guest.deadlines_per_s = 10;
+    guest.missed = 0.1;
+    const std::array results{LayoutResult{.guests = {{"a", guest}}}};
+    CHECK((*utilities(Intent::latency, results))[0] == Approx(-0.2 * (std::log(4.0) + 0.5)));
 }
 
-TEST_CASE("score: a guest counts only where every layout has a figure for it") {
-    auto results = alike();
-    results[index(Layout::cpu)]["a"] = {0, 0};
-    results[index(Layout::cpu)]["b"].work = 5;
-    const auto all = scores(results);
-    REQUIRE(all);
-    CHECK(score_of(*all, Intent::throughput, Layout::cpu) == doctest::Approx(0.5));
+TEST_CASE("score: 2 us of wake-up wait are hardly better than 4 us") {
+    const std::array results{LayoutResult{.guests = {{"a", waking(1, 2)}}},
+                             LayoutResult{.guests = {{"a", waking(1, 4)}}}};
+    const auto utility = utilities(Intent::latency, results);
+    CHECK((*utility)[0] > (*utility)[1]);
+    CHECK((*utility)[0] - (*utility)[1] < 0.01);
+}
 
-    results[index(Layout::cpu)].erase("b");
-    CHECK(scores(results).error().message == "no guest reported work under all five layouts");
+TEST_CASE("score: relative to the best layout, in percents of it") {
+    const auto one = scores(Intent::throughput, once({100, 99, 90, 110, 55}));
+    REQUIRE(one);
+    CHECK(one->intent() == "throughput");
+    CHECK(one->score(3) == 1);
+    CHECK(one->score(0) == Approx(100.0 / 110));
+    CHECK(one->score(4) == Approx(0.5));
+    for (const double spread : one->spread()) CHECK(std::isnan(spread)); // of one repeat
+}
+
+TEST_CASE("score: the spread is of the differences repeat by repeat") {
+    // Repeats differ by 10% among themselves; the layouts by 1% and 3% in every one of them.
+    Repeats steady;
+    for (std::size_t l = 0; l < layout_count; ++l)
+        for (const double load : {100.0, 110.0})
+            steady[l].push_back({.guests = {{"a", working(load * (l == 2   ? 1
+                                                                  : l == 0 ? 0.97
+                                                                           : 0.99))}}});
+    const auto same = scores(Intent::throughput, steady);
+    REQUIRE(same);
+    CHECK(same->score(2) == 1);
+    CHECK(same->score(0) == Approx(0.97));
+    for (const double spread : same->spread()) CHECK(spread == Approx(0).epsilon(1e-9));
+
+    // Only layout cpu varies: differences to the best of 0.2 and 0.4, variance 0.02, own and in
+    // the mean of the four that are not the best 0.02 / 4.
+    Repeats noisy;
+    for (std::size_t l = 0; l < layout_count; ++l)
+        for (const double behind : {0.2, 0.4})
+            noisy[l].push_back({.guests = {{"a", working(std::exp(l == 2   ? 0
+                                                                  : l == 0 ? -behind
+                                                                           : -0.1))}}});
+    const auto varied = scores(Intent::throughput, noisy);
+    REQUIRE(varied);
+    CHECK(varied->score(0) == Approx(std::exp(-0.3)));
+    CHECK(varied->spread(0) == Approx(std::sqrt((0.02 + 0.005) / 2 / 2)));
+    CHECK(varied->spread(1) == Approx(std::sqrt(0.005 / 2 / 2)));
+    CHECK(varied->spread(2) == 0);
+}
+
+TEST_CASE("score: the same guests count under every layout") {
+    // b does nothing under cpu: starved, which must cost, and be finite.
+    std::array results{LayoutResult{.guests = {{"a", working(1)}, {"b", working(0)}}},
+                       LayoutResult{.guests = {{"a", working(1)}, {"b", working(1)}}}};
+    const auto starved = utilities(Intent::throughput, results);
+    CHECK((*starved)[0] == Approx(std::log(0.001) / 2));
+    CHECK((*starved)[1] == Approx(0));
+
+    // One that wants next to nothing does not count at all; nor a tail of rare events.
+    for (LayoutResult& result : results) result.guests["b"].demand = 0.0001;
+    results[1].guests["a"].wake_p99_us = 1e6;
+    results[1].guests["a"].wakeups_per_s = 1;
+    const auto idle = utilities(Intent::throughput, results);
+    CHECK((*idle)[0] == Approx(0));
+    CHECK((*idle)[1] == Approx(0));
+
+    const std::array nothing{LayoutResult{}};
+    CHECK(error_of(utilities(Intent::balanced, nothing)).starts_with("no guest did anything"));
+}
+
+TEST_CASE("score: layouts that were not measured equally often are refused") {
+    auto repeats = once({1, 1, 1, 1, 1});
+    repeats[3].push_back(repeats[3][0]);
+    CHECK(error_of(scores(Intent::balanced, repeats)).starts_with("not every layout"));
+    CHECK(error_of(scores(Intent::balanced, Repeats{})) == "no layout was measured");
+    // One that was not measured at all has no score, and is no part of the others'.
+    repeats[3].clear();
+    const auto four = scores(Intent::balanced, repeats);
+    REQUIRE(four);
+    CHECK(std::isnan(four->score(3)));
+    CHECK(std::isnan(four->spread(3)));
+    CHECK(four->score(4) == 1);
+}
+
+TEST_CASE("score: entitlements fill up like water") {
+    const auto shares = [](std::vector<Claimant> claimants, double capacity) {
+        return entitlements(claimants, capacity);
+    };
+    constexpr double much = 1e9;
+    // All want all: by weight.
+    CHECK(shares({{256, much, much}, {512, much, much}}, 3) == std::vector<double>{1, 2});
+    // A small demand is met, the rest goes to the others by weight.
+    const auto rest = shares({{256, much, much}, {256, 0.5, much}, {512, much, much}}, 3.5);
+    CHECK(rest[0] == Approx(1));
+    CHECK(rest[1] == Approx(0.5));
+    CHECK(rest[2] == Approx(2));
+    // A cap limits like a demand; enough for all leaves some over.
+    CHECK(shares({{256, much, 0.25}, {256, 1, much}}, 4) == std::vector<double>{0.25, 1});
+    CHECK(shares({}, 4).empty());
+    // Heavy but easily satisfied, light and greedy.
+    const auto mixed = shares({{1000, 1, much}, {1, much, much}}, 4);
+    CHECK(mixed[0] == Approx(1));
+    CHECK(mixed[1] == Approx(3));
+}
+
+TEST_CASE("score: a truth becomes a result") {
+    proto::Truth truth = two_cpus_for_ten_seconds();
+    add_guest(truth, "Domain-0", 0, 1, 1, 0);
+    // Two alike that want 3 CPUs each of the 1.9 left, one gets 14 s, the other 5: 9.5 are due.
+    add_guest(truth, "a", 1, 12, 14, 16);
+    auto& b = add_guest(truth, "b", 2, 4, 5, 25);
+    b.mutable_wake_to_run()->set_p99_us(300);
+    b.mutable_wake_to_run()->set_count(1000);
+    b.set_deadlines(50);
+    b.set_misses(5);
+    add_guest(truth, "elsewhere", 3, 10, 10, 0).set_pool("other");
+    const auto result = result_from(truth, "Pool-0");
+    REQUIRE(result);
+    CHECK(result->guests.size() == 3);
+    CHECK(result->guests.at("Domain-0").work == 0);
+    CHECK(result->guests.at("a").work == Approx(1.2e9));
+    CHECK(*result->guests.at("a").demand == Approx(3));
+    CHECK(result->guests.at("b").wakeups_per_s == Approx(100));
+    CHECK(result->guests.at("b").deadlines_per_s == Approx(5));
+    CHECK(result->guests.at("b").missed == Approx(0.1));
+    CHECK(result->share_error == Approx((4.5 / 9.5 + 4.5 / 9.5) / 3));
+
+    // A guest with twice the vCPUs is entitled to twice as much, and one under a cap to that.
+    truth.mutable_guests(1)->set_vcpus(8);
+    truth.mutable_guests(2)->set_cap(50); // 5 s, what it got
+    const auto capped = result_from(truth, "Pool-0");
+    CHECK(capped->share_error == Approx((0.0 + 0 + 0) / 3).epsilon(1e-9));
+}
+
+TEST_CASE("score: a truth that cannot be is refused") {
+    proto::Truth truth = two_cpus_for_ten_seconds();
+    add_guest(truth, "a\n", 1, 1, 1, 1);
+    CHECK(error_of(result_from(truth, "batch")).starts_with("pool batch: its CPU time"));
+    for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+        proto::Truth broken = truth;
+        broken.mutable_guests(0)->set_work_ns(bad);
+        CHECK(error_of(result_from(broken, "Pool-0")).starts_with("guest a?: its figures"));
+        broken = truth;
+        broken.set_seconds(bad);
+        CHECK(!result_from(broken, "Pool-0"));
+        broken = truth;
+        broken.mutable_pools(0)->set_cpu_ns(bad);
+        CHECK(!result_from(broken, "Pool-0"));
+    }
+    truth.mutable_guests(0)->set_misses(1);
+    CHECK(!result_from(truth, "Pool-0"));
+}
+
+TEST_CASE("estimate: a live host's windows as a truth") {
+    // Two windows of a second at 1 GHz, two CPUs: busy for 1.5 of the 2 s, half of that shared.
+    WindowStats window;
+    window.facts.pool_id = 3;
+    window.facts.pool = "batch";
+    window.facts.cpus = 2;
+    window.tsc_hz = 1e9;
+    window.end_tsc = 1'000'000'000;
+    window.observed = 2e9;
+    window.cpu_busy = {0.5e9, 1e9};
+    window.shared = 0.75e9;
+    window.domains[5].running = 1.5e9;
+    window.domains[5].waiting = 0.25e9;
+    window.domains[5].wake_wait.add(63'000);
+    window.domains[9].running = 1; // of no domain that the snapshot knows
+    proto::HostSnapshot snapshot;
+    for (const unsigned id : {5U, 6U}) {
+        proto::Domain& domain = *snapshot.add_domains();
+        domain.set_id(id);
+        domain.set_name(id == 5 ? "a" : "idle");
+        domain.set_pool_id(3);
+        domain.set_weight(256);
+        domain.add_vcpus()->set_online(true);
+        domain.add_vcpus()->set_online(false);
+    }
+    const std::array windows{window, window};
+    const proto::Truth truth = estimate(windows, snapshot, 0.4);
+    CHECK(truth.seconds() == Approx(2));
+    CHECK(truth.pools(0).cpu_ns() == Approx(4e9));
+    REQUIRE(truth.guests_size() == 2);
+    const proto::GuestTruth& guest = truth.guests(0);
+    CHECK(guest.run_ns() == Approx(3e9));
+    CHECK(guest.work_ns() == Approx(3e9 * (1 - 0.4 * 0.5)));
+    CHECK(guest.runnable_ns() == Approx(0.5e9));
+    CHECK(guest.vcpus() == 1);
+    CHECK(guest.wake_to_run().count() == 2);
+    CHECK(guest.wake_to_run().p99_us() == Approx(63).epsilon(0.02));
+    const auto result = result_from(truth, "batch");
+    REQUIRE(result);
+    CHECK(result->guests.at("a").work == Approx(1.2e9));
+    CHECK(result->guests.at("idle").work == 0);
+    CHECK(result_from(estimate({}, snapshot), "batch")
+              .error()
+              .message.starts_with("a measurement of 0"));
 }

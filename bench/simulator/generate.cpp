@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bench/simulator/generate.hpp"
+
+#include "bench/simulator/costs.hpp"
+#include "bench/simulator/generate_loads.hpp"
+#include "src/base/files.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstring>
+#include <google/protobuf/text_format.h>
+#include <map>
+
+namespace sim {
+
+using intellisched::fail;
+
+namespace {
+
+constexpr std::array<std::string_view, 13> all_families{
+    "hogs",   "open-server", "closed-server", "chain",   "ring",  "build", "periodic",
+    "memory", "database",    "boot-storm",    "backend", "mixed", "phases"};
+constexpr std::size_t plain_families = 11; ///< those that a guest can be of
+
+constexpr std::array<std::string_view, 9> all_topologies{
+    "1s4c2t", "1s8c1t", "1s16c2t", "2s4c2t", "2s8c2t", "2s16c2t", "4s4c1t", "4s8c2t", "4s16c2t"};
+
+/// Loads that do more steps than this are measured for a shorter time.
+constexpr double wanted_steps = 6e5;
+/// Those that do more even so are drawn again: they would take longer than all the others.
+constexpr double most_steps = 3e6;
+
+template<std::size_t N>
+std::size_t place_of(std::string_view name, const std::array<std::string_view, N>& names) {
+    return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
+}
+
+void set_machine(proto::Machine& machine, std::string_view topology, Random& random) {
+    unsigned sockets = 0;
+    unsigned cores = 0;
+    unsigned threads = 0;
+    std::sscanf(std::string(topology).c_str(), "%us%uc%ut", &sockets, &cores, &threads);
+    machine.set_sockets(sockets);
+    machine.set_cores(cores);
+    machine.set_threads(threads);
+    if (sockets == 4 && chance(random, 0.3)) machine.set_nodes(2);
+}
+
+/// Other machines than the one the defaults are of. What belongs together varies together: nothing
+/// near may become dearer than what is far.
+void vary_costs(proto::Costs& costs, Random& random) {
+    std::map<std::string_view, double> factors; // by the name's first word
+    for (const CostConstant& constant : cost_constants()) {
+        const auto group = constant.name.substr(0, constant.name.find('_'));
+        const double factor =
+            factors.try_emplace(group, std::exp(0.4 * random.normal())).first->second;
+        const bool is_speed = constant.name.ends_with("_speed"); // its loss is what varies
+        const double value =
+            is_speed ? 1 - (1 - constant.standard) * factor : constant.standard * factor;
+        costs.GetReflection()->SetDouble(
+            &costs, costs.GetDescriptor()->FindFieldByName(std::string(constant.name)),
+            std::clamp(three_digits(value), constant.min, constant.max));
+    }
+}
+
+/// How many vCPUs the guests have: guests of one size, the last one smaller.
+std::vector<unsigned> draw_sizes(unsigned cpus, Random& random) {
+    const double wanted = cpus * log_uniform(random, 0.25, 8);
+    unsigned left =
+        static_cast<unsigned>(std::clamp(std::round(wanted), 2.0, double{max_generated_vcpus}));
+    const auto size =
+        static_cast<unsigned>(std::round(log_uniform(random, 1, std::min(left, 16U))));
+    std::vector<unsigned> sizes;
+    for (; left > 0; left -= sizes.back()) sizes.push_back(std::min(size, left));
+    return sizes;
+}
+
+void set_scheduling(proto::Guest& guest, bool uneven, bool capped, Random& random) {
+    constexpr std::array<unsigned, 5> weights{64, 128, 256, 512, 1024};
+    if (uneven) guest.set_weight(weights[random.below(weights.size())]);
+    if (capped && chance(random, 0.5))
+        guest.set_cap(static_cast<unsigned>(guest.vcpus() * uniform(random, 20, 90)));
+}
+
+void set_memory(proto::Guest& guest, std::string_view family, Random& random) {
+    if (family == "memory") {
+        guest.set_working_set_kb(log_uniform(random, 1024, 8192));
+        guest.set_memory_share(uniform(random, 0.4, 0.9));
+    } else {
+        guest.set_working_set_kb(log_uniform(random, 32, 8192));
+        guest.set_memory_share(uniform(random, 0.01, 0.4));
+    }
+}
+
+/// The families of a scenario's guests: one, or for mixed and phases two or three different ones.
+std::vector<Character> draw_characters(std::string_view family, Random& random) {
+    std::vector<Character> characters;
+    if (place_of(family, all_families) < plain_families) return {draw_character(family, random)};
+    const std::size_t count = chance(random, 0.5) ? 2 : 3;
+    while (characters.size() < count) {
+        const std::string_view drawn = all_families[random.below(plain_families)];
+        if (std::none_of(characters.begin(), characters.end(),
+                         [&](const Character& other) { return other.family == drawn; }))
+            characters.push_back(draw_character(drawn, random));
+    }
+    return characters;
+}
+
+void add_domain0(proto::Scenario& scenario, Random& random) {
+    proto::Guest& guest = *scenario.add_guests();
+    guest.set_name(std::string(domain0));
+    guest.set_vcpus(std::min(4U, cpu_count(scenario.machine())));
+    if (!chance(random, 0.4)) return;
+    auto& server = *guest.add_phases()->add_loads()->mutable_open_server(); // what tools do there
+    server.set_requests_per_s(log_uniform(random, 50, 1000));
+    server.mutable_service()->set_mean_us(log_uniform(random, 30, 500));
+}
+
+/// Shortens the measured time of loads that do much in little time.
+void set_duration(proto::Scenario& scenario, bool phases) {
+    constexpr double warmup_s = 1.2; // past credit2's load window of 1.07 s
+    scenario.set_warmup_s(warmup_s);
+    scenario.set_measured_s(phases ? 3 : 2);
+    const double steps = estimated_steps(completed(scenario));
+    if (phases || steps <= wanted_steps) return;
+    const double wanted_s = wanted_steps / steps * (warmup_s + 2) - warmup_s;
+    scenario.set_measured_s(std::clamp(std::round(wanted_s * 10) / 10, 0.8, 2.0));
+}
+
+proto::Scenario draw(std::string_view family, std::string_view topology, unsigned number,
+                     Random& random) {
+    proto::Scenario scenario;
+    scenario.set_name(fmt::format("{}-{}-{:03}", family, topology, number));
+    scenario.set_family(std::string(family));
+    scenario.set_seed(random.below(1'000'000'000));
+    set_machine(*scenario.mutable_machine(), topology, random);
+    if (chance(random, 0.6)) vary_costs(*scenario.mutable_costs(), random);
+    const unsigned cpus = cpu_count(scenario.machine());
+    const std::vector<unsigned> sizes = draw_sizes(cpus, random);
+    const bool uneven = chance(random, 0.4);
+    const bool capped = chance(random, 0.2);
+    const std::vector<Character> characters = draw_characters(family, random);
+    const bool phases = family == "phases";
+    add_domain0(scenario, random);
+    unsigned total = 0;
+    for (const unsigned size : sizes) total += size;
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        proto::Guest& guest = *scenario.add_guests();
+        guest.set_name(fmt::format("guest{}", i + 1));
+        guest.set_vcpus(sizes[i]);
+        set_scheduling(guest, uneven, capped, random);
+        const double share = static_cast<double>(cpus) * sizes[i] / total;
+        const Character& own = characters[i % characters.size()];
+        set_memory(guest, own.family, random);
+        if (!phases) {
+            add_load(*guest.add_phases(), own, sizes[i], share, random);
+            continue;
+        }
+        for (std::size_t phase = 0; phase < characters.size(); ++phase) {
+            proto::Phase& added = *guest.add_phases();
+            // The first from the start, the others evenly over the 3 s after the warm-up.
+            if (phase > 0)
+                added.set_at_s(1.2 + 3 * static_cast<double>(phase) /
+                                         static_cast<double>(characters.size()));
+            add_load(added, characters[phase], sizes[i], share, random);
+        }
+    }
+    if (family == "periodic" && chance(random, 0.5)) // somebody who is in the way
+        add_load(*scenario.mutable_guests(scenario.guests_size() - 1)->mutable_phases(0),
+                 draw_character("hogs", random), sizes.back(), 1, random);
+    set_duration(scenario, phases);
+    return scenario;
+}
+
+} // namespace
+
+std::span<const std::string_view> families() { return all_families; }
+std::span<const std::string_view> topologies() { return all_topologies; }
+
+proto::Scenario generate(std::string_view family, std::string_view topology, unsigned number,
+                         std::uint64_t seed) {
+    for (std::uint64_t attempt = 0;; ++attempt) {
+        Random random = Random::stream({seed, place_of(family, all_families),
+                                        place_of(topology, all_topologies), number, attempt});
+        proto::Scenario scenario = draw(family, topology, number, random);
+        if (estimated_steps(completed(scenario)) <= most_steps) return scenario;
+    }
+}
+
+std::string scenario_text(const proto::Scenario& scenario) {
+    std::string text;
+    google::protobuf::TextFormat::PrintToString(scenario, &text);
+    return text;
+}
+
+Result<unsigned> write_scenarios(const std::vector<std::string_view>& wanted_families,
+                                 const std::vector<std::string_view>& wanted_topologies,
+                                 unsigned count, std::uint64_t seed,
+                                 const std::filesystem::path& directory) {
+    std::error_code error;
+    std::filesystem::create_directories(directory, error);
+    if (error)
+        return fail("{}: cannot create: {}; choose a directory that can be written to",
+                    directory.string(), error.message());
+    unsigned written = 0;
+    for (const std::string_view family : wanted_families)
+        for (const std::string_view topology : wanted_topologies)
+            for (unsigned number = 1; number <= count; ++number) {
+                const proto::Scenario scenario = generate(family, topology, number, seed);
+                const std::string text = scenario_text(scenario);
+                if (auto put =
+                        intellisched::replace_file(directory / (scenario.name() + ".scenario"),
+                                                   std::as_bytes(std::span(text)));
+                    !put)
+                    return tl::unexpected(put.error());
+                ++written;
+            }
+    return written;
+}
+
+} // namespace sim

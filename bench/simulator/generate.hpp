@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Random but sensible scenarios, for training and for held-out tests.
+#pragma once
+
+#include "bench/simulator/scenario.hpp"
+
+#include <filesystem>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace sim {
+
+/// "hogs", "open-server", ...: the kinds of scenario, each after what its guests do. "mixed" has
+/// guests of two or three of them side by side, "phases" one after the other in time.
+[[nodiscard]] std::span<const std::string_view> families();
+/// "2s8c2t": 2 sockets of 8 cores of 2 threads.
+[[nodiscard]] std::span<const std::string_view> topologies();
+
+/// Scenario `number` of its family and topology, named FAMILY-TOPOLOGY-NNN; the same for the same
+/// seed. What is drawn, per scenario or guest ("log": even over the logarithm):
+///   vCPUs per CPU, all guests together: log 0.25 to 8 (at most max_generated_vcpus in all)
+///   stretches of work: log 30 us to 20 ms; working sets: log 32 KB to 8 MB
+///   uneven weights in 2 of 5, caps in 1 of 5, machine costs around the defaults in 3 of 5
+/// The measured time is shortened for loads that do much in little time; what is too much for any
+/// (short stretches on all CPUs of a big host) is drawn again.
+[[nodiscard]] proto::Scenario generate(std::string_view family, std::string_view topology,
+                                       unsigned number, std::uint64_t seed);
+
+inline constexpr unsigned max_generated_vcpus = 192; ///< for the sake of speed
+
+/// As protobuf text, the way it is stored.
+[[nodiscard]] std::string scenario_text(const proto::Scenario& scenario);
+
+/// Writes scenarios 1 to `count` of each family and topology to NAME.scenario in `directory`, which
+/// is made if it is not there; returns how many files. Errors: those of the file system.
+[[nodiscard]] Result<unsigned> write_scenarios(const std::vector<std::string_view>& families,
+                                               const std::vector<std::string_view>& topologies,
+                                               unsigned count, std::uint64_t seed,
+                                               const std::filesystem::path& directory);
+
+} // namespace sim

@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Inside generate(): what one guest of a family does.
+#pragma once
+
+#include "bench/simulator/loads/random.hpp"
+#include "bench/simulator/scenario.hpp"
+
+#include <string_view>
+
+namespace sim {
+
+/// To three significant digits, as a person would write it.
+[[nodiscard]] double three_digits(double value);
+/// Evenly over the logarithm, rounded to three digits.
+[[nodiscard]] double log_uniform(Random& random, double from, double to);
+[[nodiscard]] double uniform(Random& random, double from, double to);
+[[nodiscard]] bool chance(Random& random, double probability);
+
+/// What all guests of one family in a scenario have in common; drawn once for each.
+struct Character {
+    std::string_view family; ///< one of plain_families
+    double burst_us;         ///< a stretch of work, log 30 us to 20 ms
+    proto::Times::Shape shape;
+    double load; ///< wanted of the CPUs that there are for each guest, 0.2 to 1.1
+    double wait; ///< waiting times in stretches, log 0.5 to 8
+};
+[[nodiscard]] Character draw_character(std::string_view family, Random& random);
+
+/// Adds the family's load to the phase. `share`: the CPUs that there are for the guest.
+void add_load(proto::Phase& phase, const Character& character, unsigned vcpus, double share,
+              Random& random);
+
+} // namespace sim

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// A parallel build: `width` threads do job after job. A job's work is in equal stretches, with a
+// wait for the device between two. A request is a job; its response time is how long it took.
+#include "bench/simulator/loads/loads.hpp"
+
+#include <algorithm>
+
+namespace sim {
+
+namespace {
+
+class Build final : public Load {
+  public:
+    Build(const proto::BuildLoad& load, const LoadKey& key)
+        : load_(load), key_(key), makers_(load.width()) {}
+
+    void start(GuestOs& os) override {
+        for (unsigned i = 0; i < makers_.size(); ++i) {
+            makers_[i].thread = &os.add_thread(*this, i);
+            begin_job(makers_[i], os);
+        }
+    }
+
+    Activity resume(Thread& thread, GuestOs& os) override {
+        Maker& maker = makers_[thread.number];
+        if (maker.computing) {
+            maker.computing = false;
+            if (maker.stretches > 0) {
+                os.call_outside(*this, os.now() + maker.random.draw(load_.io()), thread.number);
+                return Activity::wait();
+            }
+            os.results.done(os.now() - maker.began);
+            begin_job(maker, os);
+        }
+        maker.computing = true;
+        --maker.stretches;
+        return Activity::compute(maker.stretch);
+    }
+
+    void outside(std::uint32_t maker, GuestOs& os) override { os.wake(*makers_[maker].thread); }
+
+  private:
+    struct Maker {
+        Thread* thread = nullptr;
+        Random random{0}; ///< of its job
+        Nanoseconds began = 0;
+        Nanoseconds stretch = 0;
+        unsigned stretches = 0; ///< still to do
+        bool computing = false;
+    };
+
+    /// The jobs are the same whichever thread takes them.
+    void begin_job(Maker& maker, const GuestOs& os) {
+        maker.random = key_.stream(jobs_++);
+        maker.began = os.now();
+        maker.stretches = load_.io_per_job() + 1;
+        maker.stretch = std::max<Nanoseconds>(maker.random.draw(load_.job()) / maker.stretches, 1);
+    }
+
+    proto::BuildLoad load_;
+    LoadKey key_;
+    std::vector<Maker> makers_;
+    std::uint64_t jobs_ = 0; ///< begun
+};
+
+} // namespace
+
+std::unique_ptr<Load> make_build(const proto::BuildLoad& load, const LoadKey& key) {
+    return std::make_unique<Build>(load, key);
+}
+
+} // namespace sim

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Transactions: away, work, critical section. A lock that is released belongs at once to the first
+// that waits for it, whose vCPU may have to wake up first: all others wait for that, too.
+#include "bench/simulator/loads/loads.hpp"
+
+#include <deque>
+
+namespace sim {
+
+namespace {
+
+class Database final : public Load {
+  public:
+    Database(const proto::DatabaseLoad& load, const LoadKey& key)
+        : load_(load), locks_(load.locks()) {
+        for (unsigned i = 0; i < load.threads(); ++i) {
+            sessions_.emplace_back();
+            sessions_.back().random = key.stream(i);
+        }
+    }
+
+    void start(GuestOs& os) override {
+        for (unsigned i = 0; i < sessions_.size(); ++i)
+            sessions_[i].thread = &os.add_thread(*this, i);
+    }
+
+    Activity resume(Thread& thread, GuestOs& os) override {
+        Session& session = sessions_[thread.number];
+        switch (session.stage) {
+        case Stage::critical:
+            release(session, os);
+            os.results.done(os.now() - session.began);
+            [[fallthrough]];
+        case Stage::begin:
+            if (load_.think().mean_us() > 0) {
+                session.stage = Stage::away;
+                os.call_outside(*this, os.now() + session.random.draw(load_.think()),
+                                thread.number);
+                return Activity::wait();
+            }
+            session.began = os.now();
+            [[fallthrough]];
+        case Stage::away:
+            session.stage = Stage::work;
+            return Activity::compute(session.random.draw(load_.work()));
+        case Stage::work: {
+            session.lock = static_cast<unsigned>(session.random.below(locks_.size()));
+            Lock& lock = locks_[session.lock];
+            if (lock.held) {
+                session.stage = Stage::wait;
+                lock.waiting.push_back(thread.number);
+                return Activity::wait();
+            }
+            lock.held = true;
+            [[fallthrough]];
+        }
+        case Stage::wait:
+            break; // the lock is this one's now
+        }
+        session.stage = Stage::critical;
+        return Activity::compute(session.random.draw(load_.critical()));
+    }
+
+    void outside(std::uint32_t number, GuestOs& os) override {
+        sessions_[number].began = os.now();
+        os.wake(*sessions_[number].thread);
+    }
+
+  private:
+    enum class Stage : std::uint8_t { begin, away, work, wait, critical };
+    struct Session {
+        Thread* thread = nullptr;
+        Random random{0};
+        Stage stage = Stage::begin;
+        unsigned lock = 0;
+        Nanoseconds began = 0;
+    };
+    struct Lock {
+        bool held = false;
+        std::deque<unsigned> waiting; ///< sessions
+    };
+
+    void release(const Session& session, GuestOs& os) {
+        Lock& lock = locks_[session.lock];
+        if (lock.waiting.empty()) {
+            lock.held = false;
+            return;
+        }
+        os.wake(*sessions_[lock.waiting.front()].thread);
+        lock.waiting.pop_front();
+    }
+
+    proto::DatabaseLoad load_;
+    std::vector<Session> sessions_;
+    std::vector<Lock> locks_;
+};
+
+} // namespace
+
+std::unique_ptr<Load> make_database(const proto::DatabaseLoad& load, const LoadKey& key) {
+    return std::make_unique<Database>(load, key);
+}
+
+} // namespace sim

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Tokens go round a guest's vCPUs. Each vCPU has a thread bound to it with a letter box; a hop is
+// counted from the letter box to the end of its work.
+#include "bench/simulator/loads/loads.hpp"
+
+#include <deque>
+
+namespace sim {
+
+namespace {
+
+class Ring final : public Load {
+  public:
+    Ring(const proto::RingLoad& load, const LoadKey& key) : load_(load) {
+        for (unsigned i = 0; i < load.tokens(); ++i) tokens_.push_back({key.stream(i), 0});
+    }
+
+    void start(GuestOs& os) override {
+        stations_.resize(os.vcpus());
+        for (unsigned i = 0; i < os.vcpus(); ++i) stations_[i].thread = &os.add_thread(*this, i, i);
+        for (unsigned i = 0; i < tokens_.size(); ++i) { // evenly spread
+            tokens_[i].came = os.now();
+            stations_[i * std::size_t{os.vcpus()} / tokens_.size() % os.vcpus()].box.push_back(i);
+        }
+    }
+
+    Activity resume(Thread& thread, GuestOs& os) override {
+        Station& station = stations_[thread.number];
+        if (station.at_work) {
+            station.at_work = false;
+            const unsigned token = station.box.front();
+            station.box.pop_front();
+            os.results.done(os.now() - tokens_[token].came);
+            tokens_[token].came = os.now();
+            Station& next = stations_[(thread.number + 1) % stations_.size()];
+            next.box.push_back(token);
+            os.wake(*next.thread);
+        }
+        if (station.box.empty()) return Activity::wait();
+        station.at_work = true;
+        return Activity::compute(tokens_[station.box.front()].random.draw(load_.hop()));
+    }
+
+  private:
+    struct Token {
+        Random random;
+        Nanoseconds came; ///< into the letter box
+    };
+    struct Station {
+        Thread* thread = nullptr;
+        std::deque<unsigned> box; ///< tokens; the first is being worked on
+        bool at_work = false;
+    };
+
+    proto::RingLoad load_;
+    std::vector<Token> tokens_;
+    std::vector<Station> stations_; ///< by vCPU
+};
+
+} // namespace
+
+std::unique_ptr<Load> make_ring(const proto::RingLoad& load, const LoadKey& key) {
+    return std::make_unique<Ring>(load, key);
+}
+
+} // namespace sim

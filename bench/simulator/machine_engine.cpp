@@ -1,0 +1,404 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bench/simulator/machine_engine.hpp"
+
+#include <cmath>
+#include <cstdlib>
+
+namespace sim {
+
+using intellisched::fail;
+using intellisched::Result;
+
+namespace {
+
+constexpr Nanoseconds boot_time = 1'000'000;     // a TSC of 0 is none to most readers of traces
+constexpr Nanoseconds relax_time = 100;          // of one turn of a loop that waits within Xen
+constexpr Nanoseconds tool_relax_time = 1000;
+constexpr Nanoseconds stuck_time = 10'000'000'000; // nobody waits that long within Xen
+constexpr std::uint64_t cold_blocks = 256;       // see block_cold_factor
+constexpr unsigned idle_steps = 1'000'000;       // compute steps of no work in a row: a bug
+
+Engine* engine = nullptr; // the one that Xen's code belongs to
+
+std::uint64_t whole(double ns) { return static_cast<std::uint64_t>(std::llround(ns)); }
+
+} // namespace
+
+Nanoseconds EngineCpu::next_event() const {
+    if (!online) return never;
+    if (worker != nullptr) return resume;
+    Nanoseconds at = std::min(std::min(timer, ipi), step_end);
+    if (!devices.empty()) at = std::min(at, devices.front().first);
+    return at == never ? never : std::max(at, busy_until);
+}
+
+Worker::Worker()
+    : coroutine(
+          [](void* argument) {
+              Worker& self = *static_cast<Worker*>(argument);
+              for (;;) {
+                  xen_run(self.cpu->calls.data(), static_cast<unsigned>(self.cpu->calls.size()));
+                  self.cpu = nullptr;
+                  self.coroutine.suspend();
+              }
+          },
+          this) {}
+
+Engine::Engine(const xen_topology& topology, const Costs& costs)
+    : costs_(costs), cpus_(topology.sockets * topology.cores * topology.threads),
+      core_ran_(topology.sockets * topology.cores), queue_(cpus_.size()), trace_(cpus_.size()),
+      pool_truth_(1), now_(boot_time) {
+    engine = this;
+    for (unsigned id = 0; id < cpus_.size(); ++id) {
+        EngineCpu& cpu = cpus_[id];
+        cpu.id = id;
+        cpu.core = id / topology.threads;
+        cpu.socket = cpu.core / topology.cores;
+        cpu.node = cpu.socket * topology.nodes / topology.sockets;
+        if (topology.threads == 2) cpu.sibling = &cpus_[id ^ 1];
+    }
+    tool_ = std::make_unique<Coroutine>(
+        [](void* argument) {
+            Engine& self = *static_cast<Engine*>(argument);
+            for (;;) {
+                self.tool_result_ = (*self.tool_function_)();
+                self.tool_done_ = true;
+                self.tool_->suspend();
+            }
+        },
+        this);
+    xen_clock = {};
+    xen_costs = {};
+}
+
+Engine::~Engine() { engine = nullptr; }
+
+void Engine::use_costs() {
+    xen_clock.block_cost = whole(costs_.block_ns * (1 << 20));
+    xen_clock.cold_cost = whole(costs_.block_ns * (costs_.block_cold_factor - 1) * (1 << 20));
+    xen_costs.transfer_core = whole(costs_.lock_transfer_core_ns);
+    xen_costs.transfer_socket = whole(costs_.lock_transfer_socket_ns);
+    xen_costs.transfer_remote = whole(costs_.lock_transfer_remote_ns);
+    xen_costs.context_switch = whole(costs_.context_switch_us * 1000);
+    ipi_ = whole(costs_.ipi_us * 1000);
+    idle_exit_ = whole(costs_.idle_exit_us * 1000);
+    xen_costs.hypercall = whole(costs_.hypercall_us * 1000);
+}
+
+// --- a tool's hypercall
+
+Result<int> Engine::call_xen(const XenCall& function) {
+    if (!failure_.empty()) return fail("{}", failure_);
+    tool_function_ = &function;
+    tool_done_ = false;
+    xen_context context;
+    xen_tool_context(&context);
+    Nanoseconds at = now_;
+    while (!tool_done_) {
+        xen_enter(&context);
+        xen_clock.base = at;
+        xen_clock.cold_blocks = 0;
+        xen_blocks = 0;
+        within_ = nullptr;
+        tool_->resume();
+        if (!failure_.empty()) return fail("{}", failure_);
+        xen_leave(&context);
+        if (xen_softirq_pending(0) != 0) xen_ipi(0, xen_clock_end());
+        if (tool_done_) break;
+        at = xen_clock_end() + tool_relax_time;
+        if (at > now_ + stuck_time) {
+            failure_ = "a tool's hypercall does not come to an end";
+            return fail("{}", failure_);
+        }
+        while (queue_.first_at() <= at && failure_.empty()) one_event(queue_.first_at());
+    }
+    return tool_result_;
+}
+
+void Engine::end_grace_period() {
+    if (xen_rcu_pending() == 0 || cpus_busy() || !tool_done_) return;
+    (void)call_xen([] {
+        xen_quiescent();
+        return 0;
+    });
+}
+
+// --- events
+
+Result<void> Engine::advance(Nanoseconds until) {
+    while (failure_.empty()) {
+        const Nanoseconds at = queue_.first_at();
+        const Nanoseconds outside = outside_.empty() ? never : outside_.top().at;
+        if (std::min(at, outside) > until) break;
+        if (outside <= at) {
+            const Outside call = outside_.top();
+            outside_.pop();
+            now_ = std::max(now_, call.at);
+            ++events_;
+            if (call.guest < guests_.size() && guests_[call.guest] != nullptr)
+                guests_[call.guest]->workload->outside(call.token, *platform_);
+        } else {
+            one_event(at);
+            end_grace_period();
+        }
+    }
+    if (!failure_.empty()) return fail("{}", failure_);
+    now_ = std::max(now_, until);
+    return {};
+}
+
+void Engine::one_event(Nanoseconds at) {
+    now_ = at;
+    ++events_;
+    EngineCpu& cpu = cpus_[queue_.first()];
+    if (cpu.worker != nullptr)
+        run_xen(cpu, at);
+    else
+        cpu_event(cpu, at);
+    reschedule(cpu);
+}
+
+void Engine::cpu_event(EngineCpu& cpu, Nanoseconds at) {
+    cpu.calls.clear();
+    if (cpu.ipi <= at) {
+        cpu.ipi = never;
+        cpu.calls.push_back({XEN_WORK_IPI, nullptr, 0});
+    }
+    if (cpu.timer <= at) {
+        cpu.timer = never;
+        cpu.calls.push_back({XEN_WORK_TIMER, nullptr, 0});
+    }
+    while (!cpu.devices.empty() && cpu.devices.front().first <= at) {
+        cpu.calls.push_back(cpu.devices.front().second);
+        cpu.devices.erase(cpu.devices.begin());
+    }
+    if (cpu.calls.empty()) return end_step(cpu, at); // an interrupt comes before the guest's next step
+    progress(cpu, at);
+    enter_xen(cpu, at);
+}
+
+void Engine::end_step(EngineCpu& cpu, Nanoseconds at) {
+    EngineVcpu& vcpu = *cpu.running;
+    progress(cpu, at);
+    vcpu.work = 0;
+    vcpu.at = EngineVcpu::At::next;
+    stepping_ = &cpu;
+    Step step;
+    for (unsigned i = 0; i < idle_steps; ++i) {
+        step = vcpu.domain->workload->next(vcpu.id, *platform_);
+        if (step.kind == Step::Kind::block || step.work > 0) break;
+    }
+    stepping_ = nullptr;
+    if (step.kind == Step::Kind::compute) {
+        if (step.work == 0) {
+            failure_ = fmt::format("guest {}: its workload computes nothing, and without end",
+                                   vcpu.domain->guest);
+            return;
+        }
+        vcpu.at = EngineVcpu::At::computing;
+        vcpu.work = static_cast<double>(step.work);
+    } else {
+        vcpu.at = EngineVcpu::At::blocked;
+        cpu.calls.push_back({XEN_WORK_BLOCK, vcpu.xen, 0});
+    }
+    if (cpu.calls.empty())
+        set_step_end(cpu);
+    else
+        enter_xen(cpu, at);
+}
+
+// --- Xen's code on a CPU
+
+void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
+    xen_clock.cold_blocks = cpu.running != nullptr ? cold_blocks : 0;
+    if (cpu.running == nullptr && at > cpu.busy_until) {
+        if (cpu.pool != EngineCpu::no_pool)
+            pool_truth_[cpu.pool].idle_exit_ns += static_cast<double>(idle_exit_);
+        at += idle_exit_;
+    }
+    cpu.executing = false;
+    cpu.step_end = never;
+    if (idle_workers_.empty()) {
+        workers_.push_back(std::make_unique<Worker>());
+        idle_workers_.push_back(workers_.back().get());
+    }
+    cpu.worker = idle_workers_.back();
+    cpu.worker->cpu = &cpu;
+    idle_workers_.pop_back();
+    xen_cpu_context(cpu.id, &cpu.context);
+    run_xen(cpu, at);
+}
+
+void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
+    if (cpu.resume != never) {
+        cpu.resume = never;
+        --within_xen_;
+    }
+    xen_enter(&cpu.context);
+    xen_clock.base = at;
+    xen_clock.lock_wait = xen_clock.switching = 0;
+    xen_blocks = 0;
+    within_ = &cpu;
+    cpu.worker->coroutine.resume();
+    within_ = nullptr;
+    if (!failure_.empty()) return;
+    const bool waits = cpu.worker->cpu != nullptr;
+    const Nanoseconds end = xen_clock_end();
+    if (cpu.pool != EngineCpu::no_pool) {
+        PoolTruth& truth = pool_truth_[cpu.pool];
+        truth.lock_wait_ns += static_cast<double>(xen_clock.lock_wait);
+        truth.switch_ns += static_cast<double>(xen_clock.switching);
+        truth.path_ns += static_cast<double>(end - at - xen_clock.lock_wait - xen_clock.switching);
+        if (waits) truth.lock_wait_ns += static_cast<double>(relax_time);
+    }
+    if (waits) {
+        xen_leave(&cpu.context);
+        cpu.resume = end + relax_time;
+        ++within_xen_;
+        if (cpu.busy_until + stuck_time < cpu.resume && now_ > stuck_time)
+            failure_ = fmt::format("CPU {} waits within Xen without end", cpu.id);
+    } else {
+        idle_workers_.push_back(cpu.worker);
+        cpu.worker = nullptr;
+        leave_xen(cpu, end);
+    }
+}
+
+void Engine::leave_xen(EngineCpu& cpu, Nanoseconds at) {
+    cpu.busy_until = at;
+    sibling_changed(cpu, now_);
+    if (cpu.running == nullptr) return;
+    if (cpu.running->at == EngineVcpu::At::blocked) {
+        xen_vcpu_take_event(cpu.running->xen);
+        cpu.running->at = EngineVcpu::At::next;
+    }
+    start_guest(cpu, at);
+}
+
+// --- Platform
+
+EngineVcpu* Engine::vcpu_of(VcpuId id) {
+    Domain* domain = id.guest < guests_.size() ? guests_[id.guest] : nullptr;
+    return domain != nullptr && id.vcpu < domain->vcpus.size() ? domain->vcpus[id.vcpu].get()
+                                                               : nullptr;
+}
+
+void Engine::queue_device(EngineVcpu& vcpu, xen_work work, std::uint64_t value) {
+    // A device's interrupts follow the vCPU that they are for.
+    EngineCpu& cpu = cpus_[xen_vcpu_processor(vcpu.xen)];
+    cpu.devices.push_back({now_, {work, vcpu.xen, value}});
+    reschedule(cpu);
+}
+
+void Engine::notify(VcpuId to) {
+    EngineVcpu* vcpu = vcpu_of(to);
+    if (vcpu == nullptr) return;
+    if (stepping_ != nullptr)
+        stepping_->calls.push_back({XEN_WORK_NOTIFY, vcpu->xen, 0});
+    else
+        queue_device(*vcpu, XEN_WORK_DEVICE, 0);
+}
+
+void Engine::set_timer(VcpuId id, Nanoseconds at) {
+    EngineVcpu* vcpu = vcpu_of(id);
+    if (vcpu == nullptr) return;
+    if (stepping_ != nullptr)
+        stepping_->calls.push_back({XEN_WORK_SET_TIMER, vcpu->xen, at});
+    else
+        queue_device(*vcpu, XEN_WORK_SET_TIMER, at);
+}
+
+void Engine::call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token) {
+    outside_.push({std::max(at, now_), outside_order_++, guest, token});
+}
+
+// --- domains
+
+Domain& Engine::add_domain(std::unique_ptr<Domain> domain) {
+    if (guests_.size() <= domain->guest) guests_.resize(domain->guest + 1);
+    guests_[domain->guest] = domain.get();
+    domains_.push_back(std::move(domain));
+    return *domains_.back();
+}
+
+void Engine::forget(Domain& domain) {
+    for (EngineCpu& cpu : cpus_) {
+        std::erase_if(cpu.devices, [&](const auto& device) {
+            return std::any_of(domain.vcpus.begin(), domain.vcpus.end(),
+                               [&](const auto& vcpu) { return vcpu->xen == device.second.vcpu; });
+        });
+        reschedule(cpu);
+    }
+    domain.alive = false;
+    guests_[domain.guest] = nullptr;
+}
+
+Domain* Engine::find(std::uint32_t domid) {
+    for (auto& domain : domains_)
+        if (domain->alive && domain->domid == domid) return domain.get();
+    return nullptr;
+}
+
+// --- from Xen
+
+void Engine::relax() {
+    Coroutine& self = within_ != nullptr ? within_->worker->coroutine : *tool_;
+    self.suspend();
+}
+
+void Engine::fail_xen(const char* message) {
+    failure_ = fmt::format("Xen: {}", message);
+    for (;;) relax(); // the engine never comes back to it
+}
+
+void Engine::xen_timer(unsigned cpu, std::int64_t at) {
+    // Xen runs the timers that have expired before now: at their very time it would find none.
+    cpus_[cpu].timer = at == 0 ? never : static_cast<Nanoseconds>(at) + 1;
+    if (&cpus_[cpu] != within_) reschedule(cpus_[cpu]);
+}
+
+void Engine::xen_ipi(unsigned id, Nanoseconds sent) {
+    EngineCpu& cpu = cpus_[id];
+    cpu.ipi = std::min(cpu.ipi, sent + ipi_);
+    if (&cpu != within_) reschedule(cpu);
+}
+
+void Engine::xen_online(unsigned id, bool online) {
+    EngineCpu& cpu = cpus_[id];
+    cpu.online = online;
+    cpu.timer = cpu.ipi = cpu.step_end = never;
+    cpu.devices.clear();
+    reschedule(cpu);
+}
+
+void Engine::xen_trace(unsigned cpu, std::uint32_t event, bool cycles, unsigned bytes,
+                       const void* data) {
+    const EngineVcpu* vcpu = cpus_[cpu].running;
+    const std::uint32_t running =
+        vcpu != nullptr ? vcpu->domain->domid << 16 | vcpu->id : 0x7fffU << 16 | cpu;
+    trace_.add(cpu, xen_clock_now(), event, cycles, bytes, data, running);
+}
+
+} // namespace sim
+
+// --- what Xen's side calls
+
+using sim::engine;
+
+void engine_relax() { engine->relax(); }
+void engine_failed(const char* message) { engine->fail_xen(message); }
+void engine_timer(unsigned cpu, std::int64_t at) { engine->xen_timer(cpu, at); }
+void engine_ipi(unsigned cpu) { engine->xen_ipi(cpu, xen_clock_now()); }
+void engine_online(unsigned cpu, int online) { engine->xen_online(cpu, online != 0); }
+void engine_switch(unsigned cpu, void* vcpu) {
+    engine->xen_switch(cpu, static_cast<sim::EngineVcpu*>(vcpu));
+}
+void engine_woken(void* vcpu) { engine->xen_woken(*static_cast<sim::EngineVcpu*>(vcpu)); }
+int engine_cpus_busy() { return engine->cpus_busy() ? 1 : 0; }
+void engine_trace(unsigned cpu, std::uint32_t event, int cycles, unsigned bytes, const void* data) {
+    engine->xen_trace(cpu, event, cycles != 0, bytes, data);
+}
+void engine_console(const char* line) {
+    static const bool wanted = std::getenv("CREDIT2_SIM_CONSOLE") != nullptr;
+    if (wanted) fmt::print(stderr, "(XEN) {}", line);
+}

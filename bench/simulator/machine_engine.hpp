@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// The engine under Machine: CPUs that run Xen's code and guests' work in the order of virtual time.
+//
+// The code of a CPU runs in one go when its event comes: an interrupt, or the end of a guest's step.
+// What it costs goes on that CPU's local time, up to which the CPU is then busy; what other CPUs see
+// of it meanwhile is as it left it, but they wait for its locks as long as it held them (xen/lock.c).
+#pragma once
+
+#include "bench/simulator/costs.hpp"
+#include "bench/simulator/guest.hpp"
+#include "bench/simulator/machine_coroutine.hpp"
+#include "bench/simulator/machine_queue.hpp"
+#include "bench/simulator/machine_trace.hpp"
+#include "bench/simulator/machine_truth.hpp"
+#include "bench/simulator/xen/glue.h"
+#include "src/base/result.hpp"
+
+#include <memory>
+#include <optional>
+#include <queue>
+#include <string>
+#include <vector>
+
+namespace sim {
+
+inline constexpr Nanoseconds never = UINT64_MAX;
+
+struct Domain;
+struct EngineCpu;
+
+struct EngineVcpu {
+    enum class At : std::uint8_t { next, computing, blocked };
+
+    Domain* domain = nullptr;
+    unsigned id = 0;
+    ::vcpu* xen = nullptr;
+    // Its program
+    At at = At::next;
+    double work = 0; ///< left of the step, ns of an undisturbed CPU
+    // Its working set
+    unsigned cpu = UINT32_MAX;    ///< it last ran on, if any
+    double core_ran = 0;          ///< what guests had run on that core when it left, ns
+    double refill = 0;            ///< time until its working set is there again, ns
+    double refill_whole = 0;      ///< ... when all of it is gone
+    unsigned home = XEN_ANY_NODE; ///< node that its memory is on
+    // For truth
+    Nanoseconds woken = never;
+    Nanoseconds running_since = 0;
+};
+
+struct Domain {
+    std::uint32_t domid = 0;
+    std::uint32_t guest = 0;
+    std::string name;
+    std::uint32_t pool = 0;
+    double working_set_kb = 0;
+    double memory_share = 0;
+    Workload* workload = nullptr;
+    bool alive = true;
+    std::vector<std::unique_ptr<EngineVcpu>> vcpus;
+    DomainTruth truth;
+};
+
+/// What a tool asks of Xen: a reference to a function object that returns 0 or a negative error number.
+/// No std::function: its code may come from a unit that uses the register of glue.h.
+class XenCall {
+  public:
+    template<class Function>
+    XenCall(const Function& function) // NOLINT: meant to convert
+        : object_(&function), call_([](const void* object) {
+              return (*static_cast<const Function*>(object))();
+          }) {}
+    int operator()() const { return call_(object_); }
+
+  private:
+    const void* object_;
+    int (*call_)(const void*);
+};
+
+/// A thread of control for Xen's code on one CPU after the other: on a CPU of its own stack, each
+/// would find its stack out of the real CPU's cache.
+struct Worker {
+    Worker();
+    Coroutine coroutine;
+    EngineCpu* cpu = nullptr; ///< that it runs for; null: it has come to the end
+};
+
+struct EngineCpu {
+    unsigned id = 0, core = 0, socket = 0, node = 0; ///< core counted over the host
+    EngineCpu* sibling = nullptr;
+    bool online = false;
+    std::uint32_t pool = no_pool;
+    // What comes
+    Nanoseconds timer = never;
+    Nanoseconds ipi = never;
+    Nanoseconds step_end = never;
+    Nanoseconds resume = never; ///< of Xen's code that waits in the middle; nothing else happens then
+    Nanoseconds busy_until = 0; ///< by Xen's code
+    std::vector<std::pair<Nanoseconds, xen_call>> devices; ///< interrupts, in order of time
+    // What runs
+    EngineVcpu* running = nullptr; ///< null: idle
+    bool executing = false;        ///< the guest and not Xen
+    Nanoseconds since = 0;         ///< its progress is known up to here
+    double speed = 1;
+    double smt = 1;    ///< part of the speed that the sibling leaves
+    bool busy = false; ///< as the sibling has been told
+    Worker* worker = nullptr; ///< while Xen's code has not come to its end
+    xen_context context{};
+    std::vector<xen_call> calls; ///< what Xen's code has to do
+
+    static constexpr std::uint32_t no_pool = UINT32_MAX;
+    [[nodiscard]] Nanoseconds next_event() const;
+};
+
+class Engine {
+  public:
+    Engine(const xen_topology& topology, const Costs& costs);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    /// Calls `function`, which may wait for other CPUs, as a tool's hypercall; what it returned.
+    /// Errors: Xen has failed.
+    [[nodiscard]] intellisched::Result<int> call_xen(const XenCall& function);
+    [[nodiscard]] intellisched::Result<void> advance(Nanoseconds until);
+
+    // As in Platform
+    [[nodiscard]] Nanoseconds now() const { return now_; }
+    void notify(VcpuId to);
+    void set_timer(VcpuId vcpu, Nanoseconds at);
+    void call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token);
+
+    void set_platform(Platform& platform) { platform_ = &platform; }
+    void use_costs(); ///< from now on: booting costs nothing
+    Domain& add_domain(std::unique_ptr<Domain> domain);
+    /// Nothing refers to its vCPUs any longer; only its truth is kept.
+    void forget(Domain& domain);
+    [[nodiscard]] Domain* find(std::uint32_t domid);
+
+    [[nodiscard]] std::vector<EngineCpu>& cpus() { return cpus_; }
+    [[nodiscard]] std::vector<std::unique_ptr<Domain>>& domains() { return domains_; }
+    [[nodiscard]] TraceBuffers& trace() { return trace_; }
+    [[nodiscard]] std::uint64_t events() const { return events_; }
+    [[nodiscard]] const std::string& failure() const { return failure_; }
+    /// Of every pool that there is, by id; to be as long as that before a pool has CPUs.
+    [[nodiscard]] std::vector<PoolTruth>& pool_truth() { return pool_truth_; }
+    void reset_truth();
+    /// Work and time up to now, of guests that run.
+    void settle();
+
+    // From Xen (glue)
+    void relax();
+    [[noreturn]] void fail_xen(const char* message);
+    void xen_timer(unsigned cpu, std::int64_t at);
+    void xen_ipi(unsigned cpu, Nanoseconds sent);
+    void xen_online(unsigned cpu, bool online);
+    void xen_switch(unsigned cpu, EngineVcpu* next);
+    void xen_woken(EngineVcpu& vcpu);
+    [[nodiscard]] bool cpus_busy() const { return within_xen_ > 0; }
+    void xen_trace(unsigned cpu, std::uint32_t event, bool cycles, unsigned bytes, const void* data);
+
+  private:
+    struct Outside {
+        Nanoseconds at;
+        std::uint64_t order;
+        std::uint32_t guest;
+        std::uint64_t token;
+        friend bool operator>(const Outside& a, const Outside& b) {
+            return a.at != b.at ? a.at > b.at : a.order > b.order;
+        }
+    };
+
+    void one_event(Nanoseconds at);
+    void cpu_event(EngineCpu& cpu, Nanoseconds at);
+    void end_step(EngineCpu& cpu, Nanoseconds at);
+    void enter_xen(EngineCpu& cpu, Nanoseconds at);
+    void run_xen(EngineCpu& cpu, Nanoseconds at);
+    void leave_xen(EngineCpu& cpu, Nanoseconds at);
+    void queue_device(EngineVcpu& vcpu, xen_work work, std::uint64_t value);
+    void reschedule(EngineCpu& cpu) { queue_.set(cpu.id, cpu.next_event()); }
+    [[nodiscard]] EngineVcpu* vcpu_of(VcpuId id);
+    void end_grace_period();
+
+    // Execution (machine_execution.cpp)
+    void progress(EngineCpu& cpu, Nanoseconds to);
+    void start_guest(EngineCpu& cpu, Nanoseconds at);
+    void set_speed(EngineCpu& cpu);
+    void set_step_end(EngineCpu& cpu);
+    void sibling_changed(EngineCpu& cpu, Nanoseconds at);
+    void arrive(EngineCpu& cpu, EngineVcpu& vcpu);
+    void depart(EngineCpu& cpu, EngineVcpu& vcpu);
+
+    Costs costs_;
+    std::vector<EngineCpu> cpus_;
+    std::vector<double> core_ran_; ///< by core: guests' time on it, ns
+    EventQueue queue_;
+    std::priority_queue<Outside, std::vector<Outside>, std::greater<>> outside_;
+    std::uint64_t outside_order_ = 0;
+    Platform* platform_ = nullptr;
+    std::vector<std::unique_ptr<Domain>> domains_;
+    std::vector<Domain*> guests_; ///< alive, by index
+    TraceBuffers trace_;
+    std::vector<PoolTruth> pool_truth_;
+
+    Nanoseconds ipi_ = 0;       ///< costs; nothing while Xen boots
+    Nanoseconds idle_exit_ = 0;
+    Nanoseconds now_;
+    std::uint64_t events_ = 0;
+    EngineCpu* stepping_ = nullptr; ///< whose guest's next() is being asked
+    EngineCpu* within_ = nullptr;   ///< whose coroutine runs; null: the tool's, or none
+    unsigned within_xen_ = 0;       ///< CPUs that wait within Xen
+    std::string failure_;
+
+    std::vector<std::unique_ptr<Worker>> workers_;
+    std::vector<Worker*> idle_workers_;
+    std::unique_ptr<Coroutine> tool_;
+    const XenCall* tool_function_ = nullptr;
+    int tool_result_ = 0;
+    bool tool_done_ = true;
+};
+
+} // namespace sim

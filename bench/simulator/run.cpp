@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bench/simulator/run.hpp"
+
+#include "collector/capture/writer.hpp"
+#include "src/proto/capture.pb.h"
+
+#include <algorithm>
+#include <optional>
+#include <span>
+
+namespace sim {
+
+namespace capture = intellisched::capture;
+
+namespace {
+
+constexpr Nanoseconds slice = 100'000'000;
+constexpr Nanoseconds second = 1'000'000'000;
+
+proto::CaptureManifest manifest_of(World& world, const proto::HostSnapshot& first) {
+    const proto::SimReply::Info info = world.machine().info();
+    proto::CaptureManifest manifest;
+    manifest.set_recorded_by("credit2-sim " INTELLISCHED_VERSION);
+    manifest.set_pool(std::string(pool0));
+    manifest.set_xen_version(info.xen_version());
+    manifest.set_xen_command_line(info.xen_command_line());
+    manifest.set_boot_layout(info.boot().layout());
+    manifest.set_max_cpus_runqueue(info.boot().max_cpus());
+    manifest.set_tsc_khz(info.tsc_khz());
+    // No start_realtime_ns: the same scenario gives the same bytes on every day.
+    manifest.set_begin_tsc(first.tsc());
+    manifest.set_note(
+        fmt::format("scenario {}, seed {}", world.scenario().name(), world.scenario().seed()));
+    return manifest;
+}
+
+/// Writes a capture of the world from now on.
+class Recorder {
+  public:
+    static Result<Recorder> begin(World& world, const RunOptions& options) {
+        const proto::HostSnapshot first = world.machine().snapshot();
+        auto writer = capture::Writer::create(options.capture, manifest_of(world, first));
+        if (!writer) return tl::unexpected(writer.error());
+        if (auto written = writer->snapshot(first); !written)
+            return tl::unexpected(written.error());
+        if (auto written = writer->counters(world.machine().counters()); !written)
+            return tl::unexpected(written.error());
+        world.machine().set_tracing(options.tracing);
+        return Recorder(world, std::move(*writer));
+    }
+
+    /// To be called at least at every change of the world and every second.
+    Result<void> look(World& world) {
+        const std::string trace = world.machine().drain_trace();
+        if (auto put = writer_.trace(std::as_bytes(std::span(trace))); !put) return put;
+        if (std::exchange(changes_, world.changes()) != world.changes())
+            if (auto put = writer_.snapshot(world.machine().snapshot()); !put) return put;
+        if (world.now() < counters_due_) return {};
+        counters_due_ += second;
+        if (auto put = writer_.counters(world.machine().counters()); !put) return put;
+        return writer_.sync();
+    }
+
+    Result<void> end(World& world) { return writer_.finish(world.machine().counters().tsc(), 0); }
+
+    [[nodiscard]] Nanoseconds counters_due() const { return counters_due_; }
+
+  private:
+    Recorder(const World& world, capture::Writer writer)
+        : writer_(std::move(writer)), changes_(world.changes()),
+          counters_due_(world.now() + second) {}
+
+    capture::Writer writer_;
+    std::size_t changes_;
+    Nanoseconds counters_due_;
+};
+
+Result<void> write_truth(const std::filesystem::path& path, const proto::Truth& truth) {
+    auto file = intellisched::RecordWriter::create(path, truth_format);
+    if (!file) return tl::unexpected(file.error());
+    if (auto put = file->append(truth); !put) return put;
+    return file->sync();
+}
+
+} // namespace
+
+Result<proto::Truth> run(World& world, const RunOptions& options) {
+    std::optional<Recorder> recorder;
+    for (bool over = false; !over;) {
+        if (!recorder && !options.capture.empty() && world.now() >= world.warm()) {
+            auto begun = Recorder::begin(world, options);
+            if (!begun) return tl::unexpected(begun.error());
+            recorder.emplace(std::move(*begun));
+        }
+        Nanoseconds until = std::min({world.now() + slice, world.next_change(), world.end()});
+        if (recorder) until = std::min(until, recorder->counters_due());
+        if (auto ran = world.advance(until); !ran) return tl::unexpected(ran.error());
+        if (recorder)
+            if (auto looked = recorder->look(world); !looked) return tl::unexpected(looked.error());
+        options.progress(world);
+        over = world.now() >= world.end() || options.stop();
+    }
+    if (recorder)
+        if (auto ended = recorder->end(world); !ended) return tl::unexpected(ended.error());
+    proto::Truth truth = world.truth();
+    if (recorder)
+        if (auto written = write_truth(options.capture / truth_file, truth); !written)
+            return tl::unexpected(written.error());
+    return truth;
+}
+
+} // namespace sim

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bench/simulator/scenario.hpp"
+
+#include "src/base/files.hpp"
+
+#include <algorithm>
+#include <charconv>
+#include <google/protobuf/io/tokenizer.h>
+#include <google/protobuf/text_format.h>
+#include <numeric>
+#include <set>
+
+namespace sim {
+
+using intellisched::fail;
+using intellisched::printable;
+
+namespace {
+
+/// Keeps the first error, with its line.
+class FirstError final : public google::protobuf::io::ErrorCollector {
+  public:
+    void AddError(int line, google::protobuf::io::ColumnNumber, const std::string& text) override {
+        if (!message.empty()) return;
+        message = fmt::format("line {}: {}", line + 1, printable(text, 200));
+    }
+    std::string message;
+};
+
+Result<void> parse_text(const std::string& text, const std::string& name,
+                        google::protobuf::Message& message) {
+    FirstError error;
+    google::protobuf::TextFormat::Parser parser;
+    parser.RecordErrorsTo(&error);
+    parser.SetRecursionLimit(16); // a scenario is not deeper than that
+    if (parser.ParseFromString(text, &message)) return {};
+    return fail("{}: {}; correct it, src/proto/scenario.proto has the fields", name, error.message);
+}
+
+Result<std::string> read_text(const std::filesystem::path& path) {
+    const auto bytes = intellisched::read_file(path, max_scenario_bytes);
+    if (!bytes) return tl::unexpected(bytes.error());
+    return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+}
+
+} // namespace
+
+Result<proto::Scenario> parse_scenario(const std::string& text, const std::string& name) {
+    proto::Scenario scenario;
+    if (auto parsed = parse_text(text, name, scenario); !parsed)
+        return tl::unexpected(parsed.error());
+    if (auto checked = check_scenario(scenario); !checked)
+        return fail("{}: {}", name, checked.error().message);
+    scenario = completed(std::move(scenario));
+    if (auto checked = check_steps(scenario); !checked)
+        return fail("{}: {}", name, checked.error().message);
+    return scenario;
+}
+
+Result<proto::Scenario> read_scenario(const std::filesystem::path& path) {
+    const auto text = read_text(path);
+    if (!text) return tl::unexpected(text.error());
+    return parse_scenario(*text, path.string());
+}
+
+Result<proto::Costs> read_costs(const std::filesystem::path& path) {
+    const auto text = read_text(path);
+    if (!text) return tl::unexpected(text.error());
+    proto::Costs costs;
+    if (auto parsed = parse_text(*text, path.string(), costs); !parsed)
+        return tl::unexpected(parsed.error());
+    return costs;
+}
+
+Result<std::vector<unsigned>> parse_cpu_list(std::string_view text, unsigned cpus) {
+    std::set<unsigned> found;
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    const auto number = [&](unsigned& value) {
+        const auto [after, error] = std::from_chars(at, end, value);
+        at = after;
+        return error == std::errc{};
+    };
+    for (bool more = true; more;) {
+        unsigned first = 0;
+        if (!number(first))
+            return fail("'{}' is no list of CPUs; write one such as 0-3,8", printable(text));
+        unsigned last = first;
+        if (at != end && *at == '-' && (++at, !number(last) || last < first))
+            return fail("'{}' has a bad range of CPUs; write a list such as 0-3,8",
+                        printable(text));
+        if (last >= cpus)
+            return fail("'{}' has CPU {}, the machine has CPUs 0 to {}; name some of these",
+                        printable(text), last, cpus - 1);
+        for (unsigned cpu = first; cpu <= last; ++cpu) found.insert(cpu);
+        more = at != end && *at == ',';
+        if (more)
+            ++at;
+        else if (at != end)
+            return fail("'{}' is no list of CPUs; write one such as 0-3,8", printable(text));
+    }
+    return std::vector<unsigned>(found.begin(), found.end());
+}
+
+std::vector<std::vector<unsigned>> pool_cpus(const proto::Scenario& scenario) {
+    const unsigned cpus = cpu_count(scenario.machine());
+    std::vector<unsigned> rest(cpus);
+    std::iota(rest.begin(), rest.end(), 0U);
+    std::vector<std::vector<unsigned>> pools(1);
+    for (const proto::CpuPool& pool : scenario.pools()) {
+        pools.push_back(parse_cpu_list(pool.cpus(), cpus).value_or(std::vector<unsigned>{}));
+        std::erase_if(rest, [&](unsigned cpu) {
+            return std::binary_search(pools.back().begin(), pools.back().end(), cpu);
+        });
+    }
+    pools.front() = rest;
+    return pools;
+}
+
+} // namespace sim

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "bench/simulator/world.hpp"
+
+#include "bench/simulator/loads/backend.hpp"
+#include "src/layout/snapshot.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <utility>
+
+namespace sim {
+
+using intellisched::fail;
+
+namespace {
+
+/// The CPUs of a scenario's affinity lists, which have been checked.
+std::vector<std::vector<unsigned>>
+cpu_lists(const google::protobuf::RepeatedPtrField<std::string>& texts, unsigned cpus) {
+    std::vector<std::vector<unsigned>> lists;
+    for (const std::string& text : texts)
+        lists.push_back(parse_cpu_list(text, cpus).value_or(std::vector<unsigned>{}));
+    return lists;
+}
+
+} // namespace
+
+Result<MachineOptions> machine_options(const proto::Scenario& scenario, bool tracing) {
+    auto costs = costs_from(scenario.costs());
+    if (!costs) return tl::unexpected(costs.error());
+    MachineOptions options;
+    options.sockets = scenario.machine().sockets();
+    options.cores = scenario.machine().cores();
+    options.threads = scenario.machine().threads();
+    options.nodes = scenario.machine().nodes();
+    options.xen_args = scenario.xen_args();
+    options.costs = *costs;
+    options.tracing = tracing;
+    return options;
+}
+
+World::World(std::unique_ptr<Machine> machine, proto::Scenario scenario)
+    : machine_(std::move(machine)), scenario_(std::move(scenario)), begin_(machine_->now()),
+      warm_(time_of(scenario_.warmup_s())),
+      end_(time_of(scenario_.warmup_s() + scenario_.measured_s())), truth_since_(begin_) {}
+
+Nanoseconds World::time_of(double seconds) const {
+    return begin_ + static_cast<Nanoseconds>(std::llround(seconds * 1e9));
+}
+
+Result<std::unique_ptr<World>> World::create(std::unique_ptr<Machine> machine,
+                                             proto::Scenario scenario,
+                                             const std::optional<proto::Arrangement>& layout) {
+    // Nobody asks anything of a host before its CPUs have had a moment to come up.
+    if (auto up = machine->advance(machine->now() + settling); !up)
+        return tl::unexpected(up.error());
+    std::unique_ptr<World> world(new World(std::move(machine), std::move(scenario)));
+    auto topology = intellisched::topology_of(world->machine_->snapshot());
+    if (!topology) return tl::unexpected(topology.error());
+    world->topology_ = std::move(*topology);
+    if (auto made = world->make_pools(layout); !made) return tl::unexpected(made.error());
+    world->make_guests();
+    world->plan_events();
+    if (auto begun = world->advance(world->now()); !begun) return tl::unexpected(begun.error());
+    return world;
+}
+
+Result<void> World::make_pools(const std::optional<proto::Arrangement>& layout) {
+    pool_ids_[std::string(pool0)] = 0;
+    const auto cpus = pool_cpus(scenario_);
+    for (std::size_t i = 1; i < cpus.size(); ++i) {
+        const proto::CpuPool& pool = scenario_.pools(static_cast<int>(i) - 1);
+        std::optional<proto::Arrangement> wanted = layout;
+        if (!wanted && pool.has_arrangement()) wanted = pool.arrangement();
+        const auto id = machine_->create_pool(pool.name(), wanted);
+        if (!id) return fail("pool '{}': {}", pool.name(), id.error().message);
+        pool_ids_[pool.name()] = *id;
+        for (const unsigned cpu : cpus[i])
+            if (auto moved = machine_->move_cpu(cpu, *id); !moved)
+                return fail("pool '{}', CPU {}: {}", pool.name(), cpu, moved.error().message);
+    }
+    if (!layout) return {};
+    const auto set = machine_->set_layout(0, *layout);
+    if (!set) return fail("layout {}: {}", layout->layout(), set.error().message);
+    return {};
+}
+
+void World::make_guests() {
+    std::map<std::string, std::size_t> by_name;
+    for (int i = 0; i < scenario_.guests_size(); ++i) {
+        by_name[scenario_.guests(i).name()] = guests_.size();
+        guests_.push_back(
+            {.os = std::make_unique<GuestOs>(static_cast<std::uint32_t>(i), scenario_, begin_),
+             .domid = {},
+             .place = {}});
+    }
+    // A back-end for each pair of a guest and the one that has its back-end.
+    for (std::size_t i = 0; i < guests_.size(); ++i) {
+        std::map<std::string, bool> connected;
+        for (const proto::Phase& phase : scenario_.guests(static_cast<int>(i)).phases())
+            for (const proto::Load& load : phase.loads()) {
+                const std::string& name = load.frontend().backend();
+                if (!load.has_frontend() || std::exchange(connected[name], true)) continue;
+                GuestOs& host = *guests_[by_name.at(name)].os;
+                auto backend = std::make_unique<Backend>(host);
+                guests_[i].os->connect(name, *backend);
+                host.add_service(std::move(backend));
+            }
+    }
+}
+
+void World::plan_events() {
+    for (std::size_t i = 0; i < guests_.size(); ++i) {
+        const proto::Guest& guest = scenario_.guests(static_cast<int>(i));
+        events_.push_back(
+            {time_of(guest.start_s()) + i * stagger, [this, i] { return start_guest(i); }});
+        if (guest.stop_s() > 0)
+            events_.push_back(
+                {time_of(guest.stop_s()) + i * stagger, [this, i] { return stop_guest(i); }});
+    }
+    for (const proto::Action& action : scenario_.actions())
+        events_.push_back({time_of(action.at_s()), [this, &action]() -> Result<void> {
+                               if (auto done = act(action); !done)
+                                   return fail("the action at {} s: {}; change the scenario",
+                                               action.at_s(), done.error().message);
+                               return {};
+                           }});
+    events_.push_back({warm_, [this]() -> Result<void> {
+                           reset_truth();
+                           return {};
+                       }});
+    std::stable_sort(events_.begin(), events_.end(),
+                     [](const Event& a, const Event& b) { return a.at < b.at; });
+}
+
+Result<void> World::advance(Nanoseconds until) {
+    while (next_event_ < events_.size() && events_[next_event_].at <= until) {
+        const Event& event = events_[next_event_];
+        if (event.at > now())
+            if (auto ran = machine_->advance(event.at); !ran) return ran;
+        ++next_event_;
+        if (auto happened = event.happen(); !happened) return happened;
+    }
+    if (until > now()) return machine_->advance(until);
+    return {};
+}
+
+Nanoseconds World::next_change() const {
+    return next_event_ < events_.size() ? events_[next_event_].at
+                                        : std::numeric_limits<Nanoseconds>::max();
+}
+
+Result<void> World::start_guest(std::size_t index) {
+    const proto::Guest& described = scenario_.guests(static_cast<int>(index));
+    const unsigned cpus = cpu_count(scenario_.machine());
+    Guest& guest = guests_[index];
+    DomainOptions options;
+    options.guest = static_cast<std::uint32_t>(index);
+    options.name = described.name();
+    options.pool_id = pool_ids_.at(described.pool());
+    options.vcpus = described.vcpus();
+    options.weight = described.weight();
+    options.cap = described.cap();
+    options.hard = cpu_lists(described.hard_affinity(), cpus);
+    options.soft = cpu_lists(described.soft_affinity(), cpus);
+    options.working_set_kb = described.working_set_kb();
+    options.memory_share = described.memory_share();
+
+    std::vector<unsigned> all(cpus);
+    std::iota(all.begin(), all.end(), 0U);
+    guest.place = {.pool = described.pool(), .hard = {}, .preferred = all};
+    for (std::size_t i = 0; i < options.vcpus; ++i)
+        guest.place.hard.push_back(
+            options.hard.empty() ? all : options.hard[std::min(i, options.hard.size() - 1)]);
+    // xl places a guest that does not say itself where it likes to be, and whose vCPUs have all the
+    // same hard affinity; Domain-0 is there before xl.
+    if (index > 0 && options.soft.empty() && options.hard.size() <= 1) {
+        std::vector<DomainPlace> others;
+        for (const Guest& other : guests_)
+            if (other.domid) others.push_back(other.place);
+        std::vector<unsigned> suitable;
+        const proto::HostSnapshot host = machine_->snapshot();
+        for (const proto::Pool& pool : host.pools())
+            if (pool.id() == options.pool_id)
+                std::copy_if(pool.cpus().begin(), pool.cpus().end(), std::back_inserter(suitable),
+                             [&](unsigned cpu) {
+                                 const auto& hard = guest.place.hard.front();
+                                 return std::binary_search(hard.begin(), hard.end(), cpu);
+                             });
+        if (const auto chosen =
+                numa_placement(topology_, others, described.pool(), suitable, options.vcpus)) {
+            guest.place.preferred = *chosen;
+            options.soft = {*chosen};
+        }
+    }
+    const auto domid = machine_->create_domain(options, *guest.os);
+    if (!domid) return fail("guest '{}': {}", described.name(), domid.error().message);
+    guest.domid = *domid;
+    return {};
+}
+
+Result<void> World::stop_guest(std::size_t index) {
+    Guest& guest = guests_[index];
+    guest.os->stop();
+    const std::uint32_t domid = *std::exchange(guest.domid, std::nullopt);
+    if (auto gone = machine_->destroy_domain(domid); !gone)
+        return fail("guest '{}': {}", scenario_.guests(static_cast<int>(index)).name(),
+                    gone.error().message);
+    return {};
+}
+
+Result<World::Guest*> World::present(const std::string& name) {
+    for (std::size_t i = 0; i < guests_.size(); ++i)
+        if (scenario_.guests(static_cast<int>(i)).name() == name && guests_[i].domid)
+            return &guests_[i];
+    return fail("guest '{}' is not running then", name);
+}
+
+Result<void> World::act(const proto::Action& action) {
+    switch (action.what_case()) {
+    case proto::Action::kSetArrangement: {
+        const auto& wanted = action.set_arrangement();
+        const auto set = machine_->set_layout(pool_ids_.at(wanted.pool()), wanted.arrangement());
+        if (!set) return tl::unexpected(set.error());
+        return {};
+    }
+    case proto::Action::kMoveCpu: {
+        const auto& move = action.move_cpu();
+        if (move.pool().empty()) return machine_->move_cpu(move.cpu(), std::nullopt);
+        return machine_->move_cpu(move.cpu(), pool_ids_.at(move.pool()));
+    }
+    case proto::Action::kMoveGuest: {
+        const auto guest = present(action.move_guest().guest());
+        if (!guest) return tl::unexpected(guest.error());
+        const std::string pool =
+            action.move_guest().pool().empty() ? std::string(pool0) : action.move_guest().pool();
+        (*guest)->place.pool = pool;
+        return machine_->move_domain(*(*guest)->domid, pool_ids_.at(pool));
+    }
+    case proto::Action::kSetScheduling: {
+        const auto& wanted = action.set_scheduling();
+        const auto guest = present(wanted.guest());
+        if (!guest) return tl::unexpected(guest.error());
+        std::optional<unsigned> weight;
+        std::optional<unsigned> cap;
+        if (wanted.weight() > 0) weight = wanted.weight();
+        if (wanted.cap() >= 0) cap = static_cast<unsigned>(wanted.cap());
+        return machine_->set_scheduling(*(*guest)->domid, weight, cap);
+    }
+    case proto::Action::WHAT_NOT_SET:
+        break;
+    }
+    return {};
+}
+
+void World::reset_truth() {
+    machine_->reset_truth();
+    for (const Guest& guest : guests_) guest.os->results = {};
+    truth_since_ = now();
+}
+
+proto::Truth World::truth() const {
+    proto::Truth truth = machine_->truth();
+    truth.set_scenario(scenario_.name());
+    truth.set_seed(scenario_.seed());
+    truth.set_seconds(static_cast<double>(machine_->now() - truth_since_) / 1e9);
+    for (std::size_t i = 0; i < guests_.size(); ++i) {
+        const proto::Guest& described = scenario_.guests(static_cast<int>(i));
+        auto& all = *truth.mutable_guests();
+        auto found = std::find_if(all.begin(), all.end(), [&](const proto::GuestTruth& guest) {
+            return guest.name() == described.name();
+        });
+        proto::GuestTruth& guest = found != all.end() ? *found : *all.Add();
+        guest.set_name(described.name());
+        guests_[i].os->results.put(guest);
+    }
+    return truth;
+}
+
+} // namespace sim

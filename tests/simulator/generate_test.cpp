@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// Generated scenarios can all be simulated, are stable, and cover what they are said to cover.
+#include "bench/simulator/generate.hpp"
+
+#include <doctest/doctest.h>
+#include <set>
+
+using namespace sim;
+
+TEST_CASE("generate: every scenario passes the check, from its text") {
+    std::set<std::string> texts;
+    unsigned count = 0;
+    double least = 1e9;
+    double most = 0;
+    for (const auto family : families())
+        for (const auto topology : topologies())
+            for (unsigned number = 1; number <= 8; ++number) {
+                const proto::Scenario made = generate(family, topology, number, 5);
+                CAPTURE(made.name());
+                const std::string text = scenario_text(made);
+                const auto scenario = parse_scenario(text, made.name());
+                if (!scenario) FAIL(scenario.error().message);
+                CHECK(scenario->family() == family);
+                // No draw may put a scenario out of what a training run can afford.
+                CHECK(estimated_steps(*scenario) < 3.01e6);
+                CHECK(texts.insert(text).second);
+                unsigned vcpus = 0;
+                for (const proto::Guest& guest : made.guests())
+                    if (guest.name() != domain0) vcpus += guest.vcpus();
+                CHECK(vcpus <= max_generated_vcpus);
+                const double overcommit = double{vcpus * 1.0} / cpu_count(made.machine());
+                least = std::min(least, overcommit);
+                most = std::max(most, overcommit);
+                ++count;
+            }
+    CHECK(count == 13 * 9 * 8);
+    CHECK(least < 0.35);
+    CHECK(most > 7);
+}
+
+TEST_CASE("generate: names are stable, and the same seed gives the same text") {
+    const auto one = generate("ring", "2s8c2t", 7, 3);
+    CHECK(one.name() == "ring-2s8c2t-007");
+    CHECK(scenario_text(one) == scenario_text(generate("ring", "2s8c2t", 7, 3)));
+    CHECK(scenario_text(one) != scenario_text(generate("ring", "2s8c2t", 7, 4)));
+    CHECK(scenario_text(one) != scenario_text(generate("ring", "2s8c2t", 8, 3)));
+    CHECK(one.machine().sockets() == 2);
+    CHECK(one.machine().cores() == 8);
+    CHECK(one.machine().threads() == 2);
+}
+
+TEST_CASE("generate: families do what their names say") {
+    const auto kinds = [](std::string_view family) {
+        std::set<proto::Load::KindCase> found;
+        for (unsigned number = 1; number <= 10; ++number) {
+            const auto scenario = generate(family, "2s4c2t", number, 1);
+            for (const proto::Guest& guest : scenario.guests())
+                if (guest.name() != domain0)
+                    for (const proto::Phase& phase : guest.phases())
+                        for (const proto::Load& load : phase.loads())
+                            found.insert(load.kind_case());
+        }
+        return found;
+    };
+    using Kinds = std::set<proto::Load::KindCase>;
+    CHECK(kinds("build") == Kinds{proto::Load::kBuild});
+    CHECK(kinds("backend") == Kinds{proto::Load::kFrontend});
+    CHECK(kinds("boot-storm") == Kinds{proto::Load::kBoot});
+    CHECK(kinds("mixed").size() > 4);
+    const auto phases = generate("phases", "2s4c2t", 1, 1);
+    CHECK(phases.guests(1).phases_size() >= 2);
+    CHECK(phases.guests(1).phases(0).loads(0).kind_case() !=
+          phases.guests(1).phases(1).loads(0).kind_case());
+    const auto chain = generate("chain", "2s4c2t", 1, 1);
+    CHECK(completed(chain).guests(1).phases(0).loads(0).ring().tokens() == 1);
+}
+
+TEST_CASE("generate: what is near never costs more than what is far") {
+    unsigned varied = 0;
+    for (unsigned number = 1; number <= 50; ++number) {
+        const proto::Costs costs = generate("hogs", "1s4c2t", number, 1).costs();
+        if (!costs.has_refill_core_us()) continue;
+        ++varied;
+        CHECK(costs.refill_core_us() <= costs.refill_socket_us());
+        CHECK(costs.refill_socket_us() <= costs.refill_remote_us());
+        CHECK(costs.lock_transfer_core_ns() <= costs.lock_transfer_remote_ns());
+    }
+    CHECK(varied > 20);
+    CHECK(varied < 40);
+}

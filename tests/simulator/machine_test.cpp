@@ -1,0 +1,256 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "src/layout/snapshot.hpp"
+#include "tests/simulator/support.hpp"
+
+#include <set>
+
+using namespace sim;
+namespace trace = intellisched::trace;
+
+namespace {
+
+/// The runqueues that Xen's SCHEDULE records show.
+intellisched::Partition scheduled(const std::string& bytes) {
+    std::map<unsigned, std::set<unsigned>> by_runqueue;
+    trace::TraceStream stream("simulator");
+    const auto handler = [&](const trace::Record& record) {
+        visit(record, trace::Visitor{[&](const trace::Schedule& event) {
+                                         by_runqueue[event.runqueue].insert(event.cpu);
+                                     },
+                                     [](const auto&) {}});
+    };
+    REQUIRE(stream.feed(std::as_bytes(std::span(bytes)), handler).has_value());
+    stream.finish(handler);
+    intellisched::Partition partition;
+    for (const auto& [runqueue, cpus] : by_runqueue) partition.emplace_back(cpus.begin(), cpus.end());
+    std::sort(partition.begin(), partition.end());
+    return partition;
+}
+
+/// ... as they should be by src/layout.
+intellisched::Partition expected(const Machine& machine, std::size_t pool) {
+    const auto snapshot = machine.snapshot();
+    const auto topology = intellisched::topology_of(snapshot);
+    const auto pools = intellisched::pools_of(snapshot);
+    REQUIRE(topology.has_value());
+    REQUIRE(pools.has_value());
+    return partition(*topology, pools->at(pool), *pools->at(pool).arrangement);
+}
+
+proto::Arrangement arrangement(const std::string& layout, unsigned max_cpus) {
+    proto::Arrangement wanted;
+    wanted.set_layout(layout);
+    wanted.set_max_cpus(max_cpus);
+    return wanted;
+}
+
+std::string one_run(const Costs& costs, std::uint64_t seed) {
+    auto options = options_of(2, 4, 2, 2);
+    options.costs = costs;
+    auto machine = booted(options);
+    Bursty clients(0, 40, 150, 400, seed);
+    created(*machine, domain_of(0, 40), clients);
+    std::string all;
+    for (int i = 0; i < 10; ++i) {
+        run(*machine, 0.02);
+        all += machine->drain_trace();
+        if (i == 4) REQUIRE(machine->set_layout(0, arrangement("core", 16)).has_value());
+    }
+    machine->set_tracing(false);
+    return all + machine->truth().SerializeAsString() + machine->counters().SerializeAsString();
+}
+
+} // namespace
+
+TEST_CASE("runqueues are those of src/layout, booted and rearranged") {
+    struct Shape {
+        unsigned sockets, cores, threads, nodes;
+    };
+    for (const Shape s : {Shape{1, 4, 1, 1}, Shape{4, 2, 2, 2}, Shape{2, 8, 2, 2}, Shape{2, 10, 2, 1},
+                          Shape{4, 16, 2, 4}, Shape{4, 32, 2, 2}})
+        for (const std::string args : {"", "credit2_runqueue=core", "sched_credit2_max_cpus_runqueue=0"}) {
+            auto machine = booted(options_of(s.sockets, s.cores, s.threads, s.nodes, args));
+            const unsigned cpus = s.sockets * s.cores * s.threads;
+            Bursty load(0, 2 * cpus, 500, 500, 5); // enough for each CPU to schedule
+            created(*machine, domain_of(0, 2 * cpus), load);
+            run(*machine, 0.03);
+            CHECK(scheduled(machine->drain_trace()) == expected(*machine, 0));
+            for (const auto layout : intellisched::all_layouts)
+                for (const unsigned max_cpus : {16U, 0U}) {
+                    const auto wanted = arrangement(std::string(to_string(layout)), max_cpus);
+                    const auto set = machine->set_layout(0, wanted);
+                    REQUIRE(set.has_value());
+                    run(*machine, 0.001); // records of the old ones
+                    (void)machine->drain_trace();
+                    run(*machine, 0.03);
+                    const auto partition = expected(*machine, 0);
+                    CHECK(set->runqueues() == partition.size());
+                    CHECK(scheduled(machine->drain_trace()) == partition);
+                    CHECK(machine->layout(0)->arrangement().layout() == to_string(layout));
+                }
+        }
+}
+
+TEST_CASE("the trace tells the running times that the machine counts") {
+    for (const bool costs : {false, true}) {
+        auto options = options_of(2, 4, 2, 2);
+        if (costs) options.costs = Costs();
+        auto machine = booted(options);
+        Bursty clients(0, 40, 150, 400, 11);
+        Hog hogs;
+        created(*machine, domain_of(0, 40), clients);
+        created(*machine, domain_of(1, 3, 100), hogs);
+        TraceTimes times;
+        for (int i = 0; i < 20; ++i) {
+            run(*machine, 0.1);
+            times.feed(machine->drain_trace());
+        }
+        times.finish();
+        CHECK(times.stats().lost == 0);
+        CHECK(times.stats().late == 0);
+        CHECK(times.stats().damaged == 0);
+        const auto truth = machine->truth();
+        for (const auto& guest : truth.guests()) {
+            std::uint64_t ticks = 0;
+            for (const auto& [key, running] : times.running)
+                if (key >> 16 == guest.domid()) ticks += running;
+            // Nobody's last stretch is quite in the trace.
+            CHECK(static_cast<double>(ticks) / 2 == doctest::Approx(guest.run_ns()).epsilon(2e-3));
+            const proto::DomainCounters counters = machine->counters().domains(static_cast<int>(guest.domid()));
+            CHECK(static_cast<double>(counters.cpu_ns()) ==
+                  doctest::Approx(guest.run_ns()).epsilon(1e-3));
+        }
+        // Without costs, records of different CPUs have the same time, and no order. With costs, a CPU
+        // that took a lock at a time before another did may see what that one left (xen/lock.c).
+        if (costs) CHECK(times.mismatches() * 10000 < times.changes());
+    }
+}
+
+TEST_CASE("a run can be repeated to the bit") {
+    const std::string first = one_run(Costs(), 1);
+    CHECK(first == one_run(Costs(), 1));
+    CHECK(first != one_run(Costs(), 2));
+}
+
+TEST_CASE("a full trace buffer tells what it lost") {
+    TraceBuffers buffers(2);
+    const std::uint32_t word = 3U << 16 | 1; // domain 3, vCPU 1
+    std::uint64_t added = 0;
+    for (; added < 2'000'000; ++added) buffers.add(1, 1000 + added, 0x21011, true, 4, &word, word);
+    std::string stream = buffers.drain();
+    buffers.add(1, 5'000'000, 0x21011, true, 4, &word, word);
+    stream += buffers.drain();
+    TraceTimes times;
+    times.feed(stream);
+    times.finish();
+    CHECK(times.stats().lost > 0);
+    CHECK(times.stats().lost < added);
+    CHECK(times.stats().damaged == 0);
+}
+
+TEST_CASE("what makes no sense is refused, and nothing has changed") {
+    CHECK_FALSE(Machine::boot(options_of(0, 4, 1, 1)).has_value());
+    CHECK_FALSE(Machine::boot(options_of(1, 4, 3, 1)).has_value());
+    CHECK_FALSE(Machine::boot(options_of(4, 64, 2, 1)).has_value());
+    CHECK_FALSE(Machine::boot(options_of(65536, 65536, 1, 1)).has_value());
+    CHECK_FALSE(Machine::boot(options_of(4, 4, 1, 3)).has_value());
+    const auto misspelt = Machine::boot(options_of(1, 4, 1, 1, "credit2_runqueue=sockets"));
+    REQUIRE_FALSE(misspelt.has_value());
+    CHECK(misspelt.error().message.find("credit2_runqueue=sockets") != std::string::npos);
+
+    auto machine = booted(options_of(2, 2, 2, 2));
+    CHECK_FALSE(Machine::boot(options_of(1, 1, 1, 1)).has_value()); // a second one
+    Hog hogs;
+    created(*machine, domain_of(0, 2), hogs);
+    const auto before = machine->snapshot();
+    const auto refused = [&](const DomainOptions& options) {
+        return !machine->create_domain(options, hogs).has_value();
+    };
+    auto bad = domain_of(1, 0);
+    CHECK(refused(bad));
+    bad = domain_of(1, 1, 70000);
+    CHECK(refused(bad));
+    bad = domain_of(1, 1);
+    bad.pool_id = 9;
+    CHECK(refused(bad));
+    bad = domain_of(1, 1);
+    bad.hard = {{}};
+    CHECK(refused(bad));
+    bad.hard = {{8}};
+    CHECK(refused(bad));
+    bad = domain_of(1, 1);
+    bad.cap = 101;
+    CHECK(refused(bad));
+    CHECK(refused(domain_of(0, 1))); // its guest has one
+    CHECK_FALSE(machine->destroy_domain(0).has_value());
+    CHECK_FALSE(machine->destroy_domain(77).has_value());
+    CHECK_FALSE(machine->move_domain(0, 5).has_value());
+    CHECK_FALSE(machine->move_cpu(0, std::nullopt).has_value());
+    CHECK_FALSE(machine->move_cpu(8, 0).has_value());
+    CHECK_FALSE(machine->move_cpu(1, 3).has_value());
+    CHECK_FALSE(machine->destroy_pool(0).has_value());
+    CHECK_FALSE(machine->create_pool("Pool-0", {}).has_value());
+    CHECK_FALSE(machine->create_pool("other", arrangement("rack", 0)).has_value());
+    CHECK_FALSE(machine->set_layout(0, arrangement("sockets", 0)).has_value());
+    CHECK_FALSE(machine->set_layout(4, arrangement("core", 0)).has_value());
+    auto after = machine->snapshot();
+    after.set_tsc(before.tsc());
+    after.set_monotonic_ns(before.monotonic_ns());
+    CHECK(after.SerializeAsString() == before.SerializeAsString());
+}
+
+TEST_CASE("pools have their own CPUs, layouts and domains") {
+    auto machine = booted(options_of(2, 4, 2, 2));
+    Hog hogs;
+    Bursty clients(1, 12, 300, 300, 9);
+    created(*machine, domain_of(0, 16), hogs);
+    const auto pool = machine->create_pool("batch", arrangement("core", 0));
+    REQUIRE(pool.has_value());
+    CHECK_FALSE(machine->move_domain(0, *pool).has_value()); // it has no CPU
+    for (unsigned cpu = 8; cpu < 16; ++cpu) REQUIRE(machine->move_cpu(cpu, *pool).has_value());
+    auto domain = domain_of(1, 12);
+    domain.pool_id = *pool;
+    const auto domid = created(*machine, domain, clients);
+    (void)machine->drain_trace();
+    run(*machine, 0.5);
+    const auto truth = machine->truth();
+    CHECK(truth.pools(1).runqueue(8) != 0);
+    CHECK(truth.pools(1).runqueue(7) == 0);
+    CHECK(machine->layout(*pool)->runqueues() == 4);
+    CHECK(machine->layout(0)->arrangement().layout() == "socket");
+    REQUIRE(machine->move_domain(domid, 0).has_value());
+    run(*machine, 0.1);
+    machine->reset_truth();
+    run(*machine, 0.5);
+    CHECK(machine->truth().pools(1).context_switches() == 0);
+    REQUIRE(machine->move_cpu(15, std::nullopt).has_value());
+    CHECK(machine->snapshot().cpus_size() == 15);
+    REQUIRE(machine->destroy_pool(*pool).has_value());
+    REQUIRE(machine->move_cpu(15, 0).has_value());
+    for (unsigned cpu = 8; cpu < 15; ++cpu) REQUIRE(machine->move_cpu(cpu, 0).has_value());
+    CHECK(machine->snapshot().pools(0).cpus_size() == 16);
+    REQUIRE(machine->destroy_domain(domid).has_value());
+    run(*machine, 0.1);
+    CHECK(machine->snapshot().domains_size() == 1);
+}
+
+TEST_CASE("siblings are scheduled together with sched-gran=core") {
+    // Two domains of one vCPU never share a core; two of two vCPUs have it in turns.
+    const auto run_seconds = [](const char* args, unsigned vcpus) {
+        auto options = options_of(1, 1, 2, 1, args);
+        options.costs = Costs();
+        auto machine = booted(options);
+        Hog hogs;
+        created(*machine, domain_of(0, vcpus), hogs);
+        created(*machine, domain_of(1, vcpus), hogs);
+        run(*machine, 1);
+        machine->reset_truth();
+        run(*machine, 4);
+        const auto truth = machine->truth();
+        CHECK(truth.guests(0).run_ns() == doctest::Approx(truth.guests(1).run_ns()).epsilon(0.05));
+        return (truth.guests(0).run_ns() + truth.guests(1).run_ns()) / 1e9;
+    };
+    CHECK(run_seconds("", 1) == doctest::Approx(8).epsilon(0.01));
+    CHECK(run_seconds("sched-gran=core", 1) == doctest::Approx(4).epsilon(0.01));
+    CHECK(run_seconds("sched-gran=core", 2) == doctest::Approx(8).epsilon(0.01));
+}

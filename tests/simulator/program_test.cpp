@@ -1,0 +1,358 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// credit2-sim as a program: what a run leaves behind, that it is the same every time, how it ends,
+// and a client that steps it.
+#include "bench/simulator/run.hpp"
+#include "src/host/capture_host.hpp"
+#include "src/host/observe.hpp"
+#include "src/proto/simulator.pb.h"
+
+#include <array>
+#include <csignal>
+#include <cstdio>
+#include <doctest/doctest.h>
+#include <filesystem>
+#include <fstream>
+#include <google/protobuf/util/json_util.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+using namespace sim;
+namespace fs = std::filesystem;
+
+namespace {
+
+struct Directory {
+    fs::path path;
+    Directory() {
+        std::string name = (fs::temp_directory_path() / "credit2-simXXXXXX").string();
+        REQUIRE(::mkdtemp(name.data()) != nullptr);
+        path = name;
+    }
+    ~Directory() { fs::remove_all(path); }
+    [[nodiscard]] std::string file(const std::string& name, const std::string& text) const {
+        std::ofstream(path / name) << text;
+        return path / name;
+    }
+};
+
+struct Done {
+    int status;
+    std::string output; ///< both streams
+};
+
+Done credit2_sim(const std::string& arguments) {
+    FILE* pipe = ::popen((std::string(CREDIT2_SIM) + " " + arguments + " 2>&1").c_str(), "r");
+    REQUIRE(pipe != nullptr);
+    Done done;
+    std::array<char, 4096> buffer{};
+    while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
+        done.output.append(buffer.data(), n);
+    const int status = ::pclose(pipe);
+    done.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    return done;
+}
+
+std::string slurp(const fs::path& path) {
+    std::ifstream in(path, std::ios::binary);
+    return {std::istreambuf_iterator<char>(in), {}};
+}
+
+proto::Truth truth_of(const std::string& arguments) {
+    const Done done = credit2_sim(arguments + " --truth -");
+    INFO(done.output);
+    REQUIRE(done.status == 0);
+    proto::Truth truth;
+    REQUIRE(google::protobuf::util::JsonStringToMessage(done.output, &truth).ok());
+    return truth;
+}
+
+const std::string servers =
+    "name: 'servers' seed: 5 machine { sockets: 2 cores: 4 threads: 2 } warmup_s: 1.2 measured_s: "
+    "2 "
+    "guests { name: 'web' vcpus: 8 phases { loads { open_server { requests_per_s: 9000 "
+    "service { mean_us: 300 shape: LOGNORMAL } } } } } "
+    "guests { name: 'hogs' vcpus: 12 weight: 128 phases { loads { hog {} } } } ";
+
+} // namespace
+
+TEST_CASE("credit2-sim: a capture is read into windows like that of a host") {
+    const Directory directory;
+    const std::string scenario = directory.file("servers.scenario", servers);
+    const fs::path capture = directory.path / "capture";
+    const Done done =
+        credit2_sim("run " + scenario + " --layout core --quiet --capture " + capture.string());
+    INFO(done.output);
+    REQUIRE(done.status == 0);
+    CHECK(done.output.empty());
+
+    auto host = intellisched::CaptureHost::open(capture);
+    REQUIRE(host);
+    CHECK((*host)->manifest().complete());
+    CHECK((*host)->manifest().pool() == "Pool-0");
+    CHECK((*host)->manifest().note() == "scenario servers, seed 5");
+    CHECK((*host)->info().boot.layout == intellisched::Layout::socket);
+    std::vector<intellisched::WindowStats> windows;
+    const auto observed = intellisched::observe(
+        **host, {}, [&](const intellisched::WindowStats& stats) { windows.push_back(stats); });
+    REQUIRE(observed);
+    CHECK(observed->stream.lost == 0);
+    REQUIRE(windows.size() == 2);
+    double running_s = 0;
+    double waiting_s = 0;
+    double wakeups = 0;
+    for (const intellisched::WindowStats& window : windows) {
+        CHECK(window.facts.in_force.layout == intellisched::Layout::core);
+        CHECK(window.facts.runqueues_in_force == 8);
+        CHECK(window.facts.can_rearrange);
+        running_s += window.running / window.tsc_hz;
+        waiting_s += window.waiting / window.tsc_hz;
+        wakeups += static_cast<double>(window.wakeups);
+    }
+
+    // The trace tells what the simulator counted itself.
+    auto reader = intellisched::RecordReader::open(capture / truth_file, truth_format);
+    REQUIRE(reader);
+    proto::Truth truth;
+    REQUIRE(reader->next(truth).value());
+    CHECK(truth.seconds() == doctest::Approx(2));
+    REQUIRE(truth.guests_size() == 3);
+    double run_s = 0;
+    double runnable_s = 0;
+    for (const proto::GuestTruth& guest : truth.guests()) {
+        run_s += guest.run_ns() / 1e9;
+        runnable_s += guest.runnable_ns() / 1e9;
+    }
+    CHECK(running_s == doctest::Approx(run_s).epsilon(0.01));
+    CHECK(waiting_s == doctest::Approx(runnable_s).epsilon(0.01));
+    CHECK(wakeups == doctest::Approx(truth.pools(0).wakeups()).epsilon(0.01));
+    CHECK(truth.guests(1).requests() == doctest::Approx(18000).epsilon(0.05));
+    CHECK(truth.guests(1).response().p50_us() > 150);
+    CHECK(truth.guests(2).requests() == 0);
+}
+
+TEST_CASE("credit2-sim: the same scenario and seed give the same bytes") {
+    const Directory directory;
+    const std::string scenario = directory.file("servers.scenario", servers);
+    const auto capture = [&](const std::string& name, const std::string& options) {
+        const fs::path path = directory.path / name;
+        const Done done =
+            credit2_sim("run " + scenario + " --quiet --capture " + path.string() + options);
+        INFO(done.output);
+        REQUIRE(done.status == 0);
+        return path;
+    };
+    const fs::path one = capture("one", "");
+    const fs::path same = capture("same", "");
+    const fs::path other = capture("other", " --seed 6");
+    for (const char* file : {"manifest.pb", "host.pb", "counters.pb", "trace.zst", "truth.pb"}) {
+        CAPTURE(file);
+        REQUIRE(fs::exists(one / file));
+        CHECK(slurp(one / file) == slurp(same / file));
+    }
+    CHECK(slurp(one / "trace.zst") != slurp(other / "trace.zst"));
+}
+
+TEST_CASE("credit2-sim: tracing costs hardly anything") {
+    const Directory directory;
+    const std::string scenario = directory.file("servers.scenario", servers);
+    const std::string with = (directory.path / "with").string();
+    const auto traced = truth_of("run " + scenario + " --capture " + with);
+    const auto untraced = truth_of("run " + scenario);
+    CHECK(static_cast<double>(traced.guests(1).requests()) ==
+          doctest::Approx(untraced.guests(1).requests()).epsilon(0.005));
+    CHECK(traced.guests(2).work_ns() ==
+          doctest::Approx(untraced.guests(2).work_ns()).epsilon(0.005));
+}
+
+TEST_CASE("credit2-sim: without costs it is the closed queue M/M/c//N") {
+    const Directory directory;
+    const std::string scenario = directory.file(
+        "closed.scenario",
+        "machine { sockets: 1 cores: 4 threads: 1 } measured_s: 20 "
+        "guests { name: 'web' vcpus: 12 phases { loads { closed_server { clients: 12 "
+        "think { mean_us: 800 } service { mean_us: 200 } } } } }");
+    const std::string costs = directory.file(
+        "none.costs",
+        "smt_speed: 1 refill_core_us: 0 refill_socket_us: 0 refill_remote_us: 0 "
+        "numa_remote_speed: 1 context_switch_us: 0 ipi_us: 0 idle_exit_us: 0 block_ns: 0 "
+        "lock_transfer_core_ns: 0 lock_transfer_socket_ns: 0 "
+        "lock_transfer_remote_ns: 0 hypercall_us: 0");
+    const auto truth = truth_of("run " + scenario + " --costs " + costs);
+    CHECK(truth.guests(1).work_ns() / 20e9 == doctest::Approx(2.366).epsilon(0.01));
+    CHECK(static_cast<double>(truth.guests(1).requests()) / 20 ==
+          doctest::Approx(2.366 / 200e-6).epsilon(0.01));
+}
+
+TEST_CASE("credit2-sim: guests come and go, pools and layouts change, on real Xen code") {
+    const Directory directory;
+    const std::string scenario = directory.file(
+        "busy.scenario",
+        "machine { sockets: 2 cores: 4 threads: 2 } pools { name: 'batch' cpus: '12-15' "
+        "arrangement { layout: 'cpu' } } measured_s: 3 "
+        "guests { name: 'web' vcpus: 6 phases { loads { ring { tokens: 3 hop { mean_us: 90 } } } } "
+        "phases { at_s: 2 loads { frontend { work { mean_us: 200 } backend_work { mean_us: 40 } } "
+        "} "
+        "loads { hog { threads: 2 } } } } "
+        "guests { name: 'night' pool: 'batch' vcpus: 4 cap: 150 start_s: 0.5 stop_s: 3.2 "
+        "phases { loads { build { job { mean_us: 3000 } io_per_job: 2 io { mean_us: 500 } } } } } "
+        "actions { at_s: 2.0 set_arrangement { arrangement { layout: 'all' } } } "
+        "actions { at_s: 2.4 move_cpu { cpu: 11 } } actions { at_s: 2.6 move_cpu { cpu: 11 pool: "
+        "'batch' } } actions { at_s: 2.8 set_scheduling { guest: 'night' weight: 1024 cap: 0 } } "
+        "actions { at_s: 3.0 move_guest { guest: 'web' pool: 'batch' } } "
+        "actions { at_s: 3.5 move_guest { guest: 'web' pool: 'Pool-0' } }");
+    const fs::path capture = directory.path / "capture";
+    const auto truth = truth_of("run " + scenario + " --capture " + capture.string());
+    REQUIRE(truth.guests_size() == 3);
+    CHECK(truth.guests(1).requests() > 10000);
+    CHECK(truth.guests(2).name() == "night");
+    CHECK(truth.guests(2).requests() > 500);
+    CHECK(truth.guests(0).work_ns() > 1e7); // the back-end
+    auto host = intellisched::CaptureHost::open(capture);
+    REQUIRE(host);
+    unsigned windows = 0;
+    CHECK(intellisched::observe(**host, {}, [&](const auto&) { ++windows; }));
+    CHECK(windows > 0);
+}
+
+TEST_CASE("credit2-sim: an interrupted run leaves a whole, shorter capture") {
+    const Directory directory;
+    const std::string scenario = directory.file("servers.scenario", servers);
+    const fs::path capture = directory.path / "capture";
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        ::execl(CREDIT2_SIM, CREDIT2_SIM, "run", scenario.c_str(), "--quiet", "--seconds", "900",
+                "--capture", capture.c_str(), nullptr);
+        ::_exit(127);
+    }
+    while (!fs::exists(capture / "manifest.pb")) ::usleep(10'000);
+    ::usleep(300'000);
+    REQUIRE(::kill(child, SIGINT) == 0);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+    auto host = intellisched::CaptureHost::open(capture);
+    REQUIRE(host);
+    CHECK((*host)->manifest().complete());
+    CHECK(intellisched::observe(**host, {}, [](const auto&) {}));
+    CHECK(fs::exists(capture / truth_file));
+}
+
+TEST_CASE("credit2-sim: wrong usage and failures have their statuses and a line") {
+    const Directory directory;
+    const std::string good = directory.file("servers.scenario", servers);
+    const std::string bad = directory.file("bad.scenario", "machine { sockets: 9 }");
+    const std::string refused =
+        directory.file("refused.scenario", servers + "xen_args: 'credit2_runqueue=row'");
+    struct Wrong {
+        std::string arguments;
+        int status;
+        std::string fragment;
+    };
+    for (const Wrong& wrong : {
+             Wrong{"", 2, "--help"},
+             Wrong{"run", 2, "scenario"},
+             Wrong{"run " + good + " --seconds nan", 2, "--seconds"},
+             Wrong{"run " + good + " --layout row", 1, "--layout row"},
+             Wrong{"run " + good + " --layout core:0", 1, "'0' is no cap"},
+             Wrong{"run " + good + " --seed -1", 2, "--seed"},
+             Wrong{"run " + bad, 1, "machine.sockets is 9"},
+             Wrong{"run " + refused, 1, "credit2_runqueue=row"},
+             Wrong{"run /nonexistent", 1, "/nonexistent"},
+             Wrong{"run " + good + " --costs " + good, 1, "line 1"},
+             Wrong{"run " + good + " --capture " + directory.path.string(), 1, "not empty"},
+             Wrong{"serve " + good, 2, "fd"},
+             Wrong{"serve " + good + " --fd 77", 1, "cannot read from the client"},
+             Wrong{"check " + good + " " + bad, 1, "1 of 2"},
+             Wrong{"generate --family disco --out /tmp", 2, "disco"},
+         }) {
+        CAPTURE(wrong.arguments);
+        const Done done = credit2_sim(wrong.arguments);
+        CAPTURE(done.output);
+        CHECK(done.status == wrong.status);
+        CHECK(done.output.find(wrong.fragment) != std::string::npos);
+    }
+    CHECK(credit2_sim("check " + good).status == 0);
+    CHECK(credit2_sim("costs").output.find("smt_speed") != std::string::npos);
+}
+
+TEST_CASE("credit2-sim: the ready-made scenarios are right") {
+    unsigned count = 0;
+    for (const auto& entry : fs::directory_iterator(SCENARIOS)) {
+        const Done done = credit2_sim("check " + entry.path().string());
+        INFO(done.output);
+        CHECK(done.status == 0);
+        ++count;
+    }
+    CHECK(count == 4);
+}
+
+TEST_CASE("credit2-sim serve: a client steps it and changes the layout") {
+    const Directory directory;
+    const std::string scenario = directory.file("servers.scenario", servers);
+    std::array<int, 2> ends{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM, 0, ends.data()) == 0);
+    const pid_t child = ::fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+        ::close(ends[0]);
+        ::execl(CREDIT2_SIM, CREDIT2_SIM, "serve", scenario.c_str(), "--fd",
+                std::to_string(ends[1]).c_str(), nullptr);
+        ::_exit(127);
+    }
+    ::close(ends[1]);
+    const auto ask = [&](const proto::SimRequest& request) {
+        const std::string message = request.SerializeAsString();
+        std::string bytes;
+        for (unsigned i = 0; i < 4; ++i) bytes += static_cast<char>(message.size() >> (8 * i));
+        bytes += message;
+        REQUIRE(::send(ends[0], bytes.data(), bytes.size(), MSG_NOSIGNAL) ==
+                static_cast<ssize_t>(bytes.size()));
+        std::array<unsigned char, 4> head{};
+        REQUIRE(::recv(ends[0], head.data(), 4, MSG_WAITALL) == 4);
+        const std::size_t length =
+            head[0] | head[1] << 8U | head[2] << 16U | static_cast<std::size_t>(head[3]) << 24U;
+        std::string answer(length, '\0');
+        REQUIRE(::recv(ends[0], answer.data(), length, MSG_WAITALL) ==
+                static_cast<ssize_t>(length));
+        proto::SimReply reply;
+        REQUIRE(reply.ParseFromString(answer));
+        CHECK(reply.error().empty());
+        return reply;
+    };
+    proto::SimRequest request;
+    request.set_hello(true);
+    const auto hello = ask(request);
+    CHECK(hello.snapshot().cpus_size() == 16);
+    CHECK(hello.info().tsc_khz() > 0);
+    CHECK(hello.info().boot().layout() == "socket");
+    std::size_t traced = 0;
+    bool ended = false;
+    for (unsigned step = 0; step < 100 && !ended; ++step) {
+        request.mutable_advance()->set_ns(100'000'000);
+        const auto reply = ask(request);
+        traced += reply.trace().size();
+        ended = reply.ended();
+        CHECK(reply.has_counters());
+        if (step != 10) continue;
+        request.mutable_set_layout()->mutable_arrangement()->set_layout("cpu");
+        const auto set = ask(request);
+        CHECK(set.in_force().arrangement().layout() == "cpu");
+        CHECK(set.in_force().runqueues() == 16);
+        REQUIRE(set.has_snapshot());
+        CHECK(set.snapshot().pools(0).arrangement().layout() == "cpu");
+    }
+    CHECK(ended);
+    CHECK(traced > 100'000);
+    request.set_get_truth(true);
+    const auto truth = ask(request).truth();
+    CHECK(truth.seconds() == doctest::Approx(2));
+    CHECK(truth.guests(1).requests() > 10000);
+    ::close(ends[0]);
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 0);
+}

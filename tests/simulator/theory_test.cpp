@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+// What must come out whatever Xen's code does in detail: queueing theory, weights, caps, speeds.
+#include "tests/simulator/support.hpp"
+
+#include <numeric>
+
+using namespace sim;
+
+namespace {
+
+constexpr double second = 1e9;
+
+/// Mean number of busy servers of the closed queue M/M/c//N: from its birth-death balance equations.
+double busy_servers(unsigned servers, unsigned clients, double run, double think) {
+    double weight = 1, sum = 0, busy = 0;
+    for (unsigned n = 0; n <= clients; ++n) {
+        if (n > 0) weight *= (clients - n + 1) / think * run / std::min(n, servers);
+        sum += weight;
+        busy += weight * std::min(n, servers);
+    }
+    return busy / sum;
+}
+
+double busy_cpus(const MachineOptions& options, unsigned vcpus, double seconds) {
+    auto machine = booted(options);
+    Bursty clients(0, vcpus, 200, 800, 7);
+    created(*machine, domain_of(0, vcpus), clients);
+    run(*machine, 1.5);
+    machine->reset_truth();
+    run(*machine, seconds);
+    const auto truth = machine->truth();
+    CHECK(truth.guests(0).work_ns() == doctest::Approx(truth.guests(0).run_ns()).epsilon(1e-4));
+    return truth.guests(0).run_ns() / (truth.seconds() * second);
+}
+
+std::vector<double> work_of(const Machine& machine) {
+    std::vector<double> work;
+    const auto truth = machine.truth();
+    for (const auto& guest : truth.guests()) work.push_back(guest.work_ns());
+    return work;
+}
+
+} // namespace
+
+TEST_CASE("bursty vCPUs are the clients of a closed queue") {
+    const char* args = "credit2_runqueue=all sched_credit2_max_cpus_runqueue=0 sched_ratelimit_us=0";
+    CHECK(busy_servers(32, 96, 200, 800) == doctest::Approx(19.200).epsilon(1e-4));
+    CHECK(busy_cpus(options_of(2, 16, 1, 2, args), 96, 10) == doctest::Approx(19.200).epsilon(0.01));
+    CHECK(busy_servers(4, 12, 200, 800) == doctest::Approx(2.366).epsilon(1e-3));
+    CHECK(busy_cpus(options_of(1, 4, 1, 1, args), 12, 40) == doctest::Approx(2.366).epsilon(0.01));
+}
+
+TEST_CASE("hogs in one runqueue share it by weight") {
+    auto machine = booted(options_of(1, 4, 1, 1, "credit2_runqueue=all"));
+    Hog hogs;
+    const std::vector<unsigned> weights{128, 256, 512, 1024};
+    for (unsigned i = 0; i < weights.size(); ++i) created(*machine, domain_of(i, 4, weights[i]), hogs);
+    run(*machine, 3);
+    machine->reset_truth();
+    run(*machine, 60);
+    const auto work = work_of(*machine);
+    const double all = std::accumulate(work.begin(), work.end(), 0.0);
+    CHECK(all == doctest::Approx(4 * 60 * second).epsilon(1e-3));
+    for (unsigned i = 0; i < weights.size(); ++i)
+        CHECK(work[i] / all == doctest::Approx(weights[i] / 1920.0).epsilon(0.01));
+}
+
+TEST_CASE("a cap is kept") {
+    auto machine = booted(options_of(1, 4, 1, 1));
+    Hog hogs;
+    auto domain = domain_of(0, 2);
+    domain.cap = 50;
+    created(*machine, domain, hogs);
+    run(*machine, 2);
+    machine->reset_truth();
+    run(*machine, 20);
+    CHECK(work_of(*machine)[0] == doctest::Approx(0.5 * 20 * second).epsilon(0.02));
+    REQUIRE(machine->set_scheduling(0, {}, 0).has_value());
+    machine->reset_truth();
+    run(*machine, 5);
+    CHECK(work_of(*machine)[0] == doctest::Approx(2 * 5 * second).epsilon(0.02));
+}
+
+TEST_CASE("siblings slow each other, and memory on another node does") {
+    auto options = options_of(1, 1, 2, 1);
+    options.costs.smt_speed = 0.66;
+    Hog hogs;
+    {
+        auto machine = booted(options);
+        created(*machine, domain_of(0, 2), hogs);
+        run(*machine, 2);
+        CHECK(work_of(*machine)[0] == doctest::Approx(1.32 * 2 * second).epsilon(0.001));
+        CHECK(machine->truth().pools(0).smt_ns() == doctest::Approx(0.68 * 2 * second).epsilon(0.001));
+    }
+    {
+        auto machine = booted(options);
+        created(*machine, domain_of(0, 1), hogs);
+        run(*machine, 2);
+        CHECK(work_of(*machine)[0] == doctest::Approx(2 * second).epsilon(0.001));
+    }
+    options = options_of(2, 1, 1, 2);
+    options.costs.numa_remote_speed = 0.8;
+    auto machine = booted(options);
+    auto domain = domain_of(0, 1);
+    domain.memory_share = 0.5;
+    domain.soft = {{0}}; // its memory is on node 0, but it may only run on node 1
+    domain.hard = {{1}};
+    created(*machine, domain, hogs);
+    run(*machine, 2);
+    CHECK(work_of(*machine)[0] == doctest::Approx(2 * second / (0.5 + 0.5 / 0.8)).epsilon(0.001));
+}
+
+TEST_CASE("who comes back to a core that others have used refills its caches") {
+    // Two vCPUs on one CPU take turns: each finds its working set gone to the part that the other's
+    // run has displaced.
+    auto options = options_of(1, 1, 1, 1);
+    options.costs.refill_core_us = 100;
+    options.costs.refill_reference_kb = 256;
+    options.costs.cache_decay_us = 1000;
+    auto machine = booted(options);
+    Hog hogs;
+    auto domain = domain_of(0, 2);
+    domain.working_set_kb = 128;
+    created(*machine, domain, hogs);
+    run(*machine, 2);
+    machine->reset_truth();
+    run(*machine, 10);
+    const intellisched::proto::PoolTruth pool = machine->truth().pools(0);
+    REQUIRE(pool.context_switches() > 100);
+    // Turns are far longer than the decay, so nearly all of the half-size working set is lost.
+    CHECK(pool.refill_ns() ==
+          doctest::Approx(50e3 * static_cast<double>(pool.context_switches())).epsilon(0.05));
+    CHECK(work_of(*machine)[0] == doctest::Approx(10 * second - pool.refill_ns()).epsilon(1e-3));
+}
+
+TEST_CASE("the time of CPUs adds up") {
+    MachineOptions options = options_of(1, 4, 2, 1);
+    options.costs = Costs();
+    auto machine = booted(options);
+    Bursty clients(0, 24, 200, 800, 3);
+    created(*machine, domain_of(0, 24), clients);
+    run(*machine, 1);
+    machine->reset_truth();
+    run(*machine, 2);
+    const auto truth = machine->truth();
+    const auto& pool = truth.pools(0);
+    const auto& guest = truth.guests(0);
+    CHECK(pool.cpu_ns() == doctest::Approx(8 * 2 * second).epsilon(1e-9));
+    CHECK(guest.run_ns() < pool.cpu_ns());
+    // What a vCPU has a CPU for: work, what slows it, and interrupts of Xen's while it is there.
+    const double used = guest.work_ns() + pool.refill_ns() + pool.smt_ns() + pool.numa_ns();
+    CHECK(used < guest.run_ns());
+    CHECK(used + pool.path_ns() + pool.switch_ns() + pool.lock_wait_ns() > guest.run_ns());
+    CHECK(guest.wake_to_run().count() == doctest::Approx(pool.wakeups()).epsilon(0.01));
+}

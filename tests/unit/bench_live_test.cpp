@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: MIT
+// The benchmark on a live host that is made up here: what it measures, and that it leaves the pool
+// as it was.
+#include "src/bench/live.hpp"
+#include "src/bench/report.hpp"
+#include "tests/unit/capture_files.hpp"
+#include "tests/unit/fake_world.hpp"
+
+#include <algorithm>
+#include <doctest/doctest.h>
+
+using namespace intellisched;
+using namespace intellisched::test;
+
+namespace {
+
+namespace fs = std::filesystem;
+
+template<class T> std::string error_of(const Result<T>& result) {
+    return result ? std::string() : result.error().message;
+}
+
+/// Two sockets of two cores with two guests; 100 ms of virtual time a call of next().
+class FakeLive final : public Host, public Rearranger {
+  public:
+    FakeLive() { info_.tsc_khz = fake_tsc_khz; }
+    std::vector<Layout> set;          ///< in order
+    unsigned fail_set = 0;            ///< the how manieth set fails; 0: none
+    std::size_t end_after = SIZE_MAX; ///< pieces of trace
+    Arrangement in_force{Layout::node, 8};
+    fs::path restore; ///< must be there whenever a layout is set that is not the first one's
+
+    [[nodiscard]] const HostInfo& info() const override { return info_; }
+    [[nodiscard]] Result<std::optional<HostItem>> next() override {
+        if (std::exchange(changed_, false)) return HostItem(snapshot());
+        if (pieces_++ >= end_after) return fail("the trace buffers are gone");
+        const std::uint64_t from = now_;
+        now_ += 100'000'000;
+        return HostItem(TraceBytes{fake_trace(from, now_, 2)});
+    }
+    [[nodiscard]] Result<InForce> layout(const Pool& pool) override {
+        const auto topology = *topology_of(snapshot());
+        return InForce{in_force, static_cast<unsigned>(partition(topology, pool, in_force).size())};
+    }
+    [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override {
+        set.push_back(wanted.layout);
+        if (set.size() == fail_set) return fail("no memory");
+        if (!restore.empty()) CHECK(fs::exists(restore));
+        in_force = wanted;
+        changed_ = true;
+        return layout(pool);
+    }
+
+  private:
+    [[nodiscard]] proto::HostSnapshot snapshot() const {
+        proto::Arrangement arrangement;
+        arrangement.set_layout(std::string(to_string(in_force.layout)));
+        arrangement.set_max_cpus(in_force.max_cpus);
+        return fake_snapshot(now_, 2, 2, 1, 2, arrangement);
+    }
+    HostInfo info_;
+    std::uint64_t now_ = fake_start_ns;
+    std::size_t pieces_ = 0;
+    bool changed_ = true;
+};
+
+struct LiveBench {
+    Directory directory;
+    bench::Plan plan;
+    std::vector<bench::Entry> entries{{"web", "servers", "lab", "Pool-0", {}}};
+    std::atomic<bool> stop = false;
+    fs::path restore = directory.path / bench::restore_name;
+
+    LiveBench() {
+        plan.entries.emplace_back().mutable_live()->set_name("web");
+        plan.layouts.assign(all_layouts.begin(), all_layouts.end());
+        plan.intents.assign(all_intents.begin(), all_intents.end());
+        plan.repeats = 3;
+        plan.warmup_s = 1;
+        plan.measured_s = 2;
+    }
+    [[nodiscard]] bench::Results results() const {
+        auto opened = bench::Results::open(directory.path);
+        REQUIRE(opened);
+        return std::move(*opened);
+    }
+    [[nodiscard]] Result<void> run(FakeLive& host, bench::Results& results) {
+        host.restore = restore;
+        bench::LiveOptions options;
+        options.stop = &stop;
+        return bench::run_live(host, host, plan, entries, results, directory.path, options);
+    }
+};
+
+} // namespace
+
+TEST_CASE("live bench: every partition in each repeat, in random order, and back again") {
+    LiveBench bench;
+    FakeLive host;
+    auto results = bench.results();
+    REQUIRE(error_of(bench.run(host, results)).empty());
+    // Where one repeat ends with what the next begins with, there is nothing to set.
+    CHECK(host.set.size() <= 3 * 3 + 1);
+    CHECK(host.set.size() >= 3 * 2 + 2);
+    for (unsigned repeat = 0; repeat < 3; ++repeat)
+        for (const Layout layout : {Layout::cpu, Layout::socket, Layout::all})
+            CHECK(results.find({"web", layout, repeat})->result.guests.size() == 2);
+    CHECK(host.in_force == Arrangement{Layout::node, 8});
+    CHECK(!fs::exists(bench.restore));
+
+    const bench::Outcome* outcome = results.find({"web", Layout::socket, 1});
+    REQUIRE(outcome);
+    CHECK(outcome->windows.size() == 2);
+    const GuestResult& guest = outcome->result.guests.at("g1");
+    CHECK(guest.work == doctest::Approx(0.5e9).epsilon(0.01));
+    CHECK(guest.wake_p99_us == doctest::Approx(100).epsilon(0.03));
+    CHECK(guest.wakeups_per_s == doctest::Approx(1000).epsilon(0.01));
+    const auto report = bench::make_report(bench.plan, bench.entries, results);
+    CHECK(report.failures().empty());
+    CHECK(report.samples() == 3 * 3 * 2);
+
+    // Nothing is left to do, so nothing is changed.
+    FakeLive again;
+    REQUIRE(bench.run(again, results));
+    CHECK(again.set.empty());
+}
+
+TEST_CASE("live bench: the order is the seed's") {
+    const auto order = [](std::uint64_t seed) {
+        LiveBench bench;
+        bench.plan.seed = seed;
+        FakeLive host;
+        auto results = bench.results();
+        REQUIRE(bench.run(host, results));
+        return host.set;
+    };
+    CHECK(order(1) == order(1));
+    CHECK(order(1) != order(2));
+}
+
+TEST_CASE("live bench: put back after a stop and after an error of the host") {
+    LiveBench bench;
+    FakeLive host;
+    host.end_after = 45; // in the second trial
+    auto results = bench.results();
+    CHECK(error_of(bench.run(host, results)) == "the trace buffers are gone");
+    CHECK(host.set.size() == 3);
+    CHECK(host.in_force == Arrangement{Layout::node, 8});
+    CHECK(!fs::exists(bench.restore));
+
+    FakeLive other;
+    bench.stop = true;
+    CHECK(bench.run(other, results));
+    CHECK(other.in_force == Arrangement{Layout::node, 8});
+}
+
+TEST_CASE("live bench: put back at the next start after a kill") {
+    LiveBench bench;
+    FakeLive host;
+    host.fail_set = 3; // the one that puts it back: as if killed before
+    host.end_after = 45;
+    auto results = bench.results();
+    const std::string message = error_of(bench.run(host, results));
+    CHECK(contains(message, "node capped at 8 could not be put back: no memory"));
+    CHECK(contains(message, "--layout node --max-cpus 8"));
+    CHECK(fs::exists(bench.restore));
+
+    FakeLive left;
+    left.in_force = host.in_force;
+    bench.stop = true; // it puts back first of all
+    CHECK(bench.run(left, results));
+    CHECK(left.in_force == Arrangement{Layout::node, 8});
+    CHECK(!fs::exists(bench.restore));
+
+    spill(bench.restore, "no record");
+    CHECK(!bench.run(left, results));
+}
+
+TEST_CASE("live bench: a layout that cannot be given is a failure, and the others go on") {
+    LiveBench bench;
+    FakeLive host;
+    host.fail_set = 2;
+    auto results = bench.results();
+    REQUIRE(bench.run(host, results));
+    const auto report = bench::make_report(bench.plan, bench.entries, results);
+    REQUIRE(report.failures_size() == 2);
+    CHECK(report.failures(0).error() == "no memory");
+    CHECK(report.failures(1).error() == "no scores: no memory");
+    CHECK(host.in_force == Arrangement{Layout::node, 8});
+}
