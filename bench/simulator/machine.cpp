@@ -36,6 +36,11 @@ Result<std::unique_ptr<Machine>> Machine::boot(const MachineOptions& options) {
     if (options.nodes < 1 || options.sockets % options.nodes != 0)
         return fail("machine: {} nodes of {} sockets; a node has to have whole sockets, each as many",
                     options.nodes, options.sockets);
+    if (const auto at = options.xen_args.find("sched="); at != std::string::npos &&
+        (at == 0 || options.xen_args[at - 1] == ' ') &&
+        options.xen_args.substr(at, options.xen_args.find(' ', at) - at) != "sched=credit2")
+        return fail("machine: '{}' in the command line; credit2 is the only scheduler here",
+                    options.xen_args.substr(at, options.xen_args.find(' ', at) - at));
     auto machine = std::make_unique<MachineImpl>(
         options, xen_topology{options.sockets, options.cores, options.threads, options.nodes});
     if (auto booted = machine->boot(options); !booted) return tl::unexpected(booted.error());
@@ -64,8 +69,11 @@ Result<void> MachineImpl::boot(const MachineOptions& options) {
     engine_.use_costs();
     pools_[0] = "Pool-0";
     refresh();
+    xen_pool_info pool{};
+    if (auto found = xen("booting", [&] { return xen_pool_query(0, &pool); }); !found) return found;
+    granularity_ = pool.granularity;
     auto first = layout(0);
-    if (!first) return fail("booting: {}; sched=credit2 is the only scheduler here", first.error().message);
+    if (!first) return fail("booting: {}", first.error().message);
     boot_ = first->arrangement();
     set_tracing(options.tracing);
     reset_truth();
@@ -144,13 +152,11 @@ Result<void> MachineImpl::put_in(unsigned cpu, std::uint32_t pool) {
 }
 
 std::vector<unsigned> MachineImpl::together(unsigned id) const {
-    xen_pool_info pool{};
-    (void)engine_.call_xen([&] { return xen_pool_query(0, &pool); });
     std::vector<unsigned> cpus;
     const EngineCpu& cpu = engine_.cpus()[id];
     for (const EngineCpu& other : engine_.cpus())
-        if (other.id == id || (pool.granularity == 1 && other.core == cpu.core) ||
-            (pool.granularity == 2 && other.socket == cpu.socket))
+        if (other.id == id || (granularity_ == 1 && other.core == cpu.core) ||
+            (granularity_ == 2 && other.socket == cpu.socket))
             cpus.push_back(other.id);
     return cpus;
 }
@@ -206,7 +212,7 @@ Result<MachineImpl::Mask> MachineImpl::mask_of(const std::vector<unsigned>& cpus
     Mask mask{};
     for (const unsigned cpu : cpus) {
         if (cpu >= engine_.cpus().size()) return fail("{}: there is no CPU {}", what, cpu);
-        mask[cpu / 64] |= std::uint64_t{1} << (cpu % 64);
+        for (const unsigned one : together(cpu)) mask[one / 64] |= std::uint64_t{1} << (one % 64);
     }
     if (cpus.empty()) return fail("{}: a vCPU has no CPU to run on", what);
     return mask;

@@ -95,7 +95,8 @@ struct EngineCpu {
     Nanoseconds ipi = never;
     Nanoseconds step_end = never;
     Nanoseconds resume = never; ///< of Xen's code that waits in the middle; nothing else happens then
-    Nanoseconds busy_until = 0; ///< by Xen's code
+    Nanoseconds entered = 0;    ///< when Xen's code began that runs or waits, or ran last, ...
+    Nanoseconds busy_until = 0; ///< ... and ended
     std::vector<std::pair<Nanoseconds, xen_call>> devices; ///< interrupts, in order of time
     // What runs
     EngineVcpu* running = nullptr; ///< null: idle
@@ -164,6 +165,7 @@ class Engine {
         Nanoseconds at;
         std::uint64_t order;
         std::uint32_t guest;
+        std::uint32_t domid;
         std::uint64_t token;
         friend bool operator>(const Outside& a, const Outside& b) {
             return a.at != b.at ? a.at > b.at : a.order > b.order;
@@ -178,6 +180,7 @@ class Engine {
     void leave_xen(EngineCpu& cpu, Nanoseconds at);
     void queue_device(EngineVcpu& vcpu, xen_work work, std::uint64_t value);
     void reschedule(EngineCpu& cpu) { queue_.set(cpu.id, cpu.next_event()); }
+    [[nodiscard]] Domain* domain_of(std::uint32_t guest);
     [[nodiscard]] EngineVcpu* vcpu_of(VcpuId id);
     void end_grace_period();
 
