@@ -13,6 +13,7 @@
 #include <fmt/ranges.h>
 #include <map>
 #include <memory>
+#include <set>
 
 using namespace sim;
 
@@ -98,7 +99,11 @@ class Walk {
         options.vcpus = vcpus;
         options.weight = 1 + any(1000);
         if (guest > 0) options.pool_id = any_pool();
-        if (any(4) == 0) options.cap = 10 + any(100 * vcpus - 10);
+        capped_.erase(guest);
+        if (any(4) == 0) {
+            options.cap = 10 + any(100 * vcpus - 10);
+            capped_.insert(guest);
+        }
         if (any(4) == 0) options.soft = {{any(cpus_), any(cpus_)}};
         if (guest > 0 && any(6) == 0) options.hard = {{any(cpus_), any(cpus_), any(cpus_)}};
         loads_[guest] = std::make_unique<Bursty>(guest, vcpus, 20 + any(500), 20 + any(500), random_());
@@ -128,8 +133,11 @@ class Walk {
         const auto found = domids_.find(any(most_guests));
         if (found == domids_.end()) return {};
         last_ = fmt::format("weight and cap of guest {}", found->first);
+        // Caps are changed, not enabled: where a CPU has joined the runqueue of its running sibling, 4.17
+        // takes the core as idle until both have been, and enabling a cap asserts that it is not.
         return machine_->set_scheduling(found->second, 1 + any(2000),
-                                        any(2) == 0 ? std::optional(any(150)) : std::nullopt);
+                                        capped_.contains(found->first) ? std::optional(1 + any(150))
+                                                                       : std::nullopt);
     }
     Result<void> pools() {
         const auto snapshot = machine_->snapshot();
@@ -186,6 +194,7 @@ class Walk {
     unsigned cpus_;
     std::map<std::uint32_t, std::unique_ptr<Bursty>> loads_;
     std::map<std::uint32_t, std::uint32_t> domids_;
+    std::set<std::uint32_t> capped_;
     std::uint64_t refused_ = 0;
     std::string last_;
 };
