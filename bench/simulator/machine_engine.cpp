@@ -13,12 +13,12 @@ using intellisched::Result;
 
 namespace {
 
-constexpr Nanoseconds boot_time = 1'000'000;     // a TSC of 0 is none to most readers of traces
-constexpr Nanoseconds relax_time = 100;          // of one turn of a loop that waits within Xen
+constexpr Nanoseconds boot_time = 1'000'000; // a TSC of 0 is none to most readers of traces
+constexpr Nanoseconds relax_time = 100;      // of one turn of a loop that waits within Xen
 constexpr Nanoseconds tool_relax_time = 1000;
 constexpr Nanoseconds stuck_time = 10'000'000'000; // nobody waits that long within Xen
-constexpr std::uint64_t cold_blocks = 256;       // see block_cold_factor
-constexpr unsigned idle_steps = 1'000'000;       // compute steps of no work in a row: a bug
+constexpr std::uint64_t cold_blocks = 256;         // see block_cold_factor
+constexpr unsigned idle_steps = 1'000'000;         // compute steps of no work in a row: a bug
 
 Engine* engine = nullptr; // the one that Xen's code belongs to
 
@@ -176,7 +176,8 @@ void Engine::cpu_event(EngineCpu& cpu, Nanoseconds at) {
         cpu.calls.push_back(cpu.devices.front().second);
         cpu.devices.erase(cpu.devices.begin());
     }
-    if (cpu.calls.empty()) return end_step(cpu, at); // an interrupt comes before the guest's next step
+    if (cpu.calls.empty())
+        return end_step(cpu, at); // an interrupt comes before the guest's next step
     progress(cpu, at);
     enter_xen(cpu, at);
 }

@@ -50,8 +50,8 @@ class MachineImpl final : public Machine {
     /// Calls `function`, again after a moment as long as Xen says that it has to wait; `what` names
     /// the thing to do, for errors.
     Result<void> xen(const std::string& what, const XenCall& function) const;
-    /// The CPUs that Xen schedules as one with this one (sched-gran). They move together and are in an
-    /// affinity together: Xen accepts a part of them, and then fails an assertion.
+    /// The CPUs that Xen schedules as one with this one (sched-gran). They move together and are in
+    /// an affinity together: Xen accepts a part of them, and then fails an assertion.
     [[nodiscard]] std::vector<unsigned> together(unsigned cpu) const;
     Result<void> bring_up(const std::vector<unsigned>& cpus);
     Result<void> take_down(const std::vector<unsigned>& cpus);

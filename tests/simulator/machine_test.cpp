@@ -22,7 +22,8 @@ intellisched::Partition scheduled(const std::string& bytes) {
     REQUIRE(stream.feed(std::as_bytes(std::span(bytes)), handler).has_value());
     stream.finish(handler);
     intellisched::Partition partition;
-    for (const auto& [runqueue, cpus] : by_runqueue) partition.emplace_back(cpus.begin(), cpus.end());
+    for (const auto& [runqueue, cpus] : by_runqueue)
+        partition.emplace_back(cpus.begin(), cpus.end());
     std::sort(partition.begin(), partition.end());
     return partition;
 }
@@ -66,9 +67,10 @@ TEST_CASE("runqueues are those of src/layout, booted and rearranged") {
     struct Shape {
         unsigned sockets, cores, threads, nodes;
     };
-    for (const Shape s : {Shape{1, 4, 1, 1}, Shape{4, 2, 2, 2}, Shape{2, 8, 2, 2}, Shape{2, 10, 2, 1},
-                          Shape{4, 16, 2, 4}, Shape{4, 32, 2, 2}})
-        for (const std::string args : {"", "credit2_runqueue=core", "sched_credit2_max_cpus_runqueue=0"}) {
+    for (const Shape s : {Shape{1, 4, 1, 1}, Shape{4, 2, 2, 2}, Shape{2, 8, 2, 2},
+                          Shape{2, 10, 2, 1}, Shape{4, 16, 2, 4}, Shape{4, 32, 2, 2}})
+        for (const std::string args :
+             {"", "credit2_runqueue=core", "sched_credit2_max_cpus_runqueue=0"}) {
             auto machine = booted(options_of(s.sockets, s.cores, s.threads, s.nodes, args));
             const unsigned cpus = s.sockets * s.cores * s.threads;
             Bursty load(0, 2 * cpus, 500, 500, 5); // enough for each CPU to schedule
@@ -116,12 +118,14 @@ TEST_CASE("the trace tells the running times that the machine counts") {
                 if (key >> 16 == guest.domid()) ticks += running;
             // Nobody's last stretch is quite in the trace.
             CHECK(static_cast<double>(ticks) / 2 == doctest::Approx(guest.run_ns()).epsilon(2e-3));
-            const proto::DomainCounters counters = machine->counters().domains(static_cast<int>(guest.domid()));
+            const proto::DomainCounters counters =
+                machine->counters().domains(static_cast<int>(guest.domid()));
             CHECK(static_cast<double>(counters.cpu_ns()) ==
                   doctest::Approx(guest.run_ns()).epsilon(1e-3));
         }
-        // Without costs, records of different CPUs have the same time, and no order. With costs, a CPU
-        // that took a lock at a time before another did may see what that one left (xen/lock.c).
+        // Without costs, records of different CPUs have the same time, and no order. With costs, a
+        // CPU that took a lock at a time before another did may see what that one left
+        // (xen/lock.c).
         if (costs) CHECK(times.mismatches() * 10000 < times.changes());
     }
 }
