@@ -130,6 +130,7 @@ class Walk {
         if (found == domids_.end()) return {};
         const std::uint32_t pool = any_pool();
         last_ = fmt::format("guest {} to pool {}", found->first, pool);
+        capped_.erase(found->first); // weight and cap do not move along
         return machine_->move_domain(found->second, pool);
     }
     Result<void> schedule() {
