@@ -11,13 +11,12 @@ using intellisched::Result;
 namespace {
 
 constexpr std::string_view kernbench =
-    "derived: kernel builds by Dario Faggioli, xen-devel 2019-07-11, message id "
-    "7d3bab61bb623939fd770578b7a8e451d6254c22.camel@suse.com: two busy threads of a core do 1.31 to "
-    "1.35 times the work of one";
+    "fitted: bench/calibration/kernbench, kernel builds by Dario Faggioli, xen-devel 2019-07-11, "
+    "message id 7d3bab61bb623939fd770578b7a8e451d6254c22.camel@suse.com: least mean error over 32 values";
 constexpr std::string_view assumed = "assumed: order of magnitude of a current x86 server";
 
 constexpr std::array constants{
-    CostConstant{"smt_speed", "1", 0.66, 0.5, 1,
+    CostConstant{"smt_speed", "1", 0.70, 0.5, 1,
                  "speed of one thread while its sibling runs a guest", kernbench, &Costs::smt_speed},
     CostConstant{"refill_core_us", "us", 30, 0, 10000,
                  "to fetch a reference working set anew after others used the core's caches", assumed,
