@@ -19,7 +19,7 @@ namespace {
 
 constexpr float missing = std::numeric_limits<float>::quiet_NaN();
 
-constexpr unsigned calibration_folds = 4;
+constexpr unsigned calibration_folds = 3;
 
 // Folds of cases that are chosen already.
 Result<Folds> inner_folds(Chosen cases, std::uint64_t seed) {

@@ -41,7 +41,7 @@ struct Calibrated {
     std::vector<Prediction> held_out; ///< by case
 };
 
-/// Fits the cases, and the temperature on up to four folds of whole workload families (of scenarios
+/// Fits the cases, and the temperature on up to three folds of whole workload families (of scenarios
 /// when there is only one family). Errors: fewer than two scenarios; those of fit().
 [[nodiscard]] Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning,
                                                 unsigned jobs);

@@ -181,7 +181,7 @@ TEST_CASE("train: the summary tells what was held out") {
     const auto& summary = trained().manifest.training();
     CHECK(summary.samples() == samples().size());
     CHECK(summary.scenarios() == 8);
-    CHECK(summary.rounds() == 20);
+    CHECK(summary.rounds() == 60);
     CHECK(summary.source() == "made up by a rule");
     CHECK(summary.held_out_accuracy() > 0.8);
     CHECK(summary.held_out_regret() < 0.03);
@@ -216,12 +216,10 @@ TEST_CASE("train: held-out numbers are really held out") {
 
 TEST_CASE("train: gains are those of the rule") {
     const auto large = synthetic::make_samples({.samples = 800, .with_small_hosts = false});
-    auto options = synthetic::small_options();
-    options.rounds = 60;
-    const auto model = Classifier::load(train(large, options).value()).value();
+    const auto model = Classifier::load(train(large, synthetic::small_options()).value()).value();
     // A step is 0.15 of the best score; in the middle of a fifth the model has no doubts.
-    const auto from_all = ask(model, 10, 50, Intent::throughput, Layout::all, all_differ);
-    CHECK(from_all.expected_gain[0] == doctest::Approx(1 / 0.4 - 1).epsilon(0.2));
+    const auto from_socket = ask(model, 10, 50, Intent::throughput, Layout::socket, all_differ);
+    CHECK(from_socket.expected_gain[0] == doctest::Approx(1 / 0.7 - 1).epsilon(0.2));
     const auto from_cpu = ask(model, 10, 50, Intent::throughput, Layout::cpu, all_differ);
     CHECK(from_cpu.expected_gain[1] == doctest::Approx(-0.15).epsilon(0.2));
     CHECK(from_cpu.expected_gain[2] == doctest::Approx(-0.3).epsilon(0.2));
@@ -284,8 +282,8 @@ TEST_CASE("train: costs decide where they decide, and a host that does not know 
 
 TEST_CASE("train: every intent has gains of its own") {
     auto made = synthetic::make_samples({.with_small_hosts = false});
-    for (auto& sample : made) // latency differs a hundredfold where throughput differs by parts
-        for (double& score : *sample.mutable_scores(1)->mutable_score()) score = std::pow(score, 5);
+    for (auto& sample : made) // latency differs little where throughput differs much
+        for (double& score : *sample.mutable_scores(1)->mutable_score()) score = std::pow(score, 0.2);
     const auto bundle = train(made, synthetic::small_options()).value();
     const auto model = Classifier::load(bundle).value();
     const auto features = synthetic::features(5, 95); // cpu is best, for throughput and for latency
@@ -294,8 +292,8 @@ TEST_CASE("train: every intent has gains of its own") {
         CHECK(prediction.best == Layout::cpu);
         return prediction.expected_gain[0];
     };
-    CHECK(gain(Intent::throughput) < 2);
-    CHECK(gain(Intent::latency) > 5);
+    CHECK(gain(Intent::throughput) > 0.6);
+    CHECK(gain(Intent::latency) < 0.35);
 }
 
 TEST_CASE("train: a layout that never gets anything done has finite gains") {
