@@ -18,6 +18,13 @@ using intellisched::fail;
 
 namespace {
 
+/// CLI::Range would take NaN.
+std::string check_seconds(const std::string& text) {
+    double value = 0;
+    if (CLI::detail::lexical_cast(text, value) && value >= 1e-3 && value <= 1000) return "";
+    return fmt::format("{} is not from 0.001 to 1000", intellisched::printable(text));
+}
+
 /// What run and serve have in common.
 struct Options {
     std::string scenario;
@@ -36,9 +43,10 @@ struct Options {
                 "with at most CAP CPUs a runqueue; boot: what the scenario says")
             ->type_name("L[:CAP|:none]|boot")
             ->capture_default_str();
-        command.add_option("--seed", seed, "instead of the scenario's");
+        command.add_option("--seed", seed, "instead of the scenario's")
+            ->check(CLI::NonNegativeNumber);
         command.add_option("--seconds", seconds, "measured time instead of the scenario's")
-            ->check(CLI::Range(1e-3, 1000.0));
+            ->check(CLI::Validator(check_seconds, "0.001 to 1000"));
         command.add_option("--costs", costs, "file of costs that override the scenario's");
         command.add_flag("--no-trace", no_trace, "leave the trace out, which is faster");
     }

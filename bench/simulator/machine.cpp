@@ -12,10 +12,10 @@ using intellisched::fail;
 
 namespace {
 
-constexpr unsigned most_vcpus = 1024;              // of a domain
-constexpr Nanoseconds retry_time = 100'000;        // between attempts of a tool
+constexpr unsigned most_vcpus = 1024;       // of a domain
+constexpr Nanoseconds retry_time = 100'000; // between attempts of a tool
 constexpr unsigned most_attempts = 1000;
-constexpr unsigned last_domid = 32000;             // below the reserved ones
+constexpr unsigned domids = 0x7ff0; // Xen's others are reserved
 
 bool machine_exists = false; // Xen's code has one set of globals
 
@@ -24,18 +24,27 @@ bool machine_exists = false; // Xen's code has one set of globals
 // --- booting
 
 Result<std::unique_ptr<Machine>> Machine::boot(const MachineOptions& options) {
-    if (machine_exists) return fail("machine: there is one already, and Xen's code can be only one");
+    if (machine_exists)
+        return fail("machine: there is one already, and Xen's code can be only one");
     if (options.sockets < 1 || options.cores < 1 || options.threads < 1 || options.threads > 2)
-        return fail("machine: {} sockets, {} cores, {} threads; there have to be 1 or 2 threads, and at "
-                    "least 1 of the others", options.sockets, options.cores, options.threads);
+        return fail(
+            "machine: {} sockets, {} cores, {} threads; there have to be 1 or 2 threads, and at "
+            "least 1 of the others",
+            options.sockets, options.cores, options.threads);
     // Each alone first: their product must not wrap.
     if (options.sockets > XEN_MAX_CPUS || options.cores > XEN_MAX_CPUS ||
         options.sockets * options.cores * options.threads > XEN_MAX_CPUS)
-        return fail("machine: {} x {} x {} CPUs; Xen was built for {}", options.sockets, options.cores,
-                    options.threads, XEN_MAX_CPUS);
+        return fail("machine: {} x {} x {} CPUs; Xen was built for {}", options.sockets,
+                    options.cores, options.threads, XEN_MAX_CPUS);
     if (options.nodes < 1 || options.sockets % options.nodes != 0)
-        return fail("machine: {} nodes of {} sockets; a node has to have whole sockets, each as many",
-                    options.nodes, options.sockets);
+        return fail(
+            "machine: {} nodes of {} sockets; a node has to have whole sockets, each as many",
+            options.nodes, options.sockets);
+    if (const auto at = options.xen_args.find("sched=");
+        at != std::string::npos && (at == 0 || options.xen_args[at - 1] == ' ') &&
+        options.xen_args.substr(at, options.xen_args.find(' ', at) - at) != "sched=credit2")
+        return fail("machine: '{}' in the command line; credit2 is the only scheduler here",
+                    options.xen_args.substr(at, options.xen_args.find(' ', at) - at));
     auto machine = std::make_unique<MachineImpl>(
         options, xen_topology{options.sockets, options.cores, options.threads, options.nodes});
     if (auto booted = machine->boot(options); !booted) return tl::unexpected(booted.error());
@@ -64,8 +73,11 @@ Result<void> MachineImpl::boot(const MachineOptions& options) {
     engine_.use_costs();
     pools_[0] = "Pool-0";
     refresh();
+    xen_pool_info pool{};
+    if (auto found = xen("booting", [&] { return xen_pool_query(0, &pool); }); !found) return found;
+    granularity_ = pool.granularity;
     auto first = layout(0);
-    if (!first) return fail("booting: {}; sched=credit2 is the only scheduler here", first.error().message);
+    if (!first) return fail("booting: {}", first.error().message);
     boot_ = first->arrangement();
     set_tracing(options.tracing);
     reset_truth();
@@ -95,7 +107,8 @@ Result<std::uint32_t> MachineImpl::create_pool(const std::string& name,
     for (const auto& [id, existing] : pools_)
         if (existing == name) return fail("pool {}: there is one already", name);
     std::uint32_t pool = 0;
-    if (auto done = xen(fmt::format("creating pool {}", name), [&] { return xen_pool_create(&pool); });
+    if (auto done =
+            xen(fmt::format("creating pool {}", name), [&] { return xen_pool_create(&pool); });
         !done)
         return tl::unexpected(done.error());
     pools_[pool] = name;
@@ -117,7 +130,8 @@ Result<void> MachineImpl::destroy_pool(std::uint32_t pool) {
     for (const EngineCpu& cpu : engine_.cpus())
         if (cpu.pool == pool)
             if (auto out = take_out(cpu.id); !out) return out;
-    auto done = xen(fmt::format("destroying pool {}", pools_[pool]), [&] { return xen_pool_destroy(pool); });
+    auto done = xen(fmt::format("destroying pool {}", pools_[pool]),
+                    [&] { return xen_pool_destroy(pool); });
     if (done) pools_.erase(pool);
     refresh();
     return done;
@@ -125,6 +139,9 @@ Result<void> MachineImpl::destroy_pool(std::uint32_t pool) {
 
 Result<void> MachineImpl::take_out(unsigned cpu) {
     const std::uint32_t pool = engine_.cpus()[cpu].pool;
+    // Xen refuses this for CPU 0 itself only, and then has a Pool-0 without CPUs.
+    if (pool == 0 && together(cpu).front() == 0)
+        return fail("CPU {} has to stay in Pool-0: it is scheduled together with CPU 0", cpu);
     auto out = xen(fmt::format("taking CPU {} out of pool {}", cpu, pools_[pool]),
                    [&] { return xen_pool_remove_cpu(pool, cpu); });
     // Xen may have begun with it.
@@ -141,13 +158,11 @@ Result<void> MachineImpl::put_in(unsigned cpu, std::uint32_t pool) {
 }
 
 std::vector<unsigned> MachineImpl::together(unsigned id) const {
-    xen_pool_info pool{};
-    (void)engine_.call_xen([&] { return xen_pool_query(0, &pool); });
     std::vector<unsigned> cpus;
     const EngineCpu& cpu = engine_.cpus()[id];
     for (const EngineCpu& other : engine_.cpus())
-        if (other.id == id || (pool.granularity == 1 && other.core == cpu.core) ||
-            (pool.granularity == 2 && other.socket == cpu.socket))
+        if (other.id == id || (granularity_ == 1 && other.core == cpu.core) ||
+            (granularity_ == 2 && other.socket == cpu.socket))
             cpus.push_back(other.id);
     return cpus;
 }
@@ -164,7 +179,8 @@ Result<void> MachineImpl::bring_up(const std::vector<unsigned>& cpus) {
 
 Result<void> MachineImpl::take_down(const std::vector<unsigned>& cpus) {
     for (const unsigned cpu : cpus) {
-        auto down = xen(fmt::format("taking CPU {} offline", cpu), [&] { return xen_cpu_down(cpu); });
+        auto down =
+            xen(fmt::format("taking CPU {} offline", cpu), [&] { return xen_cpu_down(cpu); });
         refresh();
         if (down) continue;
         (void)bring_up(cpus);
@@ -203,17 +219,19 @@ Result<MachineImpl::Mask> MachineImpl::mask_of(const std::vector<unsigned>& cpus
     Mask mask{};
     for (const unsigned cpu : cpus) {
         if (cpu >= engine_.cpus().size()) return fail("{}: there is no CPU {}", what, cpu);
-        mask[cpu / 64] |= std::uint64_t{1} << (cpu % 64);
+        for (const unsigned one : together(cpu)) mask[one / 64] |= std::uint64_t{1} << (one % 64);
     }
     if (cpus.empty()) return fail("{}: a vCPU has no CPU to run on", what);
     return mask;
 }
 
 Result<void> MachineImpl::set_affinity(const DomainOptions& options, EngineVcpu& vcpu) {
-    const auto of = [&](const auto& lists) { return lists[std::min<std::size_t>(vcpu.id, lists.size() - 1)]; };
+    const auto of = [&](const auto& lists) {
+        return lists[std::min<std::size_t>(vcpu.id, lists.size() - 1)];
+    };
     std::optional<Mask> hard, soft;
-    for (const auto& [lists, mask, name] : {std::tuple{&options.hard, &hard, "hard"},
-                                            std::tuple{&options.soft, &soft, "soft"}}) {
+    for (const auto& [lists, mask, name] :
+         {std::tuple{&options.hard, &hard, "hard"}, std::tuple{&options.soft, &soft, "soft"}}) {
         if (lists->empty()) continue;
         auto made = mask_of(of(*lists), fmt::format("domain {}, {} affinity", options.name, name));
         if (!made) return tl::unexpected(made.error());
@@ -226,12 +244,24 @@ Result<void> MachineImpl::set_affinity(const DomainOptions& options, EngineVcpu&
                         [&](unsigned cpu) { return engine_.cpus()[cpu].node == node; }))
             vcpu.home = node;
     }
-    return xen(fmt::format("setting the affinity of domain {}, vCPU {}", options.name, vcpu.id), [&] {
-        return xen_vcpu_affinity(vcpu.xen, hard ? hard->data() : nullptr, soft ? soft->data() : nullptr);
-    });
+    return xen(fmt::format("setting the affinity of domain {}, vCPU {}", options.name, vcpu.id),
+               [&] {
+                   return xen_vcpu_affinity(vcpu.xen, hard ? hard->data() : nullptr,
+                                            soft ? soft->data() : nullptr);
+               });
 }
 
-Result<void> MachineImpl::set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain) {
+// As Xen does: the next one that is free, from 1 again after the last.
+std::uint32_t MachineImpl::free_domid() {
+    for (std::uint32_t tried = 0, domid = next_domid_; tried < domids; ++tried, ++domid) {
+        if (domid == domids) domid = 1;
+        if (engine_.find(domid) == nullptr) return domid;
+    }
+    return domids;
+}
+
+Result<void> MachineImpl::set_up(const DomainOptions& options, std::uint32_t domid,
+                                 Domain& domain) {
     for (unsigned id = 0; id < options.vcpus; ++id) {
         domain.vcpus.push_back(std::make_unique<EngineVcpu>());
         EngineVcpu& vcpu = *domain.vcpus.back();
@@ -245,16 +275,18 @@ Result<void> MachineImpl::set_up(const DomainOptions& options, std::uint32_t dom
 }
 
 Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, Workload& workload) {
-    const std::uint32_t domid = next_domid_;
+    const std::uint32_t domid = free_domid();
     if (auto ok = check_pool(options.pool_id); !ok) return tl::unexpected(ok.error());
     if (options.vcpus < 1 || options.vcpus > most_vcpus)
-        return fail("domain {}: {} vCPUs; there can be 1 to {}", options.name, options.vcpus, most_vcpus);
-    if (domid > last_domid) return fail("domain {}: there have been too many domains", options.name);
+        return fail("domain {}: {} vCPUs; there can be 1 to {}", options.name, options.vcpus,
+                    most_vcpus);
+    if (domid == domids) return fail("domain {}: there are too many", options.name);
     for (const auto& domain : engine_.domains())
         if (domain->alive && domain->guest == options.guest)
             return fail("domain {}: guest {} has a domain already", options.name, options.guest);
     const std::string what = fmt::format("creating domain {}", options.name);
-    if (auto created = xen(what, [&] { return xen_domain_create(domid, options.pool_id, options.vcpus); });
+    if (auto created =
+            xen(what, [&] { return xen_domain_create(domid, options.pool_id, options.vcpus); });
         !created)
         return tl::unexpected(created.error());
     auto domain = std::make_unique<Domain>();
@@ -269,7 +301,7 @@ Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, W
         (void)xen(what, [&] { return xen_domain_destroy(domid); });
         return tl::unexpected(set.error());
     }
-    ++next_domid_;
+    next_domid_ = domid + 1;
     engine_.add_domain(std::move(domain));
     if (auto started = xen(what, [&] { return xen_domain_unpause(domid), 0; }); !started)
         return tl::unexpected(started.error());

@@ -9,8 +9,8 @@
 #include <sanitizer/common_interface_defs.h>
 #endif
 
-// Keep what a function may not change, on the old stack, and continue on the new one. A coroutine has
-// its number of basic blocks in r15.
+// Keep what a function may not change, on the old stack, and continue on the new one. A coroutine
+// has its number of basic blocks in r15.
 extern "C" void sim_resume_stack(void** save, void* load);
 extern "C" void sim_suspend_stack(void** save, void* load);
 extern "C" void sim_begin_stack();
@@ -67,19 +67,19 @@ Coroutine::Coroutine(void (*function)(void*), void* argument)
     : function_(function), argument_(argument) {
     stack_ = mmap(nullptr, stack_size + guard_size, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-    if (stack_ == MAP_FAILED || mprotect(stack_, guard_size, PROT_NONE) != 0) throw std::bad_alloc();
-    auto* top = reinterpret_cast<std::uintptr_t*>(static_cast<char*>(stack_) + guard_size + stack_size);
+    if (stack_ == MAP_FAILED || mprotect(stack_, guard_size, PROT_NONE) != 0)
+        throw std::bad_alloc();
+    auto* top =
+        reinterpret_cast<std::uintptr_t*>(static_cast<char*>(stack_) + guard_size + stack_size);
     // As sim_suspend_stack() leaves a stack: r15 to rbp, then where to return to.
-    std::uintptr_t* frame = top - 9; // aligned as a call leaves it
+    std::uintptr_t* frame = top - 9;                                // aligned as a call leaves it
     frame[2] = reinterpret_cast<std::uintptr_t>(&Coroutine::begin); // r13
     frame[3] = reinterpret_cast<std::uintptr_t>(this);              // r12
     frame[6] = reinterpret_cast<std::uintptr_t>(&sim_begin_stack);
     own_ = frame;
 }
 
-Coroutine::~Coroutine() {
-    munmap(stack_, stack_size + guard_size);
-}
+Coroutine::~Coroutine() { munmap(stack_, stack_size + guard_size); }
 
 void Coroutine::begin(Coroutine* self) {
 #ifdef __SANITIZE_ADDRESS__

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// Xen's code waits for other CPUs in the middle of a function; each CPU therefore has a stack of its
-// own that it can be left on.
+// Xen's code waits for other CPUs in the middle of a function; each CPU therefore has a stack of
+// its own that it can be left on.
 #pragma once
 
 #include <cstddef>

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bench/simulator/machine_engine.hpp"
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <utility>
 
 namespace sim {
 
@@ -11,12 +13,12 @@ using intellisched::Result;
 
 namespace {
 
-constexpr Nanoseconds boot_time = 1'000'000;     // a TSC of 0 is none to most readers of traces
-constexpr Nanoseconds relax_time = 100;          // of one turn of a loop that waits within Xen
+constexpr Nanoseconds boot_time = 1'000'000; // a TSC of 0 is none to most readers of traces
+constexpr Nanoseconds relax_time = 100;      // of one turn of a loop that waits within Xen
 constexpr Nanoseconds tool_relax_time = 1000;
 constexpr Nanoseconds stuck_time = 10'000'000'000; // nobody waits that long within Xen
-constexpr std::uint64_t cold_blocks = 256;       // see block_cold_factor
-constexpr unsigned idle_steps = 1'000'000;       // compute steps of no work in a row: a bug
+constexpr std::uint64_t cold_blocks = 256;         // see block_cold_factor
+constexpr unsigned idle_steps = 1'000'000;         // compute steps of no work in a row: a bug
 
 Engine* engine = nullptr; // the one that Xen's code belongs to
 
@@ -135,8 +137,10 @@ Result<void> Engine::advance(Nanoseconds until) {
             outside_.pop();
             now_ = std::max(now_, call.at);
             ++events_;
-            if (call.guest < guests_.size() && guests_[call.guest] != nullptr)
-                guests_[call.guest]->workload->outside(call.token, *platform_);
+            // The guest may have gone since, and another have its number.
+            Domain* domain = domain_of(call.guest);
+            if (domain != nullptr && domain->domid == call.domid)
+                domain->workload->outside(call.token, *platform_);
         } else {
             one_event(at);
             end_grace_period();
@@ -172,7 +176,8 @@ void Engine::cpu_event(EngineCpu& cpu, Nanoseconds at) {
         cpu.calls.push_back(cpu.devices.front().second);
         cpu.devices.erase(cpu.devices.begin());
     }
-    if (cpu.calls.empty()) return end_step(cpu, at); // an interrupt comes before the guest's next step
+    if (cpu.calls.empty())
+        return end_step(cpu, at); // an interrupt comes before the guest's next step
     progress(cpu, at);
     enter_xen(cpu, at);
 }
@@ -218,6 +223,7 @@ void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
     }
     cpu.executing = false;
     cpu.step_end = never;
+    cpu.entered = at;
     if (idle_workers_.empty()) {
         workers_.push_back(std::make_unique<Worker>());
         idle_workers_.push_back(workers_.back().get());
@@ -232,6 +238,7 @@ void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
 void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
     if (cpu.resume != never) {
         cpu.resume = never;
+        xen_clock.cold_blocks = 0;
         --within_xen_;
     }
     xen_enter(&cpu.context);
@@ -255,7 +262,7 @@ void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
         xen_leave(&cpu.context);
         cpu.resume = end + relax_time;
         ++within_xen_;
-        if (cpu.busy_until + stuck_time < cpu.resume && now_ > stuck_time)
+        if (cpu.resume > cpu.entered + stuck_time)
             failure_ = fmt::format("CPU {} waits within Xen without end", cpu.id);
     } else {
         idle_workers_.push_back(cpu.worker);
@@ -277,8 +284,12 @@ void Engine::leave_xen(EngineCpu& cpu, Nanoseconds at) {
 
 // --- Platform
 
+Domain* Engine::domain_of(std::uint32_t guest) {
+    return guest < guests_.size() ? guests_[guest] : nullptr;
+}
+
 EngineVcpu* Engine::vcpu_of(VcpuId id) {
-    Domain* domain = id.guest < guests_.size() ? guests_[id.guest] : nullptr;
+    Domain* domain = domain_of(id.guest);
     return domain != nullptr && id.vcpu < domain->vcpus.size() ? domain->vcpus[id.vcpu].get()
                                                                : nullptr;
 }
@@ -309,7 +320,8 @@ void Engine::set_timer(VcpuId id, Nanoseconds at) {
 }
 
 void Engine::call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token) {
-    outside_.push({std::max(at, now_), outside_order_++, guest, token});
+    if (const Domain* domain = domain_of(guest); domain != nullptr)
+        outside_.push({std::max(at, now_), outside_order_++, guest, domain->domid, token});
 }
 
 // --- domains
@@ -367,7 +379,13 @@ void Engine::xen_online(unsigned id, bool online) {
     EngineCpu& cpu = cpus_[id];
     cpu.online = online;
     cpu.timer = cpu.ipi = cpu.step_end = never;
-    cpu.devices.clear();
+    if (!online) { // its interrupts go elsewhere; CPU 0 stays
+        auto& devices = cpus_[0].devices;
+        for (const auto& device : std::exchange(cpu.devices, {})) devices.push_back(device);
+        std::stable_sort(devices.begin(), devices.end(),
+                         [](const auto& a, const auto& b) { return a.first < b.first; });
+        reschedule(cpus_[0]);
+    }
     reschedule(cpu);
 }
 

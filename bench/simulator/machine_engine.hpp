@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The engine under Machine: CPUs that run Xen's code and guests' work in the order of virtual time.
 //
-// The code of a CPU runs in one go when its event comes: an interrupt, or the end of a guest's step.
-// What it costs goes on that CPU's local time, up to which the CPU is then busy; what other CPUs see
-// of it meanwhile is as it left it, but they wait for its locks as long as it held them (xen/lock.c).
+// The code of a CPU runs in one go when its event comes: an interrupt, or the end of a guest's
+// step. What it costs goes on that CPU's local time, up to which the CPU is then busy; what other
+// CPUs see of it meanwhile is as it left it, but they wait for its locks as long as it held them
+// (xen/lock.c).
 #pragma once
 
 #include "bench/simulator/costs.hpp"
@@ -61,15 +62,13 @@ struct Domain {
     DomainTruth truth;
 };
 
-/// What a tool asks of Xen: a reference to a function object that returns 0 or a negative error number.
-/// No std::function: its code may come from a unit that uses the register of glue.h.
+/// What a tool asks of Xen: a reference to a function object that returns 0 or a negative error
+/// number. No std::function: its code may come from a unit that uses the register of glue.h.
 class XenCall {
   public:
-    template<class Function>
-    XenCall(const Function& function) // NOLINT: meant to convert
-        : object_(&function), call_([](const void* object) {
-              return (*static_cast<const Function*>(object))();
-          }) {}
+    template<class Function> XenCall(const Function& function) // NOLINT: meant to convert
+        : object_(&function),
+          call_([](const void* object) { return (*static_cast<const Function*>(object))(); }) {}
     int operator()() const { return call_(object_); }
 
   private:
@@ -94,16 +93,18 @@ struct EngineCpu {
     Nanoseconds timer = never;
     Nanoseconds ipi = never;
     Nanoseconds step_end = never;
-    Nanoseconds resume = never; ///< of Xen's code that waits in the middle; nothing else happens then
-    Nanoseconds busy_until = 0; ///< by Xen's code
+    Nanoseconds resume =
+        never;               ///< of Xen's code that waits in the middle; nothing else happens then
+    Nanoseconds entered = 0; ///< when Xen's code began that runs or waits, or ran last, ...
+    Nanoseconds busy_until = 0;                            ///< ... and ended
     std::vector<std::pair<Nanoseconds, xen_call>> devices; ///< interrupts, in order of time
     // What runs
     EngineVcpu* running = nullptr; ///< null: idle
     bool executing = false;        ///< the guest and not Xen
     Nanoseconds since = 0;         ///< its progress is known up to here
     double speed = 1;
-    double smt = 1;    ///< part of the speed that the sibling leaves
-    bool busy = false; ///< as the sibling has been told
+    double smt = 1;           ///< part of the speed that the sibling leaves
+    bool busy = false;        ///< as the sibling has been told
     Worker* worker = nullptr; ///< while Xen's code has not come to its end
     xen_context context{};
     std::vector<xen_call> calls; ///< what Xen's code has to do
@@ -157,13 +158,15 @@ class Engine {
     void xen_switch(unsigned cpu, EngineVcpu* next);
     void xen_woken(EngineVcpu& vcpu);
     [[nodiscard]] bool cpus_busy() const { return within_xen_ > 0; }
-    void xen_trace(unsigned cpu, std::uint32_t event, bool cycles, unsigned bytes, const void* data);
+    void xen_trace(unsigned cpu, std::uint32_t event, bool cycles, unsigned bytes,
+                   const void* data);
 
   private:
     struct Outside {
         Nanoseconds at;
         std::uint64_t order;
         std::uint32_t guest;
+        std::uint32_t domid;
         std::uint64_t token;
         friend bool operator>(const Outside& a, const Outside& b) {
             return a.at != b.at ? a.at > b.at : a.order > b.order;
@@ -178,6 +181,7 @@ class Engine {
     void leave_xen(EngineCpu& cpu, Nanoseconds at);
     void queue_device(EngineVcpu& vcpu, xen_work work, std::uint64_t value);
     void reschedule(EngineCpu& cpu) { queue_.set(cpu.id, cpu.next_event()); }
+    [[nodiscard]] Domain* domain_of(std::uint32_t guest);
     [[nodiscard]] EngineVcpu* vcpu_of(VcpuId id);
     void end_grace_period();
 
@@ -202,7 +206,7 @@ class Engine {
     TraceBuffers trace_;
     std::vector<PoolTruth> pool_truth_;
 
-    Nanoseconds ipi_ = 0;       ///< costs; nothing while Xen boots
+    Nanoseconds ipi_ = 0; ///< costs; nothing while Xen boots
     Nanoseconds idle_exit_ = 0;
     Nanoseconds now_;
     std::uint64_t events_ = 0;

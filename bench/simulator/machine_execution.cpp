@@ -2,8 +2,8 @@
 // How fast guests get on: SMT, memory, and the working set that a vCPU has to fetch anew.
 //
 // A vCPU that starts on a CPU first refills its caches. How much of its working set is gone: all of
-// it on another core; on the core that it last ran on, what others' guests have displaced there since
-// then, half of what is left with every cache_decay_us of their run time. Refilling all takes
+// it on another core; on the core that it last ran on, what others' guests have displaced there
+// since then, half of what is left with every cache_decay_us of their run time. Refilling all takes
 // refill_{core,socket,remote}_us by the distance from where it last ran, or less for a working set
 // smaller than the reference. After that it works at the product of two speeds: smt_speed while the
 // sibling thread runs a guest, and 1 / (1 - m + m / numa_remote_speed) away from the node of its
@@ -110,8 +110,8 @@ void Engine::arrive(EngineCpu& cpu, EngineVcpu& vcpu) {
         if (moved && before.online && xen_runqueue_of(before.id) != xen_runqueue_of(cpu.id))
             ++pool.runqueue_migrations;
     }
-    vcpu.refill_whole = refill_us * 1000 *
-                        std::min(1.0, vcpu.domain->working_set_kb / costs_.refill_reference_kb);
+    vcpu.refill_whole =
+        refill_us * 1000 * std::min(1.0, vcpu.domain->working_set_kb / costs_.refill_reference_kb);
     vcpu.refill = vcpu.refill_whole * lost;
 }
 

@@ -50,13 +50,14 @@ class MachineImpl final : public Machine {
     /// Calls `function`, again after a moment as long as Xen says that it has to wait; `what` names
     /// the thing to do, for errors.
     Result<void> xen(const std::string& what, const XenCall& function) const;
-    /// The CPUs that Xen schedules as one with this one (sched-gran): they move together, since Xen
-    /// asserts later on what it does not check when a part of them joins a pool.
+    /// The CPUs that Xen schedules as one with this one (sched-gran). They move together and are in
+    /// an affinity together: Xen accepts a part of them, and then fails an assertion.
     [[nodiscard]] std::vector<unsigned> together(unsigned cpu) const;
     Result<void> bring_up(const std::vector<unsigned>& cpus);
     Result<void> take_down(const std::vector<unsigned>& cpus);
     Result<void> take_out(unsigned cpu);
     Result<void> put_in(unsigned cpu, std::uint32_t pool);
+    [[nodiscard]] std::uint32_t free_domid();
     Result<void> set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain);
     Result<void> set_affinity(const DomainOptions& options, EngineVcpu& vcpu);
     Result<void> check_pool(std::uint32_t pool) const;
@@ -71,6 +72,7 @@ class MachineImpl final : public Machine {
     std::string xen_args_;
     proto::Arrangement boot_;
     std::map<std::uint32_t, std::string> pools_;
+    unsigned granularity_ = 0; ///< as in xen_pool_info; of all pools
     std::uint32_t next_domid_ = 0;
     mutable Nanoseconds counted_to_ = 0; ///< pools' CPU time
     Nanoseconds truth_from_ = 0;

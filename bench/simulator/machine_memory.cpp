@@ -16,8 +16,8 @@
 namespace sim {
 namespace {
 
-// Far from where the kernel puts things, and application memory for ASan too. Fixed, since Xen takes
-// two locks in the order of their addresses, and a run has to be repeatable to the bit.
+// Far from where the kernel puts things, and application memory for ASan too. Fixed, since Xen
+// takes two locks in the order of their addresses, and a run has to be repeatable to the bit.
 constexpr std::uintptr_t address = 0x2000'0000'0000;
 constexpr std::size_t size = std::size_t{1} << 30; // what is not touched costs nothing
 
@@ -45,7 +45,9 @@ void reset_xen_memory() {
 
 #ifdef __SANITIZE_ADDRESS__
 void engine_poison(void* memory, std::size_t bytes) { ASAN_POISON_MEMORY_REGION(memory, bytes); }
-void engine_unpoison(void* memory, std::size_t bytes) { ASAN_UNPOISON_MEMORY_REGION(memory, bytes); }
+void engine_unpoison(void* memory, std::size_t bytes) {
+    ASAN_UNPOISON_MEMORY_REGION(memory, bytes);
+}
 #else
 void engine_poison(void*, std::size_t) {}
 void engine_unpoison(void*, std::size_t) {}

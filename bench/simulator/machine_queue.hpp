@@ -10,8 +10,8 @@
 
 namespace sim {
 
-/// When each CPU has its next event: a tournament, so that a CPU's change costs a comparison a level.
-/// Of CPUs at the same time the one of the lower number comes first.
+/// When each CPU has its next event: a tournament, so that a CPU's change costs a comparison a
+/// level. Of CPUs at the same time the one of the lower number comes first.
 class EventQueue {
   public:
     explicit EventQueue(std::size_t cpus)

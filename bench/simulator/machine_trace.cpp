@@ -38,7 +38,7 @@ void TraceBuffers::add(unsigned cpu, std::uint64_t now, std::uint32_t event, boo
     head(event & wire::event_mask, words, cycles);
     const std::size_t at = buffer.words.size();
     buffer.words.resize(at + words);
-    std::memcpy(buffer.words.data() + at, data, std::min(bytes, words * 4));
+    if (words > 0) std::memcpy(buffer.words.data() + at, data, std::min(bytes, words * 4));
 }
 
 std::string TraceBuffers::drain() {

@@ -189,7 +189,8 @@ proto::Truth MachineImpl::truth() const {
         guest.set_work_ns(truth.work_ns);
         guest.set_run_ns(static_cast<double>(truth.run_ns));
         *guest.mutable_wake_to_run() = quantiles(truth);
-        guest.set_runnable_ns(static_cast<double>(one->alive ? runnable_ns(*one) : truth.runnable_ns));
+        guest.set_runnable_ns(
+            static_cast<double>(one->alive ? runnable_ns(*one) : truth.runnable_ns));
         if (!one->alive) continue;
         unsigned id = 0, weight = 0, cap = 0;
         (void)engine_.call_xen([&] { return xen_domain_info(one->domid, &id, &weight, &cap); });

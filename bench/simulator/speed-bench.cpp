@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // How fast the simulator is: simulated seconds a second of one core, over machines of 8 to 256 CPUs
-// with three bursty vCPUs a CPU (200 us run, 800 us sleep), with all costs and without, untraced and
-// traced.
+// with three bursty vCPUs a CPU (200 us run, 800 us sleep), with all costs and without, untraced
+// and traced.
 //   speed-bench [SIMULATED-SECONDS]
 #include "bench/simulator/bursty.hpp"
 #include "bench/simulator/machine.hpp"
@@ -44,7 +44,8 @@ Result<void> measure(const Shape& shape, bool all_costs, bool tracing, double se
         return tl::unexpected(made.error());
     const auto step = static_cast<Nanoseconds>(1e7);
     const auto end = (*machine)->now() + static_cast<Nanoseconds>(seconds * 1e9);
-    const std::clock_t begin = std::clock(); // of this process: the machine may have other things to do
+    const std::clock_t begin =
+        std::clock(); // of this process: the machine may have other things to do
     std::size_t bytes = 0;
     while ((*machine)->now() < end) {
         if (auto ran = (*machine)->advance((*machine)->now() + step); !ran) return ran;
@@ -69,11 +70,12 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "usage: speed-bench [SIMULATED-SECONDS]\n");
         return 2;
     }
-    fmt::print("{:>4} {:>8} {:>5} {:>6} {:>10} {:>10} {:>10} {:>8}\n", "CPUs", "machine", "costs", "trace",
-               "sim s/s", "M events/s", "trace MB/s", "in Xen %");
+    fmt::print("{:>4} {:>8} {:>5} {:>6} {:>10} {:>10} {:>10} {:>8}\n", "CPUs", "machine", "costs",
+               "trace", "sim s/s", "M events/s", "trace MB/s", "in Xen %");
     for (const Shape shape : {Shape{1, 4, 2}, Shape{1, 8, 2}, Shape{2, 8, 2}, Shape{2, 16, 2},
                               Shape{4, 16, 2}, Shape{4, 32, 2}})
-        for (const auto& [all_costs, tracing] : {std::pair{true, false}, {true, true}, {false, false}})
+        for (const auto& [all_costs, tracing] :
+             {std::pair{true, false}, {true, true}, {false, false}})
             if (auto done = measure(shape, all_costs, tracing, seconds); !done) {
                 fmt::print(stderr, "speed-bench: {}\n", done.error().message);
                 return 1;

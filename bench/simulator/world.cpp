@@ -53,6 +53,9 @@ Nanoseconds World::time_of(double seconds) const {
 Result<std::unique_ptr<World>> World::create(std::unique_ptr<Machine> machine,
                                              proto::Scenario scenario,
                                              const std::optional<proto::Arrangement>& layout) {
+    // Nobody asks anything of a host before its CPUs have had a moment to come up.
+    if (auto up = machine->advance(machine->now() + settling); !up)
+        return tl::unexpected(up.error());
     std::unique_ptr<World> world(new World(std::move(machine), std::move(scenario)));
     auto topology = intellisched::topology_of(world->machine_->snapshot());
     if (!topology) return tl::unexpected(topology.error());

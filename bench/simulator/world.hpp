@@ -32,6 +32,7 @@ class World {
            const std::optional<proto::Arrangement>& layout);
 
     static constexpr Nanoseconds stagger = 1'700'000;
+    static constexpr Nanoseconds settling = 10'000'000; ///< from booting to the scenario's 0 s
 
     /// Runs until virtual time is `until`. At the end of the warm-up the truth begins anew.
     /// Errors: what Xen refuses of an action; the world is then of no further use.

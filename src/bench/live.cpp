@@ -105,7 +105,7 @@ class LiveEntry {
               const LiveOptions& options, const Topology& topology, const Pool& pool)
         : rearranger_(rearranger), plan_(plan), entry_(entry), results_(results), options_(options),
           topology_(topology), pool_(pool), same_(representatives(topology, pool, no_cap)),
-          fingerprint_(fingerprint(entry, {}, plan, 0)),
+          fingerprint_(fingerprint(entry, {}, plan, 0, {})),
           settle_(static_cast<unsigned>(
               std::ceil(plan.warmup_s > 0 ? plan.warmup_s : default_warmup_s))),
           measured_(static_cast<std::size_t>(

@@ -103,10 +103,10 @@ bool Results::has(const RunKey& key, const std::string& fingerprint) const {
 }
 
 std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, const Plan& plan,
-                        unsigned repeat) {
+                        unsigned repeat, const std::string& simulator) {
     // Which layouts there are decides which of equivalent ones is run.
     std::string all = scenario.SerializeAsString() + '\0' + entry.pool + '\0' + entry.family +
-                      '\0' + entry.topology;
+                      '\0' + entry.topology + '\0' + simulator;
     for (const Layout layout : plan.layouts) all += to_string(layout);
     if (repeat < plan.traced) all += " traced";
     if (plan.live()) all += fmt::format(" live {} {}", plan.warmup_s, plan.measured_s);

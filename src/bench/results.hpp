@@ -57,9 +57,11 @@ class Results {
     std::map<RunKey, Outcome> outcomes_;
 };
 
-/// A name for all that decides a run: the same in every process and on every machine.
+/// A name for all that decides a run, with the simulator by its identity (live: empty): the same in
+/// every process.
 [[nodiscard]] std::string fingerprint(const Entry& entry, const proto::Scenario& scenario,
-                                      const Plan& plan, unsigned repeat);
+                                      const Plan& plan, unsigned repeat,
+                                      const std::string& simulator);
 
 /// What an entry's layouts came to.
 struct Scored {

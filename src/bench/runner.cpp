@@ -30,7 +30,6 @@ struct Task {
     const Entry* entry = nullptr;
     Layout layout = Layout::cpu;
     unsigned repeat = 0;
-    proto::Scenario scenario;
     std::string fingerprint;
     double cost = 1; ///< about how long it takes, for the time left
 };
@@ -80,7 +79,8 @@ Result<void> measure(SimHost& host, const Pool& pool, const Arrangement& wanted,
 }
 
 Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options, proto::Run& run) {
-    auto host = SimHost::open(task.scenario, options);
+    const proto::Scenario scenario = scenario_of(plan, *task.entry, task.repeat);
+    auto host = SimHost::open(scenario, options);
     if (!host) return tl::unexpected(host.error());
     auto topology = topology_of((*host)->first_snapshot());
     if (!topology) return tl::unexpected(topology.error());
@@ -101,15 +101,15 @@ Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options,
     const Arrangement wanted{task.layout, no_cap};
     auto applied = apply(**host, *topology, *pool, wanted, false);
     if (!applied) return tl::unexpected(applied.error());
-    if (auto done = measure(**host, *pool, wanted, task.scenario.warmup_s(), options.tracing, run);
+    if (auto done = measure(**host, *pool, wanted, scenario.warmup_s(), options.tracing, run);
         !done)
         return done;
     auto truth = (*host)->truth();
     if (!truth) return tl::unexpected(truth.error());
     *run.mutable_truth() = std::move(*truth);
     // A simulator that does not tell its costs has those that the scenario gives.
-    const auto costs = costs_for_sample(
-        (*host)->costs().ByteSizeLong() > 0 ? (*host)->costs() : task.scenario.costs());
+    const auto costs =
+        costs_for_sample((*host)->costs().ByteSizeLong() > 0 ? (*host)->costs() : scenario.costs());
     run.mutable_costs()->Assign(costs.begin(), costs.end());
     return {};
 }
@@ -135,15 +135,15 @@ proto::Run run_of(const Plan& plan, const Task& task, const SimOptions& options)
 }
 
 std::vector<Task> tasks_of(const Plan& plan, std::span<const Entry> entries,
-                           const Results& results) {
+                           const std::string& simulator, const Results& results) {
     std::vector<Task> tasks;
     for (const Entry& entry : entries)
         for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
             const proto::Scenario scenario = scenario_of(plan, entry, repeat);
-            const std::string name = fingerprint(entry, scenario, plan, repeat);
+            const std::string name = fingerprint(entry, scenario, plan, repeat, simulator);
             for (const Layout layout : plan.layouts)
                 if (!results.has({entry.name, layout, repeat}, name))
-                    tasks.push_back({&entry, layout, repeat, scenario, name, cost_of(scenario)});
+                    tasks.push_back({&entry, layout, repeat, name, cost_of(scenario)});
         }
     return tasks;
 }
@@ -207,7 +207,10 @@ Result<void> run_simulated(const Plan& plan, std::span<const Entry> entries, Res
         if (!program) return tl::unexpected(program.error());
         sim.program = *program;
     }
-    const std::vector<Task> tasks = tasks_of(plan, entries, results);
+    const auto pinned = PinnedProgram::open(sim.program);
+    if (!pinned) return tl::unexpected(pinned.error());
+    sim.program = pinned->path();
+    const std::vector<Task> tasks = tasks_of(plan, entries, pinned->identity(), results);
     double cost = 0;
     for (const Task& task : tasks) cost += task.cost;
 

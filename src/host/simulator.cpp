@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/simulator.hpp"
 
-#include "src/base/files.hpp"
 #include "src/host/spawn.hpp"
 
 #include <algorithm>
@@ -21,6 +20,7 @@ namespace fs = std::filesystem;
 
 constexpr const char* program_name = "credit2-sim";
 constexpr std::size_t most_words = 4096;
+constexpr std::size_t most_program = std::size_t{1} << 30;
 
 bool executable(const fs::path& path) {
     std::error_code error;
@@ -58,6 +58,23 @@ Result<fs::path> find_simulator() {
                 "name it in CREDIT2_SIM",
                 program_name);
 }
+
+Result<PinnedProgram> PinnedProgram::open(const fs::path& path) {
+    const FileDescriptor opened(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (opened.get() < 0) return fail("{}: cannot open: {}", path.string(), std::strerror(errno));
+    // It is started by its number, which must be that of no other in the child.
+    FileDescriptor file(::fcntl(opened.get(), F_DUPFD_CLOEXEC, above_given_descriptors));
+    if (file.get() < 0) return fail("{}: cannot open: {}", path.string(), std::strerror(errno));
+    // By the descriptor, not by the name: that may be another file by now.
+    auto bytes = read_file(fmt::format("/proc/self/fd/{}", file.get()), most_program);
+    if (!bytes) return fail("{}: {}", path.string(), bytes.error().message);
+    std::uint64_t hash = 0xcbf29ce484222325U; // FNV-1a: against mix-ups, not against anybody
+    for (const std::byte byte : *bytes)
+        hash = (hash ^ std::to_integer<std::uint64_t>(byte)) * 0x100000001b3U;
+    return PinnedProgram(std::move(file), fmt::format("{:016x}", hash));
+}
+
+fs::path PinnedProgram::path() const { return fmt::format("/proc/self/fd/{}", file_.get()); }
 
 std::string last_line(std::string_view words) {
     while (words.ends_with('\n')) words.remove_suffix(1);

@@ -2,6 +2,7 @@
 // The simulator as a program: where it is, and what it does besides serving a SimHost.
 #pragma once
 
+#include "src/base/files.hpp"
 #include "src/base/result.hpp"
 
 #include <cstdint>
@@ -13,6 +14,23 @@ namespace intellisched {
 /// $CREDIT2_SIM if it is set; else beside this program, in the build tree of this program, on PATH.
 /// Errors: nowhere; the message says how to get it.
 [[nodiscard]] Result<std::filesystem::path> find_simulator();
+
+/// A program as it is now, whatever becomes of its file meanwhile (a build may replace it).
+class PinnedProgram {
+  public:
+    /// Errors: a file that cannot be read.
+    [[nodiscard]] static Result<PinnedProgram> open(const std::filesystem::path& path);
+    /// What to start; good in this process while the object lives.
+    [[nodiscard]] std::filesystem::path path() const;
+    /// The same for the same contents only.
+    [[nodiscard]] const std::string& identity() const { return identity_; }
+
+  private:
+    PinnedProgram(FileDescriptor file, std::string identity)
+        : file_(std::move(file)), identity_(std::move(identity)) {}
+    FileDescriptor file_;
+    std::string identity_;
+};
 
 /// Has the simulator make up `count` scenarios of a workload family on a topology ("2s8c2t") and
 /// write them below `folder`, once: those of the same four are taken as they are there. Returns the

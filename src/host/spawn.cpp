@@ -14,8 +14,6 @@
 namespace intellisched {
 namespace {
 
-constexpr int above_given = 16; // numbers that no child's descriptor has
-
 /// What posix_spawn is told; frees it.
 class SpawnPlan {
   public:
@@ -55,7 +53,7 @@ Result<pid_t> spawn(const std::filesystem::path& program, std::vector<std::strin
     // given.
     std::vector<FileDescriptor> kept;
     const auto give = [&](int ours, int there) {
-        kept.emplace_back(::fcntl(ours, F_DUPFD_CLOEXEC, above_given));
+        kept.emplace_back(::fcntl(ours, F_DUPFD_CLOEXEC, above_given_descriptors));
         posix_spawn_file_actions_adddup2(&plan.actions, kept.back().get(), there);
         return kept.back().get() >= 0;
     };

@@ -18,6 +18,9 @@ struct GivenDescriptor {
     int there = -1;
 };
 
+/// No child is given one of that number or above.
+inline constexpr int above_given_descriptors = 16;
+
 /// Starts `program` with these arguments (not its own name). Where nothing is given its standard
 /// input and output are /dev/null. It is in a process group of its own, so that Ctrl-C is ours to
 /// act on, and its signals are as a shell leaves them. Errors: the system's.

@@ -62,15 +62,23 @@ bool matches(Layout layout, const Cpu& peer, const Cpu& cpu) {
     return false;
 }
 
-/// Threads of a core. Xen knows it from the processor and counts offline ones too; told of the online
-/// CPUs only, we take what the fullest core has.
-std::size_t threads_of(const Topology& topology) {
+/// Threads of a core. Xen knows it from the processor and counts offline ones too; told of the
+/// online CPUs only, we take what the fullest core has. `all_online`: no core has fewer.
+struct Threads {
+    std::size_t of_core = 1;
+    bool all_online = true;
+};
+Threads threads_of(const Topology& topology) {
     std::size_t most = 1;
-    for (const Cpu& cpu : topology.cpus)
-        most = std::max(most, static_cast<std::size_t>(std::count_if(
-                                  topology.cpus.begin(), topology.cpus.end(),
-                                  [&](const Cpu& other) { return same_core(other, cpu); })));
-    return most;
+    std::size_t cores = 0;
+    for (const Cpu& cpu : topology.cpus) {
+        const auto same = [&](const Cpu& other) { return same_core(other, cpu); };
+        const auto& cpus = topology.cpus;
+        most =
+            std::max(most, static_cast<std::size_t>(std::count_if(cpus.begin(), cpus.end(), same)));
+        cores += &*std::find_if(cpus.begin(), cpus.end(), same) == &cpu;
+    }
+    return {most, cores * most == topology.cpus.size()};
 }
 
 /// Whether the runqueue has room for the CPU and all its siblings, counting every sibling of the
@@ -93,12 +101,13 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
     const std::size_t online = topology.cpus.size();
     if (online == 0) return {};
     const Layout layout = arrangement.layout;
-    // A cap of all CPUs never binds, and to ask whether they fit is costly then.
-    const bool capped = arrangement.max_cpus != no_cap && arrangement.max_cpus < online;
+    const Threads threads = arrangement.max_cpus == no_cap ? Threads{} : threads_of(topology);
+    // A cap of all CPUs never binds, and to ask whether they fit is costly then; but where threads
+    // are offline, the online CPUs are fewer than the CPUs that count.
+    const bool capped =
+        arrangement.max_cpus != no_cap && (arrangement.max_cpus < online || !threads.all_online);
     const std::size_t runqueues_at_least = capped ? (online - 1) / arrangement.max_cpus + 1 : 1;
     const std::size_t max_cpus = online / runqueues_at_least;
-
-    const std::size_t threads = capped ? threads_of(topology) : 1;
 
     const std::vector<Resource> resources = resources_of(topology, pool);
     std::vector<Runqueue> runqueues;
@@ -117,7 +126,7 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
             const bool fits =
                 !capped || (runqueue.resources.size() < max_cpus &&
                             (pool.granularity != Granularity::cpu || layout == Layout::all ||
-                             siblings_fit(threads, runqueue, max_cpus)));
+                             siblings_fit(threads.of_core, runqueue, max_cpus)));
             // Xen goes on to look for an emptier one: the CPUs are spread evenly.
             if (fits && (!chosen || runqueue.resources.size() < chosen->resources.size()))
                 chosen = &runqueue;

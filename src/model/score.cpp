@@ -11,7 +11,7 @@ namespace {
 
 constexpr double idle_demand = 1e-3;    // CPUs: a guest that wants less is idle
 constexpr double least_work = 1e-3;     // of the guest's most; starved, not minus infinity
-constexpr double least_events = 5;      // a second: fewer have no tail, only single cases
+constexpr double least_events = 10;     // a second: fewer have no tail, only single cases
 constexpr double missed_deadlines = 5;  // all missed weighs like a tail e^5 = 150 times as long
 constexpr double worst_share_error = 1; // per guest: twice its due is as wrong as nothing
 

@@ -61,7 +61,7 @@ struct LayoutResult {
 /// The utility of each result under an intent, comparable among these results only: a part of a
 /// guest's figures counts in all of them or in none. Work counts of guests with work in any result
 /// whose demand in any is a thousandth of a CPU; no work at all counts as a thousandth of its most.
-/// Tails count of guests with five events a second in any result. Errors: nothing counts.
+/// Tails count of guests with ten events a second in any result. Errors: nothing counts.
 [[nodiscard]] Result<std::vector<double>> utilities(Intent intent,
                                                     std::span<const LayoutResult> results);
 

@@ -22,7 +22,8 @@ intellisched::Partition scheduled(const std::string& bytes) {
     REQUIRE(stream.feed(std::as_bytes(std::span(bytes)), handler).has_value());
     stream.finish(handler);
     intellisched::Partition partition;
-    for (const auto& [runqueue, cpus] : by_runqueue) partition.emplace_back(cpus.begin(), cpus.end());
+    for (const auto& [runqueue, cpus] : by_runqueue)
+        partition.emplace_back(cpus.begin(), cpus.end());
     std::sort(partition.begin(), partition.end());
     return partition;
 }
@@ -66,9 +67,10 @@ TEST_CASE("runqueues are those of src/layout, booted and rearranged") {
     struct Shape {
         unsigned sockets, cores, threads, nodes;
     };
-    for (const Shape s : {Shape{1, 4, 1, 1}, Shape{4, 2, 2, 2}, Shape{2, 8, 2, 2}, Shape{2, 10, 2, 1},
-                          Shape{4, 16, 2, 4}, Shape{4, 32, 2, 2}})
-        for (const std::string args : {"", "credit2_runqueue=core", "sched_credit2_max_cpus_runqueue=0"}) {
+    for (const Shape s : {Shape{1, 4, 1, 1}, Shape{4, 2, 2, 2}, Shape{2, 8, 2, 2},
+                          Shape{2, 10, 2, 1}, Shape{4, 16, 2, 4}, Shape{4, 32, 2, 2}})
+        for (const std::string args :
+             {"", "credit2_runqueue=core", "sched_credit2_max_cpus_runqueue=0"}) {
             auto machine = booted(options_of(s.sockets, s.cores, s.threads, s.nodes, args));
             const unsigned cpus = s.sockets * s.cores * s.threads;
             Bursty load(0, 2 * cpus, 500, 500, 5); // enough for each CPU to schedule
@@ -116,12 +118,14 @@ TEST_CASE("the trace tells the running times that the machine counts") {
                 if (key >> 16 == guest.domid()) ticks += running;
             // Nobody's last stretch is quite in the trace.
             CHECK(static_cast<double>(ticks) / 2 == doctest::Approx(guest.run_ns()).epsilon(2e-3));
-            const proto::DomainCounters counters = machine->counters().domains(static_cast<int>(guest.domid()));
+            const proto::DomainCounters counters =
+                machine->counters().domains(static_cast<int>(guest.domid()));
             CHECK(static_cast<double>(counters.cpu_ns()) ==
                   doctest::Approx(guest.run_ns()).epsilon(1e-3));
         }
-        // Without costs, records of different CPUs have the same time, and no order. With costs, a CPU
-        // that took a lock at a time before another did may see what that one left (xen/lock.c).
+        // Without costs, records of different CPUs have the same time, and no order. With costs, a
+        // CPU that took a lock at a time before another did may see what that one left
+        // (xen/lock.c).
         if (costs) CHECK(times.mismatches() * 10000 < times.changes());
     }
 }
@@ -148,12 +152,62 @@ TEST_CASE("a full trace buffer tells what it lost") {
     CHECK(times.stats().damaged == 0);
 }
 
+namespace {
+
+/// Sleeps until an event comes, and counts.
+class Sleeper : public Workload {
+  public:
+    void start(Platform& platform) override {
+        platform.call_outside(1, platform.now() + 5'000'000, 42);
+    }
+    void outside(std::uint64_t token, Platform&) override { outside_calls += token == 42; }
+    Step next(std::uint32_t, Platform&) override {
+        ++asked;
+        return {Step::Kind::block, 0};
+    }
+    unsigned asked = 0, outside_calls = 0;
+};
+
+} // namespace
+
+TEST_CASE("no event is lost with its CPU, none outlives its domain") {
+    auto machine = booted(options_of(1, 2, 1, 1));
+    Hog hogs;
+    auto domain = domain_of(0, 1);
+    domain.hard = {{0}};
+    created(*machine, domain, hogs);
+    Sleeper sleeper, other;
+    const auto domid = created(*machine, domain_of(1, 1), sleeper);
+    run(*machine, 0.001);
+    CHECK(sleeper.asked == 1);
+    machine->notify({1, 0});
+    run(*machine, 0.001);
+    CHECK(sleeper.asked == 2);
+    machine->notify({1, 0}); // an interrupt on CPU 1, where it ran
+    REQUIRE(machine->move_cpu(1, std::nullopt).has_value());
+    run(*machine, 0.1);
+    CHECK(sleeper.asked == 3);
+    CHECK(sleeper.outside_calls == 1);
+    REQUIRE(machine->destroy_domain(domid).has_value());
+
+    const auto again = created(*machine, domain_of(1, 1), sleeper);
+    REQUIRE(machine->destroy_domain(again).has_value());
+    created(*machine, domain_of(1, 1), other); // of the same number
+    run(*machine, 0.1);
+    CHECK(sleeper.outside_calls == 1);
+    CHECK(other.outside_calls == 1);
+    machine->notify({7, 0}); // nobody
+    machine->notify({1, 9});
+    run(*machine, 0.01);
+}
+
 TEST_CASE("what makes no sense is refused, and nothing has changed") {
     CHECK_FALSE(Machine::boot(options_of(0, 4, 1, 1)).has_value());
     CHECK_FALSE(Machine::boot(options_of(1, 4, 3, 1)).has_value());
     CHECK_FALSE(Machine::boot(options_of(4, 64, 2, 1)).has_value());
     CHECK_FALSE(Machine::boot(options_of(65536, 65536, 1, 1)).has_value());
     CHECK_FALSE(Machine::boot(options_of(4, 4, 1, 3)).has_value());
+    CHECK_FALSE(Machine::boot(options_of(1, 4, 1, 1, "sched=credit")).has_value());
     const auto misspelt = Machine::boot(options_of(1, 4, 1, 1, "credit2_runqueue=sockets"));
     REQUIRE_FALSE(misspelt.has_value());
     CHECK(misspelt.error().message.find("credit2_runqueue=sockets") != std::string::npos);

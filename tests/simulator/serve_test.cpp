@@ -109,7 +109,7 @@ TEST_CASE("serve: hello, steps, truth, the end") {
 
     // The guest's start is a change, and ends the first step early.
     const auto started = served.advance(0.5);
-    CHECK(started.now_ns() == 1'000'000 + World::stagger);
+    CHECK(started.now_ns() == 1'000'000 + World::settling + World::stagger);
     CHECK(started.has_snapshot());
     const auto stepped = served.advance(0.5);
     CHECK(stepped.now_ns() == started.now_ns() + 500'000'000);
@@ -128,7 +128,7 @@ TEST_CASE("serve: hello, steps, truth, the end") {
     CHECK(served.ask(ask_truth).truth().seconds() == 0);
 
     CHECK(served.advance(5).ended());
-    CHECK(served.advance(5).now_ns() == 1'000'000 + 3'000'000'000ULL);
+    CHECK(served.advance(5).now_ns() == 1'000'000 + World::settling + 3'000'000'000ULL);
     CHECK(served.end());
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("serve: requests that cannot be granted leave all as it was") {
     Served served;
     CHECK(served.ask({}).error().find("asks for nothing") != std::string::npos);
     CHECK(served.advance(11).error().find("ask for at most") != std::string::npos);
-    CHECK(served.advance(0).now_ns() == 1'000'000);
+    CHECK(served.advance(0).now_ns() == 1'000'000 + World::settling);
 }
 
 TEST_CASE("serve: a client that does not speak the protocol is told so") {

@@ -10,7 +10,8 @@ namespace {
 
 constexpr double second = 1e9;
 
-/// Mean number of busy servers of the closed queue M/M/c//N: from its birth-death balance equations.
+/// Mean number of busy servers of the closed queue M/M/c//N: from its birth-death balance
+/// equations.
 double busy_servers(unsigned servers, unsigned clients, double run, double think) {
     double weight = 1, sum = 0, busy = 0;
     for (unsigned n = 0; n <= clients; ++n) {
@@ -43,9 +44,11 @@ std::vector<double> work_of(const Machine& machine) {
 } // namespace
 
 TEST_CASE("bursty vCPUs are the clients of a closed queue") {
-    const char* args = "credit2_runqueue=all sched_credit2_max_cpus_runqueue=0 sched_ratelimit_us=0";
+    const char* args =
+        "credit2_runqueue=all sched_credit2_max_cpus_runqueue=0 sched_ratelimit_us=0";
     CHECK(busy_servers(32, 96, 200, 800) == doctest::Approx(19.200).epsilon(1e-4));
-    CHECK(busy_cpus(options_of(2, 16, 1, 2, args), 96, 10) == doctest::Approx(19.200).epsilon(0.01));
+    CHECK(busy_cpus(options_of(2, 16, 1, 2, args), 96, 10) ==
+          doctest::Approx(19.200).epsilon(0.01));
     CHECK(busy_servers(4, 12, 200, 800) == doctest::Approx(2.366).epsilon(1e-3));
     CHECK(busy_cpus(options_of(1, 4, 1, 1, args), 12, 40) == doctest::Approx(2.366).epsilon(0.01));
 }
@@ -54,7 +57,8 @@ TEST_CASE("hogs in one runqueue share it by weight") {
     auto machine = booted(options_of(1, 4, 1, 1, "credit2_runqueue=all"));
     Hog hogs;
     const std::vector<unsigned> weights{128, 256, 512, 1024};
-    for (unsigned i = 0; i < weights.size(); ++i) created(*machine, domain_of(i, 4, weights[i]), hogs);
+    for (unsigned i = 0; i < weights.size(); ++i)
+        created(*machine, domain_of(i, 4, weights[i]), hogs);
     run(*machine, 3);
     machine->reset_truth();
     run(*machine, 60);
@@ -90,7 +94,8 @@ TEST_CASE("siblings slow each other, and memory on another node does") {
         created(*machine, domain_of(0, 2), hogs);
         run(*machine, 2);
         CHECK(work_of(*machine)[0] == doctest::Approx(1.32 * 2 * second).epsilon(0.001));
-        CHECK(machine->truth().pools(0).smt_ns() == doctest::Approx(0.68 * 2 * second).epsilon(0.001));
+        CHECK(machine->truth().pools(0).smt_ns() ==
+              doctest::Approx(0.68 * 2 * second).epsilon(0.001));
     }
     {
         auto machine = booted(options);

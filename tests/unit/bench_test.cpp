@@ -53,12 +53,13 @@ struct Bench {
         REQUIRE(opened);
         return std::move(*opened);
     }
+    std::filesystem::path simulator = INTELLISCHED_FAKE_SIM;
     [[nodiscard]] Result<void> run(bench::Results& results, unsigned jobs,
                                    const std::atomic<bool>* stop = nullptr) const {
         bench::RunnerOptions options;
         options.jobs = jobs;
         options.stop = stop;
-        options.sim.program = INTELLISCHED_FAKE_SIM;
+        options.sim.program = simulator;
         return bench::run_simulated(plan, entries, results, options);
     }
 };
@@ -185,11 +186,17 @@ TEST_CASE("bench: the same samples in any order, however often it is killed") {
     auto finished = bench.results("straight");
     REQUIRE(bench.run(finished, 2));
     CHECK(slurp(bench.directory.path / "straight/results.pb") == whole);
-    // Of another scenario of that name, it is.
+    // Of another scenario of that name, or by another simulator, it is.
     Bench changed;
     changed.entries[0].scenario.set_seed(8);
     REQUIRE(changed.run(finished, 2));
-    CHECK(slurp(bench.directory.path / "straight/results.pb").size() > whole.size());
+    const std::string longer = slurp(bench.directory.path / "straight/results.pb");
+    CHECK(longer.size() > whole.size());
+    changed.simulator = changed.directory.path / "other";
+    std::filesystem::copy(INTELLISCHED_FAKE_SIM, changed.simulator);
+    std::ofstream(changed.simulator, std::ios::app) << "of another version";
+    REQUIRE(changed.run(finished, 2));
+    CHECK(slurp(bench.directory.path / "straight/results.pb").size() > longer.size());
 }
 
 TEST_CASE("bench: stopped, it stores nothing that is half done") {

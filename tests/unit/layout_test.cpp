@@ -117,6 +117,18 @@ TEST_CASE("partition: siblings stay together over the cap") {
     CHECK(sizes(partition(topology, pool, {Layout::cpu, 1})) == std::vector<std::size_t>(8, 1));
 }
 
+TEST_CASE("partition: threads that are offline count under the cap") {
+    // As Xen forms them, in tests/simulator.
+    Topology topology = machine(2, 1, 4, 2);
+    std::erase_if(topology.cpus, [](const Cpu& cpu) { return cpu.id == 11; });
+    CHECK(partition(topology, whole(topology), {Layout::node, 8}) ==
+          Partition{{0, 1, 2, 3, 4, 5}, {6, 7}, {8, 9, 10, 12, 13}, {14, 15}});
+    std::erase_if(topology.cpus, [](const Cpu& cpu) { return cpu.id > 7; });
+    std::erase_if(topology.cpus, [](const Cpu& cpu) { return cpu.id == 2 || cpu.id == 4; });
+    CHECK(partition(topology, whole(topology), {Layout::socket, 16}) ==
+          Partition{{0, 1, 3, 5}, {6, 7}}); // six online, with room for eight needed
+}
+
 TEST_CASE("partition: without a cap it is the topology alone") {
     // More CPUs than the default cap everywhere: 2 nodes of 2 sockets of 10 cores of 2 threads.
     const Topology topology = machine(2, 2, 10, 2);

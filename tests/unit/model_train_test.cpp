@@ -351,6 +351,16 @@ TEST_CASE("train: samples that nothing can be learnt from are refused, each with
                    }),
                    "balanced"));
     CHECK(contains(with([](auto& s) { s.clear_scores(); }), "no scores"));
+    CHECK(contains(with([](auto& s) { s.mutable_scores(0)->add_spread(0.1); }), "throughput"));
+    CHECK(contains(with([](auto& s) {
+                       for (int i = 0; i < 5; ++i) s.mutable_scores(0)->add_spread(i == 3 ? -1 : NAN);
+                   }),
+                   "throughput"));
+    CHECK(contains(with([](auto& s) { s.add_costs(1); }), "costs"));
+    CHECK(contains(with([](auto& s) {
+                       for (int i = 0; i < 9; ++i) s.add_costs(i == 3 ? INFINITY : NAN);
+                   }),
+                   "costs"));
     CHECK(contains(with([](auto& s) { s.mutable_scores(0)->set_intent("speed\n"); }), "'speed?'"));
     CHECK(contains(with([](auto& s) { s.mutable_scores(0)->set_intent("latency"); }), "twice"));
     CHECK(contains(with([](auto& s) { s.clear_scenario(); }), "no scenario"));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The score, against figures worked out by hand.
+#include "src/model/estimate.hpp"
 #include "src/model/score.hpp"
 
 #include <cmath>
@@ -230,4 +231,50 @@ TEST_CASE("score: a truth that cannot be is refused") {
     }
     truth.mutable_guests(0)->set_misses(1);
     CHECK(!result_from(truth, "Pool-0"));
+}
+
+TEST_CASE("estimate: a live host's windows as a truth") {
+    // Two windows of a second at 1 GHz, two CPUs: busy for 1.5 of the 2 s, half of that shared.
+    WindowStats window;
+    window.facts.pool_id = 3;
+    window.facts.pool = "batch";
+    window.facts.cpus = 2;
+    window.tsc_hz = 1e9;
+    window.end_tsc = 1'000'000'000;
+    window.observed = 2e9;
+    window.cpu_busy = {0.5e9, 1e9};
+    window.shared = 0.75e9;
+    window.domains[5].running = 1.5e9;
+    window.domains[5].waiting = 0.25e9;
+    window.domains[5].wake_wait.add(63'000);
+    window.domains[9].running = 1; // of no domain that the snapshot knows
+    proto::HostSnapshot snapshot;
+    for (const unsigned id : {5U, 6U}) {
+        proto::Domain& domain = *snapshot.add_domains();
+        domain.set_id(id);
+        domain.set_name(id == 5 ? "a" : "idle");
+        domain.set_pool_id(3);
+        domain.set_weight(256);
+        domain.add_vcpus()->set_online(true);
+        domain.add_vcpus()->set_online(false);
+    }
+    const std::array windows{window, window};
+    const proto::Truth truth = estimate(windows, snapshot, 0.4);
+    CHECK(truth.seconds() == Approx(2));
+    CHECK(truth.pools(0).cpu_ns() == Approx(4e9));
+    REQUIRE(truth.guests_size() == 2);
+    const proto::GuestTruth& guest = truth.guests(0);
+    CHECK(guest.run_ns() == Approx(3e9));
+    CHECK(guest.work_ns() == Approx(3e9 * (1 - 0.4 * 0.5)));
+    CHECK(guest.runnable_ns() == Approx(0.5e9));
+    CHECK(guest.vcpus() == 1);
+    CHECK(guest.wake_to_run().count() == 2);
+    CHECK(guest.wake_to_run().p99_us() == Approx(63).epsilon(0.02));
+    const auto result = result_from(truth, "batch");
+    REQUIRE(result);
+    CHECK(result->guests.at("a").work == Approx(1.2e9));
+    CHECK(result->guests.at("idle").work == 0);
+    CHECK(result_from(estimate({}, snapshot), "batch")
+              .error()
+              .message.starts_with("a measurement of 0"));
 }

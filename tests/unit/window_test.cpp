@@ -180,6 +180,27 @@ TEST_CASE("window: SMT contention counts only while another core is idle") {
     CHECK(result.value(0, "load.imbalance") > 0);
 }
 
+TEST_CASE("window: what each domain got, and how much of it on shared cores") {
+    Window zero(0), one(1), two(2);
+    zero.runstate(0, idle, 0, Runstate::running, Runstate::runnable);
+    run(zero, 1, 0, 100 * ms, 300 * ms, 10 * us);
+    run(zero, 1, 0, 500 * ms, 600 * ms, 30 * us);
+    run(one, 2, 0, 200 * ms, 400 * ms, 20 * us); // the sibling of CPU 0
+    run(two, 2, 1, 200 * ms, 400 * ms, 20 * us);
+    two.runstate(1000 * ms, idle, 2, Runstate::runnable, Runstate::running);
+    const auto result = build({zero, one, two});
+    REQUIRE(!result.windows.empty());
+    const WindowStats& stats = result.windows[0];
+    CHECK(stats.shared == doctest::Approx(2 * 100 * ms));
+    REQUIRE(stats.domains.size() == 2);
+    const DomainWindow& first = stats.domains.at(1);
+    CHECK(first.running == doctest::Approx(300 * ms));
+    CHECK(first.waiting == doctest::Approx(30 * us)); // it is known from its first run on
+    CHECK(first.wake_wait.count() == 1);
+    CHECK(first.wake_wait.mean() == doctest::Approx(30 * us));
+    CHECK(stats.domains.at(2).running == doctest::Approx(400 * ms));
+}
+
 TEST_CASE("window: nothing is bridged over a loss, and the loss is not counted as time") {
     Window cpu(0);
     cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)

@@ -144,6 +144,13 @@ void domain_pause(struct domain *d)
     atomic_inc(&d->pause_count);
     for_each_vcpu ( d, v )
         vcpu_sleep_sync(v);
+    /*
+     * With sched-gran=core a vCPU counts as stopped a moment before its unit does, if the unit's last
+     * CPU ran its idle vCPU; sched_move_domain() then finds the unit as still scheduled. Xen has that
+     * race, too short to be met there.
+     */
+    while ( engine_cpus_busy() )
+        sim_relax();
 }
 
 void domain_unpause(struct domain *d)
