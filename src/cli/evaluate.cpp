@@ -43,15 +43,15 @@ Result<void> study(const Options& options, std::span<const proto::Sample> sample
     if (options.snapshot) learning.inputs = snapshot_inputs();
     for (const Group group : groups_of(options)) {
         Progress progress;
-        const StudyOptions study{.learners = all_learners(learning, options.ablate),
-                                 .seed = learning.seed,
-                                 .jobs = options.jobs,
-                                 .progress =
-                                     [&](std::size_t done, std::size_t total) {
-                                         progress.show(fmt::format("evaluating: {} of {} folds",
-                                                                   done, total));
-                                     },
-                                 .stop = &interrupted};
+        const StudyOptions study{
+            .learners = all_learners(learning, options.ablate),
+            .seed = learning.seed,
+            .jobs = options.jobs,
+            .progress =
+                [&](std::size_t done, std::size_t total) {
+                    progress.show(fmt::format("evaluating: {} of {} folds", done, total));
+                },
+            .stop = &interrupted};
         auto section = hold_out(samples, group, study);
         if (!section) return tl::unexpected(section.error());
         *report.add_sections() = std::move(*section);
@@ -66,8 +66,7 @@ Result<void> judge_given(const Options& options, std::span<const proto::Sample> 
     const auto classifier = Classifier::load(*bundle);
     if (!classifier) return tl::unexpected(classifier.error());
     const auto add = [&](std::span<const proto::Sample> some, const std::string& directory) {
-        return judge_bundle(*classifier, some,
-                            fmt::format("{} on {}", options.bundle, directory))
+        return judge_bundle(*classifier, some, fmt::format("{} on {}", options.bundle, directory))
             .map([&](proto::EvaluationSection section) {
                 *report.add_sections() = std::move(section);
             });
@@ -111,9 +110,10 @@ void add_evaluate(CLI::App& app, Action& action) {
     auto options = std::make_shared<Options>();
     command->add_option("--samples", options->samples, "directory of *.samples files")->required();
     command
-        ->add_option("--hold-out", options->hold_out,
-                     "train without each family, topology or scenario (ten folds of those) in turn, "
-                     "and test on it; all: family and topology")
+        ->add_option(
+            "--hold-out", options->hold_out,
+            "train without each family, topology or scenario (ten folds of those) in turn, "
+            "and test on it; all: family and topology")
         ->check(CLI::IsMember({"family", "topology", "scenario", "all"}));
     command->add_flag("--ablate", options->ablate,
                       "also without machine costs, without the trace, without the topology");

@@ -104,8 +104,8 @@ Result<Watched> watch(const Options& options, const Classifier& classifier, Inte
         events += stats.events;
         decisions += stats.decisions;
         Seen seen{feature_vector(stats), stats.facts};
-        auto prediction = classifier.predict(
-            {&seen.features, intent, stats.facts.current, stats.facts.representatives, options.costs});
+        auto prediction = classifier.predict({&seen.features, intent, stats.facts.current,
+                                              stats.facts.representatives, options.costs});
         if (!prediction) {
             predicted = tl::unexpected(prediction.error());
             return;
@@ -232,8 +232,8 @@ void add_explanation(proto::Recommendation& out, const Classifier& classifier,
             row->set_unit(std::string(schema[one.feature].unit));
             row->set_meaning(std::string(schema[one.feature].meaning));
         } else if (one.feature < first_intent_input()) {
-            row->set_meaning(fmt::format("the machine's {}",
-                                         sample_costs.at(one.feature - schema.size())));
+            row->set_meaning(
+                fmt::format("the machine's {}", sample_costs.at(one.feature - schema.size())));
         } else {
             const auto intent = all_intents.at(one.feature - first_intent_input());
             row->set_unit("0 or 1");
@@ -312,7 +312,8 @@ Result<int> recommend(Options& options) {
         judge(watched->observations, watched->facts.current, watched->facts.representatives);
     proto::Recommendation out = message(*classifier, *watched, verdict);
     if (options.explain) {
-        auto contributions = explain(*classifier, *watched, *intent, options.costs, verdict.favourite);
+        auto contributions =
+            explain(*classifier, *watched, *intent, options.costs, verdict.favourite);
         if (!contributions) return tl::unexpected(contributions.error());
         add_explanation(out, *classifier, *contributions);
     }

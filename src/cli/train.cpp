@@ -36,12 +36,13 @@ Result<int> train_bundle(Options& options) {
     const auto& summary = manifest.training();
     std::string text = to_json(manifest);
     if (!options.json)
-        text = fmt::format(
-            "{}: model {} ({}), {} samples of {} scenarios\n"
-            "held out by workload family: accuracy {:.1f}%, mean regret {:.2f}%; always socket: mean regret {:.2f}%\n",
-            options.out, manifest.id(), printable(manifest.name()), summary.samples(),
-            summary.scenarios(), summary.held_out_accuracy() * 100, summary.held_out_regret() * 100,
-            summary.default_regret() * 100);
+        text =
+            fmt::format("{}: model {} ({}), {} samples of {} scenarios\n"
+                        "held out by workload family: accuracy {:.1f}%, mean regret {:.2f}%; "
+                        "always socket: mean regret {:.2f}%\n",
+                        options.out, manifest.id(), printable(manifest.name()), summary.samples(),
+                        summary.scenarios(), summary.held_out_accuracy() * 100,
+                        summary.held_out_regret() * 100, summary.default_regret() * 100);
     if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
     return done;
 }

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT
+#include "src/page/page.hpp"
+
 #include "src/base/result.hpp"
 #include "src/evaluation/report.hpp"
 #include "src/layout/layout.hpp"
-#include "src/page/page.hpp"
 
 #include <algorithm>
 
@@ -28,10 +29,11 @@ std::string table_row(const proto::Figures& f, std::string_view name) {
 }
 
 std::string table_head(std::string_view caption) {
-    return fmt::format("<table><caption>{}</caption>\n<tr><th></th><th>cases</th><th>mean regret</th>"
-                       "<th>median</th><th>p95</th><th>max</th><th>default's</th><th>captured</th>"
-                       "<th>harm</th><th>right</th><th>calibration error</th></tr>\n",
-                       page::escaped(caption));
+    return fmt::format(
+        "<table><caption>{}</caption>\n<tr><th></th><th>cases</th><th>mean regret</th>"
+        "<th>median</th><th>p95</th><th>max</th><th>default's</th><th>captured</th>"
+        "<th>harm</th><th>right</th><th>calibration error</th></tr>\n",
+        page::escaped(caption));
 }
 
 /// A bar a method, as long as its mean regret.
@@ -81,7 +83,8 @@ std::string confusion_table(const proto::Figures& figures) {
     for (const Layout layout : all_layouts) out += fmt::format("<th>{}</th>", to_string(layout));
     out += "</tr>\n";
     for (int best = 0; best < figures.confusion_size(); ++best) {
-        out += fmt::format("<tr><td>{}</td>", to_string(all_layouts.at(static_cast<std::size_t>(best))));
+        out += fmt::format("<tr><td>{}</td>",
+                           to_string(all_layouts.at(static_cast<std::size_t>(best))));
         for (const auto cases : figures.confusion(best).chosen())
             out += fmt::format("<td>{}</td>", cases);
         out += "</tr>\n";
@@ -93,11 +96,12 @@ std::string confusion_table(const proto::Figures& figures) {
 
 std::string evaluation_page(const proto::EvaluationReport& report) {
     std::string out = page::begin("What the model is worth", style);
-    out += "<p>A case is a second of trace under one intent. Regret is how far the score of a choice "
-           "is behind that of the best layout; captured is the share of what the best layouts gain "
-           "over the boot default (socket); harm is the share of cases in which the choice is over "
-           "2% behind the boot default. \"By policy\" are cases seen under the boot default, which "
-           "is left only for the confidence and gain that a switch needs.</p>\n";
+    out +=
+        "<p>A case is a second of trace under one intent. Regret is how far the score of a choice "
+        "is behind that of the best layout; captured is the share of what the best layouts gain "
+        "over the boot default (socket); harm is the share of cases in which the choice is over "
+        "2% behind the boot default. \"By policy\" are cases seen under the boot default, which "
+        "is left only for the confidence and gain that a switch needs.</p>\n";
     for (const auto& section : report.sections()) {
         out += fmt::format("<h2>{}</h2>\n<p>{} samples of {} scenarios</p>\n",
                            page::escaped(section.title()), section.samples(), section.scenarios());
@@ -105,9 +109,9 @@ std::string evaluation_page(const proto::EvaluationReport& report) {
         for (const auto& figures : section.methods()) out += table_row(figures, figures.method());
         out += "</table>\n";
         if (section.methods().empty()) continue;
-        out += fmt::format("<div class=\"plots\">\n{}{}</div>\n{}", regret_plot(section),
-                           calibration_plot(section.methods(0)),
-                           confusion_table(section.methods(0)));
+        out +=
+            fmt::format("<div class=\"plots\">\n{}{}</div>\n{}", regret_plot(section),
+                        calibration_plot(section.methods(0)), confusion_table(section.methods(0)));
         std::string_view by;
         for (const auto& cell : section.cells()) {
             if (cell.by() != by) {

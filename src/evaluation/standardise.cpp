@@ -46,10 +46,10 @@ std::vector<float> Standardiser::rows(Chosen cases) const {
     for (const Case* one : cases) {
         const auto row = inputs_of(*one, mask);
         for (std::size_t i = 0; i < row.size(); ++i)
-            rows.push_back(std::isnan(row[i]) || deviation_[i] < 1e-9
-                               ? 0.0F
-                               : static_cast<float>((static_cast<double>(row[i]) - mean_[i]) /
-                                                    deviation_[i]));
+            rows.push_back(
+                std::isnan(row[i]) || deviation_[i] < 1e-9
+                    ? 0.0F
+                    : static_cast<float>((static_cast<double>(row[i]) - mean_[i]) / deviation_[i]));
     }
     return rows;
 }

@@ -25,8 +25,7 @@ std::vector<Outcome> cautious_outcomes(std::span<const Case> cases,
                                        const Predictions& predictions) {
     std::vector<Outcome> outcomes;
     for (std::size_t i = 0; i < cases.size(); ++i)
-        if (under_default(cases[i]))
-            outcomes.push_back(judge_cautiously(cases[i], predictions[i]));
+        if (under_default(cases[i])) outcomes.push_back(judge_cautiously(cases[i], predictions[i]));
     return outcomes;
 }
 
@@ -106,8 +105,7 @@ Result<Predictions> ask(const Classifier& classifier, std::span<const Case> case
         features.values.assign(sample.features().begin(), sample.features().end());
         Question question{&features, one.intent, one.current, one.representatives};
         if (with_costs)
-            question.costs = {sample.costs().data(),
-                              static_cast<std::size_t>(sample.costs_size())};
+            question.costs = {sample.costs().data(), static_cast<std::size_t>(sample.costs_size())};
         auto prediction = classifier.predict(question);
         if (!prediction) return tl::unexpected(prediction.error());
         predictions.push_back(std::move(*prediction));

@@ -46,8 +46,7 @@ TEST_CASE("learners: each does what its name says") {
     for (std::size_t i = 0; i < cases.size(); ++i) {
         if (i / 3 % 2 == 0) continue;
         ++count;
-        for (const Layout layout : all_layouts)
-            regret[index(layout)] += cases[i].regret(layout);
+        for (const Layout layout : all_layouts) regret[index(layout)] += cases[i].regret(layout);
     }
     CHECK(mean_regret(boot_default()) == doctest::Approx(regret[2] / count));
     // In the rule the middle is the safest place.
@@ -96,8 +95,8 @@ TEST_CASE("study: groups are held out whole, whatever the number of threads") {
     options.learners.push_back({"spy", [&](Chosen training, Chosen test) {
                                     for (const Case* unseen : test)
                                         for (const Case* seen : training)
-                                            leaked |= seen->sample->family() ==
-                                                      unseen->sample->family();
+                                            leaked |=
+                                                seen->sample->family() == unseen->sample->family();
                                     return boot_default().learn(training, test);
                                 }});
     const auto section = hold_out(samples(), Group::family, options);

@@ -161,11 +161,11 @@ TEST_CASE("prediction: equivalent layouts show one probability and one gain") {
 TEST_CASE("evaluate: the numbers are those of the outcomes") {
     const Case ahead = case_of({1, 0.5, 0.8, 0.5, 0.5}, 0); // socket is 20% behind
     const Case behind = case_of({0.5, 0.9, 1, 0.99, 0.5}, 0);
-    const auto all = summarise(std::array{
-        outcome_of(ahead, Layout::cpu, 0.95),     // right
-        outcome_of(behind, Layout::core, 0.55),   // 10% behind socket: harm
-        outcome_of(behind, Layout::node, 0.55),   // 1% behind it: none
-        outcome_of(ahead, Layout::socket, 0.35)}); // stays
+    const auto all =
+        summarise(std::array{outcome_of(ahead, Layout::cpu, 0.95),      // right
+                             outcome_of(behind, Layout::core, 0.55),    // 10% behind socket: harm
+                             outcome_of(behind, Layout::node, 0.55),    // 1% behind it: none
+                             outcome_of(ahead, Layout::socket, 0.35)}); // stays
     CHECK(all.cases == 4);
     CHECK(all.accuracy == 0.25);
     CHECK(all.regret.mean == doctest::Approx((0.1 + 0.01 + 0.2) / 4));

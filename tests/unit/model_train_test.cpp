@@ -284,7 +284,8 @@ TEST_CASE("train: costs decide where they decide, and a host that does not know 
 TEST_CASE("train: every intent has gains of its own") {
     auto made = synthetic::make_samples({.with_small_hosts = false});
     for (auto& sample : made) // latency differs little where throughput differs much
-        for (double& score : *sample.mutable_scores(1)->mutable_score()) score = std::pow(score, 0.2);
+        for (double& score : *sample.mutable_scores(1)->mutable_score())
+            score = std::pow(score, 0.2);
     const auto bundle = train(made, synthetic::small_options()).value();
     const auto model = Classifier::load(bundle).value();
     const auto features = synthetic::features(5, 95); // cpu is best, for throughput and for latency
@@ -353,7 +354,8 @@ TEST_CASE("train: samples that nothing can be learnt from are refused, each with
     CHECK(contains(with([](auto& s) { s.clear_scores(); }), "no scores"));
     CHECK(contains(with([](auto& s) { s.mutable_scores(0)->add_spread(0.1); }), "throughput"));
     CHECK(contains(with([](auto& s) {
-                       for (int i = 0; i < 5; ++i) s.mutable_scores(0)->add_spread(i == 3 ? -1 : NAN);
+                       for (int i = 0; i < 5; ++i)
+                           s.mutable_scores(0)->add_spread(i == 3 ? -1 : NAN);
                    }),
                    "throughput"));
     CHECK(contains(with([](auto& s) { s.add_costs(1); }), "costs"));

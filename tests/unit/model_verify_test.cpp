@@ -22,8 +22,8 @@ const std::string& model() {
 }
 
 std::string verdict(const std::string& ubj) {
-    const auto result = verify_model(std::as_bytes(std::span(ubj)),
-                                     model_feature_count(), layout_count);
+    const auto result =
+        verify_model(std::as_bytes(std::span(ubj)), model_feature_count(), layout_count);
     if (result) return "passed";
     CHECK(result.error().message.find('\n') == std::string::npos);
     return result.error().message;
