@@ -35,9 +35,9 @@ Bundle make_bundle() {
     auto bundle = train(samples, TrainOptions{.name = "made up", .source = "a rule"});
     if (!bundle) give_up(bundle.error());
     std::fprintf(
-        stderr, "trained on %zu samples of %zu features, two folds: %.1f s, model %zu bytes\n",
+        stderr, "trained on %zu samples of %zu features, three fits: %.1f s, models %zu bytes\n",
         samples.size(), feature_schema().size(),
-        std::chrono::duration<double>(Clock::now() - start).count(), bundle->model_ubj.size());
+        std::chrono::duration<double>(Clock::now() - start).count(), bundle->classifier_ubj.size() + bundle->gains_ubj.size());
     return *bundle;
 }
 

@@ -103,6 +103,7 @@ Result<Plan> checked(const proto::Plan& message) {
     plan.warmup_s = message.warmup_s();
     plan.measured_s = message.measured_s();
     plan.seed = message.seed();
+    plan.costs = message.costs();
 
     if (message.entries().empty())
         return fail("no entries: nothing to measure; add entries {{ scenarios: \"FILE\" }}");

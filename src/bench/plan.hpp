@@ -24,6 +24,7 @@ struct Plan {
     double warmup_s = 0;  ///< 0: as the scenario says
     double measured_s = 0;
     std::uint64_t seed = 0;
+    proto::Costs costs; ///< those that are set replace the scenarios' own
     std::filesystem::path folder; ///< that the entries' paths start from
 
     [[nodiscard]] bool live() const { return entries.front().has_live(); }

@@ -21,9 +21,6 @@ namespace intellisched::bench {
 /// The report as an HTML page that needs nothing else, with a plot for each cell.
 [[nodiscard]] std::string report_page(const proto::Report& report);
 
-/// `text` for HTML: what could be markup is none.
-[[nodiscard]] std::string escaped(std::string_view text);
-
 /// The factor that makes a standard error of so many repeats a 95% confidence interval: the
 /// quantile of Student's t with repeats - 1 degrees of freedom; NaN for fewer than two.
 [[nodiscard]] double confidence_factor(unsigned repeats);

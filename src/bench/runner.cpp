@@ -187,6 +187,7 @@ void work(const Plan& plan, std::span<const Task> tasks, Results& results, SimOp
 proto::Scenario scenario_of(const Plan& plan, const Entry& entry, unsigned repeat) {
     proto::Scenario scenario = entry.scenario;
     scenario.set_seed(seed_of(scenario.seed(), repeat));
+    scenario.mutable_costs()->MergeFrom(plan.costs);
     if (plan.warmup_s > 0) scenario.set_warmup_s(plan.warmup_s);
     if (plan.measured_s > 0) scenario.set_measured_s(plan.measured_s);
     if (scenario.warmup_s() <= 0) scenario.set_warmup_s(1.5); // as the simulator takes it

@@ -24,6 +24,7 @@ void add_recommend(CLI::App& app, Action& action);
 void add_record(CLI::App& app, Action& action);
 void add_features(CLI::App& app, Action& action);
 void add_train(CLI::App& app, Action& action);
+void add_evaluate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_apply(CLI::App& app, Action& action);

@@ -26,6 +26,7 @@ static int run(int argc, char** argv) {
     cli::add_features(app, action);
     cli::add_bench(app, action);
     cli::add_train(app, action);
+    cli::add_evaluate(app, action);
     cli::add_export(app, action);
 
     try {

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "collector/window/features.hpp"
+#include "src/base/files.hpp"
+#include "src/bench/plan.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/source.hpp"
 #include "src/host/observe.hpp"
 #include "src/model/classifier.hpp"
+#include "src/model/inputs.hpp"
+#include "src/model/samples.hpp"
 #include "src/policy/policy.hpp"
 #include "src/proto/recommendation.pb.h"
 
@@ -24,6 +28,8 @@ struct Options {
     double seconds = 10;
     std::string intent = "balanced";
     std::string bundle;
+    std::string costs_file;
+    std::vector<float> costs; ///< that the file names, as the model takes them; or none
     bool explain = false;
     bool json = false;
 };
@@ -45,6 +51,7 @@ struct Watched {
 // Explaining takes about 2 ms a window; a few, evenly spread, say as much as all of them.
 constexpr std::size_t explained_windows = 16;
 constexpr std::size_t explained_features = 8;
+constexpr std::size_t most_costs_bytes = 1 << 16;
 
 std::string bundle_path(const Options& options) {
     if (!options.bundle.empty()) return options.bundle;
@@ -97,8 +104,8 @@ Result<Watched> watch(const Options& options, const Classifier& classifier, Inte
         events += stats.events;
         decisions += stats.decisions;
         Seen seen{feature_vector(stats), stats.facts};
-        auto prediction = classifier.predict(
-            {&seen.features, intent, stats.facts.current, stats.facts.representatives});
+        auto prediction = classifier.predict({&seen.features, intent, stats.facts.current,
+                                              stats.facts.representatives, options.costs});
         if (!prediction) {
             predicted = tl::unexpected(prediction.error());
             return;
@@ -123,7 +130,8 @@ Result<Watched> watch(const Options& options, const Classifier& classifier, Inte
 
 /// The weights of the features for a layout, averaged over some of the windows.
 Result<std::vector<Contribution>> explain(const Classifier& classifier, const Watched& watched,
-                                          Intent intent, Layout layout) {
+                                          Intent intent, std::span<const float> costs,
+                                          Layout layout) {
     const std::size_t count = watched.windows.size();
     const std::size_t used = std::min(count, explained_windows);
     std::map<std::size_t, Contribution> sums;
@@ -131,8 +139,8 @@ Result<std::vector<Contribution>> explain(const Classifier& classifier, const Wa
     for (std::size_t i = 0; i < used; ++i) {
         const Seen& seen = watched.windows[i * count / used];
         auto contributions = classifier.explain(
-            {&seen.features, intent, seen.facts.current, seen.facts.representatives}, layout,
-            feature_schema().size());
+            {&seen.features, intent, seen.facts.current, seen.facts.representatives, costs}, layout,
+            model_feature_count());
         if (!contributions) return tl::unexpected(contributions.error());
         for (const Contribution& one : *contributions) {
             Contribution& sum = sums[one.feature];
@@ -223,8 +231,11 @@ void add_explanation(proto::Recommendation& out, const Classifier& classifier,
         if (one.feature < schema.size()) {
             row->set_unit(std::string(schema[one.feature].unit));
             row->set_meaning(std::string(schema[one.feature].meaning));
+        } else if (one.feature < first_intent_input()) {
+            row->set_meaning(
+                fmt::format("the machine's {}", sample_costs.at(one.feature - schema.size())));
         } else {
-            const auto intent = all_intents[one.feature - schema.size()];
+            const auto intent = all_intents.at(one.feature - first_intent_input());
             row->set_unit("0 or 1");
             row->set_meaning(fmt::format("the intent is {}", to_string(intent)));
         }
@@ -236,7 +247,7 @@ std::string value_text(double value, const std::string& unit) {
     if (std::isnan(value)) return "not seen";
     if (unit == "0 or 1") return value > 0.5 ? "yes" : "no";
     if (unit == "fraction") return fmt::format("{:.1f}%", value * 100);
-    if (unit == "count" || unit == "ratio") return fmt::format("{:.4g}", value);
+    if (unit.empty() || unit == "count" || unit == "ratio") return fmt::format("{:.4g}", value);
     return fmt::format("{:.4g} {}", value, unit);
 }
 
@@ -271,7 +282,24 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
     return text;
 }
 
-Result<int> recommend(const Options& options) {
+/// The machine's costs from a file of them.
+Result<void> read_costs(Options& options) {
+    if (options.costs_file.empty()) return {};
+    const auto text = read_file(options.costs_file, most_costs_bytes);
+    if (!text) return tl::unexpected(text.error());
+    proto::Costs costs;
+    if (auto parsed = bench::parse_text(
+            options.costs_file,
+            std::string(reinterpret_cast<const char*>(text->data()), text->size()), costs);
+        !parsed)
+        return parsed;
+    const auto values = costs_for_sample(costs);
+    options.costs.assign(values.begin(), values.end());
+    return {};
+}
+
+Result<int> recommend(Options& options) {
+    if (auto read = read_costs(options); !read) return tl::unexpected(read.error());
     const auto intent = intent_from_string(options.intent);
     auto bundle = read_bundle(bundle_path(options));
     if (!bundle) return tl::unexpected(bundle.error());
@@ -284,7 +312,8 @@ Result<int> recommend(const Options& options) {
         judge(watched->observations, watched->facts.current, watched->facts.representatives);
     proto::Recommendation out = message(*classifier, *watched, verdict);
     if (options.explain) {
-        auto contributions = explain(*classifier, *watched, *intent, verdict.favourite);
+        auto contributions =
+            explain(*classifier, *watched, *intent, options.costs, verdict.favourite);
         if (!contributions) return tl::unexpected(contributions.error());
         add_explanation(out, *classifier, *contributions);
     }
@@ -310,6 +339,9 @@ void add_recommend(CLI::App& app, Action& action) {
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}));
     command->add_option("--bundle", options->bundle,
                         "the model bundle (default: $INTELLISCHED_BUNDLE, else the installed one)");
+    command->add_option("--costs", options->costs_file,
+                        "what things cost on this machine: protobuf text of Costs "
+                        "(src/proto/scenario.proto); without it the model does without");
     command->add_flag("--explain", options->explain, "show the features that moved the prediction");
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, &action] { action = [options] { return recommend(*options); }; });

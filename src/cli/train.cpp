@@ -36,12 +36,13 @@ Result<int> train_bundle(Options& options) {
     const auto& summary = manifest.training();
     std::string text = to_json(manifest);
     if (!options.json)
-        text = fmt::format(
-            "{}: model {} ({}), {} samples of {} scenarios\n"
-            "held out: accuracy {:.1f}%, mean regret {:.2f}%; always socket: mean regret {:.2f}%\n",
-            options.out, manifest.id(), printable(manifest.name()), summary.samples(),
-            summary.scenarios(), summary.held_out_accuracy() * 100, summary.held_out_regret() * 100,
-            summary.default_regret() * 100);
+        text =
+            fmt::format("{}: model {} ({}), {} samples of {} scenarios\n"
+                        "held out by workload family: accuracy {:.1f}%, mean regret {:.2f}%; "
+                        "always socket: mean regret {:.2f}%\n",
+                        options.out, manifest.id(), printable(manifest.name()), summary.samples(),
+                        summary.scenarios(), summary.held_out_accuracy() * 100,
+                        summary.held_out_regret() * 100, summary.default_regret() * 100);
     if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
     return done;
 }
@@ -56,7 +57,12 @@ void add_train(CLI::App& app, Action& action) {
     command->add_option("--out", options->out, "the bundle to write")->required();
     command->add_option("--name", training.name, "what recommend shall call the model");
     command->add_option("--source", training.source, "where the scores come from, in words");
-    command->add_option("--rounds", training.rounds, "boosting rounds (trees a layout)")
+    command->add_flag("--snapshot", training.snapshot,
+                      "without the features that need a trace: for counters and topology alone");
+    command->add_option("--jobs", training.jobs, "threads; they change nothing in the model")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 1024U));
+    command->add_option("--rounds", training.rounds, "boosting rounds (trees a layout and model)")
         ->capture_default_str();
     command->add_option("--depth", training.max_depth, "depth of a tree, at most")
         ->capture_default_str();

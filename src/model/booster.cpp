@@ -46,9 +46,9 @@ void stay_on_one_thread() {
 
 // Types of a prediction: enum PredictionType of xgboost/learner.h.
 constexpr const char* inplace_config =
-    R"({"type":0,"iteration_begin":0,"iteration_end":0,"strict_shape":true,"missing":NaN,"cache_id":0})";
-constexpr const char* value_config =
-    R"({"type":0,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":true})";
+    R"({"type":1,"iteration_begin":0,"iteration_end":0,"strict_shape":true,"missing":NaN,"cache_id":0})";
+constexpr const char* margin_config =
+    R"({"type":1,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":true})";
 constexpr const char* contribution_config =
     R"({"type":2,"training":false,"iteration_begin":0,"iteration_end":0,"strict_shape":true})";
 
@@ -87,13 +87,6 @@ Result<Matrix> Matrix::create(std::span<const float> values, std::size_t rows,
     return matrix;
 }
 
-Result<void> Matrix::set_labels(std::span<const float> labels, std::span<const float> weights) {
-    if (XGDMatrixSetFloatInfo(handle_.get(), "label", labels.data(), labels.size()) != 0 ||
-        XGDMatrixSetFloatInfo(handle_.get(), "weight", weights.data(), weights.size()) != 0)
-        return xgboost_error("take the labels");
-    return {};
-}
-
 void Booster::Free::operator()(void* handle) const { XGBoosterFree(handle); }
 
 Result<Booster> Booster::create(const Matrix& data, const Parameters& parameters) {
@@ -127,9 +120,11 @@ Result<Booster> Booster::load(std::span<const std::byte> verified_ubj, std::size
     return booster;
 }
 
-Result<void> Booster::update(int round, const Matrix& data) {
-    if (XGBoosterUpdateOneIter(handle_.get(), round, data.handle()) != 0)
-        return xgboost_error(fmt::format("train round {}", round));
+Result<void> Booster::boost(const Matrix& data, std::span<float> gradient,
+                            std::span<float> hessian) {
+    if (XGBoosterBoostOneIter(handle_.get(), data.handle(), gradient.data(), hessian.data(),
+                              gradient.size()) != 0)
+        return xgboost_error("train");
     return {};
 }
 
@@ -141,11 +136,11 @@ Result<std::string> Booster::save() const {
     return std::string(bytes, size);
 }
 
-Result<std::vector<float>> Booster::predict(const Matrix& data) const {
-    return predict_matrix(handle_.get(), data.handle(), value_config, "predict");
+Result<std::vector<float>> Booster::margins(const Matrix& data) const {
+    return predict_matrix(handle_.get(), data.handle(), margin_config, "predict");
 }
 
-Result<std::span<const float>> Booster::predict(std::span<const float> row) const {
+Result<std::span<const float>> Booster::margins(std::span<const float> row) const {
     if (row.size() != row_->size())
         return fail("a row has {} features where the model has {}; use the bundle that belongs to "
                     "this program",

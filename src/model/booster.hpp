@@ -25,10 +25,6 @@ class Matrix {
     [[nodiscard]] static Result<Matrix> create(std::span<const float> values, std::size_t rows,
                                                std::size_t columns);
 
-    /// Sets the class of every row (0, 1, ...) and how much it counts.
-    [[nodiscard]] Result<void> set_labels(std::span<const float> labels,
-                                          std::span<const float> weights);
-
     [[nodiscard]] void* handle() const { return handle_.get(); }
 
   private:
@@ -38,8 +34,10 @@ class Matrix {
     std::unique_ptr<void, Free> handle_;
 };
 
-/// An ensemble of trees for a multi:softprob objective. Not thread-safe, and predict() keeps a
-/// buffer, so its output is valid until the next call.
+/// An ensemble of trees (or, for a baseline, linear) that gives one margin a class. Its objective is
+/// named multi:softprob, which is what the file says and verify_model() wants; what is descended is
+/// whatever the caller's gradients say. Not thread-safe, and margins() of a row keeps a buffer, so
+/// its output is valid until the next call.
 class Booster {
   public:
     using Parameters = std::vector<std::pair<std::string, std::string>>;
@@ -51,18 +49,20 @@ class Booster {
     [[nodiscard]] static Result<Booster> load(std::span<const std::byte> verified_ubj,
                                               std::size_t features, std::size_t classes);
 
-    /// Adds the trees of round `round` (0, 1, ...).
-    [[nodiscard]] Result<void> update(int round, const Matrix& data);
+    /// Adds one round: for each row and class the first and second derivative of the loss by the
+    /// margin, rows × classes. XGBoost takes them as they are; both spans are left alone.
+    [[nodiscard]] Result<void> boost(const Matrix& data, std::span<float> gradient,
+                                     std::span<float> hessian);
 
     /// The model in UBJSON.
     [[nodiscard]] Result<std::string> save() const;
 
-    /// Probabilities, rows × classes, of a matrix.
-    [[nodiscard]] Result<std::vector<float>> predict(const Matrix& data) const;
+    /// Margins, rows × classes, of a matrix.
+    [[nodiscard]] Result<std::vector<float>> margins(const Matrix& data) const;
 
-    /// Probabilities by class of one row of `features` values; NaN is a missing value. The span is
-    /// valid until the next call. Only after load().
-    [[nodiscard]] Result<std::span<const float>> predict(std::span<const float> row) const;
+    /// Margins by class of one row of `features` values; NaN is a missing value. The span is valid
+    /// until the next call. Only after load().
+    [[nodiscard]] Result<std::span<const float>> margins(std::span<const float> row) const;
 
     /// SHAP values of one row, classes × (features + 1), the last of each class its bias; in
     /// log-odds. Only after load().

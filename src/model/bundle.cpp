@@ -4,6 +4,7 @@
 #include "collector/window/schema.hpp"
 #include "src/base/files.hpp"
 #include "src/layout/layout.hpp"
+#include "src/model/inputs.hpp"
 #include "src/model/intent.hpp"
 #include "src/model/verify_model.hpp"
 
@@ -11,6 +12,7 @@
 #include <array>
 #include <cmath>
 #include <nettle/sha2.h>
+#include <zstd.h>
 
 namespace intellisched {
 
@@ -22,6 +24,12 @@ constexpr std::size_t head_size = magic.size() + SHA256_DIGEST_SIZE;
 // One way out for everything that is damaged or was changed by hand.
 constexpr std::string_view way_out = "install it again or retrain (intellisched train)";
 
+// Of training; beyond them probabilities are all alike, or all 0 and 1.
+constexpr double least_temperature = 0.01;
+constexpr double most_temperature = 100;
+
+constexpr int compression_level = 19; // written once, read often
+
 std::string sha256(std::string_view bytes) {
     sha256_ctx context;
     sha256_init(&context);
@@ -29,6 +37,11 @@ std::string sha256(std::string_view bytes) {
     std::array<std::uint8_t, SHA256_DIGEST_SIZE> digest;
     sha256_digest(&context, digest.size(), digest.data());
     return {digest.begin(), digest.end()};
+}
+
+// What both models are signed by.
+std::string digest_of(const Bundle& bundle) {
+    return sha256(bundle.classifier_ubj + bundle.gains_ubj);
 }
 
 std::string short_id(std::string_view digest) {
@@ -77,25 +90,13 @@ Result<void> check_schema(const proto::ModelManifest& manifest, const std::strin
     return {};
 }
 
-Result<void> check_tables(const proto::ModelManifest& manifest, const std::string& name) {
+Result<void> check_numbers(const proto::ModelManifest& manifest, const std::string& name) {
     const auto damaged = [&](std::string_view what) {
         return fail("{}: {}; {}", name, what, way_out);
     };
-    if (manifest.score_given_best_size() != static_cast<int>(all_intents.size()))
-        return damaged("no table of scores for every intent");
-    for (const Intent intent : all_intents) {
-        const auto& table = manifest.score_given_best(static_cast<int>(index(intent)));
-        bool good = table.intent() == to_string(intent) &&
-                    table.given_best_size() == static_cast<int>(layout_count);
-        for (const auto& row : table.given_best()) {
-            good &= row.score_size() == static_cast<int>(layout_count);
-            // Their ratios are printed as gains, so neither may be extreme.
-            for (const double score : row.score()) good &= score >= 1e-9 && score <= 1e9;
-        }
-        if (!good)
-            return damaged(fmt::format("the table of scores for {} has an impossible value",
-                                       to_string(intent)));
-    }
+    if (!(manifest.temperature() >= least_temperature &&
+          manifest.temperature() <= most_temperature)) // NaN as well
+        return damaged(fmt::format("a temperature of {}", manifest.temperature()));
     const std::size_t features = feature_schema().size();
     if (static_cast<std::size_t>(manifest.feature_min_size()) != features ||
         static_cast<std::size_t>(manifest.feature_max_size()) != features)
@@ -114,6 +115,23 @@ Result<void> check_tables(const proto::ModelManifest& manifest, const std::strin
     return {};
 }
 
+// A frame may claim to be of any size: it gets no more memory than a model may have, and no more
+// than it claims is taken from it.
+Result<std::string> decompress_model(const std::string& frame) {
+    const auto size = ZSTD_getFrameContentSize(frame.data(), frame.size());
+    if (size == ZSTD_CONTENTSIZE_ERROR || size == ZSTD_CONTENTSIZE_UNKNOWN)
+        return fail("a model in it is not stored as it should be; {}", way_out);
+    if (size > max_model_bytes)
+        return fail("a model in it is larger than the {} bytes that it may have; train with fewer "
+                    "rounds or less depth",
+                    max_model_bytes);
+    std::string ubj(size, '\0');
+    const std::size_t got = ZSTD_decompress(ubj.data(), ubj.size(), frame.data(), frame.size());
+    if (ZSTD_isError(got) != 0 || got != size)
+        return fail("a model in it cannot be decompressed; {}", way_out);
+    return ubj;
+}
+
 // `bytes` is what follows the head.
 Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
     proto::Bundle message;
@@ -121,21 +139,26 @@ Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
         return fail("{}: its contents are no bundle; {}", name, way_out);
     Bundle bundle;
     bundle.manifest = std::move(*message.mutable_manifest());
-    bundle.model_ubj = std::move(*message.mutable_model_ubj());
     auto& manifest = bundle.manifest;
 
     if (auto checked = check_schema(manifest, name); !checked)
         return tl::unexpected(checked.error());
-    const std::string digest = sha256(bundle.model_ubj);
-    if (manifest.model_sha256() != digest || manifest.id() != short_id(digest))
-        return fail("{}: the model is not the one that the manifest describes; {}", name, way_out);
-    if (auto checked = check_tables(manifest, name); !checked)
+    if (auto checked = check_numbers(manifest, name); !checked)
         return tl::unexpected(checked.error());
-    if (auto verified =
-            verify_model(std::as_bytes(std::span(bundle.model_ubj)),
-                         static_cast<std::size_t>(manifest.feature_names_size()), layout_count);
-        !verified)
-        return fail("{}: {}", name, verified.error().message);
+    for (const auto& [stored, ubj] : {std::pair{&message.classifier(), &bundle.classifier_ubj},
+                                      std::pair{&message.gains(), &bundle.gains_ubj}}) {
+        auto model = decompress_model(*stored);
+        if (!model) return fail("{}: {}", name, model.error().message);
+        *ubj = std::move(*model);
+    }
+    const std::string digest = digest_of(bundle);
+    if (manifest.model_sha256() != digest || manifest.id() != short_id(digest))
+        return fail("{}: the models are not those that the manifest describes; {}", name, way_out);
+    for (const std::string* ubj : {&bundle.classifier_ubj, &bundle.gains_ubj})
+        if (auto verified = verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(),
+                                         layout_count);
+            !verified)
+            return fail("{}: {}", name, verified.error().message);
     manifest.set_name(printable(manifest.name()));
     manifest.mutable_training()->set_source(printable(manifest.training().source(), 512));
     return bundle;
@@ -143,16 +166,16 @@ Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
 
 } // namespace
 
-std::vector<std::string> model_feature_names() {
-    std::vector<std::string> names;
-    for (const FeatureInfo& feature : feature_schema()) names.emplace_back(feature.name);
-    for (const Intent intent : all_intents)
-        names.push_back(fmt::format("intent.{}", to_string(intent)));
-    return names;
+std::string compress_model(std::string_view ubj) {
+    std::string frame(ZSTD_compressBound(ubj.size()), '\0');
+    const std::size_t size =
+        ZSTD_compress(frame.data(), frame.size(), ubj.data(), ubj.size(), compression_level);
+    frame.resize(ZSTD_isError(size) != 0 ? 0 : size); // only for want of memory
+    return frame;
 }
 
 void sign(Bundle& bundle) {
-    const std::string digest = sha256(bundle.model_ubj);
+    const std::string digest = digest_of(bundle);
     bundle.manifest.set_model_sha256(digest);
     bundle.manifest.set_id(short_id(digest));
 }
@@ -182,7 +205,8 @@ Result<std::string> encode_bundle(Bundle bundle) {
     sign(bundle);
     proto::Bundle message;
     *message.mutable_manifest() = std::move(bundle.manifest);
-    *message.mutable_model_ubj() = std::move(bundle.model_ubj);
+    message.set_classifier(compress_model(bundle.classifier_ubj));
+    message.set_gains(compress_model(bundle.gains_ubj));
     const std::string body = message.SerializeAsString();
     std::string bytes(magic);
     bytes += sha256(body);

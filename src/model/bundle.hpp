@@ -10,25 +10,28 @@
 #include <filesystem>
 #include <span>
 #include <string>
+#include <string_view>
 
 namespace intellisched {
 
-/// The largest bundle that is read or written, in bytes. (100 rounds of depth 6 are about 2 MB.)
-inline constexpr std::size_t max_bundle_bytes = std::size_t{16} << 20;
+/// The largest bundle that is read or written, in bytes, and the largest model in one before it is
+/// compressed. (100 rounds of depth 5 are about 1 MB and compress to a third.)
+inline constexpr std::size_t max_bundle_bytes = std::size_t{4} << 20;
+inline constexpr std::size_t max_model_bytes = std::size_t{16} << 20;
 
 struct Bundle {
     proto::ModelManifest manifest;
-    std::string model_ubj; ///< as XGBoost's XGBoosterSaveModelToBuffer wrote it, format UBJ
+    // As XGBoost's XGBoosterSaveModelToBuffer wrote them, format UBJ.
+    std::string classifier_ubj; ///< margins of the probability that a layout is the best
+    std::string gains_ubj;      ///< ln score, less its mean over the layouts
 };
 
-/// The names of the model's inputs: the schema's features, then "intent.<name>" for every intent.
-[[nodiscard]] std::vector<std::string> model_feature_names();
-
-/// Fills in the manifest's checksum and id from the model.
+/// Fills in the manifest's checksum and id from the models.
 void sign(Bundle& bundle);
 
 /// Parses and verifies a bundle: checksums, schema version and feature names of this program,
-/// layouts and intents, tables and ranges, and the model itself (verify_model). `name` is for the
+/// layouts and intents, temperature and ranges, and the models themselves (verify_model), which may
+/// not be larger than they say or than max_model_bytes. `name` is for the
 /// message. The manifest's texts come back fit for a terminal.
 [[nodiscard]] Result<Bundle> parse_bundle(std::span<const std::byte> bytes,
                                           const std::string& name);
@@ -39,6 +42,9 @@ void sign(Bundle& bundle);
 /// The bytes of the bundle's file, with the manifest's checksum and id filled in. Errors: whatever
 /// parse_bundle() would refuse.
 [[nodiscard]] Result<std::string> encode_bundle(Bundle bundle);
+
+/// The frame that a model is stored as; what parse_bundle() undoes.
+[[nodiscard]] std::string compress_model(std::string_view ubj);
 
 /// Writes encode_bundle() to `path`, whole or not at all.
 [[nodiscard]] Result<void> write_bundle(Bundle bundle, const std::filesystem::path& path);

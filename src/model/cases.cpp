@@ -2,6 +2,7 @@
 #include "src/model/cases.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace intellisched {
@@ -22,30 +23,20 @@ Case make_case(const proto::Sample& sample, const proto::IntentScores& scores) {
     one.current = *layout_from_string(sample.current_layout());
     one.representatives = representatives_of(sample);
     for (std::size_t l = 0; l < layout_count; ++l) {
-        int members = 0;
+        const int members = one.members(all_layouts[l]);
+        double spread = 0;
         for (std::size_t other = 0; other < layout_count; ++other) {
-            if (one.representatives[l] != one.representatives[other]) continue;
-            one.score[l] += scores.score(static_cast<int>(other));
-            ++members;
+            if (!one.equivalent(all_layouts[l], all_layouts[other])) continue;
+            const int at = static_cast<int>(other);
+            one.score[l] += scores.score(at) / members;
+            spread += (scores.spread().empty() ? NAN : scores.spread(at)) / members;
         }
-        one.score[l] /= members;
+        one.spread[l] = spread;
     }
     one.best_score = *std::max_element(one.score.begin(), one.score.end());
     for (std::size_t l = 0; l < layout_count; ++l)
         one.best[l] = one.score[l] >= one.best_score * (1 - tie);
     return one;
-}
-
-const std::string& group_of(const proto::Sample& sample, Group group) {
-    switch (group) {
-    case Group::family:
-        return sample.family();
-    case Group::topology:
-        return sample.topology();
-    case Group::scenario:
-        break;
-    }
-    return sample.scenario();
 }
 
 std::string_view name_of(Group group) {
@@ -60,7 +51,8 @@ std::string_view name_of(Group group) {
     return "scenario";
 }
 
-// splitmix64: the standard's shuffle may differ between libraries, and folds must not.
+} // namespace
+
 std::uint64_t next_random(std::uint64_t& state) {
     std::uint64_t z = state += 0x9e3779b97f4a7c15U;
     z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
@@ -68,21 +60,21 @@ std::uint64_t next_random(std::uint64_t& state) {
     return z ^ z >> 31;
 }
 
-} // namespace
-
-int Case::best_count() const {
-    return static_cast<int>(std::count(best.begin(), best.end(), true));
+const std::string& group_of(const Case& one, Group group) {
+    switch (group) {
+    case Group::family:
+        return one.sample->family();
+    case Group::topology:
+        return one.sample->topology();
+    case Group::scenario:
+        break;
+    }
+    return one.sample->scenario();
 }
 
-double Case::advantage() const {
-    double others = 0;
-    int count = 0;
-    for (std::size_t l = 0; l < layout_count; ++l) {
-        if (best[l]) continue;
-        others += score[l];
-        ++count;
-    }
-    return count == 0 ? 0 : 1 - others / count / best_score;
+int Case::members(Layout layout) const {
+    return static_cast<int>(
+        std::count(representatives.begin(), representatives.end(), representatives[index(layout)]));
 }
 
 double Case::regret(Layout layout) const { return 1 - score[index(layout)] / best_score; }
@@ -99,15 +91,16 @@ Result<std::vector<Case>> make_cases(std::span<const proto::Sample> samples) {
     return cases;
 }
 
-Result<Folds> make_folds(std::span<const Case> cases, Group group, std::uint64_t seed) {
+Result<Folds> make_folds(std::span<const Case> cases, Group group, std::uint64_t seed,
+                         unsigned most) {
     std::map<std::string_view, unsigned> fold_of; // in the order of the names
-    for (const Case& one : cases) fold_of.emplace(group_of(*one.sample, group), 0);
+    for (const Case& one : cases) fold_of.emplace(group_of(one, group), 0);
     if (fold_of.size() < 2)
         return fail(
             "the samples are of one {} only, so nothing is left to test on; make samples of "
             "two at least (intellisched bench)",
             name_of(group));
-    const bool alone = fold_of.size() <= leave_one_out_limit;
+    const bool alone = fold_of.size() <= (most > 0 ? most : leave_one_out_limit);
     std::vector<unsigned> order(fold_of.size());
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<unsigned>(i);
     if (!alone)
@@ -116,10 +109,10 @@ Result<Folds> make_folds(std::span<const Case> cases, Group group, std::uint64_t
 
     Folds folds;
     folds.groups = static_cast<unsigned>(fold_of.size());
-    folds.count = alone ? folds.groups : grouped_folds;
+    folds.count = alone ? folds.groups : most > 0 ? most : grouped_folds;
     std::size_t next = 0;
     for (auto& [name, fold] : fold_of) fold = order[next++] % folds.count;
-    for (const Case& one : cases) folds.fold.push_back(fold_of[group_of(*one.sample, group)]);
+    for (const Case& one : cases) folds.fold.push_back(fold_of[group_of(one, group)]);
     return folds;
 }
 

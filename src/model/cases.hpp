@@ -11,6 +11,7 @@
 #include <array>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <vector>
 
 namespace intellisched {
@@ -23,14 +24,18 @@ struct Case {
     /// By layout; the members of a class of equivalent layouts all have the mean of its scores, for
     /// they are one partition measured several times.
     std::array<double, layout_count> score{};
+    /// By layout: standard error of the lead that the best layout has, as a share of the score; NaN
+    /// when it is not known.
+    std::array<double, layout_count> spread{};
     std::array<bool, layout_count> best{}; ///< the layouts with the highest score
     double best_score = 0;
 
-    /// How many layouts are best.
-    [[nodiscard]] int best_count() const;
-    /// The advantage of the best layouts over the mean of the others, as a share of the best score;
-    /// 0 when all layouts are alike.
-    [[nodiscard]] double advantage() const;
+    /// Whether two layouts are one partition.
+    [[nodiscard]] bool equivalent(Layout a, Layout b) const {
+        return representatives[index(a)] == representatives[index(b)];
+    }
+    /// How many layouts are the same partition as this one, itself among them.
+    [[nodiscard]] int members(Layout layout) const;
     /// 1 - score(layout) / best score: 0 for a best layout.
     [[nodiscard]] double regret(Layout layout) const;
 };
@@ -42,15 +47,22 @@ struct Case {
 /// What must not be split between training and test.
 enum class Group : std::uint8_t { scenario, family, topology };
 
-/// The fold of every case, from 0: one fold a group, or ten folds of whole groups when there are
-/// more than twenty. The same for the same groups and seed, whatever the order of the cases.
-/// Errors: fewer than two groups.
+/// The fold of every case, from 0: one fold a group, or `most` folds of whole groups when there are
+/// more than that; 0 is ten folds when there are more than twenty. The same for the same groups and
+/// seed, whatever the order of the cases. Errors: fewer than two groups.
 struct Folds {
     std::vector<unsigned> fold; ///< by case
     unsigned count = 0;
     unsigned groups = 0;
 };
 [[nodiscard]] Result<Folds> make_folds(std::span<const Case> cases, Group group,
-                                       std::uint64_t seed);
+                                       std::uint64_t seed, unsigned most = 0);
+
+/// A number that follows from `state`, which moves on: splitmix64, the same everywhere, as folds and
+/// rows of a reproducible model must be.
+[[nodiscard]] std::uint64_t next_random(std::uint64_t& state);
+
+/// The name of the case's group: its scenario, family or topology.
+[[nodiscard]] const std::string& group_of(const Case& one, Group group);
 
 } // namespace intellisched

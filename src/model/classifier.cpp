@@ -2,6 +2,8 @@
 #include "src/model/classifier.hpp"
 
 #include "src/model/booster.hpp"
+#include "src/model/inputs.hpp"
+#include "src/model/samples.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -10,71 +12,77 @@ namespace intellisched {
 
 namespace {
 
-using Scores = std::array<double, layout_count>;
+using Row = std::array<double, layout_count>;
 
-// score[intent][best layout][layout]
-using ScoreTables = std::array<std::array<Scores, layout_count>, all_intents.size()>;
+// ln score: a gain of twenty times is as good as any, and exp() stays finite.
+constexpr double most_apart = 3;
 
-ScoreTables score_tables(const proto::ModelManifest& manifest) {
-    ScoreTables tables{};
-    for (std::size_t i = 0; i < tables.size(); ++i)
-        for (std::size_t best = 0; best < layout_count; ++best)
-            for (std::size_t l = 0; l < layout_count; ++l)
-                tables[i][best][l] = manifest.score_given_best(static_cast<int>(i))
-                                         .given_best(static_cast<int>(best))
-                                         .score(static_cast<int>(l));
-    return tables;
-}
+// Of a sane model margins are below 20.
+constexpr float largest_margin = 1e6F;
 
 bool equivalent(const Representatives& representatives, std::size_t a, std::size_t b) {
     return representatives[a] == representatives[b];
 }
 
-// E[score] of every layout, the mean of its class, so that equivalent layouts show one number.
-Scores expected_scores(std::span<const float> probability, const std::array<Scores, 5>& given_best,
-                       const Representatives& representatives) {
-    Scores own{};
-    for (std::size_t best = 0; best < layout_count; ++best)
-        for (std::size_t l = 0; l < layout_count; ++l)
-            own[l] += static_cast<double>(probability[best]) * given_best[best][l];
-    Scores mean{};
+} // namespace
+
+Row softmax(std::span<const float> margins, double temperature) {
+    const auto top = static_cast<double>(*std::max_element(margins.begin(), margins.end()));
+    Row out{};
+    double sum = 0;
+    for (std::size_t l = 0; l < layout_count; ++l)
+        sum += out[l] = std::exp((static_cast<double>(margins[l]) - top) / temperature);
+    for (double& value : out) value /= sum;
+    return out;
+}
+
+Row merge_equivalent(const Row& probability, const Representatives& representatives) {
+    Row merged{};
+    for (std::size_t l = 0; l < layout_count; ++l)
+        for (std::size_t other = 0; other < layout_count; ++other)
+            if (equivalent(representatives, l, other)) merged[l] += probability[other];
+    return merged;
+}
+
+Layout choose(const Row& value, const Representatives& representatives, Layout current) {
+    Layout best = current;
+    for (const Layout layout : all_layouts)
+        if (value[index(layout)] > value[index(best)]) best = representatives[index(layout)];
+    return best;
+}
+
+Layout favourite(const Prediction& prediction, const Representatives& representatives,
+                 Layout current) {
+    return choose(prediction.expected_gain, representatives, current);
+}
+
+Prediction make_prediction(std::span<const float> classifier, std::span<const float> gains,
+                           double temperature, const Representatives& representatives,
+                           Layout current) {
+    Prediction prediction;
+    prediction.probability = merge_equivalent(softmax(classifier, temperature), representatives);
+    Row utility{};
     for (std::size_t l = 0; l < layout_count; ++l) {
         int members = 0;
         for (std::size_t other = 0; other < layout_count; ++other) {
             if (!equivalent(representatives, l, other)) continue;
-            mean[l] += own[other];
+            utility[l] += static_cast<double>(gains[other]);
             ++members;
         }
-        mean[l] /= members;
+        utility[l] /= members;
     }
-    return mean;
-}
-
-} // namespace
-
-std::array<double, layout_count> merge_equivalent(std::span<const float> probability,
-                                                  const Representatives& representatives) {
-    std::array<double, layout_count> merged{};
     for (std::size_t l = 0; l < layout_count; ++l)
-        for (std::size_t other = 0; other < layout_count; ++other)
-            if (equivalent(representatives, l, other))
-                merged[l] += static_cast<double>(probability[other]);
-    return merged;
-}
-
-Layout choose(const std::array<double, layout_count>& merged,
-              const Representatives& representatives, Layout current) {
-    Layout best = current;
-    for (const Layout layout : all_layouts)
-        if (merged[index(layout)] > merged[index(best)]) best = representatives[index(layout)];
-    return best;
+        prediction.expected_gain[l] =
+            std::expm1(std::clamp(utility[l] - utility[index(current)], -most_apart, most_apart));
+    prediction.best = favourite(prediction, representatives, current);
+    return prediction;
 }
 
 struct Classifier::Impl {
-    Booster booster;
+    Booster classifier, gains;
     proto::ModelManifest manifest;
-    ScoreTables tables;
-    std::vector<float> row; // the features, then the intents
+    InputMask inputs;
+    std::vector<float> row;
 
     // Writes the question into `row`.
     Result<void> ask(const Question& question) {
@@ -84,16 +92,18 @@ struct Classifier::Impl {
                 "a feature vector of {} values where the schema has {}; measure it with this "
                 "version of intellisched",
                 values.size(), feature_schema().size());
-        std::copy(values.begin(), values.end(), row.begin());
-        for (const Intent intent : all_intents)
-            row[values.size() + index(intent)] = intent == question.intent ? 1.0F : 0.0F;
+        if (!question.costs.empty() && question.costs.size() != sample_costs.size())
+            return fail("{} costs of the machine where {} are known; measure them with this version "
+                        "of intellisched",
+                        question.costs.size(), sample_costs.size());
+        fill_inputs(row, values, question.costs, question.intent, inputs);
         return {};
     }
 
     double outside_training(const std::vector<float>& values) const {
         std::size_t outside = 0;
         for (std::size_t i = 0; i < values.size(); ++i) {
-            if (std::isnan(values[i])) continue;
+            if (std::isnan(values[i]) || !inputs[i]) continue;
             const int at = static_cast<int>(i);
             // Never seen in training (NaN): the comparison fails, so any value is outside.
             outside +=
@@ -104,32 +114,33 @@ struct Classifier::Impl {
 };
 
 Result<Classifier> Classifier::load(const Bundle& bundle) {
-    const auto features = static_cast<std::size_t>(bundle.manifest.feature_names_size());
-    auto booster =
-        Booster::load(std::as_bytes(std::span(bundle.model_ubj)), features, layout_count);
-    if (!booster) return tl::unexpected(booster.error());
-    return Classifier(
-        std::make_unique<Impl>(Impl{std::move(*booster), bundle.manifest,
-                                    score_tables(bundle.manifest), std::vector<float>(features)}));
+    const auto load_one = [](const std::string& ubj) {
+        return Booster::load(std::as_bytes(std::span(ubj)), model_feature_count(), layout_count);
+    };
+    auto classifier = load_one(bundle.classifier_ubj);
+    if (!classifier) return tl::unexpected(classifier.error());
+    auto gains = load_one(bundle.gains_ubj);
+    if (!gains) return tl::unexpected(gains.error());
+    return Classifier(std::make_unique<Impl>(
+        Impl{std::move(*classifier), std::move(*gains), bundle.manifest,
+             bundle.manifest.snapshot() ? snapshot_inputs() : every_input(),
+             std::vector<float>(model_feature_count())}));
 }
 
 Result<Prediction> Classifier::predict(const Question& question) const {
     if (auto asked = impl_->ask(question); !asked) return tl::unexpected(asked.error());
-    const auto probability = impl_->booster.predict(impl_->row);
-    if (!probability) return tl::unexpected(probability.error());
-    double sum = 0;
-    for (const float p : *probability) sum += static_cast<double>(p);
-    if (!(std::fabs(sum - 1) < 1e-3)) // NaN as well
-        return fail("model {} gives no probabilities for this window; retrain it",
-                    impl_->manifest.id());
-
-    Prediction prediction;
-    prediction.probability = merge_equivalent(*probability, question.representatives);
-    prediction.best = choose(prediction.probability, question.representatives, question.current);
-    const auto score = expected_scores(*probability, impl_->tables[index(question.intent)],
-                                       question.representatives);
-    for (std::size_t l = 0; l < layout_count; ++l)
-        prediction.expected_gain[l] = score[l] / score[index(question.current)] - 1;
+    const auto classifier = impl_->classifier.margins(impl_->row);
+    if (!classifier) return tl::unexpected(classifier.error());
+    const auto gains = impl_->gains.margins(impl_->row);
+    if (!gains) return tl::unexpected(gains.error());
+    for (const auto& margins : {*classifier, *gains})
+        for (const float margin : margins)
+            if (!(std::fabs(margin) <= largest_margin)) // NaN as well
+                return fail("model {} gives no probabilities for this window; retrain it",
+                            impl_->manifest.id());
+    Prediction prediction =
+        make_prediction(*classifier, *gains, impl_->manifest.temperature(),
+                        question.representatives, question.current);
     prediction.outside_training = impl_->outside_training(question.features->values);
     return prediction;
 }
@@ -139,7 +150,7 @@ const proto::ModelManifest& Classifier::manifest() const { return impl_->manifes
 Result<std::vector<Contribution>> Classifier::explain(const Question& question, Layout layout,
                                                       std::size_t limit) const {
     if (auto asked = impl_->ask(question); !asked) return tl::unexpected(asked.error());
-    const auto shap = impl_->booster.contributions(impl_->row);
+    const auto shap = impl_->classifier.contributions(impl_->row);
     if (!shap) return tl::unexpected(shap.error());
     const std::size_t columns = impl_->row.size() + 1; // the last one is the bias
     std::vector<Contribution> contributions;

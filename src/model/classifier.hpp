@@ -21,6 +21,8 @@ struct Question {
     Intent intent = Intent::balanced;
     Layout current = Layout::socket;
     Representatives representatives{}; ///< which layouts coincide on the pool
+    /// Of the machine, in the order of sample_costs, NaN for one that is not known; or none.
+    std::span<const float> costs = {};
 };
 
 struct Prediction {
@@ -42,27 +44,42 @@ struct Contribution {
     double weight = 0;       ///< towards (above 0) or against the layout
 };
 
-/// Probabilities by layout, summed over each class of equivalent layouts; `probability` has one
-/// value a layout.
-[[nodiscard]] std::array<double, layout_count>
-merge_equivalent(std::span<const float> probability, const Representatives& representatives);
+/// exp(margin / temperature) by layout, made 1 in all.
+[[nodiscard]] std::array<double, layout_count> softmax(std::span<const float> margins,
+                                                       double temperature);
 
-/// The layout of the highest merged probability: its representative, or `current` when that is in
-/// its class (a tie goes to the current class, then to the finest layout).
-[[nodiscard]] Layout choose(const std::array<double, layout_count>& merged,
+/// Probabilities by layout, summed over each class of equivalent layouts.
+[[nodiscard]] std::array<double, layout_count>
+merge_equivalent(const std::array<double, layout_count>& probability,
+                 const Representatives& representatives);
+
+/// The layout with the highest of these values, which equivalent layouts share: its representative,
+/// or `current` when that is in its class (a tie goes to the current class, then to the finest
+/// layout).
+[[nodiscard]] Layout choose(const std::array<double, layout_count>& value,
                             const Representatives& representatives, Layout current);
+
+/// The layout to recommend: that of the highest expected gain, for what a wrong choice costs is
+/// what counts, not how often one is right.
+[[nodiscard]] Layout favourite(const Prediction& prediction, const Representatives& representatives,
+                               Layout current);
+
+/// A prediction (all but outside_training) from the margins of the two models, five each.
+[[nodiscard]] Prediction make_prediction(std::span<const float> classifier,
+                                         std::span<const float> gains, double temperature,
+                                         const Representatives& representatives, Layout current);
 
 /// A loaded model. Not thread-safe: XGBoost keeps the output buffer of the last call. Never of
 /// static storage: XGBoost's thread-local state is gone before statics are, and freeing a model
 /// then crashes.
 class Classifier {
   public:
-    /// Hands the model of the bundle, which must come from parse_bundle(), read_bundle() or
+    /// Hands the models of the bundle, which must come from parse_bundle(), read_bundle() or
     /// train(), to XGBoost. Errors: XGBoost refuses it.
     [[nodiscard]] static Result<Classifier> load(const Bundle& bundle);
 
-    /// Errors: a vector that is not of the schema's size; a model whose leaves are so large that no
-    /// probability comes of them.
+    /// Errors: a vector that is not of the schema's size, costs that are not those of sample_costs; a
+    /// model whose leaves are so large that no probability or gain comes of them.
     [[nodiscard]] Result<Prediction> predict(const Question& question) const;
 
     /// What the bundle says of the model.

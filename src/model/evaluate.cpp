@@ -8,49 +8,60 @@ namespace intellisched {
 
 namespace {
 
-constexpr double harm_threshold = 0.01;
-
-Outcome outcome_of(const Case& one, Layout chosen, double confidence) {
-    Outcome outcome;
-    outcome.scenario = one.sample->scenario();
-    outcome.family = one.sample->family();
-    outcome.topology = one.sample->topology();
-    outcome.intent = one.intent;
-    outcome.chosen = chosen;
-    outcome.confidence = confidence;
-    outcome.right = one.best[index(chosen)];
-    outcome.regret = one.regret(chosen);
-    outcome.default_regret = one.regret(Layout::socket);
-    const double socket = one.score[index(Layout::socket)];
-    outcome.gain = socket > 0 ? one.score[index(chosen)] / socket - 1 : 0;
-    return outcome;
+/// The smallest value that at least `part` of them are not above.
+double quantile(const std::vector<double>& sorted, double part) {
+    const auto n = static_cast<double>(sorted.size());
+    const auto rank = static_cast<std::size_t>(std::max(1.0, std::ceil(part * n)));
+    return sorted[rank - 1];
 }
 
 } // namespace
 
-Outcome judge(const Case& one, std::span<const float> probability) {
-    const auto merged = merge_equivalent(probability, one.representatives);
-    const Layout chosen = choose(merged, one.representatives, one.current);
-    return outcome_of(one, chosen, merged[index(chosen)]);
+Outcome outcome_of(const Case& one, Layout chosen, double confidence) {
+    return {.of = &one,
+            .chosen = chosen,
+            .confidence = confidence,
+            .right = one.best[index(chosen)],
+            .regret = one.regret(chosen),
+            .default_regret = one.regret(Layout::socket)};
 }
+
+Outcome judge(const Case& one, const Prediction& prediction) {
+    return outcome_of(one, prediction.best, prediction.probability[index(prediction.best)]);
+}
+
+bool under_default(const Case& one) { return one.equivalent(one.current, Layout::socket); }
 
 Evaluation summarise(std::span<const Outcome> outcomes) {
     Evaluation all;
     if (outcomes.empty()) return all;
     const auto n = static_cast<double>(outcomes.size());
     all.cases = outcomes.size();
+    std::vector<double> regrets;
     for (const Outcome& outcome : outcomes) {
+        regrets.push_back(outcome.regret);
         all.accuracy += outcome.right / n;
-        all.regret += outcome.regret / n;
+        all.regret.mean += outcome.regret / n;
         all.default_regret += outcome.default_regret / n;
-        all.gain += outcome.gain / n;
-        all.no_harm += (outcome.regret <= outcome.default_regret + harm_threshold) / n;
+        // Both regrets are shares of the best score; harm is a share of the default's.
+        all.harm +=
+            (1 - outcome.regret < (1 - outcome.default_regret) * (1 - harm_threshold)) / n;
         const double tenth = std::clamp(std::floor(outcome.confidence * 10), 0.0, 9.0);
         auto& bin = all.calibration[static_cast<std::size_t>(tenth)];
         ++bin.cases;
         bin.confidence += outcome.confidence;
         bin.accuracy += outcome.right;
+        const auto best = static_cast<std::size_t>(
+            std::find(outcome.of->best.begin(), outcome.of->best.end(), true) -
+            outcome.of->best.begin());
+        ++all.confusion[best][index(outcome.of->representatives[index(outcome.chosen)])];
     }
+    std::sort(regrets.begin(), regrets.end());
+    all.regret.median = quantile(regrets, 0.5);
+    all.regret.p95 = quantile(regrets, 0.95);
+    all.regret.max = regrets.back();
+    all.captured = all.default_regret > 0 ? 1 - all.regret.mean / all.default_regret
+                                          : (all.regret.mean > 0 ? 0 : 1);
     for (auto& bin : all.calibration) {
         if (bin.cases == 0) continue;
         const auto cases = static_cast<double>(bin.cases);
@@ -59,23 +70,6 @@ Evaluation summarise(std::span<const Outcome> outcomes) {
         all.calibration_error += std::fabs(bin.confidence - bin.accuracy) * cases / n;
     }
     return all;
-}
-
-Result<std::vector<Outcome>> evaluate(const Classifier& classifier,
-                                      std::span<const proto::Sample> samples) {
-    const auto cases = make_cases(samples);
-    if (!cases) return tl::unexpected(cases.error());
-    std::vector<Outcome> outcomes;
-    FeatureVector features;
-    for (const Case& one : *cases) {
-        features.values.assign(one.sample->features().begin(), one.sample->features().end());
-        const auto prediction =
-            classifier.predict({&features, one.intent, one.current, one.representatives});
-        if (!prediction) return tl::unexpected(prediction.error());
-        outcomes.push_back(
-            outcome_of(one, prediction->best, prediction->probability[index(prediction->best)]));
-    }
-    return outcomes;
 }
 
 } // namespace intellisched

@@ -1,32 +1,34 @@
 // SPDX-License-Identifier: MIT
-// How good a model's choices are: what it chose case by case, and that in a few numbers.
+// How good choices are: what was chosen case by case, and that in a few numbers.
 #pragma once
 
-#include "src/base/result.hpp"
 #include "src/model/cases.hpp"
 #include "src/model/classifier.hpp"
 
 #include <array>
 #include <cstddef>
 #include <span>
-#include <string>
 #include <vector>
 
 namespace intellisched {
 
-/// What a model chose for one sample under one intent, and what that was worth.
+/// What was chosen in one case, and what that was worth.
 struct Outcome {
-    std::string scenario;
-    std::string family;
-    std::string topology;
-    Intent intent = Intent::balanced;
+    const Case* of = nullptr;
     Layout chosen = Layout::socket;
     double confidence = 0;     ///< merged probability of the choice
     bool right = false;        ///< no layout was better
     double regret = 0;         ///< 1 - score(chosen) / score(best)
-    double default_regret = 0; ///< the same for staying with socket
-    double gain = 0;           ///< score(chosen) / score(socket) - 1; 0 when socket scored 0
+    double default_regret = 0; ///< the same for staying with socket, the boot default
 };
+
+[[nodiscard]] Outcome outcome_of(const Case& one, Layout chosen, double confidence);
+
+/// The outcome of doing what the prediction says.
+[[nodiscard]] Outcome judge(const Case& one, const Prediction& prediction);
+
+/// Whether the case was seen under the boot default.
+[[nodiscard]] bool under_default(const Case& one);
 
 /// One tenth of the confidences: whether choices of 80% are right in 80% of the cases.
 struct CalibrationBin {
@@ -35,26 +37,30 @@ struct CalibrationBin {
     double accuracy = 0;
 };
 
-/// Means over outcomes; all 0 without any.
+/// Of many regrets.
+struct Regret {
+    double mean = 0, median = 0, p95 = 0, max = 0;
+};
+
+/// A choice that is behind the boot default by more than this share of its score does harm.
+inline constexpr double harm_threshold = 0.02;
+
+/// Over outcomes; all 0 without any.
 struct Evaluation {
     std::size_t cases = 0;
     double accuracy = 0;
-    double regret = 0;
-    double default_regret = 0;
-    double gain = 0;
-    double no_harm = 0; ///< share of the cases in which the choice is at most 1% behind socket
+    Regret regret;
+    double default_regret = 0; ///< mean
+    /// Share of the oracle's advantage over the boot default: 1 - regret / default_regret; 1 when
+    /// there is no advantage and nothing was lost.
+    double captured = 0;
+    double harm = 0; ///< share of the cases in which the choice does harm
     std::array<CalibrationBin, 10> calibration{};
     double calibration_error = 0; ///< mean distance of confidence and accuracy over the bins
+    /// Cases by best layout (the finest of the best) and chosen one, by their representatives.
+    std::array<std::array<std::size_t, layout_count>, layout_count> confusion{};
 };
 
-/// The outcome of choosing by these probabilities (one a layout).
-[[nodiscard]] Outcome judge(const Case& one, std::span<const float> probability);
-
 [[nodiscard]] Evaluation summarise(std::span<const Outcome> outcomes);
-
-/// Outcomes of a finished model on samples, in their order. Only samples that it was not trained
-/// from say anything about it. Errors: those of make_cases() and of predicting.
-[[nodiscard]] Result<std::vector<Outcome>> evaluate(const Classifier& classifier,
-                                                    std::span<const proto::Sample> samples);
 
 } // namespace intellisched

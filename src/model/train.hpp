@@ -1,17 +1,15 @@
 // SPDX-License-Identifier: MIT
 // From samples to a model bundle.
 //
-// A row is a sample under an intent: the features, then the intent one-hot. Its class is the layout
-// with the best score. Layouts that are best together (one partition, or equal scores) share the
-// row: one copy each, of weight 1/n. A row weighs as much as its best layout is ahead of the
-// others, for where all layouts do the same there is little to learn; within each intent the
-// weights have mean 1, because scores under different intents spread differently.
+// A row is a sample under an intent: the features, the machine's costs, the intent. What is learnt
+// from it is in targets.hpp, how in fit.hpp. The probabilities' temperature is fitted on what models
+// say of workload families that they have not seen, for that is what a new host is.
 #pragma once
 
 #include "src/base/result.hpp"
 #include "src/model/bundle.hpp"
 #include "src/model/cases.hpp"
-#include "src/model/evaluate.hpp"
+#include "src/model/fit.hpp"
 
 #include <atomic>
 #include <cstdint>
@@ -23,29 +21,39 @@
 namespace intellisched {
 
 struct TrainOptions {
-    std::string name = {};         ///< of the model, as `recommend` shows it
-    std::string source = {};       ///< where the scores come from, in words
-    unsigned rounds = 60;          ///< trees a layout, 1 to 1000
-    unsigned max_depth = 6;        ///< of a tree, 1 to 12
-    double learning_rate = 0.15;   ///< above 0, at most 1
-    std::uint64_t seed = 1;        ///< chooses the rows and features of each tree, and the folds
-    Group group = Group::scenario; ///< what the held-out numbers hold out
-    /// Called after every round with the rounds done and those to be done in all.
+    std::string name = {};   ///< of the model, as `recommend` shows it
+    std::string source = {}; ///< where the scores come from, in words
+    bool snapshot = false;   ///< without the features that need a trace
+    unsigned rounds = Learning().rounds;               ///< trees a layout and ensemble, 1 to 1000
+    unsigned max_depth = Learning().max_depth;         ///< of a tree, 1 to 12
+    double learning_rate = Learning().learning_rate;   ///< above 0, at most 1
+    std::uint64_t seed = 1; ///< chooses the rows and inputs of each tree, and the folds
+    unsigned jobs = 1;      ///< threads; they change nothing in what comes out
+    /// Called after every round, by one thread at a time, with the rounds done and to be done.
     std::function<void(std::size_t done, std::size_t total)> progress = {};
     const std::atomic<bool>* stop = nullptr; ///< looked at before every round
 };
 
-/// Trains on all samples and, for the held-out numbers of the summary, once more for every fold.
-/// The same samples in the same order with the same options give the same model to the byte.
-/// Memory: about 1.5 kB a row with 80 features. The bundle is signed and verified.
+/// A model with its temperature, and what it says of cases that it has not seen.
+struct Calibrated {
+    Ensembles ensembles;
+    double temperature = 1;
+    std::vector<Prediction> held_out; ///< by case
+};
+
+/// Fits the cases, and the temperature on up to three folds of whole workload families (of scenarios
+/// when there is only one family). Errors: fewer than two scenarios; those of fit().
+[[nodiscard]] Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning,
+                                                unsigned jobs);
+
+/// How often fit_calibrated() fits: rounds of progress.
+[[nodiscard]] unsigned fits_of(Chosen cases);
+
+/// Trains on all samples. The same samples in the same order with the same options give the same
+/// model to the byte. Memory: about 1.5 kB a row with 90 inputs. The bundle is signed and verified.
 /// Errors: no samples, samples that check_sample() refuses, an intent that no sample has scores
-/// for, fewer than two groups, options out of range, stopped, XGBoost's own.
+/// for, fewer than two scenarios, options out of range, stopped, XGBoost's own.
 [[nodiscard]] Result<Bundle> train(std::span<const proto::Sample> samples,
                                    const TrainOptions& options);
-
-/// The held-out part alone: what models that have not seen a case's group choose for it, in the
-/// order of the cases (make_cases()). Errors: as train().
-[[nodiscard]] Result<std::vector<Outcome>> cross_validate(std::span<const proto::Sample> samples,
-                                                          const TrainOptions& options);
 
 } // namespace intellisched

@@ -79,7 +79,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
             verdict.mean.expected_gain[l] /= verdict.windows;
         }
         verdict.mean.outside_training /= verdict.windows;
-        verdict.favourite = verdict.mean.best = choose(verdict.mean.probability, same, current);
+        verdict.favourite = verdict.mean.best = favourite(verdict.mean, same, current);
         verdict.agreement =
             static_cast<double>(votes[index(same[index(verdict.favourite)])]) / verdict.windows;
     }
@@ -105,7 +105,8 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.decision = Decision::keep;
         verdict.reasons.push_back(
             {"current-is-best",
-             fmt::format("the current layout, {}, is the most probable best ({:.0f}%)",
+             fmt::format("no layout promises more than the current one, {}, which is the best with "
+                         "{:.0f}%",
                          to_string(current), probability * 100)});
         return verdict;
     }

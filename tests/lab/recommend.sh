@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Runs in the laboratory's dom0; tests/lab/recommend looks at what it leaves in $LAB_OUT.
 cd "$LAB_OUT" || exit 1
-export INTELLISCHED_BUNDLE=/lab/in/lab.bundle
+export INTELLISCHED_BUNDLE=/lab/in/default.bundle
 xentrace=/usr/lib/xen-4.17/bin/xentrace
 
 # try NAME COMMAND...: keeps the output, the messages and the exit status.

@@ -6,6 +6,7 @@
 #include "src/bench/report.hpp"
 #include "src/bench/runner.hpp"
 #include "src/model/samples.hpp"
+#include "src/page/page.hpp"
 #include "tests/unit/capture_files.hpp"
 
 #include <algorithm>
@@ -273,7 +274,7 @@ TEST_CASE("bench report: figures of a cell, and names that are no markup") {
     CHECK(contains(page, "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;"));
     CHECK(!contains(page, "http"));
     CHECK(contains(page, "<svg"));
-    CHECK(bench::escaped("a'b\x1b") == "a&#39;b?");
+    CHECK(page::escaped("a'b\x1b") == "a&#39;b?");
     CHECK(contains(bench::report_text(report), "2 entries, 20 runs, 36 samples, 0 failures"));
 }
 

@@ -3,6 +3,7 @@
 // of every millisecond and wakes 0.1 ms before it runs again. The TSC counts nanoseconds.
 #pragma once
 
+#include "src/base/result.hpp"
 #include "src/proto/host.pb.h"
 #include "tests/unit/trace_bytes.hpp"
 
@@ -54,7 +55,7 @@ inline proto::HostSnapshot fake_snapshot(std::uint64_t tsc, unsigned sockets, un
     for (unsigned g = 0; g < guests; ++g) {
         proto::Domain& domain = *snapshot.add_domains();
         domain.set_id(g + 1);
-        domain.set_name("g" + std::to_string(g));
+        domain.set_name(fmt::format("g{}", g));
         domain.set_weight(256);
         domain.add_vcpus()->set_online(true);
     }

@@ -6,10 +6,12 @@
 #include "src/model/classifier.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
+#include <cstring>
 #include <doctest/doctest.h>
 #include <fstream>
 #include <nettle/sha2.h>
 #include <unistd.h>
+#include <zstd.h>
 
 using namespace intellisched;
 
@@ -64,7 +66,8 @@ std::string changed(auto change, bool sign_model = true) {
     if (sign_model) sign(bundle);
     proto::Bundle message;
     *message.mutable_manifest() = bundle.manifest;
-    message.set_model_ubj(bundle.model_ubj);
+    message.set_classifier(compress_model(bundle.classifier_ubj));
+    message.set_gains(compress_model(bundle.gains_ubj));
     return verdict(file_of(message));
 }
 
@@ -82,7 +85,8 @@ TEST_CASE("bundle: what is written is read back and chooses the same") {
     CHECK(std::filesystem::file_size(path) == file().size());
     const auto back = read_bundle(path);
     REQUIRE(back);
-    CHECK(back->model_ubj == trained().model_ubj);
+    CHECK(back->classifier_ubj == trained().classifier_ubj);
+    CHECK(back->gains_ubj == trained().gains_ubj);
     CHECK(back->manifest.SerializeAsString() == trained().manifest.SerializeAsString());
     CHECK(back->manifest.id().size() == 12);
 
@@ -142,26 +146,13 @@ TEST_CASE("bundle: other versions and other features are told apart") {
     CHECK(contains(changed_manifest([](auto& m) { m.set_intents(0, "speed"); }), "intents"));
 }
 
-TEST_CASE("bundle: tables and ranges that cannot be are refused") {
-    const auto score = [](double value) {
-        return changed_manifest([&](auto& m) {
-            m.mutable_score_given_best(1)->mutable_given_best(2)->set_score(3, value);
-        });
+TEST_CASE("bundle: temperatures and ranges that cannot be are refused") {
+    const auto temperature = [](double value) {
+        return changed_manifest([&](auto& m) { m.set_temperature(value); });
     };
-    CHECK(score(0.5) == "passed");
+    CHECK(temperature(0.5) == "passed");
     for (const double value : {0.0, -1.0, double{NAN}, double{INFINITY}, 1e300, 1e-300})
-        CHECK(contains(score(value), "scores for latency"));
-    CHECK(contains(changed_manifest([](auto& m) {
-                       m.mutable_score_given_best(0)->mutable_given_best(0)->add_score(1);
-                   }),
-                   "scores for throughput"));
-    CHECK(contains(
-        changed_manifest([](auto& m) { m.mutable_score_given_best(2)->clear_given_best(); }),
-        "scores for balanced"));
-    CHECK(contains(
-        changed_manifest([](auto& m) { m.mutable_score_given_best()->SwapElements(0, 1); }),
-        "scores for throughput"));
-    CHECK(contains(changed_manifest([](auto& m) { m.clear_score_given_best(); }), "every intent"));
+        CHECK(contains(temperature(value), "temperature"));
     CHECK(contains(changed_manifest([](auto& m) { m.mutable_feature_min()->RemoveLast(); }),
                    "range"));
     CHECK(contains(changed_manifest([](auto& m) { m.set_feature_min(0, 1e9F); }), "feature 1"));
@@ -175,23 +166,59 @@ TEST_CASE("bundle: tables and ranges that cannot be are refused") {
                  "training"));
 }
 
-TEST_CASE("bundle: the model must be the manifest's, and must be safe") {
-    CHECK(contains(changed([](Bundle& b) { b.model_ubj.back() = '{'; }, false), "not the one"));
+TEST_CASE("bundle: the models must be the manifest's, and both must be safe") {
+    CHECK(contains(changed([](Bundle& b) { b.classifier_ubj.back() = '{'; }, false), "not those"));
+    CHECK(contains(changed([](Bundle& b) { b.gains_ubj.back() = '{'; }, false), "not those"));
     CHECK(contains(changed([](Bundle& b) { b.manifest.set_id("0123456789ab"); }, false),
-                   "not the one"));
+                   "not those"));
     CHECK(
         contains(changed([](Bundle& b) { b.manifest.mutable_model_sha256()->back() ^= 1; }, false),
-                 "not the one"));
-    CHECK(contains(changed([](Bundle& b) { b.model_ubj.clear(); }), "not a model"));
-    CHECK(contains(changed([](Bundle& b) { b.model_ubj.resize(b.model_ubj.size() / 2); }),
-                   "too early"));
-    // The first tree's left child of the root points far outside, and everything is signed again.
-    CHECK(contains(changed([](Bundle& b) {
-                       const auto at = b.model_ubj.find("left_children[$l#L");
-                       REQUIRE(at != std::string::npos);
-                       b.model_ubj[at + std::string("left_children[$l#L").size() + 8] = 0x10;
-                   }),
-                   "has child"));
+                 "not those"));
+    for (std::string Bundle::*model : {&Bundle::classifier_ubj, &Bundle::gains_ubj}) {
+        CHECK(contains(changed([&](Bundle& b) { (b.*model).clear(); }), "not a model"));
+        CHECK(contains(changed([&](Bundle& b) { (b.*model).resize((b.*model).size() / 2); }),
+                       "not a model"));
+        CHECK(contains(changed([&](Bundle& b) { b.*model += b.*model; }), "more than one model"));
+        // The first tree's left child of the root points far outside, and all is signed again.
+        CHECK(contains(changed([&](Bundle& b) {
+                           const auto at = (b.*model).find("left_children[$l#L");
+                           REQUIRE(at != std::string::npos);
+                           (b.*model)[at + std::string("left_children[$l#L").size() + 8] = 0x10;
+                       }),
+                       "has child"));
+    }
+}
+
+TEST_CASE("bundle: a model takes no more memory than a model may") {
+    const auto stored = [](const std::string& classifier) {
+        proto::Bundle message;
+        *message.mutable_manifest() = trained().manifest;
+        message.set_classifier(classifier);
+        message.set_gains(compress_model(trained().gains_ubj));
+        return verdict(file_of(message));
+    };
+    const std::string good = compress_model(trained().classifier_ubj);
+    CHECK(stored(good) == "passed");
+    CHECK(contains(stored(""), "not stored as it should be"));
+    CHECK(contains(stored(trained().classifier_ubj), "not stored as it should be"));
+    CHECK(contains(stored(good.substr(0, good.size() / 2)), "cannot be decompressed"));
+    const std::string bomb = compress_model(std::string(max_model_bytes + 1, 'x'));
+    CHECK(bomb.size() < 10000);
+    CHECK(contains(stored(bomb), "larger than"));
+    // A frame of less than it says, and one of more: its size stands in the header.
+    for (const int off : {-1, 1}) {
+        std::string frame = compress_model(std::string(70000, 'x'));
+        REQUIRE(ZSTD_getFrameContentSize(frame.data(), frame.size()) == 70000);
+        std::uint32_t size = 0;
+        std::size_t at = 5;
+        do {
+            std::memcpy(&size, frame.data() + at, 4);
+        } while (size != 70000 && ++at < 12);
+        REQUIRE(size == 70000);
+        size += static_cast<std::uint32_t>(off);
+        std::memcpy(frame.data() + at, &size, 4);
+        CHECK(contains(stored(frame), "cannot be decompressed"));
+    }
 }
 
 TEST_CASE("bundle: texts come back fit for a terminal") {

@@ -72,12 +72,12 @@ inline std::vector<proto::Sample> make_samples(const Shape& shape = {}) {
     return samples;
 }
 
-/// Small and quick to train: 20 rounds of depth 4.
+/// Small and quick to train: 60 rounds of depth 4.
 inline TrainOptions small_options() {
     TrainOptions options;
     options.name = "synthetic";
     options.source = "made up by a rule";
-    options.rounds = 20;
+    options.rounds = 60;
     options.max_depth = 4;
     options.learning_rate = 0.3;
     return options;

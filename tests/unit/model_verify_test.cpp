@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The gate before XGBoost: models that would crash it do not pass, nor does anything that XGBoost's
 // own writer would not have written.
+#include "src/model/inputs.hpp"
 #include "src/model/verify_model.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
@@ -15,14 +16,14 @@ const std::string& model() {
     static const std::string ubj = [] {
         auto options = synthetic::small_options();
         options.rounds = 3;
-        return train(synthetic::make_samples({.samples = 120}), options).value().model_ubj;
+        return train(synthetic::make_samples({.samples = 1200}), options).value().classifier_ubj;
     }();
     return ubj;
 }
 
 std::string verdict(const std::string& ubj) {
-    const auto result = verify_model(std::as_bytes(std::span(ubj)),
-                                     feature_schema().size() + all_intents.size(), layout_count);
+    const auto result =
+        verify_model(std::as_bytes(std::span(ubj)), model_feature_count(), layout_count);
     if (result) return "passed";
     CHECK(result.error().message.find('\n') == std::string::npos);
     return result.error().message;
@@ -86,14 +87,14 @@ std::string with(const std::string& from, const std::string& to, std::size_t aft
     return ubj.replace(at, from.size(), to);
 }
 
-std::string text(std::string_view value) { return "S" + key(value); }
+std::string text(std::string_view value) { return fmt::format("S{}", key(value)); }
 
 } // namespace
 
 TEST_CASE("verify: what XGBoost wrote passes, for the right number of inputs and classes only") {
     CHECK(verdict(model()) == "passed");
     const auto bytes = std::as_bytes(std::span(model()));
-    const std::size_t features = feature_schema().size() + all_intents.size();
+    const std::size_t features = model_feature_count();
     CHECK_FALSE(verify_model(bytes, features + 1, layout_count));
     CHECK_FALSE(verify_model(bytes, features, layout_count - 1));
     CHECK_FALSE(verify_model({}, features, layout_count));
@@ -118,7 +119,7 @@ TEST_CASE("verify: children that would crash XGBoost are refused") {
 }
 
 TEST_CASE("verify: impossible values of a node are refused") {
-    const auto features = static_cast<std::int32_t>(feature_schema().size() + all_intents.size());
+    const auto features = static_cast<std::int32_t>(model_feature_count());
     CHECK(verdict(with_int("split_indices", 0, features - 1)) == "passed");
     CHECK(contains(verdict(with_int("split_indices", 0, features)), "asks for feature"));
     CHECK(contains(verdict(with_int("split_indices", 2, -1)), "asks for feature"));
@@ -147,8 +148,8 @@ TEST_CASE("verify: another kind of model is refused by name") {
                    "class"));
     CHECK(contains(verdict(with(key("num_trees") + text("15"), key("num_trees") + text("015"))),
                    "num_trees is '015'"));
-    CHECK(contains(verdict(with(text("5E-1"), text("inf"))), "base_score"));
-    CHECK(contains(verdict(with(text("5E-1"), text("5E-1\nx"))), "base_score is '5E-1?x'"));
+    CHECK(contains(verdict(with(text("0E0"), text("inf"))), "base_score"));
+    CHECK(contains(verdict(with(text("0E0"), text("0E0\nx"))), "base_score is '0E0?x'"));
     CHECK(contains(
         verdict(with(key("num_parallel_tree") + text("1"), key("num_parallel_tree") + text("0"))),
         "num_parallel_tree"));
@@ -236,7 +237,7 @@ TEST_CASE("verify: trees deeper than the limit are refused") {
             return key(name) + "[$" + std::string(type) + "#L" + big_endian(0, 8);
         };
         const auto inner = [&](std::int32_t i) { return i % 2 == 0 && i + 1 < nodes; };
-        const std::string features = std::to_string(feature_schema().size() + all_intents.size());
+        const std::string features = std::to_string(model_feature_count());
         return "{" + floats("base_weights") + none("categories", "l") +
                none("categories_nodes", "l") + none("categories_segments", "L") +
                none("categories_sizes", "L") + bytes("default_left") + key("id") + "i" + '\0' +

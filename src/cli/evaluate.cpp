@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT
+#include "src/base/files.hpp"
+#include "src/cli/commands.hpp"
+#include "src/cli/interrupt.hpp"
+#include "src/cli/output.hpp"
+#include "src/evaluation/report.hpp"
+#include "src/evaluation/study.hpp"
+#include "src/model/samples.hpp"
+
+#include <thread>
+
+namespace intellisched::cli {
+namespace {
+
+struct Options {
+    std::string samples;
+    std::string bundle;
+    std::vector<std::string> other_samples; ///< for the bundle
+    std::vector<std::string> hold_out;
+    std::string out;
+    bool snapshot = false, ablate = false, json = false;
+    Learning learning;
+    unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
+};
+
+std::vector<Group> groups_of(const Options& options) {
+    std::vector<Group> groups;
+    for (const auto& [name, group] :
+         {std::pair{"family", Group::family}, std::pair{"topology", Group::topology},
+          std::pair{"scenario", Group::scenario}})
+        for (const std::string& wanted : options.hold_out)
+            if (wanted == name || (wanted == "all" && group != Group::scenario)) {
+                groups.push_back(group);
+                break;
+            }
+    return groups;
+}
+
+Result<void> study(const Options& options, std::span<const proto::Sample> samples,
+                   proto::EvaluationReport& report) {
+    Learning learning = options.learning;
+    learning.stop = &interrupted;
+    if (options.snapshot) learning.inputs = snapshot_inputs();
+    for (const Group group : groups_of(options)) {
+        Progress progress;
+        const StudyOptions study{
+            .learners = all_learners(learning, options.ablate),
+            .seed = learning.seed,
+            .jobs = options.jobs,
+            .progress =
+                [&](std::size_t done, std::size_t total) {
+                    progress.show(fmt::format("evaluating: {} of {} folds", done, total));
+                },
+            .stop = &interrupted};
+        auto section = hold_out(samples, group, study);
+        if (!section) return tl::unexpected(section.error());
+        *report.add_sections() = std::move(*section);
+    }
+    return {};
+}
+
+Result<void> judge_given(const Options& options, std::span<const proto::Sample> samples,
+                         proto::EvaluationReport& report) {
+    const auto bundle = read_bundle(options.bundle);
+    if (!bundle) return tl::unexpected(bundle.error());
+    const auto classifier = Classifier::load(*bundle);
+    if (!classifier) return tl::unexpected(classifier.error());
+    const auto add = [&](std::span<const proto::Sample> some, const std::string& directory) {
+        return judge_bundle(*classifier, some, fmt::format("{} on {}", options.bundle, directory))
+            .map([&](proto::EvaluationSection section) {
+                *report.add_sections() = std::move(section);
+            });
+    };
+    if (auto added = add(samples, options.samples); !added) return added;
+    for (const std::string& directory : options.other_samples) {
+        const auto others = read_samples(directory);
+        if (!others) return tl::unexpected(others.error());
+        if (auto added = add(*others, directory); !added) return added;
+    }
+    return {};
+}
+
+Result<int> evaluate(const Options& options) {
+    const auto samples = read_samples(options.samples);
+    if (!samples) return tl::unexpected(samples.error());
+    proto::EvaluationReport report;
+    if (options.hold_out.empty() && options.bundle.empty())
+        return fail("nothing to evaluate: ask for --hold-out all, or for a --bundle");
+    if (!options.other_samples.empty() && options.bundle.empty())
+        return fail("--costs-sensitivity needs the --bundle that is to be judged");
+    if (auto done = study(options, *samples, report); !done) return tl::unexpected(done.error());
+    if (!options.bundle.empty())
+        if (auto done = judge_given(options, *samples, report); !done)
+            return tl::unexpected(done.error());
+    if (!options.out.empty()) {
+        const std::string page = evaluation_page(report);
+        if (auto written = replace_file(options.out, std::as_bytes(std::span(page))); !written)
+            return tl::unexpected(written.error());
+    }
+    const std::string text = options.json ? to_json(report) : evaluation_text(report);
+    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    return done;
+}
+
+} // namespace
+
+void add_evaluate(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand(
+        "evaluate", "judge training on what it has not seen, and a bundle on other samples");
+    auto options = std::make_shared<Options>();
+    command->add_option("--samples", options->samples, "directory of *.samples files")->required();
+    command
+        ->add_option(
+            "--hold-out", options->hold_out,
+            "train without each family, topology or scenario (ten folds of those) in turn, "
+            "and test on it; all: family and topology")
+        ->check(CLI::IsMember({"family", "topology", "scenario", "all"}));
+    command->add_flag("--ablate", options->ablate,
+                      "also without machine costs, without the trace, without the topology");
+    command->add_flag("--snapshot", options->snapshot, "without the features that need a trace");
+    command->add_option("--bundle", options->bundle, "judge this bundle on the samples as well");
+    command->add_option("--costs-sensitivity", options->other_samples,
+                        "judge it on these samples, made with other machine costs, too");
+    command->add_option("--rounds", options->learning.rounds, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 1000U));
+    command->add_option("--depth", options->learning.max_depth, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 12U));
+    command->add_option("--learning-rate", options->learning.learning_rate, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1e-6, 1.0));
+    command->add_option("--seed", options->learning.seed, "as for train")->capture_default_str();
+    command->add_option("--jobs", options->jobs, "folds at a time")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 1024U));
+    command->add_option("--out", options->out, "write the report as an HTML page");
+    command->add_flag("--json", options->json, "print the report as JSON");
+    command->callback([options, &action] { action = [options] { return evaluate(*options); }; });
+}
+
+} // namespace intellisched::cli

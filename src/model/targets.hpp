@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: MIT
+// What the two models learn from a case. The classifier learns how probable it is that a layout is
+// the best, which its score and the score's spread tell: a tie within the noise is a tie, not a
+// winner. The gains learn how far the layouts are apart.
+#pragma once
+
+#include "src/model/cases.hpp"
+
+#include <array>
+
+namespace intellisched {
+
+struct Targets {
+    /// By layout, 1 in all; the members of a class of equivalent layouts have equal parts.
+    std::array<double, layout_count> probability{};
+    /// By layout: ln score less the mean over the distinct partitions, the same for equivalent ones.
+    std::array<double, layout_count> utility{};
+    double weight = 1; ///< of the case for the classifier: more where more is at stake
+};
+
+/// The standard error that a difference of utilities has at least (0.003: 0.3% of the score): what
+/// two repeats happen to agree on is no proof.
+inline constexpr double least_noise = 0.003;
+/// Layouts that are behind by more (in ln score: half the score) are as bad as those.
+inline constexpr double most_behind = 0.7;
+
+/// The probability that a layout beats the best one, whose lead over it has been measured with a
+/// standard error s, is taken as 1 / (1 + exp(1.702 lead / s)): the logistic function that is within
+/// 0.01 of the normal distribution (Camilli, "Origin of the scaling constant d = 1.7 in item response
+/// theory", J. Educ. Behav. Stat. 19, 1994). A layout's probability of being the best is in
+/// proportion to the odds of that.
+[[nodiscard]] Targets targets_of(const Case& one);
+
+} // namespace intellisched
