@@ -31,8 +31,8 @@ struct Learner {
 /// What an administrator could write down after reading about credit2: see learners.cpp.
 [[nodiscard]] Learner hand_written_rules();
 
-/// Multinomial logistic regression against the same soft targets as the classifier's, on standardised
-/// inputs (missing: the mean): XGBoost's linear booster.
+/// Multinomial logistic regression against the same soft targets as the classifier's, on
+/// standardised inputs (missing: the mean): XGBoost's linear booster.
 [[nodiscard]] Learner logistic_regression();
 
 /// The mean utility of each layout over the five nearest training cases of the same intent and

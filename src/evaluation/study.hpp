@@ -33,9 +33,9 @@ struct StudyOptions {
 
 /// What a finished model says of samples: with their costs, without, and the boot default. It only
 /// means something for samples that the model was not trained from.
-[[nodiscard]] Result<proto::EvaluationSection>
-judge_bundle(const Classifier& classifier, std::span<const proto::Sample> samples,
-             std::string title);
+[[nodiscard]] Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
+                                                            std::span<const proto::Sample> samples,
+                                                            std::string title);
 
 /// Of a case that was seen under the boot default: the outcome of what the policy makes of windows
 /// that all say the same, which is to stay unless its margins of confidence and gain are met.

@@ -34,10 +34,10 @@ class Matrix {
     std::unique_ptr<void, Free> handle_;
 };
 
-/// An ensemble of trees (or, for a baseline, linear) that gives one margin a class. Its objective is
-/// named multi:softprob, which is what the file says and verify_model() wants; what is descended is
-/// whatever the caller's gradients say. Not thread-safe, and margins() of a row keeps a buffer, so
-/// its output is valid until the next call.
+/// An ensemble of trees (or, for a baseline, linear) that gives one margin a class. Its objective
+/// is named multi:softprob, which is what the file says and verify_model() wants; what is descended
+/// is whatever the caller's gradients say. Not thread-safe, and margins() of a row keeps a buffer,
+/// so its output is valid until the next call.
 class Booster {
   public:
     using Parameters = std::vector<std::pair<std::string, std::string>>;

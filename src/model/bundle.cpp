@@ -155,8 +155,8 @@ Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
     if (manifest.model_sha256() != digest || manifest.id() != short_id(digest))
         return fail("{}: the models are not those that the manifest describes; {}", name, way_out);
     for (const std::string* ubj : {&bundle.classifier_ubj, &bundle.gains_ubj})
-        if (auto verified = verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(),
-                                         layout_count);
+        if (auto verified =
+                verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), layout_count);
             !verified)
             return fail("{}: {}", name, verified.error().message);
     manifest.set_name(printable(manifest.name()));

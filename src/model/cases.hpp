@@ -55,11 +55,11 @@ struct Folds {
     unsigned count = 0;
     unsigned groups = 0;
 };
-[[nodiscard]] Result<Folds> make_folds(std::span<const Case> cases, Group group,
-                                       std::uint64_t seed, unsigned most = 0);
+[[nodiscard]] Result<Folds> make_folds(std::span<const Case> cases, Group group, std::uint64_t seed,
+                                       unsigned most = 0);
 
-/// A number that follows from `state`, which moves on: splitmix64, the same everywhere, as folds and
-/// rows of a reproducible model must be.
+/// A number that follows from `state`, which moves on: splitmix64, the same everywhere, as folds
+/// and rows of a reproducible model must be.
 [[nodiscard]] std::uint64_t next_random(std::uint64_t& state);
 
 /// The name of the case's group: its scenario, family or topology.

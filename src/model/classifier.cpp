@@ -93,9 +93,10 @@ struct Classifier::Impl {
                 "version of intellisched",
                 values.size(), feature_schema().size());
         if (!question.costs.empty() && question.costs.size() != sample_costs.size())
-            return fail("{} costs of the machine where {} are known; measure them with this version "
-                        "of intellisched",
-                        question.costs.size(), sample_costs.size());
+            return fail(
+                "{} costs of the machine where {} are known; measure them with this version "
+                "of intellisched",
+                question.costs.size(), sample_costs.size());
         fill_inputs(row, values, question.costs, question.intent, inputs);
         return {};
     }
@@ -121,10 +122,10 @@ Result<Classifier> Classifier::load(const Bundle& bundle) {
     if (!classifier) return tl::unexpected(classifier.error());
     auto gains = load_one(bundle.gains_ubj);
     if (!gains) return tl::unexpected(gains.error());
-    return Classifier(std::make_unique<Impl>(
-        Impl{std::move(*classifier), std::move(*gains), bundle.manifest,
-             bundle.manifest.snapshot() ? snapshot_inputs() : every_input(),
-             std::vector<float>(model_feature_count())}));
+    return Classifier(
+        std::make_unique<Impl>(Impl{std::move(*classifier), std::move(*gains), bundle.manifest,
+                                    bundle.manifest.snapshot() ? snapshot_inputs() : every_input(),
+                                    std::vector<float>(model_feature_count())}));
 }
 
 Result<Prediction> Classifier::predict(const Question& question) const {
@@ -138,9 +139,8 @@ Result<Prediction> Classifier::predict(const Question& question) const {
             if (!(std::fabs(margin) <= largest_margin)) // NaN as well
                 return fail("model {} gives no probabilities for this window; retrain it",
                             impl_->manifest.id());
-    Prediction prediction =
-        make_prediction(*classifier, *gains, impl_->manifest.temperature(),
-                        question.representatives, question.current);
+    Prediction prediction = make_prediction(*classifier, *gains, impl_->manifest.temperature(),
+                                            question.representatives, question.current);
     prediction.outside_training = impl_->outside_training(question.features->values);
     return prediction;
 }

@@ -78,8 +78,8 @@ class Classifier {
     /// train(), to XGBoost. Errors: XGBoost refuses it.
     [[nodiscard]] static Result<Classifier> load(const Bundle& bundle);
 
-    /// Errors: a vector that is not of the schema's size, costs that are not those of sample_costs; a
-    /// model whose leaves are so large that no probability or gain comes of them.
+    /// Errors: a vector that is not of the schema's size, costs that are not those of sample_costs;
+    /// a model whose leaves are so large that no probability or gain comes of them.
     [[nodiscard]] Result<Prediction> predict(const Question& question) const;
 
     /// What the bundle says of the model.

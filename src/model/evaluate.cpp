@@ -44,8 +44,7 @@ Evaluation summarise(std::span<const Outcome> outcomes) {
         all.regret.mean += outcome.regret / n;
         all.default_regret += outcome.default_regret / n;
         // Both regrets are shares of the best score; harm is a share of the default's.
-        all.harm +=
-            (1 - outcome.regret < (1 - outcome.default_regret) * (1 - harm_threshold)) / n;
+        all.harm += (1 - outcome.regret < (1 - outcome.default_regret) * (1 - harm_threshold)) / n;
         const double tenth = std::clamp(std::floor(outcome.confidence * 10), 0.0, 9.0);
         auto& bin = all.calibration[static_cast<std::size_t>(tenth)];
         ++bin.cases;

@@ -66,10 +66,10 @@ Result<Matrix> matrix_of(Chosen cases, const InputMask& inputs, double blank, st
         const bool unknown = static_cast<double>(next_random(seed) >> 11) * 0x1p-53 < blank;
         const std::span<const float> costs(one.sample->costs().data(),
                                            static_cast<std::size_t>(one.sample->costs_size()));
-        fill_inputs(std::span(values).subspan(i * columns, columns),
-                    {one.sample->features().data(),
-                     static_cast<std::size_t>(one.sample->features_size())},
-                    unknown ? std::span<const float>() : costs, one.intent, inputs);
+        fill_inputs(
+            std::span(values).subspan(i * columns, columns),
+            {one.sample->features().data(), static_cast<std::size_t>(one.sample->features_size())},
+            unknown ? std::span<const float>() : costs, one.intent, inputs);
     }
     return Matrix::create(values, cases.size(), columns);
 }
@@ -91,9 +91,9 @@ Booster::Parameters parameters(const Learning& learning) {
             {"seed", std::to_string(learning.seed % 2147483647)}};
 }
 
-template<class Step>
-Result<Booster> fit_one(const Matrix& matrix, const std::vector<Targets>& targets,
-                        const Learning& learning, Step step) {
+template<class Step> Result<Booster> fit_one(const Matrix& matrix,
+                                             const std::vector<Targets>& targets,
+                                             const Learning& learning, Step step) {
     auto booster = Booster::create(matrix, parameters(learning));
     if (!booster) return booster;
     Derivatives derivatives(targets.size() * layout_count);
@@ -140,8 +140,8 @@ double calibrate(std::span<const float> margins, Chosen cases) {
     const auto loss = [&](double log_temperature) {
         double sum = 0;
         for (std::size_t i = 0; i < cases.size(); ++i) {
-            const Row p = softmax(margins.subspan(i * layout_count, layout_count),
-                                  std::exp(log_temperature));
+            const Row p =
+                softmax(margins.subspan(i * layout_count, layout_count), std::exp(log_temperature));
             double best = 0;
             for (std::size_t l = 0; l < layout_count; ++l)
                 if (cases[i]->best[l]) best += p[l];

@@ -45,7 +45,7 @@ struct CaseMargins {
     std::vector<float> classifier, gains;
 };
 [[nodiscard]] Result<CaseMargins> margins_of(const Ensembles& ensembles, Chosen cases,
-                                          const InputMask& inputs);
+                                             const InputMask& inputs);
 
 /// The temperature T at which softmax(margins / T), summed over equivalent layouts, foretells best:
 /// the one with the least mean of -ln P(a best layout), between 0.2 and 5 (Guo et al., "On

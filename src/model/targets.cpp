@@ -40,8 +40,7 @@ Targets targets_of(const Case& one) {
     }
     const double worst = one.regret(all_layouts[static_cast<std::size_t>(
         std::min_element(one.score.begin(), one.score.end()) - one.score.begin())]);
-    targets.weight =
-        least_weight + (1 - least_weight) * std::min(worst, full_stakes) / full_stakes;
+    targets.weight = least_weight + (1 - least_weight) * std::min(worst, full_stakes) / full_stakes;
     return targets;
 }
 

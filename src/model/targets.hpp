@@ -13,7 +13,8 @@ namespace intellisched {
 struct Targets {
     /// By layout, 1 in all; the members of a class of equivalent layouts have equal parts.
     std::array<double, layout_count> probability{};
-    /// By layout: ln score less the mean over the distinct partitions, the same for equivalent ones.
+    /// By layout: ln score less the mean over the distinct partitions, the same for equivalent
+    /// ones.
     std::array<double, layout_count> utility{};
     double weight = 1; ///< of the case for the classifier: more where more is at stake
 };
@@ -25,10 +26,10 @@ inline constexpr double least_noise = 0.003;
 inline constexpr double most_behind = 0.7;
 
 /// The probability that a layout beats the best one, whose lead over it has been measured with a
-/// standard error s, is taken as 1 / (1 + exp(1.702 lead / s)): the logistic function that is within
-/// 0.01 of the normal distribution (Camilli, "Origin of the scaling constant d = 1.7 in item response
-/// theory", J. Educ. Behav. Stat. 19, 1994). A layout's probability of being the best is in
-/// proportion to the odds of that.
+/// standard error s, is taken as 1 / (1 + exp(1.702 lead / s)): the logistic function that is
+/// within 0.01 of the normal distribution (Camilli, "Origin of the scaling constant d = 1.7 in item
+/// response theory", J. Educ. Behav. Stat. 19, 1994). A layout's probability of being the best is
+/// in proportion to the odds of that.
 [[nodiscard]] Targets targets_of(const Case& one);
 
 } // namespace intellisched

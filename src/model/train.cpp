@@ -140,8 +140,7 @@ Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsign
     if (auto done = in_parallel(jobs, folds->count + 1, fit_fold); !done)
         return tl::unexpected(done.error());
     const double temperature = calibrate(held_out.classifier, cases);
-    return Calibrated{std::move(*whole), temperature,
-                      predictions_of(held_out, temperature, cases)};
+    return Calibrated{std::move(*whole), temperature, predictions_of(held_out, temperature, cases)};
 }
 
 Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions& options) {
@@ -150,14 +149,14 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     const auto all = choose_cases(*cases, [](std::size_t) { return true; });
     std::mutex mutex;
     std::size_t done = 0;
-    const Learning learning{
-        .rounds = options.rounds,
-        .max_depth = options.max_depth,
-        .learning_rate = options.learning_rate,
-        .seed = options.seed,
-        .inputs = options.snapshot ? snapshot_inputs() : every_input(),
-        .round_done = counted(options, fits_of(all) * 2 * options.rounds, mutex, done),
-        .stop = options.stop};
+    const Learning learning{.rounds = options.rounds,
+                            .max_depth = options.max_depth,
+                            .learning_rate = options.learning_rate,
+                            .seed = options.seed,
+                            .inputs = options.snapshot ? snapshot_inputs() : every_input(),
+                            .round_done =
+                                counted(options, fits_of(all) * 2 * options.rounds, mutex, done),
+                            .stop = options.stop};
     const auto fitted = fit_calibrated(all, learning, options.jobs);
     if (!fitted) return tl::unexpected(fitted.error());
     auto classifier = fitted->ensembles.classifier.save();
@@ -183,8 +182,8 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     summary.set_held_out_regret(held_out.regret.mean);
     summary.set_default_regret(held_out.default_regret);
     for (const std::string* ubj : {&bundle.classifier_ubj, &bundle.gains_ubj})
-        if (auto verified = verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(),
-                                         layout_count);
+        if (auto verified =
+                verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), layout_count);
             !verified)
             return fail("the trained model does not pass its own check ({}); report this",
                         verified.error().message);

@@ -2,8 +2,8 @@
 // From samples to a model bundle.
 //
 // A row is a sample under an intent: the features, the machine's costs, the intent. What is learnt
-// from it is in targets.hpp, how in fit.hpp. The probabilities' temperature is fitted on what models
-// say of workload families that they have not seen, for that is what a new host is.
+// from it is in targets.hpp, how in fit.hpp. The probabilities' temperature is fitted on what
+// models say of workload families that they have not seen, for that is what a new host is.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -21,12 +21,12 @@
 namespace intellisched {
 
 struct TrainOptions {
-    std::string name = {};   ///< of the model, as `recommend` shows it
-    std::string source = {}; ///< where the scores come from, in words
-    bool snapshot = false;   ///< without the features that need a trace
-    unsigned rounds = Learning().rounds;               ///< trees a layout and ensemble, 1 to 1000
-    unsigned max_depth = Learning().max_depth;         ///< of a tree, 1 to 12
-    double learning_rate = Learning().learning_rate;   ///< above 0, at most 1
+    std::string name = {};                           ///< of the model, as `recommend` shows it
+    std::string source = {};                         ///< where the scores come from, in words
+    bool snapshot = false;                           ///< without the features that need a trace
+    unsigned rounds = Learning().rounds;             ///< trees a layout and ensemble, 1 to 1000
+    unsigned max_depth = Learning().max_depth;       ///< of a tree, 1 to 12
+    double learning_rate = Learning().learning_rate; ///< above 0, at most 1
     std::uint64_t seed = 1; ///< chooses the rows and inputs of each tree, and the folds
     unsigned jobs = 1;      ///< threads; they change nothing in what comes out
     /// Called after every round, by one thread at a time, with the rounds done and to be done.
@@ -41,8 +41,8 @@ struct Calibrated {
     std::vector<Prediction> held_out; ///< by case
 };
 
-/// Fits the cases, and the temperature on up to three folds of whole workload families (of scenarios
-/// when there is only one family). Errors: fewer than two scenarios; those of fit().
+/// Fits the cases, and the temperature on up to three folds of whole workload families (of
+/// scenarios when there is only one family). Errors: fewer than two scenarios; those of fit().
 [[nodiscard]] Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning,
                                                 unsigned jobs);
 
