@@ -95,32 +95,33 @@ Result<int> Engine::call_xen(const XenCall& function) {
     tool_done_ = false;
     xen_context context;
     xen_tool_context(&context);
-    Nanoseconds at = now_;
-    while (!tool_done_) {
+    // A tool's calls are one after the other, though events may not have come as far.
+    tool_resume_ = std::max(now_, tool_time_);
+    const Nanoseconds stuck = tool_resume_ + stuck_time;
+    for (;;) {
         xen_enter(&context);
-        xen_clock.base = at;
+        xen_clock.base = tool_resume_;
         xen_clock.cold_blocks = 0;
         xen_blocks = 0;
+        xen_clock.others = holding_ ? never : next_at();
         within_ = nullptr;
         tool_->resume();
         if (!failure_.empty()) return fail("{}", failure_);
         xen_leave(&context);
-        if (xen_softirq_pending(0) != 0) xen_ipi(0, xen_clock_end());
-        if (tool_done_) break;
-        at = xen_clock_end() + tool_relax_time;
-        if (at > now_ + stuck_time) {
+        tool_time_ = xen_clock_end();
+        if (xen_softirq_pending(0) != 0) xen_ipi(0, tool_time_);
+        if (tool_done_) return tool_result_;
+        while (next_at() < tool_resume_ && next_at() < stuck && failure_.empty()) one_event();
+        if (failure_.empty() && tool_resume_ >= stuck)
             failure_ = "a tool's hypercall does not come to an end";
-            return fail("{}", failure_);
-        }
-        while (queue_.first_at() <= at && failure_.empty()) one_event(queue_.first_at());
+        if (!failure_.empty()) return fail("{}", failure_);
     }
-    return tool_result_;
 }
 
 void Engine::end_grace_period() {
-    if (xen_rcu_pending() == 0 || cpus_busy() || !tool_done_) return;
+    if (cpus_busy() || xen_rcu_pending() == 0) return;
     (void)call_xen([] {
-        xen_quiescent();
+        xen_end_grace_period();
         return 0;
     });
 }
@@ -128,41 +129,53 @@ void Engine::end_grace_period() {
 // --- events
 
 Result<void> Engine::advance(Nanoseconds until) {
-    while (failure_.empty()) {
-        const Nanoseconds at = queue_.first_at();
-        const Nanoseconds outside = outside_.empty() ? never : outside_.top().at;
-        if (std::min(at, outside) > until) break;
-        if (outside <= at) {
-            const Outside call = outside_.top();
-            outside_.pop();
-            now_ = std::max(now_, call.at);
-            ++events_;
-            // The guest may have gone since, and another have its number.
-            Domain* domain = domain_of(call.guest);
-            if (domain != nullptr && domain->domid == call.domid)
-                domain->workload->outside(call.token, *platform_);
-        } else {
-            one_event(at);
-            end_grace_period();
-        }
+    while (failure_.empty() && next_at() <= until) {
+        one_event();
+        end_grace_period();
+    }
+    if (failure_.empty()) {
+        now_ = std::max(now_, until);
+        check_waiting();
     }
     if (!failure_.empty()) return fail("{}", failure_);
-    now_ = std::max(now_, until);
     return {};
 }
 
-void Engine::one_event(Nanoseconds at) {
-    now_ = at;
-    ++events_;
+// Of the outside world's and a CPU's at the same time, the former comes first.
+void Engine::one_event() {
+    const Nanoseconds at = queue_.first_at();
+    if (!outside_.empty() && outside_.top().at <= at) return call_workload();
+    now_ = std::max(now_, at);
     EngineCpu& cpu = cpus_[queue_.first()];
     if (cpu.worker != nullptr)
         run_xen(cpu, at);
+    else if (holding_ && relaxing_ == 0) // who relaxes may wait for this CPU
+        cpu.busy_until = at + tool_relax_time;
     else
         cpu_event(cpu, at);
     reschedule(cpu);
 }
 
+void Engine::call_workload() {
+    const Outside call = outside_.top();
+    outside_.pop();
+    now_ = std::max(now_, call.at);
+    ++events_;
+    // The guest may have gone since, and another have its number.
+    Domain* domain = domain_of(call.guest);
+    if (domain != nullptr && domain->domid == call.domid)
+        domain->workload->outside(call.token, *platform_);
+}
+
+// A CPU that waits for a lock has no event by which it would be found.
+void Engine::check_waiting() {
+    for (const EngineCpu& cpu : cpus_)
+        if (cpu.worker != nullptr && cpu.resume == never && now_ > cpu.left + stuck_time)
+            failure_ = fmt::format("CPU {} waits for a lock without end", cpu.id);
+}
+
 void Engine::cpu_event(EngineCpu& cpu, Nanoseconds at) {
+    ++events_;
     cpu.calls.clear();
     if (cpu.ipi <= at) {
         cpu.ipi = never;
@@ -215,7 +228,7 @@ void Engine::end_step(EngineCpu& cpu, Nanoseconds at) {
 // --- Xen's code on a CPU
 
 void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
-    xen_clock.cold_blocks = cpu.running != nullptr ? cold_blocks : 0;
+    cpu.cold = cpu.running != nullptr ? cold_blocks : 0;
     if (cpu.running == nullptr && at > cpu.busy_until) {
         if (cpu.pool != EngineCpu::no_pool)
             pool_truth_[cpu.pool].idle_exit_ns += static_cast<double>(idle_exit_);
@@ -232,43 +245,52 @@ void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
     cpu.worker->cpu = &cpu;
     idle_workers_.pop_back();
     xen_cpu_context(cpu.id, &cpu.context);
-    run_xen(cpu, at);
+    if (std::min(queue_.first_at_without(cpu.id), outside_at()) < at) { // while it woke up
+        cpu.resume = cpu.left = at;
+        ++within_xen_;
+    } else {
+        run_xen(cpu, at);
+    }
 }
 
 void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
-    if (cpu.resume != never) {
+    if (cpu.resume != never) { // it goes on
         cpu.resume = never;
-        xen_clock.cold_blocks = 0;
         --within_xen_;
+        relaxing_ -= cpu.relaxes;
+        cpu.relaxes = false;
+        if (cpu.pool != EngineCpu::no_pool)
+            pool_truth_[cpu.pool].lock_wait_ns += static_cast<double>(at - cpu.left);
     }
     xen_enter(&cpu.context);
     xen_clock.base = at;
-    xen_clock.lock_wait = xen_clock.switching = 0;
+    xen_clock.switching = 0;
+    xen_clock.cold_blocks = cpu.cold;
+    xen_clock.others = std::min(queue_.first_at_without(cpu.id), outside_at());
     xen_blocks = 0;
     within_ = &cpu;
     cpu.worker->coroutine.resume();
     within_ = nullptr;
     if (!failure_.empty()) return;
-    const bool waits = cpu.worker->cpu != nullptr;
     const Nanoseconds end = xen_clock_end();
     if (cpu.pool != EngineCpu::no_pool) {
         PoolTruth& truth = pool_truth_[cpu.pool];
-        truth.lock_wait_ns += static_cast<double>(xen_clock.lock_wait);
         truth.switch_ns += static_cast<double>(xen_clock.switching);
-        truth.path_ns += static_cast<double>(end - at - xen_clock.lock_wait - xen_clock.switching);
-        if (waits) truth.lock_wait_ns += static_cast<double>(relax_time);
+        truth.path_ns += static_cast<double>(end - at - xen_clock.switching);
     }
-    if (waits) {
-        xen_leave(&cpu.context);
-        cpu.resume = end + relax_time;
-        ++within_xen_;
-        if (cpu.resume > cpu.entered + stuck_time)
-            failure_ = fmt::format("CPU {} waits within Xen without end", cpu.id);
-    } else {
+    if (cpu.worker->cpu == nullptr) { // has come to its end
         idle_workers_.push_back(cpu.worker);
         cpu.worker = nullptr;
         leave_xen(cpu, end);
+        return;
     }
+    xen_leave(&cpu.context);
+    cpu.cold -= std::min(cpu.cold, xen_blocks);
+    cpu.left = end;
+    ++within_xen_;
+    relaxing_ += cpu.relaxes;
+    if (cpu.relaxes && end > cpu.entered + stuck_time)
+        failure_ = fmt::format("CPU {} waits within Xen without end", cpu.id);
 }
 
 void Engine::leave_xen(EngineCpu& cpu, Nanoseconds at) {
@@ -353,9 +375,28 @@ Domain* Engine::find(std::uint32_t domid) {
 
 // --- from Xen
 
+void Engine::hold(bool on) {
+    holding_ = on;
+    xen_clock.others = on ? never : next_at(); // who has all CPUs to itself has nobody to wait for
+}
+
+void Engine::wait(Nanoseconds until) {
+    (within_ != nullptr ? within_->resume : tool_resume_) = until;
+    (within_ != nullptr ? within_->worker->coroutine : *tool_).suspend();
+}
+
 void Engine::relax() {
-    Coroutine& self = within_ != nullptr ? within_->worker->coroutine : *tool_;
-    self.suspend();
+    if (within_ != nullptr) within_->relaxes = true;
+    wait(xen_clock_now() + (within_ != nullptr ? relax_time : tool_relax_time));
+}
+
+void Engine::wake(EngineCpu* cpu, Nanoseconds at) {
+    if (cpu == nullptr) {
+        tool_resume_ = at;
+        return;
+    }
+    cpu->resume = std::max(at, cpu->left); // who waits for its own lock may have come out of turn
+    reschedule(*cpu);
 }
 
 void Engine::fail_xen(const char* message) {
@@ -404,6 +445,12 @@ void Engine::xen_trace(unsigned cpu, std::uint32_t event, bool cycles, unsigned 
 using sim::engine;
 
 void engine_relax() { engine->relax(); }
+void* engine_self() { return engine->self(); }
+void engine_wait(std::uint64_t until) { engine->wait(until); }
+void engine_wake(void* who, std::uint64_t at) {
+    engine->wake(static_cast<sim::EngineCpu*>(who), at);
+}
+void engine_hold(int on) { engine->hold(on != 0); }
 void engine_failed(const char* message) { engine->fail_xen(message); }
 void engine_timer(unsigned cpu, std::int64_t at) { engine->xen_timer(cpu, at); }
 void engine_ipi(unsigned cpu) { engine->xen_ipi(cpu, xen_clock_now()); }

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The engine under Machine: CPUs that run Xen's code and guests' work in the order of virtual time.
 //
-// The code of a CPU runs in one go when its event comes: an interrupt, or the end of a guest's
-// step. What it costs goes on that CPU's local time, up to which the CPU is then busy; what other
-// CPUs see of it meanwhile is as it left it, but they wait for its locks as long as it held them
-// (xen/lock.c).
+// The code of a CPU runs when its event comes: an interrupt, or the end of a guest's step. What it
+// costs goes on that CPU's local time, up to which the CPU is then busy. Where it is
+// to take a lock, it is left until all that happens earlier elsewhere has happened (xen/lock.c);
+// between these points it runs in one go: only who looks without a lock can see effects a little
+// before their causes.
 #pragma once
 
 #include "bench/simulator/costs.hpp"
@@ -93,10 +94,12 @@ struct EngineCpu {
     Nanoseconds timer = never;
     Nanoseconds ipi = never;
     Nanoseconds step_end = never;
-    Nanoseconds resume =
-        never;               ///< of Xen's code that waits in the middle; nothing else happens then
-    Nanoseconds entered = 0; ///< when Xen's code began that runs or waits, or ran last, ...
-    Nanoseconds busy_until = 0;                            ///< ... and ended
+    /// Of Xen's code that has been left in the middle; nothing else happens then. Never: as soon as
+    /// it gets the lock that it waits for.
+    Nanoseconds resume = never;
+    Nanoseconds left = 0;       ///< when it was
+    Nanoseconds entered = 0;    ///< when Xen's code began that ran last, ...
+    Nanoseconds busy_until = 0; ///< ... and ended
     std::vector<std::pair<Nanoseconds, xen_call>> devices; ///< interrupts, in order of time
     // What runs
     EngineVcpu* running = nullptr; ///< null: idle
@@ -106,6 +109,8 @@ struct EngineCpu {
     double smt = 1;           ///< part of the speed that the sibling leaves
     bool busy = false;        ///< as the sibling has been told
     Worker* worker = nullptr; ///< while Xen's code has not come to its end
+    bool relaxes = false;     ///< it was left to look again at what another CPU has to change
+    std::uint64_t cold = 0;   ///< blocks to come that are cold
     xen_context context{};
     std::vector<xen_call> calls; ///< what Xen's code has to do
 
@@ -151,6 +156,10 @@ class Engine {
 
     // From Xen (glue)
     void relax();
+    [[nodiscard]] EngineCpu* self() const { return within_; }
+    void wait(Nanoseconds until);              ///< never: for wake()
+    void wake(EngineCpu* cpu, Nanoseconds at); ///< null: the tool
+    void hold(bool on);
     [[noreturn]] void fail_xen(const char* message);
     void xen_timer(unsigned cpu, std::int64_t at);
     void xen_ipi(unsigned cpu, Nanoseconds sent);
@@ -173,14 +182,24 @@ class Engine {
         }
     };
 
-    void one_event(Nanoseconds at);
+    [[nodiscard]] Nanoseconds outside_at() const {
+        return outside_.empty() ? never : outside_.top().at;
+    }
+    [[nodiscard]] Nanoseconds next_at() const { return std::min(queue_.first_at(), outside_at()); }
+    void one_event();
+    void call_workload();
+    void check_waiting();
     void cpu_event(EngineCpu& cpu, Nanoseconds at);
     void end_step(EngineCpu& cpu, Nanoseconds at);
     void enter_xen(EngineCpu& cpu, Nanoseconds at);
     void run_xen(EngineCpu& cpu, Nanoseconds at);
     void leave_xen(EngineCpu& cpu, Nanoseconds at);
     void queue_device(EngineVcpu& vcpu, xen_work work, std::uint64_t value);
-    void reschedule(EngineCpu& cpu) { queue_.set(cpu.id, cpu.next_event()); }
+    void reschedule(EngineCpu& cpu) {
+        const Nanoseconds at = cpu.next_event();
+        queue_.set(cpu.id, at);
+        if (within_ != nullptr || !holding_) xen_clock.others = std::min(xen_clock.others, at);
+    }
     [[nodiscard]] Domain* domain_of(std::uint32_t guest);
     [[nodiscard]] EngineVcpu* vcpu_of(VcpuId id);
     void end_grace_period();
@@ -212,13 +231,17 @@ class Engine {
     std::uint64_t events_ = 0;
     EngineCpu* stepping_ = nullptr; ///< whose guest's next() is being asked
     EngineCpu* within_ = nullptr;   ///< whose coroutine runs; null: the tool's, or none
-    unsigned within_xen_ = 0;       ///< CPUs that wait within Xen
+    unsigned within_xen_ = 0;       ///< CPUs that have been left within Xen, ...
+    unsigned relaxing_ = 0;         ///< ... of them that relax
+    bool holding_ = false;          ///< no CPU is to enter Xen
     std::string failure_;
 
     std::vector<std::unique_ptr<Worker>> workers_;
     std::vector<Worker*> idle_workers_;
     std::unique_ptr<Coroutine> tool_;
     const XenCall* tool_function_ = nullptr;
+    Nanoseconds tool_time_ = 0;   ///< up to which it has come
+    Nanoseconds tool_resume_ = 0; ///< as of a CPU
     int tool_result_ = 0;
     bool tool_done_ = true;
 };

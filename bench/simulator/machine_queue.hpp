@@ -33,6 +33,13 @@ class EventQueue {
             winner_[node] = winner;
         }
     }
+    /// The earliest of all CPUs but one.
+    [[nodiscard]] Nanoseconds first_at_without(unsigned cpu) const {
+        Nanoseconds at = UINT64_MAX;
+        for (std::size_t node = leaves_ + cpu; node > 1; node /= 2)
+            at = std::min(at, at_[winner_[node ^ 1]]);
+        return at;
+    }
     [[nodiscard]] unsigned first() const { return winner_[1]; }
     [[nodiscard]] Nanoseconds first_at() const { return at_[winner_[1]]; }
 

@@ -242,7 +242,7 @@ unsigned int get_random(void)
     return state >> 33;
 }
 
-/* All read-side sections have ended where nothing waits, and that is where this is called. */
+/* All read-side sections have ended where no CPU is within Xen. */
 static struct rcu_head *rcu_first, **rcu_last = &rcu_first;
 
 void call_rcu(struct rcu_head *head, void (*function)(struct rcu_head *head))
@@ -264,13 +264,7 @@ void rcu_check_callbacks(int cpu)
 
 void rcu_barrier(void)
 {
-    while ( engine_cpus_busy() )
-        sim_relax();
-    xen_quiescent();
-}
-
-void xen_quiescent(void)
-{
+    sim_stop_cpus();
     while ( rcu_first )
     {
         struct rcu_head *head = rcu_first;
@@ -280,6 +274,12 @@ void xen_quiescent(void)
             rcu_last = &rcu_first;
         head->func(head);
     }
+    sim_start_cpus();
+}
+
+void xen_end_grace_period(void)
+{
+    rcu_barrier();
 }
 
 int xen_rcu_pending(void)

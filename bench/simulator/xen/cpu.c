@@ -99,6 +99,18 @@ void xen_tool_context(struct xen_context *context)
     tool_info.current_vcpu = idle_vcpu[0];
 }
 
+bool sim_is_tool(void)
+{
+    return sim_cpu_info != info_of(smp_processor_id());
+}
+
+bool sim_is_own(const void *data)
+{
+    size_t offset = (const char *)data - __per_cpu_start - sim_cpu_info->per_cpu_offset;
+
+    return offset < area_size() && !sim_is_tool();
+}
+
 long sim_as_cpu(unsigned int cpu, long (*function)(void *data), void *data)
 {
     struct cpu_info *before = sim_cpu_info, as = tool_info;
@@ -143,6 +155,18 @@ void sync_vcpu_execstate(struct vcpu *v)
 void sim_relax(void)
 {
     engine_relax();
+}
+
+void sim_stop_cpus(void)
+{
+    engine_hold(1);
+    while ( engine_cpus_busy() )
+        sim_relax();
+}
+
+void sim_start_cpus(void)
+{
+    engine_hold(0);
 }
 
 /* --- time and interrupts */
@@ -295,14 +319,15 @@ static long while_stopped(void *data)
     return stopped->function(stopped->data);
 }
 
-/* Nothing else runs as long as the function does not wait; that no CPU is within Xen has to be seen to. */
 int stop_machine_run(int (*function)(void *data), void *data, unsigned int cpu)
 {
     struct stopped stopped = { function, data };
+    int rc;
 
-    while ( engine_cpus_busy() )
-        sim_relax();
-    return sim_as_cpu(cpu, while_stopped, &stopped);
+    sim_stop_cpus();
+    rc = sim_as_cpu(cpu, while_stopped, &stopped);
+    sim_start_cpus();
+    return rc;
 }
 
 void on_selected_cpus(const cpumask_t *selected, void (*function)(void *data), void *data, int wait)

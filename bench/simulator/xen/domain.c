@@ -93,11 +93,16 @@ struct vcpu *vcpu_create(struct domain *d, unsigned int vcpu_id)
     return v;
 }
 
-/* The domain is paused, out of domain_list, and nobody is within Xen. */
+/* The domain is paused or has never run. Nobody may still look at it. */
 static void destroy(struct domain *d)
 {
+    struct domain **place = &domain_list;
     unsigned int i = d->max_vcpus;
 
+    sim_stop_cpus();
+    while ( *place != d )
+        place = &(*place)->next_in_list;
+    *place = d->next_in_list;
     while ( i-- )
         if ( d->vcpu[i] )
             sched_destroy_vcpu(d->vcpu[i]);
@@ -108,17 +113,7 @@ static void destroy(struct domain *d)
     xfree(d->poll_mask);
     xfree(d->vcpu);
     xfree(d);
-}
-
-static void unlink(struct domain *d)
-{
-    struct domain **place = &domain_list;
-
-    while ( *place != d )
-        place = &(*place)->next_in_list;
-    *place = d->next_in_list;
-    while ( engine_cpus_busy() )
-        sim_relax();
+    sim_start_cpus();
 }
 
 struct domain *rcu_lock_domain_by_id(domid_t domid)
@@ -149,8 +144,8 @@ void domain_pause(struct domain *d)
      * CPU ran its idle vCPU; sched_move_domain() then finds the unit as still scheduled. Xen has that
      * race, too short to be met there.
      */
-    while ( engine_cpus_busy() )
-        sim_relax();
+    sim_stop_cpus();
+    sim_start_cpus();
 }
 
 void domain_unpause(struct domain *d)
@@ -174,7 +169,6 @@ int xen_domain_create(unsigned int domid, unsigned int pool, unsigned int vcpus)
     {
         if ( !vcpu_create(d, i) )
         {
-            unlink(d);
             destroy(d);
             return -ENOMEM;
         }
@@ -229,7 +223,6 @@ int xen_domain_destroy(unsigned int domid)
     for_each_vcpu ( d, v )
         vcpu_set_hard_affinity(v, cpumask_of(0));
     d->is_dying = DOMDYING_dead;
-    unlink(d);
     if ( d == hardware_domain )
         hardware_domain = NULL;
     destroy(d);
@@ -250,6 +243,7 @@ void sim_events_init(void)
 void sim_event(struct vcpu *v)
 {
     bool blocked = v->runstate.state == RUNSTATE_blocked;
+    uint64_t before = v->runstate.time[RUNSTATE_blocked];
     bool running = v->is_running;
 
     if ( test_and_set_bit(0, (unsigned long *)&vcpu_info(v, evtchn_upcall_pending)) )
@@ -257,7 +251,8 @@ void sim_event(struct vcpu *v)
     vcpu_unblock(v);
     if ( running && v != current )
         cpu_raise_softirq(v->processor, VCPU_KICK_SOFTIRQ);
-    if ( blocked && v->runstate.state == RUNSTATE_runnable )
+    /* It may have blocked only while we waited for its lock. */
+    if ( (blocked || v->runstate.time[RUNSTATE_blocked] != before) && v->runstate.state == RUNSTATE_runnable )
         engine_woken(sim_vcpu(v)->engine);
 }
 

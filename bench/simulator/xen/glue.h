@@ -36,8 +36,8 @@ struct xen_clock {
     uint64_t block_cost;        /* of a basic block, 2^-20 ns */
     uint64_t cold_cost;         /* more for each of the first ... */
     uint64_t cold_blocks;       /* ... as many */
-    uint64_t lock_wait;         /* ns, part of base: waited for locks, */
-    uint64_t switching;         /* spent on context switches */
+    uint64_t switching;         /* ns, part of base: spent on context switches */
+    uint64_t others;            /* when the next happens elsewhere, or earlier */
 };
 extern struct xen_clock xen_clock;
 /*
@@ -112,7 +112,7 @@ void xen_run(const struct xen_call *calls, unsigned int count);
 
 int xen_softirq_pending(unsigned int cpu);              /* (q) */
 int xen_rcu_pending(void);                              /* (q) */
-void xen_quiescent(void);                               /* while no CPU is within Xen: ends RCU's grace period */
+void xen_end_grace_period(void);                        /* of RCU, for all that waits for it */
 void xen_cpu_location(unsigned int cpu, unsigned int *core, unsigned int *socket, unsigned int *node); /* (q) */
 const void *xen_runqueue_of(unsigned int cpu);          /* (q) the same for all CPUs of a runqueue */
 
@@ -150,6 +150,11 @@ void xen_set_tracing(int on);                           /* (q) */
 
 /* --- the engine's */
 void engine_relax(void);                                /* lets others run for a moment */
+void *engine_self(void);                                /* for engine_wake() */
+#define ENGINE_NEVER (~(uint64_t)0)
+void engine_wait(uint64_t until);                       /* until then, or engine_wake(), if earlier */
+void engine_wake(void *who, uint64_t at);
+void engine_hold(int on);                               /* from a tool: no CPU shall enter Xen */
 SIM_NORETURN void engine_failed(const char *message);
 void engine_console(const char *line);
 void engine_timer(unsigned int cpu, int64_t at);        /* 0: none */

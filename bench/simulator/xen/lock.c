@@ -1,16 +1,23 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Locks in virtual time. CPUs' code runs one after the other in real time, so who comes second in
- * real time may be there while, in virtual time, the first still has the lock. A lock therefore
- * remembers the last stretch of virtual time in which it was held by one after the other: who comes
- * within it waits for its end, and prolongs it; who comes before it would have been first, and does
- * not wait, although what it finds is what the other left: for the length of a handler, effects can be
- * seen before their causes. To have it wait would be in order, but exaggerate the waiting just where
- * many CPUs share a lock. Whoever takes a lock that another CPU held last also pays for the transfer of its line.
+ * Locks in virtual time. Before a CPU takes a lock, all that happens elsewhere at an earlier time is let
+ * happen: who comes first in virtual time gets the lock. Others queue, and each gets it at the very
+ * time at which the one before it lets go. Its holder may have let go of it already although, in
+ * virtual time, it has not come so far: the lock remembers when that will be, and who comes before has
+ * to wait for that moment. So a CPU need not let others go first for a lock in its own per-CPU data,
+ * its timers': of the others that hardly ever want it, those that should have come first come after, and
+ * the order in which a lock is held is that of virtual time all the same. Whoever takes a lock that
+ * another CPU held last also pays for the transfer of its line.
  */
 #include <xen/rwlock.h>
 #include <xen/smp.h>
 #include "shim.h"
+
+/* On the stack of who waits. */
+struct sim_waiter {
+    struct sim_waiter *next;
+    void *who;
+};
 
 static uint64_t transfer(unsigned int from, unsigned int to)
 {
@@ -24,43 +31,48 @@ static uint64_t transfer(unsigned int from, unsigned int to)
 
 void sim_lock_taken(union lock_debug *lock)
 {
-    uint64_t now = xen_clock_now();
-
-    if ( now >= lock->free_at )
-        lock->busy_from = now;
-    else if ( now >= lock->busy_from )
-    {
-        xen_clock.lock_wait += lock->free_at - now;
-        xen_clock.base += lock->free_at - now;
-    }
     if ( lock->used )
         xen_clock.base += transfer(lock->cpu, smp_processor_id());
     lock->used = true;
     lock->cpu = smp_processor_id();
 }
 
-void sim_lock_released(union lock_debug *lock)
+void sim_lock_order(void)
 {
     uint64_t now = xen_clock_now();
 
-    if ( now > lock->free_at )
-        lock->free_at = now;
+    if ( xen_clock.others < now )
+        engine_wait(now);
 }
 
 void spin_lock(spinlock_t *lock)
 {
-    while ( lock->held )
-        sim_relax();
-    lock->held = 1;
+    uint64_t now = xen_clock_now();
+
+    if ( xen_clock.others < now && !sim_is_own(lock) )
+        engine_wait(now);
+    if ( lock->held )
+    {
+        struct sim_waiter me = { .who = engine_self() };
+
+        *(lock->first ? &lock->last->next : &lock->first) = &me;
+        lock->last = &me;
+        engine_wait(ENGINE_NEVER); /* it is held for us then */
+    }
+    else
+    {
+        lock->held = 1;
+        if ( xen_clock_now() < lock->free_at )
+            engine_wait(lock->free_at);
+    }
     preempt_disable();
     sim_lock_taken(&lock->debug);
 }
 
 int spin_trylock(spinlock_t *lock)
 {
-    uint64_t now = xen_clock_now();
-
-    if ( lock->held || (now >= lock->debug.busy_from && now < lock->debug.free_at) )
+    sim_lock_order();
+    if ( lock->held || xen_clock_now() < lock->free_at )
         return 0;
     spin_lock(lock);
     return 1;
@@ -68,13 +80,30 @@ int spin_trylock(spinlock_t *lock)
 
 void spin_unlock(spinlock_t *lock)
 {
+    struct sim_waiter *next;
+
     ASSERT(lock->held);
-    sim_lock_released(&lock->debug);
-    lock->held = 0;
+    next = lock->first;
+    if ( next )
+    {
+        lock->first = next->next;
+        engine_wake(next->who, xen_clock_now());
+    }
+    else
+    {
+        lock->held = 0;
+        lock->free_at = xen_clock_now();
+    }
     preempt_enable();
 }
 
-/* The fast paths of rwlock.h have failed: someone who waits has the lock. */
+/* Tools borrow CPUs' identities, but none of their locks. */
+unsigned int sim_lock_owner(void)
+{
+    return sim_is_tool() ? _QW_CPUMASK : smp_processor_id();
+}
+
+/* The fast paths of rwlock.h have failed: another CPU has the lock. Only tools write: no queue is needed. */
 void queue_read_lock_slowpath(rwlock_t *lock)
 {
     while ( (atomic_read(&lock->cnts) & _QW_WMASK) == _QW_LOCKED )
@@ -84,7 +113,13 @@ void queue_read_lock_slowpath(rwlock_t *lock)
 
 void queue_write_lock_slowpath(rwlock_t *lock)
 {
-    while ( atomic_cmpxchg(&lock->cnts, 0, _write_lock_val()) != 0 )
+    int others;
+
+    while ( (others = atomic_read(&lock->cnts) & ~_QW_WAITING) != 0 )
+    {
+        atomic_set(&lock->cnts, others | _QW_WAITING); /* no more readers that could do without */
         sim_relax();
+    }
+    atomic_set(&lock->cnts, _write_lock_val());
     sim_lock_taken(&lock->lock.debug);
 }

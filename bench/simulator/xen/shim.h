@@ -10,6 +10,16 @@
 /* Becomes this CPU, idle, for as long as it calls function(data); the caller's identity comes back. */
 long sim_as_cpu(unsigned int cpu, long (*function)(void *data), void *data);
 
+/* Whether it is a tool that runs now, whatever CPU it acts as. */
+bool sim_is_tool(void);
+
+/* Whether it is in the per-CPU data of the CPU that runs now, which is no tool. */
+bool sim_is_own(const void *data);
+
+/* From a tool: between them no CPU is within Xen, and the tool does not have to wait for locks. */
+void sim_stop_cpus(void);
+void sim_start_cpus(void);
+
 /* An event for the vCPU, as vcpu_mark_events_pending() does it. */
 void sim_event(struct vcpu *v);
 void sim_events_init(void);

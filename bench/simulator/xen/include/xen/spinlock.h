@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Xen's interface to spinlocks, on locks that know when, in virtual time, they were last free. The
- * code of one CPU runs without a break in real time, so a lock is hardly ever found taken; that its
- * taker would have had to wait follows from the times (lock.c).
+ * Xen's interface to spinlocks, on locks that are taken in the order of virtual time (lock.c).
  */
 #ifndef __SPINLOCK_H__
 #define __SPINLOCK_H__
@@ -13,29 +11,29 @@
 #include <asm/spinlock.h>
 #include <asm/types.h>
 
-/* rwlock.h tells of its locks through check_lock() and this barrier, each with the lock in reach. */
+/* rwlock.h tells of its locks through check_lock() and this barrier. */
 union lock_debug {
     struct {
-        uint64_t busy_from; /* of the last stretch in which it was held without a gap */
-        uint64_t free_at;
         uint16_t cpu;       /* that last held it */
         bool used;
     };
 };
 #define check_lock(debug, try) sim_lock_taken(debug)
 void sim_lock_taken(union lock_debug *debug);
-void sim_lock_released(union lock_debug *debug);
+void sim_lock_order(void);
 #undef arch_lock_release_barrier
-#define arch_lock_release_barrier() sim_rwlock_release(lock)
+#define arch_lock_release_barrier() sim_lock_order()
 
 typedef struct spinlock {
     uint32_t held;
     uint16_t recurse_cpu;
     uint16_t recurse_cnt;
     union lock_debug debug;
+    uint64_t free_at;   /* when who has let go of it does so in virtual time */
+    struct sim_waiter *first, *last; /* last is right as long as there is a first */
 } spinlock_t;
 
-#define SPIN_LOCK_UNLOCKED { 0, 0, 0, { { 0, 0, 0, false } } }
+#define SPIN_LOCK_UNLOCKED { 0 }
 #define DEFINE_SPINLOCK(l) spinlock_t l = SPIN_LOCK_UNLOCKED
 #define spin_lock_init(l) (*(l) = (spinlock_t)SPIN_LOCK_UNLOCKED)
 #define spin_lock_init_prof(s, l) spin_lock_init(&((s)->l))
