@@ -22,8 +22,8 @@ namespace intellisched {
 using Chosen = std::span<const Case* const>;
 
 struct Learning {
-    unsigned rounds = 60;        ///< of boosting: trees a layout, in each ensemble
-    unsigned max_depth = 4;      ///< of a tree
+    unsigned rounds = 150;        ///< of boosting: trees a layout, in each ensemble
+    unsigned max_depth = 6;      ///< of a tree
     double learning_rate = 0.06; ///< shrinkage of each round
     std::uint64_t seed = 1;      ///< chooses the rows and inputs of each tree
     InputMask inputs = every_input();
