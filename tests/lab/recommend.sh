@@ -16,10 +16,18 @@ try record intellisched record --pool Pool-0 --seconds 4 --out capture
 try recommend intellisched recommend --pool Pool-0 --seconds 6
 try json intellisched recommend --pool 0 --seconds 4 --json
 try replay intellisched recommend --pool Pool-0 --capture capture --explain
-try features intellisched features --pool Pool-0 --seconds 3 --duty 400
+try features intellisched features --pool Pool-0 --seconds 5 --duty 400
 try nopool intellisched recommend --pool Pool-9 --seconds 2
 try apply intellisched apply --pool Pool-0 --layout core
 try taken intellisched record --pool Pool-0 --seconds 2 --out capture
+
+# recording CAPTURE: waits for its first trace, which takes long where emulated CPUs get little time.
+recording() {
+    for _ in $(seq 60); do
+        [ -s "$1/trace.zst" ] && return
+        sleep 1
+    done
+}
 
 # Somebody else has the buffers.
 $xentrace -D -e 0x2f000 other.trace 2>/dev/null &
@@ -32,14 +40,15 @@ wait $other
 
 # Through a pipe instead.
 mkfifo pipe
-$xentrace -D -e 0x2f000 -T 4 pipe 2>/dev/null &
-try piped intellisched record --pool Pool-0 --seconds 6 --trace pipe --out piped
+$xentrace -D -e 0x2f000 -T 12 pipe 2>/dev/null &
+try piped intellisched record --pool Pool-0 --seconds 10 --trace pipe --out piped
 wait
 rm pipe
 
 # Interrupted: the capture is whole, and the buffers are free again.
 intellisched record --pool Pool-0 --seconds 60 --out interrupted 2>interrupted.err &
 recorder=$!
+recording interrupted
 sleep 4
 kill -INT $recorder
 wait $recorder
@@ -49,6 +58,7 @@ try after intellisched record --pool Pool-0 --seconds 2 --out after
 # Killed: what was synced can be read.
 intellisched record --pool Pool-0 --seconds 60 --out killed 2>killed.err &
 recorder=$!
+recording killed
 sleep 5
 kill -KILL $recorder
 wait $recorder
