@@ -368,8 +368,9 @@ void check_watch(Soak& soak, Xen& xen) {
 
 // What domains and pools leave behind in the heap is Xen's own affair (creating and destroying a
 // hundred domains takes some pages on an unpatched one too); rearrangements must leave nothing.
-// What leaks does so every time; the allocator may take a page for good once.
-bool keeps_memory(Soak& soak, Xen& xen) {
+// Guests and dom0, which go on meanwhile, move the heap by a page or two; what a rearrangement
+// allocates is some hundred bytes a runqueue at least, so 64 bytes each time is no leak of it.
+void check_heap(Soak& soak, Xen& xen) {
     const unsigned rearrangements = soak.options.pace_ms ? 50 : 1000;
     const std::uint64_t before = xen.free_pages();
     for (unsigned i = 0; i < rearrangements; ++i) {
@@ -383,19 +384,14 @@ bool keeps_memory(Soak& soak, Xen& xen) {
     // RCU frees the old runqueues when each CPU has been through a softirq, and one that idles is
     // in no hurry. What leaks does not come back however long one waits.
     std::uint64_t after = xen.free_pages();
-    for (int tries = 0; after < before && tries < 20; ++tries) {
+    const std::uint64_t slack = rearrangements * 64 / 4096;
+    for (int tries = 0; after + slack < before && tries < 60; ++tries) {
         std::this_thread::sleep_for(std::chrono::seconds(1));
         after = xen.free_pages();
     }
     soak.say("free heap: %lu pages before %u more rearrangements, %lu after", before,
              rearrangements, after);
-    return after < before;
-}
-
-void check_heap(Soak& soak, Xen& xen) {
-    for (int round = 0; round < 3; ++round)
-        if (!keeps_memory(soak, xen)) return;
-    soak.wrong("rearrangements keep memory");
+    if (after + slack < before) soak.wrong("rearrangements keep memory");
 }
 
 } // namespace
