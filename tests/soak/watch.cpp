@@ -39,7 +39,7 @@ std::vector<std::string> Watch::look(Xen& xen, const std::vector<std::uint32_t>&
                 if (!pool[cpu] || !hard[cpu]) continue;
                 const auto idled = static_cast<double>(idle[cpu] - wait.idle_ns[cpu]);
                 if (idled < kIdle * static_cast<double>(waited)) continue;
-                lost.push_back("d" + std::to_string(domid) + "v" + std::to_string(id) +
+                lost.push_back(std::string("d") + std::to_string(domid) + "v" + std::to_string(id) +
                                " waits for " + std::to_string(waited / 1'000'000) + " ms and CPU " +
                                std::to_string(cpu) + " of pool " + std::to_string(domain.pool) +
                                " idles");

@@ -134,9 +134,9 @@ class Machine:
             # Not everything printed in there deserves a terminal's obedience.
             text = block.decode("ascii", "replace").replace("\r", "")
             sys.stderr.write("".join(c if c.isprintable() or c in "\n\t" else "?" for c in text))
-        self._tail = (self._tail + block)[-CONSOLE_WINDOW - len(block):]
-        if not self._death:
-            self._death = DEATH.search(self._tail)
+        # From the line that tells of death on nothing is forgotten: that line may not be whole yet.
+        self._tail = (self._tail if self._death else self._tail[-CONSOLE_WINDOW:]) + block
+        self._death = DEATH.search(self._tail)
         return bool(block)
 
     def _read_status(self):
