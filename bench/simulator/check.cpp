@@ -224,7 +224,7 @@ Result<void> check_scenario(const proto::Scenario& scenario) {
     check_pools(check, scenario, pools);
     if (check.failed()) return check.result();
 
-    unsigned vcpus = 0;
+    unsigned vcpus = added_vcpus(scenario);
     std::set<std::string> names;
     for (int i = 0; i < scenario.guests_size() && !check.failed(); ++i) {
         const proto::Guest& guest = scenario.guests(i);

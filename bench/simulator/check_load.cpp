@@ -8,6 +8,8 @@ namespace sim {
 namespace {
 
 constexpr double most_threads = 4096;
+constexpr int most_stretches = 1'000'000; ///< of a load
+constexpr double longest_us = 1e9;
 
 void check_frontend(Checker& check, const proto::Scenario& scenario, const proto::Guest& guest,
                     const std::string& what, const proto::FrontendLoad& load) {
@@ -25,6 +27,35 @@ void check_frontend(Checker& check, const proto::Scenario& scenario, const proto
     check.that(backend != guest.name(),
                "{}.backend '{}' is the guest itself; a back-end is in another one", what,
                intellisched::printable(backend));
+}
+
+/// As far as times are whole nanoseconds in 64 bits, whatever their number.
+void check_replay(Checker& check, const proto::Guest& guest, const std::string& what,
+                  const proto::ReplayLoad& load) {
+    check.that(load.vcpus_size() <= static_cast<int>(guest.vcpus()),
+               "{}: times of {} vCPUs for a guest of {}; give it as many vCPUs", what,
+               load.vcpus_size(), guest.vcpus());
+    int stretches = 0;
+    for (int i = 0; i < load.vcpus_size() && !check.failed(); ++i) {
+        const auto& vcpu = load.vcpus(i);
+        const std::string field = fmt::format("{}.vcpus({})", what, i);
+        check.that(vcpu.wake_us().empty() || vcpu.block_us().empty(),
+                   "{} has both wake_us and block_us; it is woken by one of them, remove the other",
+                   field);
+        const auto& apart = vcpu.block_us().empty() ? vcpu.wake_us() : vcpu.block_us();
+        const char* name = vcpu.block_us().empty() ? "wake_us" : "block_us";
+        check.that(apart.size() == vcpu.run_us_size(),
+                   "{} has {} times in {} and {} in run_us; a stretch has one in each", field,
+                   apart.size(), name, vcpu.run_us_size());
+        stretches += vcpu.run_us_size();
+        check.that(stretches <= most_stretches, "{} has more than {} stretches; leave some out",
+                   what, most_stretches);
+        if (check.failed()) return;
+        for (int k = 0; k < apart.size() && !check.failed(); ++k) {
+            check.range(fmt::format("{}.{}({})", field, name, k), apart[k], 0, longest_us);
+            check.range(fmt::format("{}.run_us({})", field, k), vcpu.run_us(k), 0.001, longest_us);
+        }
+    }
 }
 
 } // namespace
@@ -98,6 +129,9 @@ void check_load(Checker& check, const proto::Scenario& scenario, const proto::Gu
     }
     case proto::Load::kFrontend:
         check_frontend(check, scenario, guest, what + ": frontend", load.frontend());
+        break;
+    case proto::Load::kReplay:
+        check_replay(check, guest, what + ": replay", load.replay());
         break;
     case proto::Load::KIND_NOT_SET:
         check.that(false, "{}: a load is empty; say what it does, or remove it", what);

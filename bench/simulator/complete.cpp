@@ -56,11 +56,11 @@ proto::Scenario completed(proto::Scenario scenario) {
     SET_DEFAULT(machine, nodes, machine.sockets());
     SET_DEFAULT(scenario, warmup_s, 1.5);
     SET_DEFAULT(scenario, measured_s, 4);
-    if (scenario.guests().empty() || scenario.guests(0).name() != domain0) {
+    if (const unsigned vcpus = added_vcpus(scenario); vcpus > 0) {
         auto& guests = *scenario.mutable_guests();
         auto* guest = guests.Add();
         guest->set_name(std::string(domain0));
-        guest->set_vcpus(std::min(cpu_count(machine), 4U));
+        guest->set_vcpus(vcpus);
         for (int i = guests.size() - 1; i > 0; --i) guests.SwapElements(i, i - 1);
     }
     for (proto::Guest& guest : *scenario.mutable_guests()) {
@@ -74,6 +74,11 @@ proto::Scenario completed(proto::Scenario scenario) {
         if (action.has_set_arrangement() && action.set_arrangement().pool().empty())
             action.mutable_set_arrangement()->set_pool(std::string(pool0));
     return scenario;
+}
+
+unsigned added_vcpus(const proto::Scenario& scenario) {
+    const bool there = !scenario.guests().empty() && scenario.guests(0).name() == domain0;
+    return there ? 0 : std::min(cpu_count(scenario.machine()), 4U);
 }
 
 unsigned cpu_count(const proto::Machine& machine) {

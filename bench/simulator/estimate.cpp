@@ -4,6 +4,7 @@
 #include "bench/simulator/scenario.hpp"
 
 #include <algorithm>
+#include <numeric>
 
 namespace sim {
 
@@ -67,6 +68,19 @@ Pace pace_of(const proto::Load& load, double vcpus) {
         return cycles(frontend.threads(), frontend.work().mean_us(),
                       frontend.backend_work().mean_us() + frontend.device().mean_us(), vcpus, 6,
                       1e6 / frontend.backend_work().mean_us());
+    }
+    case proto::Load::kReplay: {
+        Pace pace;
+        for (const auto& vcpu : load.replay().vcpus()) {
+            const double run_us = std::reduce(vcpu.run_us().begin(), vcpu.run_us().end());
+            const double open_us = std::reduce(vcpu.wake_us().begin(), vcpu.wake_us().end());
+            const double closed_us = std::reduce(vcpu.block_us().begin(), vcpu.block_us().end());
+            const double length_us = std::max(open_us, closed_us + run_us);
+            if (!(length_us > 0)) continue;
+            pace.steps += 3e6 * vcpu.run_us_size() / length_us;
+            pace.cpus += run_us / length_us;
+        }
+        return pace;
     }
     default:
         return {};

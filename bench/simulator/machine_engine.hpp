@@ -17,6 +17,7 @@
 #include "bench/simulator/xen/glue.h"
 #include "src/base/result.hpp"
 
+#include <algorithm>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -115,11 +116,19 @@ struct EngineCpu {
     std::vector<xen_call> calls; ///< what Xen's code has to do
 
     static constexpr std::uint32_t no_pool = UINT32_MAX;
-    [[nodiscard]] Nanoseconds next_event() const;
+    [[nodiscard]] Nanoseconds next_event() const {
+        if (!online) return never;
+        if (worker != nullptr) return resume;
+        Nanoseconds at = std::min(std::min(timer, ipi), step_end);
+        if (!devices.empty()) at = std::min(at, devices.front().first);
+        return at == never ? never : std::max(at, busy_until);
+    }
 };
 
 class Engine {
   public:
+    static Engine* current; ///< the one that Xen's code belongs to
+
     Engine(const xen_topology& topology, const Costs& costs);
     ~Engine();
     Engine(const Engine&) = delete;
@@ -181,6 +190,9 @@ class Engine {
             return a.at != b.at ? a.at > b.at : a.order > b.order;
         }
     };
+
+    /// Of one turn of a tool's loop that waits within Xen.
+    static constexpr Nanoseconds tool_relax_time = 1000;
 
     [[nodiscard]] Nanoseconds outside_at() const {
         return outside_.empty() ? never : outside_.top().at;

@@ -1,28 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // credit2-sim: Xen's own credit2 under a virtual clock.
 #include "bench/simulator/commands.hpp"
+#include "src/base/interrupt.hpp"
 
 #include <CLI/CLI.hpp>
-#include <array>
-#include <atomic>
-#include <csignal>
 #include <cstdio>
 #include <google/protobuf/stubs/logging.h>
 
 namespace {
-
-std::atomic<bool> interrupted = false;
-static_assert(std::atomic<bool>::is_always_lock_free, "it is written by a signal handler");
-
-void watch_signals() {
-    struct sigaction action {};
-    action.sa_handler = [](int) { interrupted = true; };
-    // No SA_RESTART: waiting for a client must end. Once only: the second signal kills.
-    action.sa_flags = static_cast<int>(SA_RESETHAND);
-    for (const int signal : std::array{SIGINT, SIGTERM, SIGHUP})
-        ::sigaction(signal, &action, nullptr);
-    for (const int signal : std::array{SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
-}
 
 int run(int argc, char** argv) {
     CLI::App app{"Simulates Xen hosts: the hypervisor's own credit2 under a virtual clock.",
@@ -31,7 +16,7 @@ int run(int argc, char** argv) {
     app.require_subcommand(1);
     app.footer("Exit status: 0 done, 1 failed, 2 wrong usage.");
     sim::Action action;
-    const sim::Stop stop = [] { return interrupted.load(); };
+    const sim::Stop stop = [] { return intellisched::interrupted.load(); };
     sim::add_run(app, action, stop);
     sim::add_serve(app, action, stop);
     sim::add_costs(app, action);
@@ -47,7 +32,7 @@ int run(int argc, char** argv) {
     }
     // What it would print of a damaged message, we return as an error.
     google::protobuf::SetLogHandler(nullptr);
-    watch_signals();
+    intellisched::watch_signals();
     const auto done = action();
     if (done) return 0;
     fmt::print(stderr, "credit2-sim: {}\n", done.error().message);

@@ -15,7 +15,7 @@ namespace sim {
 using intellisched::Result;
 namespace proto = intellisched::proto;
 
-inline constexpr std::size_t max_scenario_bytes = std::size_t{1} << 20;
+inline constexpr std::size_t max_scenario_bytes = std::size_t{16} << 20; ///< as in src/bench
 inline constexpr unsigned max_sockets = 4;
 inline constexpr unsigned max_cores = 32; ///< of a socket
 inline constexpr unsigned max_threads = 2;
@@ -43,6 +43,9 @@ inline constexpr std::string_view pool0 = "Pool-0";
 /// The scenario with every default filled in, and with Domain-0 as the first guest; a scenario
 /// without one has an idle one of min(CPUs, 4) vCPUs. For scenarios that pass the check.
 [[nodiscard]] proto::Scenario completed(proto::Scenario scenario);
+
+/// vCPUs of the Domain-0 that completed() adds to the scenario; 0 when it has one.
+[[nodiscard]] unsigned added_vcpus(const proto::Scenario& scenario);
 
 /// CPUs of the machine; their ids are 0 up to this.
 [[nodiscard]] unsigned cpu_count(const proto::Machine& machine);

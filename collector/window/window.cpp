@@ -2,13 +2,12 @@
 #include "collector/window/window.hpp"
 
 #include "collector/window/facts.hpp"
-#include "collector/window/fairness.hpp"
 #include "collector/window/pool_window.hpp"
 #include "collector/window/rates.hpp"
+#include "collector/window/vcpu_times.hpp"
 #include "src/layout/snapshot.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <unordered_map>
 #include <utility>
 
@@ -240,8 +239,7 @@ struct WindowBuilder::Impl {
     }
 
     void sum_up_vcpus(WindowStats& stats, std::uint16_t pool, std::uint64_t end) {
-        std::vector<Claim> claims;
-        const auto length_now = static_cast<double>(end - begin);
+        std::vector<VcpuTime> times;
         const auto& vcpus = tracker.vcpus();
         for (std::uint32_t i = 0; i < vcpus.size(); ++i) {
             const VcpuState& state = vcpus[i];
@@ -251,30 +249,14 @@ struct WindowBuilder::Impl {
             if (state.state == Runstate::running) vcpu.running += so_far;
             if (state.state == Runstate::runnable && vcpu.waiting) vcpu.waited += so_far;
             if (vcpu.running + vcpu.waited <= 0) continue;
-            stats.running += vcpu.running;
-            stats.waiting += vcpu.waited;
-            if (state.ref.domain == 0) stats.dom0_running += vcpu.running;
-            if (vcpu.running > 0) ++stats.active_vcpus;
-            if (vcpu.running + vcpu.waited > 0.95 * length_now) stats.hogs += vcpu.running;
-            DomainWindow& domain = stats.domains[state.ref.domain];
-            domain.running += vcpu.running;
-            domain.waiting += vcpu.waited;
             const auto weight = weights.find(state.ref.domain);
-            claims.push_back({weight == weights.end() ? 256 : weight->second,
-                              vcpu.running + vcpu.waited, vcpu.running});
+            times.push_back({state.ref.domain, weight == weights.end() ? 256 : weight->second,
+                             vcpu.running, vcpu.waited});
         }
-        stats.hogs = stats.running > 0 ? stats.hogs / stats.running : 0;
-        stats.share_error = share_error(claims);
-        double squares = 0;
-        for (auto& [id, domain] : stats.domains) {
-            squares += domain.running * domain.running;
+        add_vcpu_times(stats, times, static_cast<double>(end - begin));
+        for (auto& [id, domain] : stats.domains)
             if (const auto slot = domain_slots.find(id); slot != domain_slots.end())
                 domain.wake_wait = wakes[slot->second];
-        }
-        const auto count = static_cast<double>(stats.domains.size());
-        const double mean = count > 0 ? stats.running / count : 0;
-        stats.run_spread =
-            mean > 0 ? std::sqrt(std::max(0.0, squares / count - mean * mean)) / mean : 0;
     }
 
     /// The two samples that lie nearest to the window's ends, at most a quarter of it late.

@@ -3,6 +3,7 @@
 
 #include "collector/window/features.hpp"
 #include "src/base/log.hpp"
+#include "src/bench/load_command.hpp"
 #include "src/bench/runner.hpp"
 #include "src/host/apply.hpp"
 #include "src/host/observe.hpp"
@@ -25,8 +26,22 @@ using Clock = std::chrono::steady_clock;
 constexpr double default_warmup_s = 2, default_measured_s = 5;
 constexpr unsigned most_bad_windows = 30; // in a row: the layout does not come into force
 
+/// What a benchmark changes of the host for an entry, and how it is undone.
+struct Change {
+    std::string entry;
+    Pool pool;
+    Arrangement original;
+    std::string stop; ///< the entry's
+};
+
 /// The file and its name are on the disk before anything is changed.
-Result<void> remember(const fs::path& path, const proto::Restore& restore) {
+Result<void> remember(const fs::path& path, const Change& change) {
+    proto::Restore restore;
+    restore.set_pool(change.pool.name);
+    restore.mutable_arrangement()->set_layout(std::string(to_string(change.original.layout)));
+    restore.mutable_arrangement()->set_max_cpus(change.original.max_cpus);
+    restore.set_entry(change.entry);
+    restore.set_stop(change.stop);
     auto record = encode_record(restore.SerializeAsString());
     if (!record) return tl::unexpected(record.error());
     const std::string bytes = encode_header(restore_format) + *record;
@@ -38,24 +53,37 @@ Result<void> remember(const fs::path& path, const proto::Restore& restore) {
     return {};
 }
 
-Result<void> put_back(Rearranger& rearranger, const Pool& pool, const Arrangement& original,
-                      const fs::path& path) {
+Result<void> put_back(Rearranger& rearranger, const Pool& pool, const Arrangement& original) {
     const auto now = rearranger.layout(pool);
-    if (!now || now->arrangement != original)
-        if (auto set = rearranger.set_layout(pool, original); !set)
-            return fail("{}: {} could not be put back: {}; run the benchmark again, or "
-                        "`intellisched apply --pool {} --layout {} --max-cpus {}`",
-                        pool.name, to_string(original), set.error().message, pool.name,
-                        to_string(original.layout),
-                        original.max_cpus == no_cap ? "none" : fmt::to_string(original.max_cpus));
+    if (now && now->arrangement == original) return {};
+    if (auto set = rearranger.set_layout(pool, original); !set)
+        return fail("{}: {} could not be put back: {}; run the benchmark again, or "
+                    "`intellisched apply --pool {} --layout {} --max-cpus {}`",
+                    pool.name, to_string(original), set.error().message, pool.name,
+                    to_string(original.layout),
+                    original.max_cpus == no_cap ? "none" : fmt::to_string(original.max_cpus));
+    return {};
+}
+
+/// Both are tried, whatever comes of the other; the file goes when both are done.
+Result<void> undo(Rearranger& rearranger, const Change& change, const fs::path& path,
+                  std::chrono::milliseconds limit, bool must_stop = true) {
+    const auto back = put_back(rearranger, change.pool, change.original);
+    if (!change.stop.empty())
+        if (const auto stopped = run_load_command(change.stop, limit, nullptr);
+            !stopped && back && must_stop)
+            return fail("{}: its stop command {}; the layout is put back; end the load by hand and "
+                        "remove {}, or run the benchmark again, which runs the command again",
+                        printable(change.entry, 64), stopped.error().message, path.string());
+    if (!back) return back;
     std::error_code ignored;
     fs::remove(path, ignored);
     return {};
 }
 
 /// What a killed benchmark left changed.
-Result<void> put_back_left(Rearranger& rearranger, const std::vector<Pool>& pools,
-                           const fs::path& path) {
+Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools, const fs::path& path,
+                       std::chrono::milliseconds limit) {
     std::error_code ignored;
     if (!fs::exists(path, ignored)) return {};
     auto reader = RecordReader::open(path, restore_format);
@@ -71,26 +99,42 @@ Result<void> put_back_left(Rearranger& rearranger, const std::vector<Pool>& pool
     if (!pool)
         return fail("{}: {}; remove the file if the pool is gone for good", path.string(),
                     pool.error().message);
-    const Arrangement original{*layout, restore.arrangement().max_cpus()};
-    if (auto done = put_back(rearranger, *pool, original, path); !done) return done;
-    BOOST_LOG_TRIVIAL(warning) << pool->name << ": put back " << to_string(original)
-                               << ", which a benchmark that was killed had changed";
+    const Change change{
+        restore.entry(), *pool, {*layout, restore.arrangement().max_cpus()}, restore.stop()};
+    if (auto done = undo(rearranger, change, path, limit); !done) return done;
+    BOOST_LOG_TRIVIAL(warning) << pool->name << ": put back " << to_string(change.original)
+                               << (change.stop.empty() ? "" : " and ran the stop command")
+                               << ", as a benchmark that was killed had not";
     return {};
 }
 
-/// A host whose first snapshot has been looked at already.
-class Replayed final : public Host {
+/// Knows the last snapshot that the host gave, with which every observation begins.
+class Remembering final : public Host {
   public:
-    Replayed(Host& host, proto::HostSnapshot first) : host_(host), first_(std::move(first)) {}
+    explicit Remembering(Host& host) : host_(host) {}
     [[nodiscard]] const HostInfo& info() const override { return host_.info(); }
     [[nodiscard]] Result<std::optional<HostItem>> next() override {
-        if (first_) return HostItem(*std::exchange(first_, std::nullopt));
-        return host_.next();
+        if (std::exchange(again_, false)) return HostItem(last_);
+        auto item = host_.next();
+        if (item && *item)
+            if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) last_ = *snapshot;
+        return item;
+    }
+    /// Leaves out what has been traced up to now.
+    [[nodiscard]] Result<void> skip() {
+        for (again_ = false;;) {
+            auto item = next();
+            if (!item) return tl::unexpected(item.error());
+            if (!*item || std::holds_alternative<TraceBytes>(**item)) break;
+        }
+        again_ = true;
+        return {};
     }
 
   private:
     Host& host_;
-    std::optional<proto::HostSnapshot> first_;
+    proto::HostSnapshot last_;
+    bool again_ = false;
 };
 
 struct Trial {
@@ -139,6 +183,7 @@ class LiveEntry {
     }
     [[nodiscard]] bool over() const { return next_ >= trials_.size() || !stored_; }
     [[nodiscard]] const Result<void>& stored() const { return stored_; }
+    void fail_next(const Error& error) { store_failure(error); }
 
     /// Gives the pool the layout of the next trial; one that cannot be given has failed.
     void begin() {
@@ -155,7 +200,7 @@ class LiveEntry {
     void see(const proto::HostSnapshot& snapshot) { snapshot_ = snapshot; }
 
     void see(const WindowStats& stats) {
-        if (over() || stats.facts.pool_id != pool_.id) return;
+        if (over() || ended_ || stats.facts.pool_id != pool_.id) return;
         last_window_ = Clock::now();
         if (!usable(stats, pool_, wanted())) {
             if (++bad_ < most_bad_windows) return;
@@ -186,7 +231,8 @@ class LiveEntry {
 
     /// Asked after every piece of trace: whether to go on. Tells the progress.
     Result<bool> go_on() {
-        if (over() || (options_.stop && *options_.stop)) return false;
+        ended_ = over() || (options_.stop && *options_.stop);
+        if (ended_) return false;
         if (options_.progress)
             options_.progress(fmt::format("{}: {}", entry_.name, to_string(wanted())), next_,
                               trials_.size());
@@ -239,11 +285,12 @@ class LiveEntry {
     std::vector<WindowStats> windows_; ///< of the trial
     unsigned passed_ = 0, bad_ = 0;
     Clock::time_point last_window_;
+    bool ended_ = false; ///< what is still handed over is cut off
     Result<void> stored_;
 };
 
 /// The trials of one entry, with the pool changed meanwhile.
-Result<void> observe_trials(Host& host, LiveEntry& trials) {
+Result<void> observe_trials(Remembering& host, LiveEntry& trials) {
     Result<void> went_on;
     ObserveOptions observation;
     observation.tap = [&](const HostItem& item) -> Result<void> {
@@ -255,6 +302,7 @@ Result<void> observe_trials(Host& host, LiveEntry& trials) {
         if (!more) went_on = tl::unexpected(more.error());
         return !more || !*more;
     };
+    if (auto skipped = host.skip(); !skipped) return skipped;
     trials.begin();
     auto observed =
         observe(host, observation, [&](const WindowStats& stats) { trials.see(stats); });
@@ -262,12 +310,29 @@ Result<void> observe_trials(Host& host, LiveEntry& trials) {
     return went_on ? trials.stored() : went_on;
 }
 
+/// The same under the entry's own load; `load` gets what of it runs in the background. A load that
+/// cannot be started is the failure of the next trial: false.
+Result<bool> measure(Remembering& host, LiveEntry& trials, const Entry& entry,
+                     const LiveOptions& options, LoadGroup& load) {
+    if (!entry.start.empty()) {
+        auto started = run_load_command(entry.start, options.command_limit, options.stop);
+        if (!started) {
+            if (options.stop && *options.stop) return false;
+            trials.fail_next({"the start command " + started.error().message});
+            return trials.stored().map([] { return false; });
+        }
+        load = std::move(*started);
+    }
+    return observe_trials(host, trials).map([] { return true; });
+}
+
 } // namespace
 
-Result<void> run_live(Host& host, Rearranger& rearranger, const Plan& plan,
-                      std::span<const Entry> entries, Results& results, const fs::path& directory,
-                      const LiveOptions& options) {
-    auto item = host.next();
+Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& plan,
+                             std::span<const Entry> entries, Results& results,
+                             const fs::path& directory, const LiveOptions& options) {
+    Remembering from_here(host);
+    auto item = from_here.next();
     if (!item) return tl::unexpected(item.error());
     if (!*item || !std::holds_alternative<proto::HostSnapshot>(**item))
         return fail("the host gave no snapshot of its topology");
@@ -277,31 +342,35 @@ Result<void> run_live(Host& host, Rearranger& rearranger, const Plan& plan,
     auto pools = pools_of(snapshot);
     if (!pools) return tl::unexpected(pools.error());
     const fs::path path = directory / restore_name;
-    if (auto done = put_back_left(rearranger, *pools, path); !done) return done;
+    if (auto done = undo_left(rearranger, *pools, path, options.command_limit); !done)
+        return tl::unexpected(done.error());
 
+    std::string undone;
     for (const Entry& entry : entries) {
         if (options.stop && *options.stop) break;
         auto pool = find_pool(*pools, entry.pool);
         if (!pool) return tl::unexpected(pool.error());
         LiveEntry trials(rearranger, plan, entry, results, options, *topology, *pool);
-        if (auto prepared = trials.prepare(); !prepared) return prepared;
+        if (auto prepared = trials.prepare(); !prepared) return tl::unexpected(prepared.error());
         if (trials.over()) continue;
         const auto original = rearranger.layout(*pool);
         if (!original) return tl::unexpected(original.error());
-        proto::Restore restore;
-        restore.set_pool(pool->name);
-        restore.mutable_arrangement()->set_layout(
-            std::string(to_string(original->arrangement.layout)));
-        restore.mutable_arrangement()->set_max_cpus(original->arrangement.max_cpus);
-        if (auto kept = remember(path, restore); !kept) return kept;
+        const Change change{entry.name, *pool, original->arrangement, entry.stop};
+        if (auto kept = remember(path, change); !kept) return tl::unexpected(kept.error());
 
-        Replayed from_start(host, snapshot);
-        const auto measured = observe_trials(from_start, trials);
-        const auto back = put_back(rearranger, *pool, original->arrangement, path);
-        if (!back) return back; // worse than whatever else went wrong
-        if (!measured) return measured;
+        LoadGroup load; // ends after the stop command
+        const auto measured = measure(from_here, trials, entry, options, load);
+        // Where there was nothing to stop, it does not matter how that ends.
+        const bool must_stop = !measured || *measured;
+        // An error of this is worse than whatever else went wrong.
+        if (const auto done = undo(rearranger, change, path, options.command_limit, must_stop);
+            !done)
+            return tl::unexpected(done.error());
+        if (!measured) return tl::unexpected(measured.error());
+        undone = fmt::format("{} has {} again{}", pool->name, to_string(change.original),
+                             entry.stop.empty() ? "" : ", the stop command has run");
     }
-    return {};
+    return undone;
 }
 
 } // namespace intellisched::bench

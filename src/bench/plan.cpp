@@ -72,6 +72,13 @@ Result<void> check_entry(const proto::Plan::Entry& entry) {
         return {};
     case proto::Plan::Entry::kLive:
         if (entry.live().name().empty()) return fail("entries: live needs a name");
+        if (entry.live().start().empty() && !entry.live().stop().empty())
+            return fail("entries: {} has stop and no start; give it both, or none",
+                        printable(entry.live().name(), 64));
+        for (const std::string& command : {entry.live().start(), entry.live().stop()})
+            if (command.find('\0') != std::string::npos)
+                return fail("entries: {} has a command with a zero byte in it; take it out",
+                            printable(entry.live().name(), 64));
         return {};
     case proto::Plan::Entry::WHAT_NOT_SET:
         break;
@@ -186,7 +193,9 @@ Result<std::vector<Entry>> expand(const Plan& plan, const fs::path& generated) {
                                   live.family().empty() ? "live" : live.family(),
                                   live.topology().empty() ? "host" : live.topology(),
                                   pool,
-                                  {}},
+                                  {},
+                                  live.start(),
+                                  live.stop()},
                                  "a live entry");
                 !added)
                 return tl::unexpected(added.error());

@@ -24,7 +24,7 @@ struct Plan {
     double warmup_s = 0;  ///< 0: as the scenario says
     double measured_s = 0;
     std::uint64_t seed = 0;
-    proto::Costs costs; ///< those that are set replace the scenarios' own
+    proto::Costs costs;           ///< those that are set replace the scenarios' own
     std::filesystem::path folder; ///< that the entries' paths start from
 
     [[nodiscard]] bool live() const { return entries.front().has_live(); }
@@ -41,6 +41,8 @@ struct Entry {
     std::string topology; ///< "2s8c2t": sockets, cores of a socket, threads of a core
     std::string pool;
     proto::Scenario scenario; ///< empty when live
+    std::string start = {};   ///< what starts the load of a live entry; empty: it runs already
+    std::string stop = {};    ///< what stops it; empty: nothing needs to
 };
 
 /// "2s8c2t", or "2s8c2t1n" when the NUMA nodes are not the sockets.

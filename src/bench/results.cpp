@@ -21,9 +21,10 @@ std::optional<Layout> leader(const Plan& plan, const Representatives& same, Layo
     return std::nullopt;
 }
 
-bool well_formed(const proto::Run::Window& window) {
-    return static_cast<std::size_t>(window.features_size()) == feature_schema().size() &&
-           std::none_of(window.features().begin(), window.features().end(),
+/// So many numbers, some of them perhaps not known (NaN): as check_sample() wants them.
+bool well_formed(const google::protobuf::RepeatedField<float>& numbers, std::size_t count) {
+    return static_cast<std::size_t>(numbers.size()) == count &&
+           std::none_of(numbers.begin(), numbers.end(),
                         [](float value) { return std::isinf(value); });
 }
 
@@ -51,11 +52,35 @@ Result<Outcome> outcome_of(const proto::Run& run) {
     if (!result) return tl::unexpected(result.error());
     outcome.result = std::move(*result);
     for (const proto::Run::Window& window : run.windows()) {
-        if (!well_formed(window)) return bad("features of another schema");
+        if (!well_formed(window.features(), feature_schema().size()))
+            return bad("features of another schema");
         outcome.windows.emplace_back(window.features().begin(), window.features().end());
     }
+    if (!run.costs().empty() && !well_formed(run.costs(), sample_costs.size()))
+        return bad("costs that a machine cannot have");
     outcome.costs.assign(run.costs().begin(), run.costs().end());
     return outcome;
+}
+
+Result<std::map<RunKey, Outcome>> read_results(const fs::path& directory) {
+    std::map<RunKey, Outcome> outcomes;
+    const fs::path path = directory / results_name;
+    std::error_code error;
+    if (!fs::exists(path, error)) return outcomes;
+    auto reader = RecordReader::open(path, results_format);
+    if (!reader) return tl::unexpected(reader.error());
+    for (;;) {
+        proto::Run run;
+        auto got = reader->next(run);
+        if (!got) return tl::unexpected(got.error());
+        if (!*got) return outcomes;
+        // Windows of another schema are no samples: that run is made again.
+        if (run.error().empty() && run.schema_version() != feature_schema_version) continue;
+        auto outcome = outcome_of(run);
+        if (!outcome) return fail("{}: {}", path.string(), outcome.error().message);
+        outcomes[{run.entry(), *layout_from_string(run.layout()), run.repeat()}] =
+            std::move(*outcome);
+    }
 }
 
 Result<Results> Results::open(const fs::path& directory) {
@@ -68,22 +93,11 @@ Result<Results> Results::open(const fs::path& directory) {
     auto file = RecordWriter::resume(path, results_format);
     if (!file) return tl::unexpected(file.error());
     Results results(std::move(*file));
-    auto reader = RecordReader::open(path, results_format);
-    if (!reader) return tl::unexpected(reader.error());
-    for (;;) {
-        proto::Run run;
-        auto got = reader->next(run);
-        if (!got) return tl::unexpected(got.error());
-        if (!*got) return results;
-        // Windows of another schema are no samples: that run is made again.
-        if (run.error().empty() && run.schema_version() != feature_schema_version) continue;
-        auto outcome = outcome_of(run);
-        if (!outcome) return fail("{}: {}", path.string(), outcome.error().message);
-        results.outcomes_[{run.entry(), *layout_from_string(run.layout()), run.repeat()}] =
-            std::move(*outcome);
-    }
+    auto outcomes = read_results(directory);
+    if (!outcomes) return tl::unexpected(outcomes.error());
+    results.outcomes_ = std::move(*outcomes);
+    return results;
 }
-
 Result<void> Results::add(const proto::Run& run) {
     auto outcome = outcome_of(run);
     if (!outcome) return tl::unexpected(outcome.error());
@@ -110,6 +124,7 @@ std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, con
     for (const Layout layout : plan.layouts) all += to_string(layout);
     if (repeat < plan.traced) all += " traced";
     if (plan.live()) all += fmt::format(" live {} {}", plan.warmup_s, plan.measured_s);
+    if (!entry.start.empty()) all += " start " + entry.start;
     std::uint64_t hash = 0xcbf29ce484222325U; // FNV-1a
     for (const char c : all) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
     return fmt::format("{:016x}", hash);

@@ -36,6 +36,11 @@ struct Outcome {
 /// Checks a stored or fresh run as data from outside. Errors: what no run of this program says.
 [[nodiscard]] Result<Outcome> outcome_of(const proto::Run& run);
 
+/// The runs that are stored in a directory, the last one of each key; what its program goes on
+/// writing meanwhile is left alone. None without a file. Errors: a damaged file; a record that is no
+/// run.
+[[nodiscard]] Result<std::map<RunKey, Outcome>> read_results(const std::filesystem::path& directory);
+
 class Results {
   public:
     /// Reads what is there; makes the directory and the file if need be. A torn last record is cut

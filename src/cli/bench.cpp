@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "src/base/files.hpp"
+#include "src/base/interrupt.hpp"
 #include "src/base/log.hpp"
 #include "src/bench/live.hpp"
 #include "src/bench/report.hpp"
 #include "src/bench/runner.hpp"
 #include "src/cli/commands.hpp"
-#include "src/cli/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/host/xen_host.hpp"
 #include "src/host/xl.hpp"
@@ -62,8 +62,9 @@ class Bar {
     Clock::time_point start_ = Clock::now(), told_ = start_;
 };
 
-Result<void> measure_simulated(const Options& options, const bench::Plan& plan,
-                               std::span<const bench::Entry> entries, bench::Results& results) {
+Result<std::string> measure_simulated(const Options& options, const bench::Plan& plan,
+                                      std::span<const bench::Entry> entries,
+                                      bench::Results& results) {
     Bar bar;
     bench::RunnerOptions runner;
     runner.jobs = options.jobs;
@@ -71,12 +72,15 @@ Result<void> measure_simulated(const Options& options, const bench::Plan& plan,
     runner.progress = [&](double part, std::size_t done, std::size_t total) {
         bar.show(part, done, total);
     };
-    return bench::run_simulated(plan, entries, results, runner);
+    return bench::run_simulated(plan, entries, results, runner).map([] { return std::string(); });
 }
 
-Result<void> measure_live(const Options& options, const bench::Plan& plan,
-                          std::span<const bench::Entry> entries, bench::Results& results) {
-    auto host = XenHost::open();
+/// Returns what was put back.
+Result<std::string> measure_live(const Options& options, const bench::Plan& plan,
+                                 std::span<const bench::Entry> entries, bench::Results& results) {
+    XenOptions often;
+    often.snapshot_interval = std::chrono::seconds(2); // a load's guests are new, warm-ups short
+    auto host = XenHost::open(often);
     if (!host) return tl::unexpected(host.error());
     auto xl = Xl::open();
     if (!xl) return tl::unexpected(xl.error());
@@ -105,8 +109,9 @@ Result<int> run_bench(const Options& options) {
                                        : measure_simulated(options, *plan, *entries, *results);
     if (!measured) return tl::unexpected(measured.error());
     if (interrupted)
-        return fail("interrupted; what is finished is in {}, and the same command goes on from "
+        return fail("interrupted; {}what is finished is in {}, and the same command goes on from "
                     "there",
+                    measured->empty() ? "" : *measured + "; ",
                     (out / bench::results_name).string());
     const auto samples = bench::samples_file(*plan, *entries, *results);
     if (!samples) return tl::unexpected(samples.error());
@@ -128,7 +133,10 @@ void add_bench(CLI::App& app, Action& action) {
         "bench", "measure every layout of every entry of a plan; writes samples and a report");
     auto options = std::make_shared<Options>();
     command
-        ->add_option("--plan", options->plan, "the plan: protobuf text, see src/proto/bench.proto")
+        ->add_option("--plan", options->plan,
+                     "the plan: protobuf text, see src/proto/bench.proto; that of a live host may "
+                     "name commands (start, stop), which are run as you: use none that you do not "
+                     "trust")
         ->required();
     command
         ->add_option("--out", options->out,

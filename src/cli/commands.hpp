@@ -28,5 +28,6 @@ void add_evaluate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_apply(CLI::App& app, Action& action);
+void add_calibrate(CLI::App& app, Action& action);
 
 } // namespace intellisched::cli

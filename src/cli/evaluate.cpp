@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/base/files.hpp"
+#include "src/base/interrupt.hpp"
+#include "src/bench/comparison.hpp"
 #include "src/cli/commands.hpp"
-#include "src/cli/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/evaluation/report.hpp"
 #include "src/evaluation/study.hpp"
@@ -36,8 +37,30 @@ std::vector<Group> groups_of(const Options& options) {
     return groups;
 }
 
+/// The family, and the sockets where a topology's name ("2s8c2t") tells them.
+std::string part_of(const proto::Sample& sample) {
+    const std::string& topology = sample.topology();
+    const std::size_t digits = topology.find_first_not_of("0123456789");
+    if (digits == 0 || digits == std::string::npos || topology[digits] != 's')
+        return sample.family();
+    return fmt::format("{} on {} socket{}", sample.family(), topology.substr(0, digits),
+                       topology.substr(0, digits) == "1" ? "" : "s");
+}
+
+void add_choices(const Case& one, const Prediction& prediction, std::vector<bench::Choice>& to) {
+    if (one.intent != Intent::throughput || !under_default(one)) return;
+    for (const auto& [method, outcome] : {std::pair{"model", judge(one, prediction)},
+                                          std::pair{"policy", judge_cautiously(one, prediction)}})
+        to.push_back({one.sample->scenario(), method, part_of(*one.sample),
+                      one.representatives[index(outcome.chosen)],
+                      one.representatives[index(Layout::socket)]});
+}
+
 Result<void> study(const Options& options, std::span<const proto::Sample> samples,
                    proto::EvaluationReport& report) {
+    const auto runs = bench::read_results(options.samples);
+    if (!runs) return tl::unexpected(runs.error());
+    std::vector<bench::Choice> choices;
     Learning learning = options.learning;
     learning.stop = &interrupted;
     if (options.snapshot) learning.inputs = snapshot_inputs();
@@ -51,11 +74,17 @@ Result<void> study(const Options& options, std::span<const proto::Sample> sample
                 [&](std::size_t done, std::size_t total) {
                     progress.show(fmt::format("evaluating: {} of {} folds", done, total));
                 },
-            .stop = &interrupted};
+            .stop = &interrupted,
+            .said =
+                [&](const Case& one, const Prediction& prediction) {
+                    if (group == Group::family) add_choices(one, prediction, choices);
+                }};
         auto section = hold_out(samples, group, study);
         if (!section) return tl::unexpected(section.error());
         *report.add_sections() = std::move(*section);
     }
+    for (auto& comparison : bench::compare(*runs, choices))
+        *report.add_comparisons() = std::move(comparison);
     return {};
 }
 

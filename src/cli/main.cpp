@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
+#include "src/base/interrupt.hpp"
 #include "src/base/log.hpp"
 #include "src/cli/commands.hpp"
-#include "src/cli/interrupt.hpp"
 
 #include <cstdio>
 #include <exception>
@@ -22,6 +22,7 @@ static int run(int argc, char** argv) {
     cli::Action action;
     cli::add_recommend(app, action);
     cli::add_apply(app, action);
+    cli::add_calibrate(app, action);
     cli::add_record(app, action);
     cli::add_features(app, action);
     cli::add_bench(app, action);
@@ -42,7 +43,7 @@ static int run(int argc, char** argv) {
     // What it would print of a damaged message, we return as an error.
     google::protobuf::SetLogHandler(nullptr);
     start_log(verbose ? severity_level::debug : severity_level::warning);
-    cli::watch_signals();
+    watch_signals();
     const auto status = action();
     if (status) return *status;
     fmt::print(stderr, "intellisched: {}\n", status.error().message);

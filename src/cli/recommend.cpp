@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "collector/window/features.hpp"
 #include "src/base/files.hpp"
+#include "src/base/interrupt.hpp"
 #include "src/bench/plan.hpp"
 #include "src/cli/commands.hpp"
-#include "src/cli/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/source.hpp"
 #include "src/host/observe.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "collector/capture/writer.hpp"
 #include "collector/trace/stream.hpp"
+#include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
-#include "src/cli/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/source.hpp"
 

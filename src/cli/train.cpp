@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/model/train.hpp"
 
+#include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
-#include "src/cli/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/model/samples.hpp"
 

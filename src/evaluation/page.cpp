@@ -125,6 +125,18 @@ std::string evaluation_page(const proto::EvaluationReport& report) {
         }
         out += by.empty() ? "" : "</table>\n";
     }
+    if (!report.comparisons().empty())
+        out += "<h2>In plain terms</h2>\n<p>What the guests' work and the vCPUs' moves came to where "
+               "the trace was seen under the boot default and throughput was wanted, each family "
+               "held out.</p>\n<table>\n<tr><th></th><th>cases</th><th>changed</th><th>work</th>"
+               "<th>moves/s a CPU</th><th>of these across sockets</th></tr>\n";
+    for (const auto& one : report.comparisons())
+        out += fmt::format("<tr><td>{}, by {}</td><td>{}</td><td>{}</td><td>{:+.2f}%</td>"
+                           "<td>{:.0f} to {:.0f}</td><td>{:.0f} to {:.0f}</td></tr>\n",
+                           page::escaped(one.part()), page::escaped(one.method()), one.cases(),
+                           one.changed(), one.work_gain() * 100, one.moves_before(),
+                           one.moves_after(), one.far_moves_before(), one.far_moves_after());
+    if (!report.comparisons().empty()) out += "</table>\n";
     return out + page::end();
 }
 

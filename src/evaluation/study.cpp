@@ -165,11 +165,19 @@ Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples
     if (auto finished = in_parallel(options.jobs, total, run); !finished)
         return tl::unexpected(finished.error());
 
+    if (options.said)
+        for (std::size_t i = 0; i < cases->size(); ++i) options.said((*cases)[i], predictions[0][i]);
     auto section = section_of(std::string(title_of(group)), samples);
     add_model(section, *cases, options.learners[0].name, predictions[0]);
     for (std::size_t l = 1; l < options.learners.size(); ++l)
         *section.add_methods() =
             figures_of(options.learners[l].name, outcomes_of(*cases, predictions[l]));
+    std::vector<Outcome> measured;
+    for (const Case& one : *cases) {
+        const auto outcomes = judge_repeats(one);
+        measured.insert(measured.end(), outcomes.begin(), outcomes.end());
+    }
+    if (!measured.empty()) *section.add_methods() = figures_of(std::string(repeated), measured);
     return section;
 }
 

@@ -12,6 +12,9 @@
 
 namespace intellisched {
 
+/// The last row of a study's methods, where the samples have repeats: judge_repeats().
+inline constexpr std::string_view repeated = "measured in the other repeats";
+
 struct StudyOptions {
     std::vector<Learner> learners; ///< the model first
     std::uint64_t seed = 1;        ///< of the folds, where there are more groups than folds
@@ -19,6 +22,8 @@ struct StudyOptions {
     /// Called after every fold of every learner, by one thread at a time.
     std::function<void(std::size_t done, std::size_t total)> progress = {};
     const std::atomic<bool>* stop = nullptr;
+    /// Called at the end for every case with what the model said of it.
+    std::function<void(const Case&, const Prediction&)> said = {};
 };
 
 /// The model and all baselines; with `ablations` also the model

@@ -41,6 +41,14 @@ std::string evaluation_text(const proto::EvaluationReport& report) {
             text += figures_line(cell.figures(), cell.name());
         }
     }
+    if (!report.comparisons().empty())
+        text += fmt::format("\n{:<32}{:<8}{:>7}{:>9}{:>9}{:>19}{:>19}\n", "against socket", "by", "cases",
+                            "changed", "work", "moves/s a CPU", "across sockets");
+    for (const auto& one : report.comparisons())
+        text += fmt::format("{:<32}{:<8}{:>7}{:>9}{:>+8.2f}%{:>9.0f} -> {:>6.0f}{:>9.0f} -> {:>6.0f}\n",
+                            printable(one.part(), 31), printable(one.method(), 7), one.cases(),
+                            one.changed(), one.work_gain() * 100, one.moves_before(),
+                            one.moves_after(), one.far_moves_before(), one.far_moves_after());
     text += "\nregret: score behind the best layout; captured: share of what the best layouts "
             "gain over the boot default; harm: cases over 2% behind it\n";
     return text;

@@ -54,7 +54,17 @@ Result<std::unique_ptr<SimHost>> SimHost::start(const std::string& scenario, int
                                                 const SimOptions& options) {
     auto process = Process::start(scenario, scenario_fd, options);
     if (!process) return tl::unexpected(process.error());
-    std::unique_ptr<SimHost> host(new SimHost(std::move(*process)));
+    return greet(std::move(*process));
+}
+
+Result<std::unique_ptr<SimHost>> SimHost::over(FileDescriptor socket, const SimOptions& options) {
+    auto process = Process::over(std::move(socket), options);
+    if (!process) return tl::unexpected(process.error());
+    return greet(std::move(*process));
+}
+
+Result<std::unique_ptr<SimHost>> SimHost::greet(std::unique_ptr<Process> process) {
+    std::unique_ptr<SimHost> host(new SimHost(std::move(process)));
     if (auto greeted = host->hello(); !greeted) return tl::unexpected(greeted.error());
     return host;
 }

@@ -3,6 +3,7 @@
 // says is as hostile as any input: it is another program.
 #pragma once
 
+#include "src/base/files.hpp"
 #include "src/host/host.hpp"
 #include "src/host/rearranger.hpp"
 #include "src/proto/scenario.pb.h"
@@ -38,6 +39,10 @@ class SimHost final : public Host, public Rearranger {
     /// The same for a scenario that is no file.
     [[nodiscard]] static Result<std::unique_ptr<SimHost>> open(const proto::Scenario& scenario,
                                                                const SimOptions& options = {});
+    /// A simulator that is there already and serves this stream socket; nothing is started or
+    /// ended.
+    [[nodiscard]] static Result<std::unique_ptr<SimHost>> over(FileDescriptor socket,
+                                                               const SimOptions& options = {});
     ~SimHost() override;
 
     [[nodiscard]] const HostInfo& info() const override { return info_; }
@@ -61,6 +66,7 @@ class SimHost final : public Host, public Rearranger {
     explicit SimHost(std::unique_ptr<Process> process);
     [[nodiscard]] static Result<std::unique_ptr<SimHost>>
     start(const std::string& scenario, int scenario_fd, const SimOptions& options);
+    [[nodiscard]] static Result<std::unique_ptr<SimHost>> greet(std::unique_ptr<Process> process);
     /// One request; what its reply says of time and host is taken.
     [[nodiscard]] Result<proto::SimReply> ask(const proto::SimRequest& request);
     [[nodiscard]] Result<void> hello();

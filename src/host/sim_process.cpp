@@ -58,6 +58,13 @@ SimHost::Process::start(const std::string& scenario, int scenario_fd, const SimO
     return std::unique_ptr<Process>(new Process(*pid, std::move(ours), std::move(errors), options));
 }
 
+Result<std::unique_ptr<SimHost::Process>> SimHost::Process::over(FileDescriptor socket,
+                                                                 const SimOptions& options) {
+    if (::fcntl(socket.get(), F_SETFL, O_NONBLOCK) != 0)
+        return fail("the simulator's socket: {}", std::strerror(errno));
+    return std::unique_ptr<Process>(new Process(-1, std::move(socket), FileDescriptor(), options));
+}
+
 SimHost::Process::~Process() {
     if (pid_ <= 0) return;
     ::kill(pid_, SIGKILL); // it has nothing to save
@@ -84,6 +91,7 @@ void SimHost::Process::read_errors() {
 }
 
 tl::unexpected<Error> SimHost::Process::ended() {
+    if (pid_ <= 0) return fail("the simulator closed its socket; look at why it ended");
     // It may have closed its socket and live on.
     ::kill(pid_, SIGTERM);
     const auto patience = Clock::now() + std::chrono::seconds(1);

@@ -2,7 +2,6 @@
 // The process behind a SimHost: its start, its end, and messages to and fro.
 #pragma once
 
-#include "src/base/files.hpp"
 #include "src/host/sim_host.hpp"
 
 #include <span>
@@ -18,6 +17,9 @@ class SimHost::Process {
     /// `scenario_fd` is open in the process too when it is not -1, and `scenario` its path there.
     [[nodiscard]] static Result<std::unique_ptr<Process>>
     start(const std::string& scenario, int scenario_fd, const SimOptions& options);
+    /// None of ours: only its socket is known.
+    [[nodiscard]] static Result<std::unique_ptr<Process>> over(FileDescriptor socket,
+                                                               const SimOptions& options);
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
     ~Process();
@@ -40,7 +42,7 @@ class SimHost::Process {
     [[nodiscard]] tl::unexpected<Error> ended();
     [[nodiscard]] int wait_until_gone();
 
-    pid_t pid_;
+    pid_t pid_; ///< -1: there is none of ours (any more)
     FileDescriptor socket_;
     FileDescriptor errors_;
     std::string last_words_; ///< the end of what it wrote to stderr

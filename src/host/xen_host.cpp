@@ -54,6 +54,7 @@ struct XenHost::Impl {
     std::string last_snapshot; ///< serialised, without its time
     bool snapshot_failed = false;
     bool sample_failed = false;
+    bool trace_waits = false; ///< the last item was another one
 
     Result<std::optional<proto::HostSnapshot>> changed_snapshot();
     std::optional<proto::CounterSample> sample();
@@ -112,13 +113,21 @@ Result<std::unique_ptr<XenHost>> XenHost::open(const XenOptions& options) {
 
 Result<std::optional<HostItem>> XenHost::next() {
     const auto now = Clock::now();
-    if (impl_->snapshots.expire(now)) {
-        auto snapshot = impl_->changed_snapshot();
-        if (!snapshot) return tl::unexpected(snapshot.error());
-        if (*snapshot) return std::move(**snapshot);
+    // Where a snapshot or a sample takes as long as its interval they are always due, and the trace
+    // must be read all the same.
+    if (!std::exchange(impl_->trace_waits, false)) {
+        if (impl_->snapshots.expire(now)) {
+            auto snapshot = impl_->changed_snapshot();
+            if (!snapshot) return tl::unexpected(snapshot.error());
+            impl_->trace_waits = snapshot->has_value();
+            if (*snapshot) return std::move(**snapshot);
+        }
+        if (impl_->samples.expire(now))
+            if (auto sample = impl_->sample()) {
+                impl_->trace_waits = true;
+                return std::move(*sample);
+            }
     }
-    if (impl_->samples.expire(now))
-        if (auto sample = impl_->sample()) return std::move(*sample);
     if (impl_->live)
         if (auto turned = impl_->turn_duty(now); !turned) return tl::unexpected(turned.error());
     return impl_->read_trace(impl_->until_due(Clock::now()));

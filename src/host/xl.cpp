@@ -163,6 +163,31 @@ Result<HostInfo> Xl::info() {
 
 Rearranger& Xl::rearranger() { return *impl_->rearranger; }
 
+Result<std::vector<HardAffinity>> Xl::hard_affinities(std::uint32_t domain) {
+    impl_->logger.last.clear();
+    int count = 0;
+    int cpus = 0;
+    libxl_vcpuinfo* vcpus = libxl_list_vcpu(impl_->context, domain, &count, &cpus);
+    const List list(vcpus, count, libxl_vcpuinfo_list_free);
+    if (!list) return impl_->failed("tell the affinity of vCPUs");
+    std::vector<HardAffinity> affinities;
+    for (const libxl_vcpuinfo& info : list.items())
+        if (info.online)
+            affinities.push_back(
+                {info.vcpuid, {info.cpumap.map, info.cpumap.map + info.cpumap.size}});
+    return affinities;
+}
+
+Result<void> Xl::set_hard_affinity(std::uint32_t domain, const HardAffinity& affinity) {
+    impl_->logger.last.clear();
+    std::vector<std::uint8_t> bits = affinity.cpus;
+    const libxl_bitmap map{static_cast<std::uint32_t>(bits.size()), bits.data()};
+    if (libxl_set_vcpuaffinity(impl_->context, domain, affinity.vcpu, &map, nullptr) != 0)
+        return impl_->failed(
+            fmt::format("pin vCPU {} of domain {}", affinity.vcpu, domain).c_str());
+    return {};
+}
+
 Result<proto::HostSnapshot> Xl::snapshot() {
     impl_->logger.last.clear();
     const counters::Moment moment = counters::now();

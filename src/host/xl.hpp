@@ -4,6 +4,7 @@
 
 #include "src/base/result.hpp"
 #include "src/host/host.hpp"
+#include "src/host/pins.hpp"
 #include "src/host/rearranger.hpp"
 #include "src/proto/host.pb.h"
 
@@ -35,6 +36,12 @@ class Xl {
     /// left out; the weight and cap of domains in pools of other schedulers than credit2 stay 0.
     /// What Xen does not tell of pools is as info() found it booted.
     [[nodiscard]] Result<proto::HostSnapshot> snapshot();
+
+    /// Of the domain's online vCPUs, to be put back as they are. Errors: no such domain.
+    [[nodiscard]] Result<std::vector<HardAffinity>> hard_affinities(std::uint32_t domain);
+    /// Xen moves a vCPU that runs elsewhere at once. Errors: no CPU of the domain's pool in it.
+    [[nodiscard]] Result<void> set_hard_affinity(std::uint32_t domain,
+                                                 const HardAffinity& affinity);
 
     /// Needs the patched Xen and its libxl, which its errors say. Goes with this object.
     [[nodiscard]] Rearranger& rearranger();

@@ -33,6 +33,10 @@ Case make_case(const proto::Sample& sample, const proto::IntentScores& scores) {
         }
         one.spread[l] = spread;
     }
+    one.repeats.resize(static_cast<std::size_t>(scores.repeat_size()) / layout_count);
+    for (std::size_t r = 0; r < one.repeats.size(); ++r)
+        for (std::size_t l = 0; l < layout_count; ++l)
+            one.repeats[r][l] = scores.repeat(static_cast<int>(r * layout_count + l));
     one.best_score = *std::max_element(one.score.begin(), one.score.end());
     for (std::size_t l = 0; l < layout_count; ++l)
         one.best[l] = one.score[l] >= one.best_score * (1 - tie);

@@ -29,6 +29,9 @@ struct Case {
     std::array<double, layout_count> spread{};
     std::array<bool, layout_count> best{}; ///< the layouts with the highest score
     double best_score = 0;
+    /// By repeat: ln of the score that each layout had in it, against the best score; none when that
+    /// is not known.
+    std::vector<std::array<double, layout_count>> repeats;
 
     /// Whether two layouts are one partition.
     [[nodiscard]] bool equivalent(Layout a, Layout b) const {

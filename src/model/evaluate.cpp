@@ -30,6 +30,24 @@ Outcome judge(const Case& one, const Prediction& prediction) {
     return outcome_of(one, prediction.best, prediction.probability[index(prediction.best)]);
 }
 
+std::vector<Outcome> judge_repeats(const Case& one) {
+    std::vector<Outcome> outcomes;
+    if (one.repeats.size() < 2) return outcomes;
+    for (const auto& judge : one.repeats) {
+        std::array<double, layout_count> others{};
+        for (const auto& repeat : one.repeats)
+            for (std::size_t l = 0; l < layout_count; ++l)
+                if (&repeat != &judge) others[l] += repeat[l];
+        const auto chosen = static_cast<std::size_t>(
+            std::max_element(others.begin(), others.end()) - others.begin());
+        Outcome outcome = outcome_of(one, all_layouts[chosen], 1);
+        outcome.regret = -std::expm1(judge[chosen]);
+        outcome.default_regret = -std::expm1(judge[index(Layout::socket)]);
+        outcomes.push_back(outcome);
+    }
+    return outcomes;
+}
+
 bool under_default(const Case& one) { return one.equivalent(one.current, Layout::socket); }
 
 Evaluation summarise(std::span<const Outcome> outcomes) {

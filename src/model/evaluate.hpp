@@ -27,6 +27,11 @@ struct Outcome {
 /// The outcome of doing what the prediction says.
 [[nodiscard]] Outcome judge(const Case& one, const Prediction& prediction);
 
+/// What measuring instead of predicting is worth: by repeat, the outcome of the layout that was the
+/// best in the other repeats. The best layout over all repeats owes some of its lead to chance; this
+/// one does not. None with fewer than two repeats.
+[[nodiscard]] std::vector<Outcome> judge_repeats(const Case& one);
+
 /// Whether the case was seen under the boot default.
 [[nodiscard]] bool under_default(const Case& one);
 

@@ -26,6 +26,8 @@ Result<void> check_scores(const proto::Sample& sample, const std::string& name) 
         bool good = scores.score_size() == static_cast<int>(layout_count);
         if (scores.spread_size() > 0) good &= scores.spread_size() == scores.score_size();
         for (const double spread : scores.spread()) good &= std::isnan(spread) || spread >= 0;
+        good &= scores.repeat_size() % static_cast<int>(layout_count) == 0;
+        for (const double repeat : scores.repeat()) good &= std::isfinite(repeat);
         double best = 0;
         for (const double score : scores.score()) {
             good &= std::isfinite(score) && score >= 0;
@@ -33,7 +35,7 @@ Result<void> check_scores(const proto::Sample& sample, const std::string& name) 
         }
         if (!good || best <= 0)
             return fail("{}: its scores for {} are not five numbers from 0 up with one above 0, or "
-                        "their spreads are not; measure '{}' again",
+                        "their spreads or repeats are not; measure '{}' again",
                         name, to_string(*intent), printable(sample.scenario(), 64));
     }
     return {};

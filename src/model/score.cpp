@@ -15,6 +15,10 @@ constexpr double least_events = 10;     // a second: fewer have no tail, only si
 constexpr double missed_deadlines = 5;  // all missed weighs like a tail e^5 = 150 times as long
 constexpr double worst_share_error = 1; // per guest: twice its due is as wrong as nothing
 
+// Of what is measured: beyond any host, and near enough to calculate with.
+constexpr double most_figure = 1e24;   // a million CPUs for thirty years, in nanoseconds
+constexpr double least_seconds = 1e-6; // rates stay finite
+
 // By intent. Work differs between layouts by percents (3 to 15), tails by factors (2 to 80, so ln
 // is 0.7 to 4.4) and share error from 0.005 to 0.66: with these weights a doubled tail is worth
 // 0.7% of the work under throughput, 3.5% under balanced and, with work at half its weight, 28%
@@ -51,7 +55,8 @@ struct Counted {
         responses = std::max(responses, guest.responses_per_s);
         deadlines = std::max(deadlines, guest.deadlines_per_s);
     }
-    [[nodiscard]] bool work() const { return most_work > 0 && demand >= idle_demand; }
+    /// Of the least that counts there must be a logarithm.
+    [[nodiscard]] bool work() const { return least_work * most_work > 0 && demand >= idle_demand; }
     [[nodiscard]] bool tail() const {
         return std::max({wakeups, responses, deadlines}) >= least_events;
     }
@@ -76,14 +81,12 @@ double variance(std::span<const double> values) {
     return squares / static_cast<double>(values.size() - 1);
 }
 
-bool possible(const proto::Quantiles& quantiles) {
-    return std::isfinite(quantiles.p99_us()) && quantiles.p99_us() >= 0;
-}
+/// Not so of NaN.
+bool possible(double value) { return value >= 0 && value <= most_figure; }
 
 bool possible(const proto::GuestTruth& guest) {
-    const auto good = [](double value) { return std::isfinite(value) && value >= 0; };
-    return good(guest.work_ns()) && good(guest.run_ns()) && good(guest.runnable_ns()) &&
-           possible(guest.response()) && possible(guest.wake_to_run()) &&
+    return possible(guest.work_ns()) && possible(guest.run_ns()) && possible(guest.runnable_ns()) &&
+           possible(guest.response().p99_us()) && possible(guest.wake_to_run().p99_us()) &&
            guest.misses() <= guest.deadlines();
 }
 
@@ -158,6 +161,9 @@ Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats) {
         const double both = is_best ? 0 : (variances[l] + pooled.value()) / 2;
         out.add_spread(std::sqrt(both / static_cast<double>(count)));
     }
+    for (std::size_t r = 0; r < count; ++r)
+        for (std::size_t l = 0; l < layout_count; ++l)
+            out.add_repeat(repeats[l].empty() ? std::nan("") : of(l)[r] - means[best]);
     return out;
 }
 
@@ -184,12 +190,12 @@ std::vector<double> entitlements(std::span<const Claimant> claimants, double cap
 
 Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& pool) {
     const double seconds = truth.seconds();
-    if (!std::isfinite(seconds) || seconds <= 0)
+    if (!possible(seconds) || seconds < least_seconds)
         return fail("a measurement of {} seconds says nothing; measure for longer", seconds);
     double cpu_ns = -1;
     for (const proto::PoolTruth& one : truth.pools())
         if (one.name() == pool) cpu_ns = one.cpu_ns();
-    if (!std::isfinite(cpu_ns) || cpu_ns < 0)
+    if (!possible(cpu_ns))
         return fail("pool {}: its CPU time was not told; look at the pool's name", printable(pool));
 
     LayoutResult result;

@@ -74,7 +74,8 @@ using Repeats = std::array<std::vector<LayoutResult>, layout_count>;
 /// standard error of each one's utility difference to the best: of the differences repeat by
 /// repeat, their variance taken half from the layout's own and half from the mean of all layouts',
 /// since few repeats tell little of one layout's own. NaN with one repeat; both are NaN for a
-/// layout without results. Errors: those of utilities(); layouts with different numbers of repeats.
+/// layout without results. Each repeat's own utilities are there as well. Errors: those of
+/// utilities(); layouts with different numbers of repeats.
 [[nodiscard]] Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats);
 
 /// What a guest may ask of a pool's CPU time.

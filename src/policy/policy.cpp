@@ -2,6 +2,7 @@
 #include "src/policy/policy.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 namespace intellisched {
@@ -12,13 +13,34 @@ std::string_view to_string(Decision decision) {
         return "keep";
     case Decision::change:
         return "switch";
+    case Decision::revert:
+        return "revert";
     case Decision::abstain:
         break;
     }
     return "abstain";
 }
 
+namespace {
+
+// No gain of a model comes near it: make_prediction() has e^3 at most.
+constexpr double largest_gain = 1e3;
+
+/// Whether these are numbers that a window and a model can give; a NaN passes any comparison below.
+bool possible(const Observation& window) {
+    const auto part = [](double value) { return value >= 0 && value <= 1.001; };
+    const auto& [probability, gain, best, outside] = window.prediction;
+    return part(window.coverage) && part(outside) && index(best) < layout_count &&
+           std::all_of(probability.begin(), probability.end(), part) &&
+           std::all_of(gain.begin(), gain.end(),
+                       [](double value) { return std::abs(value) <= largest_gain; });
+}
+
+} // namespace
+
 std::optional<Reason> rejected(const Observation& window, const InputGate& gate) {
+    if (!possible(window))
+        return Reason{"impossible", "its coverage or its prediction is no possible number"};
     if (window.rearrangements > 0)
         return Reason{"rearranged", "the pool's runqueues were formed anew in the middle of it"};
     if (window.coverage < gate.coverage)

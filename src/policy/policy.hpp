@@ -5,6 +5,7 @@
 
 #include "src/model/classifier.hpp"
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -33,8 +34,8 @@ struct Observation {
     std::uint64_t rearrangements = 0; ///< of the pool's runqueues, in the middle of it
 };
 
-enum class Decision : std::uint8_t { keep, change, abstain };
-/// "keep", "switch" or "abstain".
+enum class Decision : std::uint8_t { keep, change, abstain, revert };
+/// "keep", "switch", "abstain" or "revert"; judge() never gives the last.
 [[nodiscard]] std::string_view to_string(Decision decision);
 
 /// Why: a stable name for programs, and a sentence for people.

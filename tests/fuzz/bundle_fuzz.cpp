@@ -8,21 +8,18 @@
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/verify_model.hpp"
+#include "tests/unit/bundle_bytes.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
-#include <nettle/sha2.h>
 
 using namespace intellisched;
 
 extern "C" std::size_t LLVMFuzzerMutate(std::uint8_t* data, std::size_t size, std::size_t max_size);
 
 namespace {
-
-constexpr std::string_view magic = "ISBUNDLE";
-constexpr std::size_t head_size = 8 + SHA256_DIGEST_SIZE;
 
 Bundle train_seed() {
     auto options = synthetic::small_options();
@@ -36,15 +33,6 @@ Bundle train_seed() {
 const Bundle& seed() {
     static const Bundle bundle = train_seed();
     return bundle;
-}
-
-std::string sha256(std::string_view bytes) {
-    sha256_ctx context;
-    sha256_init(&context);
-    sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
-    std::string digest(SHA256_DIGEST_SIZE, '\0');
-    sha256_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
-    return digest;
 }
 
 void use_model(std::span<const std::byte> ubj) {
@@ -137,7 +125,7 @@ std::string changed_model(std::minstd_rand& random) {
 
 void change_bundle(std::string& file, std::minstd_rand& random) {
     proto::Bundle message;
-    std::string body = file.substr(head_size);
+    std::string body = file.substr(test::bundle_head_size);
     const bool whole = message.ParseFromString(body);
     if (whole && random() % 2 == 0) {
         Bundle bundle = seed();
@@ -150,7 +138,7 @@ void change_bundle(std::string& file, std::minstd_rand& random) {
     } else {
         change_stretch(body, random);
     }
-    file = std::string(magic) + sha256(body) + body;
+    file = test::bundle_file(body);
 }
 
 } // namespace
@@ -163,7 +151,7 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
         input = random() % 2 == 0 ? seed().classifier_ubj : encode_bundle(seed()).value();
     if (random() % 64 == 0) {
         change_stretch(input, random); // without mending the checksum
-    } else if (input.starts_with(magic) && input.size() > head_size) {
+    } else if (input.starts_with(test::bundle_magic) && input.size() > test::bundle_head_size) {
         change_bundle(input, random);
     } else {
         change_model(input, random);

@@ -6,6 +6,7 @@
 #include "collector/trace/stream.hpp"
 #include "collector/window/features.hpp"
 #include "collector/window/window.hpp"
+#include "tests/unit/fake_world.hpp"
 
 #include <cstdlib>
 #include <cstring>
@@ -14,20 +15,11 @@ using namespace intellisched;
 
 namespace {
 
+/// Two sockets of two cores of two threads.
 proto::HostSnapshot host() {
-    proto::HostSnapshot snapshot;
-    auto* pool = snapshot.add_pools();
-    pool->set_name("Pool-0");
-    pool->set_scheduler("credit2");
-    pool->set_granularity("cpu");
-    for (unsigned id = 0; id < 8; ++id) {
-        auto* cpu = snapshot.add_cpus();
-        cpu->set_id(id);
-        cpu->set_core(id / 2 % 2);
-        cpu->set_socket(id / 4);
-        pool->add_cpus(id);
-    }
-    return snapshot;
+    proto::Arrangement arrangement;
+    arrangement.set_layout("socket");
+    return test::fake_snapshot(0, 2, 2, 2, 0, arrangement);
 }
 
 /// Puts a window header before every 128 bytes.

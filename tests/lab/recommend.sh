@@ -19,6 +19,9 @@ try replay intellisched recommend --pool Pool-0 --capture capture --explain
 try features intellisched features --pool Pool-0 --seconds 5 --duty 400
 try nopool intellisched recommend --pool Pool-9 --seconds 2
 try apply intellisched apply --pool Pool-0 --layout core
+echo 'entries { live { name: "web" start: "echo start >>bench.log" } }' >bench.plan
+try bench intellisched bench --host xen --plan bench.plan --out bench
+[ -e bench/restore.pb ] && echo "restore file" >>bench.log
 try taken intellisched record --pool Pool-0 --seconds 2 --out capture
 
 # recording CAPTURE: waits for its first trace, which takes long where emulated CPUs get little time.
@@ -28,6 +31,25 @@ recording() {
         sleep 1
     done
 }
+
+# What the machine costs; dom0's vCPUs are pinned meanwhile, and then are as they were.
+pins() { xl vcpu-list Domain-0 | awk 'NR > 1 { print $3, $(NF - 2), $(NF - 1), $NF }'; }
+xl vcpu-pin Domain-0 3 1-5
+pins >pins.before
+try calibrate intellisched calibrate --pool Pool-0 --seconds 10 --out this.costs
+pins >pins.after
+intellisched calibrate --pool Pool-0 --seconds 60 >stopped.out 2>stopped.err &
+calibrating=$!
+for _ in $(seq 100); do # it watches the trace first
+    sleep 1
+    pins >pins.during
+    cmp -s pins.before pins.during || break
+done
+kill -INT $calibrating
+wait $calibrating
+echo $? >stopped.status
+pins >pins.stopped
+xl vcpu-pin Domain-0 3 all
 
 # Somebody else has the buffers.
 $xentrace -D -e 0x2f000 other.trace 2>/dev/null &

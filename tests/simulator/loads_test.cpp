@@ -77,6 +77,24 @@ void check_close(double value, double expected, double part) {
 
 } // namespace
 
+TEST_CASE("guest: a vCPU that ran before the guest was started is roused by the start") {
+    // Xen unpauses a domain's vCPUs one by one, and the first ones run meanwhile.
+    struct Recorder final : Platform {
+        std::vector<std::uint32_t> notified;
+        [[nodiscard]] Nanoseconds now() const override { return 1'000'000; }
+        void notify(VcpuId to) override { notified.push_back(to.vcpu); }
+        void set_timer(VcpuId, Nanoseconds) override {}
+        void call_outside(std::uint32_t, Nanoseconds, std::uint64_t) override {}
+    } platform;
+    Bench bench(2, {{2, "phases { loads { boot { work_ms: 20 stretch { mean_us: 500 } } } }"}});
+    GuestOs& guest = *bench.guests[1];
+    CHECK(guest.next(0, platform).kind == Step::Kind::block);
+    guest.start(platform);
+    CHECK(platform.notified == std::vector<std::uint32_t>{0}); // vCPU 1 has its first run to come
+    CHECK(guest.next(0, platform).kind == Step::Kind::compute);
+    CHECK(guest.next(1, platform).kind == Step::Kind::compute);
+}
+
 TEST_CASE("loads: hogs take all the CPU time there is") {
     auto bench = one_guest(2, 4, "hog {}");
     bench.measure(1);
@@ -228,6 +246,47 @@ TEST_CASE("loads: a back-end without a device answers at once, one request at a 
     bench.start();
     check_close(static_cast<double>(bench.measure(2).requests()), 2 / 50e-6, 0.001);
     CHECK_FALSE(bench.guests[0]->results.requests); // they are the front-end's
+}
+
+TEST_CASE("loads: a replay computes what was recorded, when it was recorded") {
+    // Stretches at 0, 1, 1.5 and 10 ms; the second is not done when the third is due.
+    const std::string run = "run_us: [100, 800, 50, 20] } } } }";
+    Bench open(2, {{2, "phases { loads { replay { vcpus { wake_us: [0, 1000, 500, 8500] " + run}});
+    open.start();
+    const auto truth = open.measure(1);
+    CHECK(truth.requests() == 4);
+    check_close(open.machine.work_s(1), 970e-6, 1e-9);
+    // From when they were due: 100, 800, 50 after the 300 that it was late, 20.
+    check_close(truth.response().mean_us(), (100 + 800 + 350 + 20) / 4.0, 1e-9);
+    CHECK(truth.response().max_us() == 800);
+    const auto after = open.machine.events;
+    open.run(10);
+    CHECK(open.machine.events == after); // it is over
+}
+
+TEST_CASE("loads: a replay from block to wake-up moves on when it is late") {
+    // Two vCPUs on one CPU, both with 300 us every 300 us after they blocked: each takes 600 us for
+    // a stretch when the other wants the CPU at the same time.
+    const std::string vcpu = "vcpus { block_us: [1000, 100, 100] run_us: [300, 300, 300] } ";
+    Bench closed(1, {{2, "phases { loads { replay { " + vcpu + vcpu + "} } }"}});
+    closed.start();
+    const auto truth = closed.measure(1);
+    CHECK(truth.requests() == 6);
+    check_close(closed.machine.work_s(1), 6 * 300e-6, 1e-9);
+    // The second is 300 us behind the first, whose next stretch, due 100 us after it blocked, has
+    // to wait for it: the CPU is never idle from 1 to 2.8 ms, and every wait but the first is 200
+    // us.
+    check_close(truth.response().mean_us(), (300 + 600 + 4 * 500) / 6.0, 1e-9);
+}
+
+TEST_CASE("loads: a replay is of its phase, and a vCPU without stretches does nothing") {
+    Bench bench(2,
+                {{3, "phases { at_s: 0.5 loads { replay { vcpus { } vcpus { wake_us: 2000 run_us: "
+                     "400 } } } } phases { at_s: 0.501 }"}});
+    bench.start();
+    CHECK(bench.measure(0.4).requests() == 0);
+    CHECK(bench.measure(1).requests() == 0); // the phase was over when it was woken
+    CHECK(bench.machine.work_s(1) == 0);
 }
 
 TEST_CASE("loads: phases follow each other, and the old threads are gone") {

@@ -111,6 +111,19 @@ TEST_CASE("scenario: what makes no sense is refused by name and value") {
          {"frontend.backend 'disk' is no guest", "Domain-0"}},
         {load("frontend { backend: 'web' work { mean_us: 9 } backend_work { mean_us: 9 } }"),
          {"frontend.backend 'web' is the guest itself"}},
+        {load("replay { vcpus {} vcpus {} vcpus {} vcpus {} vcpus {} }"),
+         {"replay: times of 5 vCPUs for a guest of 4"}},
+        {load("replay { vcpus {} vcpus { wake_us: 1 run_us: 1 block_us: 1 } }"),
+         {"replay.vcpus(1) has both wake_us and block_us"}},
+        {load("replay { vcpus { block_us: [1, 2] run_us: 1 } }"),
+         {"replay.vcpus(0) has 2 times in block_us and 1 in run_us"}},
+        {load("replay { vcpus { run_us: 1 } }"), {"0 times in wake_us and 1 in run_us"}},
+        {load("replay { vcpus { wake_us: [1, -1] run_us: [1, 1] } }"),
+         {"replay.vcpus(0).wake_us(1) is -1"}},
+        {load("replay { vcpus { block_us: inf run_us: 1 } }"), {"vcpus(0).block_us(0) is inf"}},
+        {load("replay { vcpus { wake_us: 1 run_us: nan } }"), {"vcpus(0).run_us(0) is nan"}},
+        {load("replay { vcpus { wake_us: 1 run_us: 0 } }"), {"vcpus(0).run_us(0) is 0"}},
+        {load("replay { vcpus { wake_us: 1 run_us: 2e9 } }"), {"vcpus(0).run_us(0) is 2000000000"}},
         {load("ring { hop { mean_us: 0.001 } }"), {"steps", "measured_s"}},
         {load("open_server { requests_per_s: 1e8 service { mean_us: 1 } }"), {"steps"}},
         {machine + "actions { at_s: 1 }", {"the action at 1 s does nothing"}},
@@ -142,6 +155,28 @@ TEST_CASE("scenario: too many vCPUs in all") {
     const auto scenario = parse_scenario(text, "test");
     REQUIRE_FALSE(scenario);
     CHECK(scenario.error().message.find("more than 512 vCPUs") != std::string::npos);
+    // Those of the Domain-0 that is added count, so that what is complete passes again.
+    text = machine;
+    for (int i = 0; i < 4; ++i) text += "guests { name: 'g" + std::to_string(i) + "' vcpus: 128 } ";
+    CHECK_FALSE(parse_scenario(text, "test"));
+    const auto with_domain0 = text.replace(text.find("g0"), 2, domain0);
+    const auto full = parse_scenario(with_domain0, "test");
+    REQUIRE(full);
+    CHECK(check_scenario(*full));
+}
+
+TEST_CASE("scenario: too many stretches to replay") {
+    proto::Scenario scenario = *parse_scenario(guest(""), "test");
+    auto& vcpu =
+        *scenario.mutable_guests(1)->add_phases()->add_loads()->mutable_replay()->add_vcpus();
+    vcpu.mutable_wake_us()->Resize(1'000'000, 1);
+    vcpu.mutable_run_us()->Resize(1'000'000, 1);
+    CHECK(check_scenario(scenario));
+    vcpu.add_wake_us(1);
+    vcpu.add_run_us(1);
+    const auto checked = check_scenario(scenario);
+    REQUIRE_FALSE(checked);
+    CHECK(checked.error().message.find("more than 1000000 stretches") != std::string::npos);
 }
 
 TEST_CASE("scenario: what is left out has its default") {

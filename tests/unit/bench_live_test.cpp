@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <doctest/doctest.h>
+#include <thread>
 
 using namespace intellisched;
 using namespace intellisched::test;
@@ -84,9 +85,10 @@ struct LiveBench {
         REQUIRE(opened);
         return std::move(*opened);
     }
-    [[nodiscard]] Result<void> run(FakeLive& host, bench::Results& results) {
+    bench::LiveOptions options;
+
+    [[nodiscard]] Result<std::string> run(FakeLive& host, bench::Results& results) {
         host.restore = restore;
-        bench::LiveOptions options;
         options.stop = &stop;
         return bench::run_live(host, host, plan, entries, results, directory.path, options);
     }
@@ -187,4 +189,130 @@ TEST_CASE("live bench: a layout that cannot be given is a failure, and the other
     CHECK(report.failures(0).error() == "no memory");
     CHECK(report.failures(1).error() == "no scores: no memory");
     CHECK(host.in_force == Arrangement{Layout::node, 8});
+}
+
+namespace {
+
+/// A load of commands that leave traces in a file.
+struct LoadBench : LiveBench {
+    fs::path log = directory.path / "log";
+    LoadBench() {
+        plan.repeats = 1;
+        entries[0].start = "echo start >>" + log.string();
+        entries[0].stop = "echo stop >>" + log.string();
+    }
+    [[nodiscard]] std::string logged() const {
+        const auto bytes = read_file(log, 4096);
+        return bytes ? std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size())
+                     : std::string();
+    }
+};
+
+bool runs(const std::string& pid) {
+    const auto bytes = read_file("/proc/" + pid + "/stat", 4096);
+    if (!bytes) return false;
+    const std::string stat(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    return !contains(stat, ") Z ") && !contains(stat, ") X ");
+}
+
+} // namespace
+
+TEST_CASE("live bench: an entry's load runs while its trials do, and nothing of it afterwards") {
+    LoadBench bench;
+    bench.entries[0].start += "; trap '' TERM; sleep 1000 & trap - TERM; echo $! >>" +
+                              bench.log.string() + "; echo complaint >&2";
+    FakeLive host;
+    auto results = bench.results();
+    const auto undone = bench.run(host, results);
+    REQUIRE(undone);
+    CHECK(*undone == "Pool-0 has node capped at 8 again, the stop command has run");
+    const std::string logged = bench.logged();
+    REQUIRE(logged.starts_with("start\n"));
+    CHECK(logged.ends_with("\nstop\n"));
+    const std::string pid = logged.substr(6, logged.find('\n', 6) - 6);
+    CHECK(std::stoul(pid) > 1);
+    CHECK(!runs(pid)); // although it does not heed SIGTERM
+    CHECK(bench::make_report(bench.plan, bench.entries, results).failures().empty());
+
+    // No trials to make, no load.
+    REQUIRE(bench.run(host, results));
+    CHECK(bench.logged() == logged);
+}
+
+TEST_CASE("live bench: a load that cannot be started is its entry's failure") {
+    LoadBench bench;
+    SUBCASE("by its status") { bench.entries[0].start += "; echo why >&2; echo no >&2; exit 3"; }
+    SUBCASE("by the limit") {
+        bench.entries[0].start += "; echo no >&2; sleep 1000";
+        bench.options.command_limit = std::chrono::milliseconds(300);
+    }
+    bench.entries[0].stop += "; exit 1"; // there is nothing to stop
+    bench.entries.push_back({"other", "servers", "lab", "Pool-0", {}});
+    FakeLive host;
+    auto results = bench.results();
+    REQUIRE(error_of(bench.run(host, results)).empty());
+    CHECK(bench.logged() == "start\nstop\n");
+    const auto report = bench::make_report(bench.plan, bench.entries, results);
+    REQUIRE(report.failures_size() == 2);
+    CHECK(report.failures(0).entry() == "web");
+    const std::string error = report.failures(0).error();
+    CHECK((error == "the start command ended with status 3: no" ||
+           contains(error, "the start command has not ended within 1 s: no; ")));
+    CHECK(contains(report.failures(1).error(), "no scores"));
+    CHECK(results.find({"other", Layout::cpu, 0})->error.empty());
+    CHECK(!fs::exists(bench.restore));
+}
+
+TEST_CASE("live bench: a stop while the load starts is no failure") {
+    LoadBench bench;
+    bench.entries[0].start += "; sleep 1000";
+    FakeLive host;
+    auto results = bench.results();
+    std::thread interrupter([&] {
+        std::this_thread::sleep_for(std::chrono::milliseconds(200));
+        bench.stop = true;
+    });
+    const auto undone = bench.run(host, results);
+    interrupter.join();
+    REQUIRE(undone);
+    CHECK(contains(*undone, "stop command has run"));
+    CHECK(bench.logged() == "start\nstop\n");
+    CHECK(host.set.empty());
+    CHECK(bench::make_report(bench.plan, bench.entries, results).runs() == 2); // equivalent ones
+}
+
+TEST_CASE("live bench: the stop command of a killed benchmark is run at the next start") {
+    LoadBench bench;
+    FakeLive host;
+    host.fail_set = 3; // the one that puts it back
+    host.end_after = 45;
+    auto results = bench.results();
+    CHECK(contains(error_of(bench.run(host, results)), "could not be put back"));
+    CHECK(bench.logged() == "start\nstop\n"); // all the same
+    REQUIRE(fs::exists(bench.restore));
+
+    FakeLive left;
+    left.in_force = host.in_force;
+    bench.stop = true;
+    CHECK(bench.run(left, results));
+    CHECK(bench.logged() == "start\nstop\nstop\n");
+    CHECK(left.in_force == Arrangement{Layout::node, 8});
+    CHECK(!fs::exists(bench.restore));
+}
+
+TEST_CASE("live bench: a stop command that fails is said, and tried again at the next start") {
+    LoadBench bench;
+    bench.entries[0].stop +=
+        "; echo stuck >&2; test -e " + (bench.directory.path / "free").string();
+    FakeLive host;
+    auto results = bench.results();
+    const std::string message = error_of(bench.run(host, results));
+    CHECK(contains(message, "web: its stop command ended with status 1: stuck; the layout is put "
+                            "back; end the load by hand and remove "));
+    CHECK(host.in_force == Arrangement{Layout::node, 8});
+    CHECK(fs::exists(bench.restore));
+    spill(bench.directory.path / "free", "");
+    CHECK(bench.run(host, results));
+    CHECK(bench.logged() == "start\nstop\nstop\n");
+    CHECK(!fs::exists(bench.restore));
 }

@@ -110,6 +110,10 @@ TEST_CASE("bench plan: mistakes are named, with their line") {
                    "count of 0"));
     CHECK(contains(error_of_plan("entries { live { name: \"a\" } } entries { scenarios: \"x\" }"),
                    "make two plans"));
+    CHECK(contains(error_of_plan("entries { live { name: \"a\" stop: \"b\" } }"),
+                   "a has stop and no start"));
+    CHECK(contains(error_of_plan("entries { live { name: \"a\" start: \"b\\000c\" } }"),
+                   "a zero byte"));
 
     Bench bench;
     bench.plan.entries[0].set_scenarios("none*.scenario");
@@ -251,6 +255,23 @@ TEST_CASE("bench: results that cannot be are refused") {
     CHECK(contains(error_of(bench::Results::open(bench.directory.path)),
                    "entry one?, layout galaxy: no such layout"));
     CHECK(contains(error_of(bench::Results::open("/dev/null/x")), "cannot be made"));
+}
+
+TEST_CASE("bench: costs of a run that no sample could have are refused") {
+    proto::Run run;
+    run.set_layout("core");
+    for (const Layout layout : all_layouts) run.add_representative(std::string(to_string(layout)));
+    run.set_pool("Pool-0");
+    run.mutable_truth()->set_seconds(1);
+    run.mutable_truth()->add_pools()->set_name("Pool-0");
+    CHECK(bench::outcome_of(run)); // none: not known
+    for (std::size_t i = 0; i < sample_costs.size(); ++i) run.add_costs(std::nanf(""));
+    CHECK(bench::outcome_of(run));
+    run.set_costs(0, std::numeric_limits<float>::infinity());
+    CHECK(contains(error_of(bench::outcome_of(run)), "costs that a machine cannot have"));
+    run.set_costs(0, 1);
+    run.add_costs(1);
+    CHECK(contains(error_of(bench::outcome_of(run)), "costs that a machine cannot have"));
 }
 
 TEST_CASE("bench report: figures of a cell, and names that are no markup") {

@@ -87,6 +87,21 @@ TEST_CASE("policy outcome: it stays without confidence or gain") {
     CHECK(judge_cautiously(one, prediction).chosen == Layout::socket);
 }
 
+TEST_CASE("repeats: what chance made the best is judged by the repeats that it was not made in") {
+    auto one = make_cases(synthetic::make_samples({.samples = 1})).value()[0];
+    CHECK(judge_repeats(one).empty());
+    one.repeats = {{-0.3, 0.1, 0, -0.2, -0.2}}; // core leads by luck
+    CHECK(judge_repeats(one).empty());
+    one.repeats.push_back({-0.3, -0.1, 0, -0.2, -0.2});
+    const auto outcomes = judge_repeats(one);
+    REQUIRE(outcomes.size() == 2);
+    CHECK(outcomes[0].chosen == Layout::socket); // by the second, judged by the first
+    CHECK(outcomes[0].regret == doctest::Approx(0));
+    CHECK(outcomes[1].chosen == Layout::core);
+    CHECK(outcomes[1].regret == doctest::Approx(1 - std::exp(-0.1)));
+    CHECK(outcomes[1].default_regret == doctest::Approx(0));
+}
+
 TEST_CASE("study: groups are held out whole, whatever the number of threads") {
     const auto learning = small_learning();
     StudyOptions options{.learners = {model_learner("model", learning), boot_default()}};

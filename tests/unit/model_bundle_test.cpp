@@ -4,12 +4,12 @@
 #include "src/base/files.hpp"
 #include "src/model/bundle.hpp"
 #include "src/model/classifier.hpp"
+#include "tests/unit/bundle_bytes.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
 #include <cstring>
 #include <doctest/doctest.h>
 #include <fstream>
-#include <nettle/sha2.h>
 #include <unistd.h>
 #include <zstd.h>
 
@@ -43,22 +43,6 @@ bool contains(const std::string& text, std::string_view part) {
     return text.find(part) != std::string::npos;
 }
 
-std::string sha256(const std::string& bytes) {
-    sha256_ctx context;
-    sha256_init(&context);
-    sha256_update(&context, bytes.size(), reinterpret_cast<const std::uint8_t*>(bytes.data()));
-    std::string digest(SHA256_DIGEST_SIZE, '\0');
-    sha256_digest(&context, digest.size(), reinterpret_cast<std::uint8_t*>(digest.data()));
-    return digest;
-}
-
-// A bundle file with a right checksum around any message: what an attacker who knows the format
-// would write.
-std::string file_of(const proto::Bundle& message) {
-    const std::string body = message.SerializeAsString();
-    return "ISBUNDLE" + sha256(body) + body;
-}
-
 // The verdict on the good bundle after a change to its manifest or model.
 std::string changed(auto change, bool sign_model = true) {
     Bundle bundle = trained();
@@ -68,7 +52,7 @@ std::string changed(auto change, bool sign_model = true) {
     *message.mutable_manifest() = bundle.manifest;
     message.set_classifier(compress_model(bundle.classifier_ubj));
     message.set_gains(compress_model(bundle.gains_ubj));
-    return verdict(file_of(message));
+    return verdict(test::bundle_file(message.SerializeAsString()));
 }
 
 std::string changed_manifest(auto change) {
@@ -124,8 +108,8 @@ TEST_CASE("bundle: something else is said to be something else") {
     CHECK(contains(verdict(""), "not a model bundle"));
     CHECK(contains(verdict("binf and an old model"), "not a model bundle"));
     CHECK(contains(verdict("ISBUNDLE"), "cut or changed"));
-    CHECK(contains(verdict("ISBUNDLE" + sha256("\xff\xff") + "\xff\xff"), "no bundle"));
-    CHECK(contains(verdict("ISBUNDLE" + sha256("")), "version 0")); // an empty message
+    CHECK(contains(verdict(test::bundle_file("\xff\xff")), "no bundle"));
+    CHECK(contains(verdict(test::bundle_file("")), "version 0")); // an empty message
     CHECK(contains(verdict("ISBUNDLE" + std::string(max_bundle_bytes, 'x')), "larger"));
 }
 
@@ -195,7 +179,7 @@ TEST_CASE("bundle: a model takes no more memory than a model may") {
         *message.mutable_manifest() = trained().manifest;
         message.set_classifier(classifier);
         message.set_gains(compress_model(trained().gains_ubj));
-        return verdict(file_of(message));
+        return verdict(test::bundle_file(message.SerializeAsString()));
     };
     const std::string good = compress_model(trained().classifier_ubj);
     CHECK(stored(good) == "passed");

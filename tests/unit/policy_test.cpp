@@ -2,6 +2,7 @@
 #include "src/policy/policy.hpp"
 
 #include <doctest/doctest.h>
+#include <limits>
 
 using namespace intellisched;
 
@@ -96,6 +97,20 @@ TEST_CASE("policy: too little input is no verdict") {
     auto strange = for_core;
     strange.prediction.outside_training = 0.9;
     CHECK(has(verdict_on({strange, strange, strange}), "outside-training"));
+}
+
+TEST_CASE("policy: numbers that cannot be are no input") {
+    const double nan = std::numeric_limits<double>::quiet_NaN();
+    for (const double absurd : {nan, -1.0, 1e308, std::numeric_limits<double>::infinity()}) {
+        auto window = for_core;
+        SUBCASE("coverage") { window.coverage = absurd; }
+        SUBCASE("probability") { window.prediction.probability[1] = absurd; }
+        SUBCASE("outside training") { window.prediction.outside_training = absurd; }
+        SUBCASE("gain") { window.prediction.expected_gain[0] = absurd == -1 ? nan : absurd; }
+        const auto verdict = verdict_on({window, window, window});
+        CHECK(verdict.decision == Decision::abstain);
+        CHECK(has(verdict, "impossible"));
+    }
 }
 
 TEST_CASE("policy: where all layouts are one partition there is nothing to choose") {

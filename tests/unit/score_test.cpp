@@ -128,6 +128,10 @@ TEST_CASE("score: the spread is of the differences repeat by repeat") {
     CHECK(varied->spread(0) == Approx(std::sqrt((0.02 + 0.005) / 2 / 2)));
     CHECK(varied->spread(1) == Approx(std::sqrt(0.005 / 2 / 2)));
     CHECK(varied->spread(2) == 0);
+    REQUIRE(varied->repeat_size() == 2 * layout_count);
+    CHECK(varied->repeat(0) == Approx(-0.2)); // cpu in the first repeat
+    CHECK(varied->repeat(2) == Approx(0));
+    CHECK(varied->repeat(5) == Approx(-0.4)); // and in the second one
 }
 
 TEST_CASE("score: the same guests count under every layout") {
@@ -218,7 +222,7 @@ TEST_CASE("score: a truth that cannot be is refused") {
     proto::Truth truth = two_cpus_for_ten_seconds();
     add_guest(truth, "a\n", 1, 1, 1, 1);
     CHECK(error_of(result_from(truth, "batch")).starts_with("pool batch: its CPU time"));
-    for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity()}) {
+    for (const double bad : {-1.0, std::nan(""), std::numeric_limits<double>::infinity(), 1e300}) {
         proto::Truth broken = truth;
         broken.mutable_guests(0)->set_work_ns(bad);
         CHECK(error_of(result_from(broken, "Pool-0")).starts_with("guest a?: its figures"));
@@ -229,8 +233,31 @@ TEST_CASE("score: a truth that cannot be is refused") {
         broken.mutable_pools(0)->set_cpu_ns(bad);
         CHECK(!result_from(broken, "Pool-0"));
     }
+    proto::Truth instant = truth;
+    instant.set_seconds(1e-300); // its rates would be infinite
+    CHECK(error_of(result_from(instant, "Pool-0")).find("says nothing") != std::string::npos);
     truth.mutable_guests(0)->set_misses(1);
     CHECK(!result_from(truth, "Pool-0"));
+}
+
+TEST_CASE("score: figures at the ends of what is accepted stay numbers") {
+    proto::Truth truth = two_cpus_for_ten_seconds();
+    truth.mutable_pools(0)->set_cpu_ns(1e24);
+    auto& waits = *add_guest(truth, "a", 1, 1e15, 1e15, 1e15).mutable_wake_to_run();
+    waits.set_p99_us(1e24);
+    waits.set_count(UINT64_MAX);
+    proto::GuestTruth& least = add_guest(truth, "b", 2, 0, 1, 1);
+    least.set_vcpus(UINT32_MAX);
+    least.set_work_ns(5e-323); // a second's is the least number that there is
+    const auto most = result_from(truth, "Pool-0");
+    REQUIRE(most);
+    CHECK((most->share_error >= 0 && most->share_error <= 1));
+    const std::array both{*most, LayoutResult{}};
+    for (const Intent intent : all_intents) {
+        const auto utility = utilities(intent, both);
+        REQUIRE(utility);
+        for (const double value : *utility) CHECK(std::isfinite(value));
+    }
 }
 
 TEST_CASE("estimate: a live host's windows as a truth") {

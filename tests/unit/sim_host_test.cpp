@@ -5,9 +5,11 @@
 #include "src/host/sim_host.hpp"
 #include "src/host/simulator.hpp"
 
+#include <array>
 #include <csignal>
 #include <cstdlib>
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
 using namespace intellisched;
 
@@ -109,6 +111,17 @@ TEST_CASE("sim host: hostile replies") {
     CHECK(error_of(SimHost::open(scenario("without-snapshot"), fake())).find("introduce") !=
           std::string::npos);
     CHECK(error_of(SimHost::open(scenario("without-tsc"), fake())).find("0 kHz") !=
+          std::string::npos);
+}
+
+TEST_CASE("sim host: over a socket that is there already") {
+    std::array<int, 2> sockets{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) == 0);
+    FileDescriptor ours(sockets[0]);
+    FileDescriptor theirs(sockets[1]);
+    ::shutdown(theirs.get(), SHUT_WR);
+    CHECK(error_of(SimHost::over(std::move(ours))).find("closed its socket") != std::string::npos);
+    CHECK(error_of(SimHost::over(FileDescriptor())).find("Bad file descriptor") !=
           std::string::npos);
 }
 

@@ -5,8 +5,8 @@
 #include "collector/trace/event.hpp"
 
 #include <cstddef>
-#include <cstring>
 #include <initializer_list>
+#include <span>
 #include <vector>
 
 namespace intellisched::test {
@@ -58,9 +58,8 @@ inline std::vector<std::byte> bytes_of(const std::vector<Window>& windows) {
                                static_cast<std::uint32_t>(window.words.size() * 4)});
         all.insert(all.end(), window.words.begin(), window.words.end());
     }
-    std::vector<std::byte> bytes(all.size() * 4);
-    std::memcpy(bytes.data(), all.data(), bytes.size());
-    return bytes;
+    const auto bytes = std::as_bytes(std::span(all));
+    return {bytes.begin(), bytes.end()};
 }
 
 } // namespace intellisched::test

@@ -184,7 +184,8 @@ bool GuestOs::go_on(unsigned number) {
 
 Step GuestOs::next(std::uint32_t number, Platform&) {
     Vcpu& vcpu = vcpus_[number];
-    vcpu.idle = false;
+    // A vCPU may run before the guest is started, and is to be roused then.
+    vcpu.idle = !running_;
     if (!running_) return {};
     expire_timers(vcpu);
     for (;;) {

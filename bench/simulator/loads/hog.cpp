@@ -42,6 +42,8 @@ std::unique_ptr<Load> make_load(const proto::Load& load, const GuestOs& os, cons
         return make_boot(load.boot(), key);
     case proto::Load::kFrontend:
         return make_frontend(load.frontend(), os.backend(load.frontend().backend()), key);
+    case proto::Load::kReplay:
+        return make_replay(load.replay());
     case proto::Load::KIND_NOT_SET:
         break;
     }

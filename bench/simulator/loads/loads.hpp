@@ -41,5 +41,6 @@ namespace proto = intellisched::proto;
 [[nodiscard]] std::unique_ptr<Load> make_boot(const proto::BootLoad& load, const LoadKey& key);
 [[nodiscard]] std::unique_ptr<Load> make_frontend(const proto::FrontendLoad& load, Backend& backend,
                                                   const LoadKey& key);
+[[nodiscard]] std::unique_ptr<Load> make_replay(const proto::ReplayLoad& load);
 
 } // namespace sim

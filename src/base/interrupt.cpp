@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-#include "src/cli/interrupt.hpp"
+#include "src/base/interrupt.hpp"
 
 #include <array>
 #include <csignal>
 
-namespace intellisched::cli {
+namespace intellisched {
 
 std::atomic<bool> interrupted = false;
 static_assert(std::atomic<bool>::is_always_lock_free, "it is written by a signal handler");
@@ -12,11 +12,12 @@ static_assert(std::atomic<bool>::is_always_lock_free, "it is written by a signal
 void watch_signals() {
     struct sigaction action {};
     action.sa_handler = [](int) { interrupted = true; };
-    // No SA_RESTART: a read that waits must come back. Once only: the second signal kills.
+    // No SA_RESTART: what waits for input or a client must come back. Once only: the second signal
+    // kills.
     action.sa_flags = static_cast<int>(SA_RESETHAND);
     for (int signal : std::array{SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
     // A write that cannot be done is an error that we report, not an end without a word.
     for (int signal : std::array{SIGPIPE, SIGXFSZ}) std::signal(signal, SIG_IGN);
 }
 
-} // namespace intellisched::cli
+} // namespace intellisched

@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: MIT
+#pragma once
+
+#include "collector/window/stats.hpp"
+
+#include <span>
+
+namespace intellisched {
+
+/// What one vCPU did in a window.
+struct VcpuTime {
+    unsigned domain = 0;
+    double weight = 256; ///< credit2 weight of its domain
+    double running = 0;  ///< cycles
+    double waiting = 0;
+};
+
+/// What a window of so many cycles says of its vCPUs, which ran or waited in it: all together, by
+/// domain, and how fairly they were served.
+void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus, double cycles);
+
+} // namespace intellisched

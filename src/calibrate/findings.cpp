@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT
+#include "src/calibrate/findings.hpp"
+
+#include <algorithm>
+#include <array>
+
+namespace intellisched::calibrate {
+
+namespace {
+
+// As bench/simulator/costs.cpp, which a test holds them against.
+constexpr std::array measurable{
+    Constant{"smt_speed", "1", 0.70, 0.5, 1},
+    Constant{"refill_core_us", "us", 30, 0, 10000},
+    Constant{"refill_socket_us", "us", 30, 0, 10000},
+    Constant{"refill_remote_us", "us", 100, 0, 10000},
+    Constant{"refill_reference_kb", "kB", 256, 1, 1048576},
+    Constant{"numa_remote_speed", "1", 0.85, 0.1, 1},
+    Constant{"context_switch_us", "us", 0.5, 0, 1000},
+    Constant{"ipi_us", "us", 0.7, 0, 1000},
+    Constant{"idle_exit_us", "us", 1.5, 0, 10000},
+    Constant{"block_ns", "ns", 0.75, 0, 1000},
+    Constant{"block_cold_factor", "1", 3, 1, 100},
+    Constant{"lock_transfer_core_ns", "ns", 10, 0, 10000},
+    Constant{"lock_transfer_socket_ns", "ns", 50, 0, 10000},
+    Constant{"lock_transfer_remote_ns", "ns", 120, 0, 10000},
+};
+
+/// The value at that part of the sorted values, between two of them if need be.
+double quantile(std::span<const double> sorted, double part) {
+    const double position = part * static_cast<double>(sorted.size() - 1);
+    const auto below = static_cast<std::size_t>(position);
+    const std::size_t above = std::min(below + 1, sorted.size() - 1);
+    return sorted[below] +
+           (position - static_cast<double>(below)) * (sorted[above] - sorted[below]);
+}
+
+} // namespace
+
+std::span<const Constant> constants() { return measurable; }
+
+const Constant& constant(std::string_view name) {
+    return *std::ranges::find(measurable, name, &Constant::name);
+}
+
+Spread Spread::scaled(double factor, double offset) const {
+    return {low * factor + offset, median * factor + offset, high * factor + offset, n};
+}
+
+std::optional<Spread> spread_of(std::vector<double> values, std::size_t least) {
+    if (values.empty() || values.size() < least) return std::nullopt;
+    std::ranges::sort(values);
+    return Spread{quantile(values, 0.25), quantile(values, 0.5), quantile(values, 0.75),
+                  static_cast<std::uint32_t>(values.size())};
+}
+
+bool add(proto::Calibration& to, std::string_view name, const Spread& measured,
+         const std::string& how) {
+    const Constant& of = constant(name);
+    const auto refuse = [&](const std::string& why) {
+        leave_out(to, name, why + "; the host may be too busy to tell");
+        return false;
+    };
+    if (!(measured.median >= of.min && measured.median <= of.max))
+        return refuse(fmt::format("measured as {:.4g} {}, which is not between {:g} and {:g}",
+                                  measured.median, of.unit, of.min, of.max));
+    if (measured.high - measured.low > measured.median)
+        return refuse(
+            fmt::format("half of what was measured is not even between {:.4g} and {:.4g} {}",
+                        measured.low, measured.high, of.unit));
+    auto& row = *to.add_measured();
+    row.set_constant(std::string(name));
+    row.set_unit(std::string(of.unit));
+    row.set_measured(measured.median);
+    row.set_low(measured.low);
+    row.set_high(measured.high);
+    row.set_n(measured.n);
+    row.set_standard(of.standard);
+    row.set_how(how);
+    auto& costs = *to.mutable_costs();
+    costs.GetReflection()->SetDouble(
+        &costs, costs.GetDescriptor()->FindFieldByName(std::string(name)), measured.median);
+    return true;
+}
+
+void leave_out(proto::Calibration& to, std::string_view name, const std::string& why) {
+    auto& row = *to.add_left_out();
+    row.set_constant(std::string(name));
+    row.set_why(why);
+}
+
+std::string table(const proto::Calibration& calibration) {
+    std::string text = fmt::format("{:<23}{:>4}{:>10}{:>22}{:>9}{:>9}   {}\n", "constant", "unit",
+                                   "measured", "quartiles", "n", "default", "how");
+    for (const auto& row : calibration.measured())
+        text += fmt::format("{:<23}{:>4}{:>10.4g}{:>22}{:>9}{:>9.4g}   {}\n", row.constant(),
+                            row.unit(), row.measured(),
+                            fmt::format("{:.4g} to {:.4g}", row.low(), row.high()), row.n(),
+                            row.standard(), row.how());
+    if (!calibration.left_out().empty()) text += "\nnot measured:\n";
+    for (const auto& row : calibration.left_out())
+        text += fmt::format("  - {}: {}\n", row.constant(), row.why());
+    return text;
+}
+
+std::string costs_text(const proto::Calibration& calibration) {
+    std::string text = "# Costs of this machine as `intellisched calibrate` measured them; what is "
+                       "not here has its default.\n";
+    for (const auto& row : calibration.measured())
+        text += fmt::format("{}: {:.6g}  # {}: {:.4g} to {:.4g}, n {}; {}\n", row.constant(),
+                            row.measured(), row.unit(), row.low(), row.high(), row.n(), row.how());
+    return text;
+}
+
+} // namespace intellisched::calibrate

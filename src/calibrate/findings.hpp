@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// What a calibration found: costs of the machine with their spread, and what it could not measure.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/proto/calibration.pb.h"
+
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace intellisched::calibrate {
+
+/// A constant of proto::Costs that can be measured here; bench/simulator/costs.cpp has all of them,
+/// and what they mean.
+struct Constant {
+    std::string_view name;
+    std::string_view unit;
+    double standard; ///< the simulator's default
+    double min;
+    double max;
+};
+[[nodiscard]] std::span<const Constant> constants();
+/// One of these by its name, which has to be there.
+[[nodiscard]] const Constant& constant(std::string_view name);
+
+/// A sample's median and quartiles.
+struct Spread {
+    double low;
+    double median;
+    double high;
+    std::uint32_t n;
+
+    /// Of a quantity that is this one times `factor` plus `offset`.
+    [[nodiscard]] Spread scaled(double factor, double offset = 0) const;
+};
+/// Nothing where there are fewer than `least` values (1 at least).
+[[nodiscard]] std::optional<Spread> spread_of(std::vector<double> values, std::size_t least);
+
+/// Adds what was measured to the table and to the costs. False where it was left out, for a reason
+/// that is added: the median is outside of what the constant can be, or the quartiles are further
+/// apart than the median is from 0.
+bool add(proto::Calibration& to, std::string_view name, const Spread& measured,
+         const std::string& how);
+void leave_out(proto::Calibration& to, std::string_view name, const std::string& why);
+
+/// The table for people, in lines.
+[[nodiscard]] std::string table(const proto::Calibration& calibration);
+/// The costs as protobuf text, with where they come from as comments.
+[[nodiscard]] std::string costs_text(const proto::Calibration& calibration);
+
+} // namespace intellisched::calibrate

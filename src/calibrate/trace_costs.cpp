@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+// How times in the trace make constants. Every time is some basic blocks of Xen's code plus what is
+// looked for. The blocks were counted in the simulator, which runs Xen 4.17's scheduler: with
+// block_ns 10, block_cold_factor 1 and all other costs 0, each time is ten times its blocks; with a
+// factor of 10 it shows which of them are cold. tests/integration/calibrate would notice others.
+//
+//     block_ns            path_warm / 75: 70 or 82 were counted, more often 82 on larger
+//                         hosts, and the trace does not tell which
+//     block_cold_factor   path_cold / 64 / block_ns
+//     context_switch_us   switch_guest - switch_idle: the same path, with and without a switch, but
+//                         for the locks of timers, which move a little more with vCPUs that do
+//     lock_transfer_*_ns  lock, of that distance - of the same CPU: the same path, with and without
+//     ipi_us              tickle_busy - 58 cold blocks - lock_transfer_*_ns, as the tickled CPU
+//                         takes the runqueue's lock from the one that tickled it
+//     idle_exit_us        tickle_idle - 10 cold blocks - 35 warm ones - lock_transfer_*_ns - ipi_us
+//
+// Writing records takes time too, which the simulator has no cost for and which the blocks get
+// here; the transfers get those of other lines that move together with the lock's. Where no CPU was
+// tickled that ran a guest, ipi_us and idle_exit_us are known as a sum only, and have the parts in
+// it that they have in the sum of their defaults.
+#include "src/calibrate/trace_costs.hpp"
+
+namespace intellisched::calibrate {
+
+namespace {
+
+constexpr std::size_t least_times = 30;
+
+constexpr double path_warm_blocks = 75;
+constexpr double path_cold_blocks = 64;
+constexpr double tickle_blocks = 10; // of the tickling CPU, mostly cold
+constexpr double answer_idle_blocks = 35;
+constexpr double answer_busy_blocks = 48; // cold
+
+/// In nanoseconds; nothing when it was seen too rarely.
+std::optional<Spread> nanoseconds(const std::vector<std::uint32_t>& cycles, std::uint64_t tsc_khz) {
+    std::vector<double> values;
+    values.reserve(cycles.size());
+    for (const std::uint32_t one : cycles)
+        values.push_back(static_cast<double>(one) * 1e6 / static_cast<double>(tsc_khz));
+    return spread_of(std::move(values), least_times);
+}
+
+/// Of a difference, as far as it is known: the quartiles of the minuend.
+Spread minus(const Spread& a, const Spread& b) {
+    Spread difference = a.scaled(1, -b.median);
+    difference.n = std::min(a.n, b.n);
+    return difference;
+}
+
+std::string seldom(std::string_view what, std::size_t times) {
+    return fmt::format("{} was seen {} times in the trace, and {} are needed; watch for longer, "
+                       "while guests work",
+                       what, times, least_times);
+}
+
+/// A basic block in nanoseconds: warm, and after a guest has run.
+struct Block {
+    double warm;
+    double cold;
+};
+
+Block add_blocks(proto::Calibration& to, const TraceTimes& times, std::uint64_t tsc_khz) {
+    const Constant &block = constant("block_ns"), &factor = constant("block_cold_factor");
+    Block known{block.standard, block.standard * factor.standard};
+    if (const auto path = nanoseconds(times.path_warm, tsc_khz)) {
+        const Spread warm = path->scaled(1 / path_warm_blocks);
+        add(to, block.name, warm, "an idle CPU's SCHEDULE to SWITCH_INFPREV, over its 75 blocks");
+        known = {warm.median, warm.median * factor.standard};
+    } else {
+        leave_out(to, block.name,
+                  seldom("an idle CPU that takes the first vCPU", times.path_warm.size()));
+    }
+    const auto path = nanoseconds(times.path_cold, tsc_khz);
+    if (!path)
+        leave_out(to, factor.name,
+                  seldom("a CPU that idles as its guest blocks", times.path_cold.size()));
+    else if (times.path_warm.size() < least_times || known.warm <= 0)
+        leave_out(to, factor.name, "it takes block_ns");
+    else
+        add(to, factor.name, path->scaled(1 / path_cold_blocks / known.warm),
+            "the same after a guest has run, over its 64 blocks, to block_ns");
+    if (path) known.cold = path->median / path_cold_blocks;
+    return known;
+}
+
+void add_switch(proto::Calibration& to, const TraceTimes& times, std::uint64_t tsc_khz) {
+    const auto guest = nanoseconds(times.switch_guest, tsc_khz);
+    const auto idle = nanoseconds(times.switch_idle, tsc_khz);
+    if (!guest)
+        return leave_out(
+            to, "context_switch_us",
+            seldom("a switch from a vCPU that blocks to another", times.switch_guest.size()));
+    if (!idle)
+        return leave_out(
+            to, "context_switch_us",
+            seldom("a switch from a vCPU that blocks to idle", times.switch_idle.size()));
+    add(to, "context_switch_us", minus(*guest, *idle).scaled(1e-3),
+        "a switch from a vCPU that blocks to another, less one to idle");
+}
+
+/// Returns all of them by distance: those measured, and the defaults of the others.
+std::array<double, distances> add_locks(proto::Calibration& to, const TraceTimes& times,
+                                        std::uint64_t tsc_khz) {
+    constexpr std::array<std::string_view, distances> names{
+        "", "lock_transfer_core_ns", "lock_transfer_socket_ns", "lock_transfer_remote_ns"};
+    std::array<double, distances> known{};
+    for (std::size_t distance = 1; distance < distances; ++distance) {
+        // Of idle CPUs or of busy ones, whichever was seen more often.
+        std::optional<Spread> best;
+        std::size_t seen = 0;
+        for (const ByDistance& lock : times.lock) {
+            const auto same = nanoseconds(lock[0], tsc_khz);
+            const auto other = nanoseconds(lock[distance], tsc_khz);
+            seen = std::max(seen, std::min(lock[0].size(), lock[distance].size()));
+            if (same && other && (!best || std::min(same->n, other->n) > best->n))
+                best = minus(*other, *same);
+        }
+        known[distance] = constant(names[distance]).standard;
+        if (!best)
+            leave_out(to, names[distance],
+                      seldom("a wake-up that takes a lock from there, and one from here", seen));
+        else if (add(to, names[distance], *best,
+                     "WAKE to the runstate after it, by where the runqueue's lock was last, less "
+                     "here"))
+            known[distance] = best->median;
+    }
+    return known;
+}
+
+/// What an interrupt took until its CPU decides, less what is known of it, in microseconds.
+std::optional<Spread> answers(const ByDistance& times, std::uint64_t tsc_khz, double path_ns,
+                              const std::array<double, distances>& lock_ns) {
+    std::vector<double> values;
+    for (std::size_t distance = 0; distance < distances; ++distance)
+        for (const std::uint32_t one : times[distance])
+            values.push_back(static_cast<double>(one) * 1e3 / static_cast<double>(tsc_khz) -
+                             (path_ns + lock_ns[distance]) / 1e3);
+    return spread_of(std::move(values), least_times);
+}
+
+void add_wake(proto::Calibration& to, const TraceTimes& times, std::uint64_t tsc_khz,
+              const Block& block, const std::array<double, distances>& lock_ns) {
+    const double sent = tickle_blocks * block.cold;
+    const auto ipi =
+        answers(times.tickle_busy, tsc_khz, sent + answer_busy_blocks * block.cold, lock_ns);
+    const auto sum =
+        answers(times.tickle_idle, tsc_khz, sent + answer_idle_blocks * block.warm, lock_ns);
+    const bool known = ipi && add(to, "ipi_us", *ipi,
+                                  "TICKLE to SCHEDULE of a CPU that runs a guest, less Xen's path");
+    if (!sum) {
+        std::size_t seen = 0;
+        for (const auto& one : times.tickle_idle) seen += one.size();
+        const std::string never = seldom("an idle CPU that is tickled", seen);
+        leave_out(to, "idle_exit_us", never);
+        if (!ipi) leave_out(to, "ipi_us", never);
+    } else if (ipi && !known) {
+        leave_out(to, "idle_exit_us", "it takes ipi_us");
+    } else if (ipi) {
+        add(to, "idle_exit_us", minus(*sum, *ipi),
+            "TICKLE to SCHEDULE of an idle CPU, less Xen's path and ipi_us");
+    } else {
+        const double standard = constant("ipi_us").standard + constant("idle_exit_us").standard;
+        const auto add_part = [&](std::string_view name) {
+            return add(
+                to, name, sum->scaled(constant(name).standard / standard),
+                "part of TICKLE to SCHEDULE of an idle CPU, in the proportion of the defaults");
+        };
+        if (add_part("ipi_us"))
+            add_part("idle_exit_us");
+        else
+            leave_out(to, "idle_exit_us", "it takes ipi_us");
+    }
+}
+
+} // namespace
+
+void add_trace_costs(proto::Calibration& to, const TraceTimes& times, std::uint64_t tsc_khz) {
+    const Block block = add_blocks(to, times, tsc_khz);
+    add_switch(to, times, tsc_khz);
+    add_wake(to, times, tsc_khz, block, add_locks(to, times, tsc_khz));
+}
+
+} // namespace intellisched::calibrate

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT
+// Whether a switch was right: the windows before it against those after it.
+//
+// Windows of a second are not independent, so their plain standard error is too small. Each side
+// counts as n (1 - r) / (1 + r) windows, the effective number of a first-order autoregressive
+// series; r is estimated from both sides together, corrected upwards for the bias that short series
+// have ((1 + 3r) / n), and never taken below a floor. The two errors add up as Welch's, and so do
+// the degrees of freedom, from the effective numbers.
+//
+// What the load did is kept apart by the signatures (workload.hpp). Where a number of them differs
+// by more than layouts do and by more than its own spread, it is another load and nothing is
+// compared. Demand is special. Guests that ask for less also get less, so that a loss of utility as
+// large as the fall of demand (in e-folds: utility is of logarithms) is not held against the
+// layout; nor is as large a gain counted for it, whichever way demand went. A rise of demand
+// excuses no loss: a bad layout makes vCPUs wait, which is demand, too. Doubt is against the new
+// layout, because going back costs one move and staying may cost for long.
+#pragma once
+
+#include "src/policy/settings.hpp"
+#include "src/policy/workload.hpp"
+
+#include <span>
+
+namespace intellisched {
+
+/// A window of one side of a trial.
+struct Sample {
+    double utility = 0; ///< ln of a score, comparable among the windows of a trial
+    /// Under the new layout: predicted gain of going back to the old one.
+    double gain_back = 0;
+    Workload workload{};
+};
+
+struct Comparison {
+    double difference = 0; ///< of mean utility, after less before
+    double error = 0;      ///< its standard error, correlation counted
+    double freedom = 1;    ///< degrees of freedom
+    double correlation = 0;
+    /// Utility that demand alone may have cost, and may have given; both 0 or more.
+    double excused = 0, undeserved = 0;
+    bool load_changed = false;
+    double gain_back = 0; ///< mean prediction
+};
+
+/// Both sides have two windows at least.
+[[nodiscard]] Comparison compare(std::span<const Sample> before, std::span<const Sample> after,
+                                 const TrialSettings& settings);
+
+/// The factor on a standard error that gives Student's t distribution the tail that `normal`
+/// standard errors have in the normal one; an approximation, too large below 3 degrees.
+[[nodiscard]] double student(double normal, double freedom);
+
+/// Whether the load is the same in the first and in the last quarter of these. What is a mixture of
+/// two loads is no baseline: it has a mean that neither has, and a spread that hides any effect.
+[[nodiscard]] bool steady(std::span<const Sample> samples, const TrialSettings& settings);
+
+enum class Finding : std::uint8_t {
+    better,       ///< beyond chance and load
+    worse,        ///< beyond chance and load
+    much_worse,   ///< so much that no more windows are needed
+    unclear,      ///< the difference may be chance
+    load_changed, ///< another load: nothing can be compared
+};
+[[nodiscard]] Finding find(const Comparison& comparison, const TrialSettings& settings);
+
+} // namespace intellisched

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: MIT
+#include "src/policy/journal.hpp"
+
+#include <algorithm>
+
+namespace intellisched {
+namespace {
+
+constexpr std::uint32_t version = 1;
+// Far above what any settings ask for; a state's size is in proportion.
+constexpr int most_windows = 100'000;
+
+void write(proto::Arrangement& out, const Arrangement& arrangement) {
+    out.set_layout(std::string(to_string(arrangement.layout)));
+    out.set_max_cpus(arrangement.max_cpus);
+}
+
+void write(proto::PolicyPool& out, const PoolSeen& pool) {
+    out.set_topology(pool.topology);
+    out.set_can_rearrange(pool.can_rearrange);
+    for (const Layout layout : pool.same) out.add_representative(std::string(to_string(layout)));
+    write(*out.mutable_in_force(), pool.in_force);
+    out.set_current(std::string(to_string(pool.current)));
+    out.set_exact(pool.exact);
+    write(*out.mutable_boot(), pool.boot);
+}
+
+void write(proto::PolicyWindow& out, const PastWindow& past) {
+    const WindowSeen& window = past.window;
+    const Prediction& prediction = window.observation.prediction;
+    out.set_time(past.time);
+    out.set_coverage(window.observation.coverage);
+    out.set_decisions(window.observation.decisions);
+    out.set_rearrangements(window.observation.rearrangements);
+    for (const double value : prediction.probability) out.add_probability(value);
+    for (const double value : prediction.expected_gain) out.add_expected_gain(value);
+    out.set_best(std::string(to_string(prediction.best)));
+    out.set_outside_training(prediction.outside_training);
+    write(*out.mutable_in_force(), window.in_force);
+    out.set_utility(window.utility);
+    for (const double number : window.workload) out.add_workload(number);
+    out.set_guests(window.guests);
+}
+
+void write(proto::PolicySample& out, const Sample& sample) {
+    out.set_utility(sample.utility);
+    out.set_gain_back(sample.gain_back);
+    for (const double number : sample.workload) out.add_workload(number);
+}
+
+void write(proto::PolicyTrial& out, const Trial& trial) {
+    write(*out.mutable_from(), trial.from);
+    write(*out.mutable_to(), trial.to);
+    out.set_from_layout(std::string(to_string(trial.from_layout)));
+    out.set_to_layout(std::string(to_string(trial.to_layout)));
+    out.set_promised(trial.promised);
+    out.set_in_force(trial.in_force);
+    out.set_since(trial.since);
+    out.set_settled(trial.settled);
+    out.set_extensions(trial.extensions);
+    out.set_guests(trial.guests);
+    out.set_guests_changed(trial.guests_changed);
+    if (trial.cancelled) out.set_cancelled(std::string(to_string(*trial.cancelled)));
+    for (const Sample& sample : trial.before) write(*out.add_before(), sample);
+    for (const Sample& sample : trial.after) write(*out.add_after(), sample);
+}
+
+void write(proto::PolicyPending& out, const Pending& pending) {
+    out.set_revert(pending.revert);
+    write(*out.mutable_target(), pending.target);
+    out.set_serial(pending.serial);
+    out.set_asked(pending.asked);
+    out.set_in_flight(pending.in_flight);
+    out.set_failures(pending.failures);
+    out.set_retry_at(pending.retry_at);
+}
+
+void write(proto::PolicyQuarantine& out, const Quarantined& entry) {
+    out.set_layout(std::string(to_string(entry.layout)));
+    out.set_intent(std::string(to_string(entry.intent)));
+    for (const double number : entry.workload) out.add_workload(number);
+    out.set_times(entry.times);
+    out.set_until(entry.until);
+}
+
+/// Reads a message; the first thing that is wrong is kept, and what is read after it is of no use.
+class Reader {
+  public:
+    [[nodiscard]] const std::optional<std::string>& wrong() const { return wrong_; }
+    void refuse(std::string what) {
+        if (!wrong_) wrong_ = std::move(what);
+    }
+
+    Layout layout(const std::string& name) { return known(layout_from_string(name), name); }
+    Intent intent(const std::string& name) { return known(intent_from_string(name), name); }
+    Mode mode(const std::string& name) { return known(mode_from_string(name), name); }
+    Ending ending(const std::string& name) { return known(ending_from_string(name), name); }
+
+    Arrangement arrangement(const proto::Arrangement& in) {
+        return {layout(in.layout()), in.max_cpus()};
+    }
+
+    template<std::size_t count, class List>
+    std::array<double, count> numbers(const List& in, std::string_view what) {
+        std::array<double, count> out{};
+        if (in.size() != static_cast<int>(count))
+            refuse(fmt::format("{} numbers for {} where there are {}", in.size(), what, count));
+        else
+            std::copy(in.begin(), in.end(), out.begin());
+        return out;
+    }
+
+    template<class List> void count(const List& in) {
+        if (in.size() > most_windows) refuse("too many windows");
+    }
+
+    PoolSeen pool(const proto::PolicyPool& in) {
+        PoolSeen out;
+        out.topology = in.topology();
+        out.can_rearrange = in.can_rearrange();
+        if (in.representative_size() != static_cast<int>(layout_count))
+            refuse("representatives of not all layouts");
+        else
+            for (std::size_t l = 0; l < layout_count; ++l)
+                out.same[l] = layout(in.representative(static_cast<int>(l)));
+        out.in_force = arrangement(in.in_force());
+        out.current = layout(in.current());
+        out.exact = in.exact();
+        out.boot = arrangement(in.boot());
+        return out;
+    }
+
+    PastWindow window(const proto::PolicyWindow& in) {
+        PastWindow out;
+        out.time = in.time();
+        Observation& observation = out.window.observation;
+        observation.coverage = in.coverage();
+        observation.decisions = in.decisions();
+        observation.rearrangements = in.rearrangements();
+        observation.prediction = {numbers<layout_count>(in.probability(), "probabilities"),
+                                  numbers<layout_count>(in.expected_gain(), "gains"),
+                                  layout(in.best()), in.outside_training()};
+        out.window.in_force = arrangement(in.in_force());
+        out.window.utility = in.utility();
+        out.window.workload = numbers<workload_size>(in.workload(), "a workload");
+        out.window.guests = in.guests();
+        return out;
+    }
+
+    template<class List> std::vector<Sample> samples(const List& in) {
+        count(in);
+        std::vector<Sample> out;
+        for (const auto& one : in)
+            out.push_back({one.utility(), one.gain_back(),
+                           numbers<workload_size>(one.workload(), "a workload")});
+        return out;
+    }
+
+    Trial trial(const proto::PolicyTrial& in) {
+        Trial out;
+        out.from = arrangement(in.from());
+        out.to = arrangement(in.to());
+        out.from_layout = layout(in.from_layout());
+        out.to_layout = layout(in.to_layout());
+        out.promised = in.promised();
+        out.in_force = in.in_force();
+        out.since = in.since();
+        out.settled = in.settled();
+        out.extensions = in.extensions();
+        out.guests = in.guests();
+        out.guests_changed = in.guests_changed();
+        if (!in.cancelled().empty()) out.cancelled = ending(in.cancelled());
+        out.before = samples(in.before());
+        out.after = samples(in.after());
+        return out;
+    }
+
+    Quarantined quarantine(const proto::PolicyQuarantine& in) {
+        return {layout(in.layout()), intent(in.intent()),
+                numbers<workload_size>(in.workload(), "a workload"), in.times(), in.until()};
+    }
+
+  private:
+    template<class Value> Value known(std::optional<Value> value, const std::string& name) {
+        if (!value) refuse(fmt::format("'{}' is not known", printable(name, 32)));
+        return value.value_or(Value{});
+    }
+
+    std::optional<std::string> wrong_;
+};
+
+/// What step() takes for granted.
+void check(const State& state, Reader& reader) {
+    const bool switching = state.pending && !state.pending->revert;
+    if ((state.trial || state.pending) && !state.pool)
+        reader.refuse("a trial or an arrangement asked for, but no pool");
+    if (switching && !state.trial) reader.refuse("a switch without a trial");
+    if (state.trial && state.trial->in_force == state.pending.has_value())
+        reader.refuse("a trial that is neither of a switch nor of a layout in force");
+}
+
+} // namespace
+
+proto::PolicyState message_of(const State& state) {
+    proto::PolicyState out;
+    out.set_version(version);
+    out.set_now(state.now);
+    out.set_mode(std::string(to_string(state.mode)));
+    out.set_intent(std::string(to_string(state.intent)));
+    out.set_paused(state.paused);
+    if (state.pool) write(*out.mutable_pool(), *state.pool);
+    out.set_unread(state.unread);
+    for (const PastWindow& past : state.history) write(*out.add_history(), past);
+    if (state.trial) write(*out.mutable_trial(), *state.trial);
+    if (state.pending) write(*out.mutable_pending(), *state.pending);
+    out.set_serial(state.serial);
+    for (const Quarantined& entry : state.quarantines) write(*out.add_quarantines(), entry);
+    for (const Nanoseconds time : state.switches) out.add_switches(time);
+    for (const Nanoseconds time : state.reverts) out.add_reverts(time);
+    if (state.changed_at) out.set_changed_at(*state.changed_at);
+    out.set_setbacks(state.setbacks);
+    out.set_stand_down_until(state.stand_down_until);
+    out.set_breaker_until(state.breaker_until);
+    return out;
+}
+
+Result<State> state_of(const proto::PolicyState& in) {
+    if (in.version() != version)
+        return fail("the policy's stored state is of version {}, this program knows {}; remove it "
+                    "to begin anew",
+                    in.version(), version);
+    Reader reader;
+    reader.count(in.history());
+    State out;
+    out.now = in.now();
+    out.mode = reader.mode(in.mode());
+    out.intent = reader.intent(in.intent());
+    out.paused = in.paused();
+    if (in.has_pool()) out.pool = reader.pool(in.pool());
+    out.unread = in.unread();
+    for (const auto& window : in.history()) out.history.push_back(reader.window(window));
+    if (in.has_trial()) out.trial = reader.trial(in.trial());
+    if (in.has_pending())
+        out.pending = {.revert = in.pending().revert(),
+                       .target = reader.arrangement(in.pending().target()),
+                       .serial = in.pending().serial(),
+                       .asked = in.pending().asked(),
+                       .in_flight = in.pending().in_flight(),
+                       .failures = in.pending().failures(),
+                       .retry_at = in.pending().retry_at()};
+    out.serial = in.serial();
+    for (const auto& entry : in.quarantines()) out.quarantines.push_back(reader.quarantine(entry));
+    out.switches.assign(in.switches().begin(), in.switches().end());
+    out.reverts.assign(in.reverts().begin(), in.reverts().end());
+    if (in.has_changed_at()) out.changed_at = in.changed_at();
+    out.setbacks = in.setbacks();
+    out.stand_down_until = in.stand_down_until();
+    out.breaker_until = in.breaker_until();
+    check(out, reader);
+    if (reader.wrong())
+        return fail("the policy's stored state is damaged: {}; remove it to begin anew",
+                    *reader.wrong());
+    return out;
+}
+
+} // namespace intellisched

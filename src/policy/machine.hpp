@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT
+// The policy of one cpupool over time: when to switch its layout, whether the switch was right, and
+// when to keep hands off. Pure: step() turns a state and an input into the next state and a
+// verdict; what time it is comes with the input.
+//
+// The caller stores the state (journal.hpp) before it does what a verdict asks for, and tells the
+// result. It feeds every window, what it reads of the pool (PoolSeen; every few seconds, at once
+// after a result and after a start), and a Tick when nothing else has come for some seconds.
+//
+//     observing --better layout, no obstacle--> switch asked for --host has it--> settling
+//         ^                                          | host does not      --> measuring N windows
+//         +-------- kept <------------------------- trial ends
+//         +-------- host has the old one <-- revert asked for (again and again) <--+
+//
+// Where the design had a choice:
+//  - What the host has in force decides, not what an apply says: a switch "failed" that is found in
+//    force is on trial like any other. That is also all there is to a restart after a kill.
+//  - A layout that has not passed its trial is not kept. Ends without a finding (mode, intent,
+//    topology) go back, too, but count neither for quarantine nor for the breaker. Exceptions:
+//    somebody else's change is never undone; after a change of load, where the old windows say
+//    nothing, the model's prediction under the new load decides once prolonging did not help.
+//  - A trial without a clear finding keeps the layout only if the model still favours it in the
+//    windows under it and the measured difference is no loss beyond one standard error: two weak
+//    witnesses for it, none against it; to go back would be another move for nothing.
+//  - Pausing stops switches, not the open trial: ending it is owed since the switch.
+//  - Quarantined layouts are left out of the choice, so that the second best is not blocked by a
+//    wrong favourite; the others' probabilities are made 1 in all.
+//  - Changes by others are respected in mode auto only; in the others the administrator follows
+//    recommendations by hand, and to set "auto" then is to ask for more.
+//
+// Codes of reasons, beside judge()'s: mode-off, mode-observe, mode-recommend, paused,
+// standing-down, breaker-open, cannot-rearrange, equivalent, no-pool, layout-unread, other-layout,
+// dwell, rate-limit, no-baseline, load-changing, quarantined, apply-pending, apply-failed,
+// late-result, in-force, reverting, foreign-change, pool-anew, topology-changed, settling,
+// trial-running, trial-prolonged, window-unusable, breaker-tripped, resumed, restarted, and the
+// names of Ending.
+#pragma once
+
+#include "src/policy/state.hpp"
+
+#include <variant>
+
+namespace intellisched {
+
+/// What came of an arrangement that a verdict asked for.
+struct ApplyResult {
+    std::uint64_t serial = 0; ///< the verdict's
+    bool done = false;
+    std::string text = {}; ///< why not
+};
+struct SetMode {
+    Mode mode = Mode::observe;
+};
+struct SetIntent {
+    Intent intent = Intent::balanced;
+};
+struct Pause {};
+/// By hand: ends a pause, a stand-down and what the breaker imposed.
+struct Resume {};
+/// The first input after a state was restored. `rebooted`: of another boot of the host, so that the
+/// clock began anew; all stretches of time go on from where they were.
+struct Restarted {
+    bool rebooted = false;
+};
+struct Tick {};
+
+using Input = std::variant<WindowSeen, PoolSeen, ApplyResult, SetMode, SetIntent, Pause, Resume,
+                           Restarted, Tick>;
+
+struct TrialReport {
+    Ending ending = Ending::not_applied;
+    Arrangement from, to;
+    double promised = 0;
+    Comparison comparison;
+};
+
+struct PoolVerdict {
+    Decision decision = Decision::keep; ///< change or revert: give the pool `target` now
+    Arrangement target;
+    std::uint64_t serial = 0; ///< of what is asked for
+    std::vector<Reason> reasons;
+    std::optional<TrialReport> trial = {}; ///< one has ended; exactly once for every switch
+    std::optional<Verdict> evidence = {};  ///< judge()'s, when it was asked: the recommendation
+};
+
+/// Never fails: an input that cannot be is turned down with a reason. A time before the last one
+/// counts as the last one.
+[[nodiscard]] PoolVerdict step(State& state, Nanoseconds time, const Input& input,
+                               const PolicySettings& settings = {});
+
+} // namespace intellisched

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT
+// Layouts that did not stand their trial: not tried again on that workload for a while, and for
+// twice as long each time.
+#pragma once
+
+#include "src/model/intent.hpp"
+#include "src/policy/settings.hpp"
+#include "src/policy/workload.hpp"
+
+#include <vector>
+
+namespace intellisched {
+
+struct Quarantined {
+    Layout layout = Layout::socket; ///< the representative of its partition
+    Intent intent = Intent::balanced;
+    Workload workload{};
+    unsigned times = 0;
+    Nanoseconds until = 0;
+};
+
+/// The quarantine that holds for this partition and workload at `now`; null when there is none.
+[[nodiscard]] const Quarantined* quarantined(std::span<const Quarantined> entries, Layout layout,
+                                             Intent intent, const Workload& workload,
+                                             Nanoseconds now, const QuarantineSettings& settings);
+
+/// Puts it in quarantine. An entry counts as the same one until it has been over for as long as the
+/// longest quarantine. Where there are too many, that which ends first is forgotten.
+const Quarantined& quarantine(std::vector<Quarantined>& entries, Layout layout, Intent intent,
+                              const Workload& workload, Nanoseconds now,
+                              const QuarantineSettings& settings);
+
+/// `base` doubled `times` times, at most `longest`.
+[[nodiscard]] Nanoseconds doubled(Nanoseconds base, unsigned times, Nanoseconds longest);
+/// The sum, at most the end of time.
+[[nodiscard]] Nanoseconds later(Nanoseconds time, Nanoseconds by);
+
+} // namespace intellisched

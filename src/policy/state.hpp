@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT
+// What the policy knows of one pool: a plain value. Whatever step() (machine.hpp) will do follows
+// from it and from what is yet to come, so that it can be stored, and restored after a kill
+// (journal.hpp).
+#pragma once
+
+#include "src/policy/comparison.hpp"
+#include "src/policy/quarantine.hpp"
+
+#include <optional>
+
+namespace intellisched {
+
+/// What the policy may do with a pool.
+enum class Mode : std::uint8_t {
+    off,       ///< nothing; windows are not looked at
+    observe,   ///< look at windows, judge nothing
+    recommend, ///< judge, and say what should be done
+    automatic, ///< do it
+};
+/// "off", "observe", "recommend" or "auto".
+[[nodiscard]] std::string_view to_string(Mode mode);
+[[nodiscard]] std::optional<Mode> mode_from_string(std::string_view name);
+
+/// The pool as the host tells it; PoolFacts has most of it.
+struct PoolSeen {
+    /// Changes whenever the pool's CPUs, their places or its granularity do: a hash of them.
+    std::uint64_t topology = 0;
+    bool can_rearrange = false;
+    Representatives same{}; ///< of the layouts to choose from
+    Arrangement in_force;
+    Layout current = Layout::socket; ///< the choice that is in force; by name unless `exact`
+    bool exact = true;               ///< its runqueues are those in force
+    Arrangement boot;                ///< what the host was booted with
+};
+
+/// One window of the pool.
+struct WindowSeen {
+    Observation observation; ///< the prediction is against PoolSeen::current
+    Arrangement in_force;    ///< during all of it
+    /// Live score: utility (score.hpp) under the pool's intent, against a reference that stays the
+    /// same while `guests` does, so that windows can be compared; NaN: none.
+    double utility = 0;
+    Workload workload{};
+    /// Changes whenever the guests that are scored, or their vCPUs, weights or caps, do: a hash.
+    std::uint64_t guests = 0;
+};
+
+struct PastWindow {
+    Nanoseconds time = 0;
+    WindowSeen window;
+};
+
+/// How a trial ended.
+enum class Ending : std::uint8_t {
+    kept_better,        ///< sure to be better
+    kept_unclear,       ///< no difference beyond chance; the prediction still favours it
+    kept_predicted,     ///< another load; the prediction favours it there, too
+    reverted_harm,      ///< much worse, before all windows were in
+    reverted_worse,     ///< sure to be worse
+    reverted_unclear,   ///< no difference beyond chance, and nothing speaks for it any more
+    reverted_predicted, ///< another load, and the prediction there does not favour it
+    reverted_untested,  ///< too few usable windows for too long
+    voided_mode,        ///< no longer automatic; reverted
+    voided_intent,      ///< another intent; reverted
+    voided_topology,    ///< the pool is another one; reverted
+    voided_foreign,     ///< somebody else changed the layout; left alone
+    voided_reboot,      ///< the host was booted anew, into its boot layout
+    not_applied,        ///< the switch never came into force
+};
+/// "kept-better" and so on: stable names.
+[[nodiscard]] std::string_view to_string(Ending ending);
+[[nodiscard]] std::optional<Ending> ending_from_string(std::string_view name);
+
+/// From the decision to switch to the end of the trial.
+struct Trial {
+    Arrangement from, to;
+    Layout from_layout = Layout::socket, to_layout = Layout::socket;
+    double promised = 0;   ///< predicted gain
+    bool in_force = false; ///< `to` is
+    Nanoseconds since = 0; ///< that it is in force, or that the trial began to measure anew
+    unsigned settled = 0, extensions = 0;
+    std::uint64_t guests = 0; ///< of the windows before
+    bool guests_changed = false;
+    std::optional<Ending> cancelled = {}; ///< how to end it once it is known what is in force
+    std::vector<Sample> before, after;
+};
+
+/// An arrangement that was asked for, until the host is known to have it or not.
+struct Pending {
+    bool revert = false; ///< or a switch
+    Arrangement target;
+    std::uint64_t serial = 0; ///< that its result will bear
+    Nanoseconds asked = 0;
+    bool in_flight = true; ///< or failed, or of a process that is gone: the host must be looked at
+    unsigned failures = 0;
+    Nanoseconds retry_at = 0; ///< a revert that failed
+};
+
+struct State {
+    Nanoseconds now = 0;
+    Mode mode = Mode::observe;
+    Intent intent = Intent::balanced;
+    bool paused = false;
+    std::optional<PoolSeen> pool = {};
+    bool unread = true; ///< the pool is to be read again before anything is judged or asked for
+    std::vector<PastWindow> history = {}; ///< under the layout in force, oldest first
+    std::optional<Trial> trial = {};
+    std::optional<Pending> pending = {};
+    std::uint64_t serial = 0; ///< of the last arrangement that was asked for
+    std::vector<Quarantined> quarantines = {};
+    std::vector<Nanoseconds> switches = {};     ///< of the last hour
+    std::vector<Nanoseconds> reverts = {};      ///< for cause, that the breaker still counts
+    std::optional<Nanoseconds> changed_at = {}; ///< the layout, by whomsoever
+    unsigned setbacks = 0;                      ///< switches in a row that did not last
+    Nanoseconds stand_down_until = 0, breaker_until = 0;
+};
+
+} // namespace intellisched

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+// One step of the machine, in parts: machine.cpp takes the inputs and judges, trials.cpp switches,
+// tries and goes back. Of use to these two only.
+#pragma once
+
+#include "src/policy/machine.hpp"
+
+namespace intellisched {
+
+class Stepper {
+  public:
+    Stepper(State& state, const PolicySettings& settings) : state_(state), settings_(settings) {}
+
+    void take(const WindowSeen& window);
+    void take(const PoolSeen& pool);
+    void take(const ApplyResult& result);
+    void take(const SetMode& set);
+    void take(const SetIntent& set);
+    void take(const Pause& pause);
+    void take(const Resume& resume);
+    void take(const Restarted& restarted);
+    void take(const Tick& /*tick*/) {}
+
+    /// Forgets what is too old to matter.
+    void prune();
+    /// Does what time alone makes due.
+    void chase();
+    [[nodiscard]] PoolVerdict verdict() && { return std::move(verdict_); }
+
+  private:
+    template<class... Args>
+    void because(std::string_view code, fmt::format_string<Args...> format, Args&&... args) {
+        verdict_.reasons.push_back({code, fmt::format(format, std::forward<Args>(args)...)});
+    }
+
+    // machine.cpp
+    void judge_pool();
+    [[nodiscard]] std::vector<Observation> evidence();
+    [[nodiscard]] bool obstacles(const Verdict& judged);
+    /// The latest windows with a score and of the same guests, oldest first.
+    [[nodiscard]] std::vector<Sample> samples(std::size_t most) const;
+    void foreign(const PoolSeen& pool, bool anew);
+    void failed();
+
+    // trials.cpp
+    void begin(const Verdict& judged, std::vector<Sample> before);
+    void ask(const Arrangement& target, bool revert);
+    void in_force();
+    void not_in_force(std::string_view why);
+    void measure(const WindowSeen& window);
+    void conclude();
+    /// Ends the trial and, where that is what the ending means, goes back.
+    void end(Ending ending);
+    /// Now, or once it is known what is in force.
+    void void_trial(Ending ending);
+    [[nodiscard]] Arrangement set_back(const Trial& trial, Ending ending);
+    [[nodiscard]] Comparison comparison() const;
+
+    State& state_;
+    const PolicySettings& settings_;
+    PoolVerdict verdict_;
+};
+
+/// Whether the window passes the gate and has a score, for a trial.
+[[nodiscard]] bool scored(const WindowSeen& window, const InputGate& gate);
+
+/// "5 s", "12 min" or "3.5 h".
+[[nodiscard]] std::string text_of(Nanoseconds time);
+
+} // namespace intellisched

@@ -1,0 +1,228 @@
+// SPDX-License-Identifier: MIT
+#include "src/policy/stepper.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace intellisched {
+namespace {
+
+bool kept(Ending ending) {
+    return ending == Ending::kept_better || ending == Ending::kept_unclear ||
+           ending == Ending::kept_predicted;
+}
+
+/// Whether the layout itself was found wanting.
+bool for_cause(Ending ending) {
+    return ending == Ending::reverted_harm || ending == Ending::reverted_worse ||
+           ending == Ending::reverted_unclear;
+}
+
+/// Whether the old layout is to be had again.
+bool goes_back(Ending ending) {
+    return for_cause(ending) || ending == Ending::reverted_predicted ||
+           ending == Ending::reverted_untested || ending == Ending::voided_mode ||
+           ending == Ending::voided_intent || ending == Ending::voided_topology;
+}
+
+std::string_view meaning(Ending ending) {
+    switch (ending) {
+    case Ending::kept_better:
+        return "the new layout is better";
+    case Ending::kept_unclear:
+        return "no difference beyond chance, and the prediction still favours the new layout";
+    case Ending::kept_predicted:
+        return "the load changed, so nothing can be compared; the prediction favours the new "
+               "layout under this load, too";
+    case Ending::reverted_harm:
+        return "the new layout does much harm";
+    case Ending::reverted_worse:
+        return "the new layout is worse";
+    case Ending::reverted_unclear:
+        return "no difference beyond chance, and nothing speaks for the new layout any more";
+    case Ending::reverted_predicted:
+        return "the load changed, so nothing can be compared; the prediction does not favour the "
+               "new layout under this load";
+    case Ending::reverted_untested:
+        return "too few windows could be used to tell what the new layout does";
+    case Ending::voided_mode:
+        return "the pool's mode is no longer auto";
+    case Ending::voided_intent:
+        return "the pool's intent is another one";
+    case Ending::voided_topology:
+        return "the pool is another one";
+    case Ending::voided_foreign:
+        return "somebody else changed the layout";
+    case Ending::voided_reboot:
+        return "the host was booted anew";
+    case Ending::not_applied:
+        return "the new layout never came into force";
+    }
+    return "";
+}
+
+} // namespace
+
+void Stepper::begin(const Verdict& judged, std::vector<Sample> before) {
+    const PoolSeen& pool = *state_.pool;
+    Trial& trial = state_.trial.emplace();
+    trial.from = pool.in_force;
+    trial.to = {judged.layout, no_cap};
+    trial.from_layout = pool.current;
+    trial.to_layout = judged.layout;
+    trial.promised = judged.mean.expected_gain[index(judged.layout)];
+    trial.guests = state_.history.back().window.guests;
+    trial.before = std::move(before);
+    state_.switches.push_back(state_.now);
+    state_.history.clear();
+    ask(trial.to, false);
+}
+
+void Stepper::ask(const Arrangement& target, bool revert) {
+    const unsigned failures = state_.pending ? state_.pending->failures : 0;
+    state_.pending = {.revert = revert,
+                      .target = target,
+                      .serial = ++state_.serial,
+                      .asked = state_.now,
+                      .in_flight = true,
+                      .failures = failures,
+                      .retry_at = later(state_.now, settings_.retry)};
+    state_.changed_at = state_.now;
+    verdict_.decision = revert ? Decision::revert : Decision::change;
+    verdict_.target = target;
+    verdict_.serial = state_.serial;
+    if (revert) because("reverting", "back to {}", to_string(target));
+}
+
+void Stepper::in_force() {
+    const bool revert = state_.pending->revert;
+    because("in-force", "{} is in force", to_string(state_.pending->target));
+    state_.pending.reset();
+    state_.history.clear();
+    state_.changed_at = state_.now;
+    if (revert || !state_.trial) return;
+    Trial& trial = *state_.trial;
+    trial.in_force = true;
+    trial.since = state_.now;
+    if (trial.cancelled) end(*trial.cancelled);
+}
+
+void Stepper::not_in_force(std::string_view why) {
+    because("apply-failed", "{} did not come into force: {}", to_string(state_.pending->target),
+            why);
+    state_.pending.reset();
+    if (state_.trial) end(Ending::not_applied);
+}
+
+void Stepper::void_trial(Ending ending) {
+    if (!state_.trial->in_force)
+        state_.trial->cancelled = ending;
+    else
+        end(ending);
+}
+
+Comparison Stepper::comparison() const {
+    return compare(state_.trial->before, state_.trial->after, settings_.trial);
+}
+
+void Stepper::measure(const WindowSeen& window) {
+    const TrialSettings& settings = settings_.trial;
+    Trial& trial = *state_.trial;
+    if (const auto reason = rejected(window.observation, settings_.gate))
+        because("window-unusable", "{}", reason->text);
+    else if (!scored(window, settings_.gate))
+        because("window-unusable", "it has no score");
+    else if (trial.settled < settings.settle) {
+        ++trial.settled;
+        because("settling", "window {} of {} after the switch, not counted", trial.settled,
+                settings.settle);
+    } else {
+        const double gain_back =
+            window.observation.prediction.expected_gain[index(trial.from_layout)];
+        trial.after.push_back({window.utility, gain_back, window.workload});
+        trial.guests_changed = trial.guests_changed || window.guests != trial.guests;
+        if (!trial.guests_changed && trial.after.size() >= settings.early_windows &&
+            find(comparison(), settings) == Finding::much_worse)
+            return end(Ending::reverted_harm);
+        if (trial.after.size() >= settings.windows) return conclude();
+        because("trial-running", "{} on trial: {} of {} windows", to_string(trial.to),
+                trial.after.size(), settings.windows);
+    }
+}
+
+void Stepper::conclude() {
+    const TrialSettings& settings = settings_.trial;
+    Trial& trial = *state_.trial;
+    const Comparison found = comparison();
+    const bool favoured = found.gain_back <= -settings_.stay_gain;
+    switch (trial.guests_changed ? Finding::load_changed : find(found, settings)) {
+    case Finding::better:
+        return end(Ending::kept_better);
+    case Finding::worse:
+        return end(Ending::reverted_worse);
+    case Finding::much_worse:
+        return end(Ending::reverted_harm);
+    case Finding::unclear: {
+        const bool leans_to_harm = found.difference + found.excused < -found.error;
+        return end(favoured && !leans_to_harm ? Ending::kept_unclear : Ending::reverted_unclear);
+    }
+    case Finding::load_changed:
+        break;
+    }
+    const bool overdue = state_.now >= later(trial.since, settings.longest);
+    if (trial.guests_changed || overdue || trial.extensions >= settings.extensions)
+        return end(favoured ? Ending::kept_predicted : Ending::reverted_predicted);
+    ++trial.extensions;
+    trial.after.clear();
+    because("trial-prolonged", "the load is another one than before the switch: {} more windows",
+            settings.windows);
+}
+
+void Stepper::end(Ending ending) {
+    const Trial trial = std::move(*state_.trial);
+    TrialReport report{ending, trial.from, trial.to, trial.promised,
+                       compare(trial.before, trial.after, settings_.trial)};
+    state_.trial.reset();
+    state_.history.clear();
+    const Comparison& found = report.comparison;
+    if (trial.after.size() >= 2)
+        because(to_string(ending),
+                "{} after {}: {}; utility {:+.1f}% (standard error {:.1f}%, promised {:+.1f}%)",
+                to_string(trial.to), to_string(trial.from), meaning(ending), found.difference * 100,
+                found.error * 100, trial.promised * 100);
+    else
+        because(to_string(ending), "{} after {}: {}", to_string(trial.to), to_string(trial.from),
+                meaning(ending));
+    verdict_.trial = std::move(report);
+    if (kept(ending)) state_.setbacks = 0;
+    if (ending == Ending::not_applied) ++state_.setbacks;
+    if (!goes_back(ending)) return;
+    const Arrangement target = set_back(trial, ending);
+    // A pool that was formed anew may have it already.
+    if (state_.pool && state_.pool->in_force == trial.to && target != trial.to) ask(target, true);
+}
+
+Arrangement Stepper::set_back(const Trial& trial, Ending ending) {
+    const bool voided = !for_cause(ending) && ending != Ending::reverted_predicted &&
+                        ending != Ending::reverted_untested;
+    if (!voided) ++state_.setbacks;
+    if (!for_cause(ending)) return trial.from;
+
+    std::vector<Workload> workloads;
+    for (const Sample& sample : trial.before) workloads.push_back(sample.workload);
+    const Quarantined& entry =
+        quarantine(state_.quarantines, state_.pool->same[index(trial.to_layout)], state_.intent,
+                   mean_workload(workloads), state_.now, settings_.quarantine);
+    because("quarantined", "{} is not tried again on this load for {}", to_string(trial.to_layout),
+            text_of(entry.until - state_.now));
+    state_.reverts.push_back(state_.now);
+    if (state_.reverts.size() < settings_.breaker_reverts) return trial.from;
+    because(
+        "breaker-tripped", "{} reverts within {}: the boot layout, and recommendations only for {}",
+        state_.reverts.size(), text_of(settings_.breaker_within), text_of(settings_.breaker_for));
+    state_.breaker_until = later(state_.now, settings_.breaker_for);
+    state_.reverts.clear();
+    return state_.pool->boot;
+}
+
+} // namespace intellisched
