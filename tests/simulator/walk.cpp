@@ -101,11 +101,7 @@ class Walk {
         options.vcpus = vcpus;
         options.weight = 1 + any(1000);
         if (guest > 0) options.pool_id = any_pool();
-        capped_.erase(guest);
-        if (guest > 0 && any(4) == 0) {
-            options.cap = 10 + any(100 * vcpus - 10);
-            capped_.insert(guest);
-        }
+        if (guest > 0 && any(4) == 0) options.cap = 10 + any(100 * vcpus - 10);
         if (any(4) == 0) options.soft = {{any(cpus_), any(cpus_)}};
         if (guest > 0 && any(6) == 0) options.hard = {{any(cpus_), any(cpus_), any(cpus_)}};
         loads_[guest] =
@@ -130,19 +126,14 @@ class Walk {
         if (found == domids_.end()) return {};
         const std::uint32_t pool = any_pool();
         last_ = fmt::format("guest {} to pool {}", found->first, pool);
-        capped_.erase(found->first); // weight and cap do not move along
         return machine_->move_domain(found->second, pool);
     }
     Result<void> schedule() {
         const auto found = domids_.find(any(most_guests));
         if (found == domids_.end()) return {};
         last_ = fmt::format("weight and cap of guest {}", found->first);
-        // Caps are changed, not enabled: where a CPU has joined the runqueue of its running
-        // sibling, 4.17 takes the core as idle until both have been, and enabling a cap asserts
-        // that it is not.
         return machine_->set_scheduling(found->second, 1 + any(2000),
-                                        capped_.contains(found->first) ? std::optional(1 + any(150))
-                                                                       : std::nullopt);
+                                        any(3) == 0 ? 0 : 1 + any(150)); // 0: none
     }
     Result<void> pools() {
         const auto snapshot = machine_->snapshot();
@@ -204,7 +195,6 @@ class Walk {
     unsigned cpus_;
     std::map<std::uint32_t, std::unique_ptr<Bursty>> loads_;
     std::map<std::uint32_t, std::uint32_t> domids_;
-    std::set<std::uint32_t> capped_;
     std::uint64_t refused_ = 0;
     std::string last_;
 };
