@@ -274,7 +274,7 @@ proto::Truth World::truth() const {
         });
         proto::GuestTruth& guest = found != all.end() ? *found : *all.Add();
         guest.set_name(described.name());
-        guests_[i].os->results.put(guest);
+        guests_[i].os->results_by_now().put(guest);
     }
     return truth;
 }

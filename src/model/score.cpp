@@ -33,22 +33,24 @@ constexpr std::array<ScoreWeights, all_intents.size()> weights{{
 /// The mean of what guests add to a term.
 class Mean {
   public:
-    void add(double value) { sum_ += value, ++count_; }
-    [[nodiscard]] double value() const { return count_ > 0 ? sum_ / count_ : 0; }
-    [[nodiscard]] bool any() const { return count_ > 0; }
+    void add(double value, double weight = 1) { sum_ += weight * value, weights_ += weight; }
+    [[nodiscard]] double value() const { return any() ? sum_ / weights_ : 0; }
+    [[nodiscard]] bool any() const { return weights_ > 0; }
 
   private:
     double sum_ = 0;
-    unsigned count_ = 0;
+    double weights_ = 0;
 };
 
 /// Which of a guest's figures count, over all results.
 struct Counted {
+    double claim = 0;
     double most_work = 0;
     double demand = 0;
     double wakeups = 0, responses = 0, deadlines = 0; ///< a second, at most
 
     void see(const GuestResult& guest) {
+        claim = std::max(claim, guest.claim);
         most_work = std::max(most_work, guest.work);
         demand = std::max(demand, guest.demand.value_or(1));
         wakeups = std::max(wakeups, guest.wakeups_per_s);
@@ -107,7 +109,8 @@ Result<std::vector<double>> utilities(Intent intent, std::span<const LayoutResul
             const auto found = result.guests.find(name);
             const GuestResult guest = found == result.guests.end() ? GuestResult{} : found->second;
             if (counts.work())
-                work.add(std::log(std::max(guest.work, least_work * counts.most_work)));
+                work.add(std::log(std::max(guest.work, least_work * counts.most_work)),
+                         counts.claim);
             if (counts.tail()) tail.add(counts.tail_of(guest));
         }
         if (!work.any() && !tail.any())
@@ -212,6 +215,7 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
         };
         const double demand_ns = guest.run_ns() + guest.runnable_ns();
         GuestResult& out = result.guests[guest.name()];
+        out.claim = std::max<double>(guest.weight(), 1) * std::max<double>(guest.vcpus(), 1);
         out.work = guest.domid() == 0 ? 0 : guest.work_ns() / seconds;
         out.demand = demand_ns / 1e9 / seconds;
         out.wake_p99_us = guest.wake_to_run().p99_us();
@@ -225,7 +229,7 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
 
         const double cpus =
             guest.cap() > 0 ? std::min<double>(guest.vcpus(), guest.cap() / 100.0) : guest.vcpus();
-        claimants.push_back({.weight = std::max<double>(guest.weight(), 1) * guest.vcpus(),
+        claimants.push_back({.weight = out.claim,
                              .demand = demand_ns,
                              .limit = cpus * seconds * 1e9});
         got.push_back(guest.run_ns());

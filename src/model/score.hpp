@@ -3,10 +3,14 @@
 // simulator's truth, for what a live host can tell and for the documentation.
 //
 // Of what a layout gave (R) to the guests g of one scenario:
-//     utility(intent, R) = work * mean_g ln w_g - tail * mean_g T_g - share * e
+//     utility(intent, R) = work * sum_g(c_g ln w_g) / sum_g(c_g) - tail * mean_g T_g - share * e
 //     score(L)           = exp(utility(L) - utility of the best layout)
 // so the best layout scores 1, and a difference of 0.01 is 1%.
 //     w_g  work done a second
+//     c_g  the guest's claim: its weight times its vCPUs. Of all ways to share CPU time, the one in
+//          proportion to the claims makes the sum largest (weighted proportional fairness, F.
+//          Kelly, Charging and rate control for elastic traffic, 1997); a plain mean would be
+//          largest where weights are ignored.
 //     T_g  the tails: the mean, over what the guest has of them, of ln((p99 + t0) / t0) for the
 //          wait from wake-up to running and for its response times, + 5 * the part of its deadlines
 //          that it missed
@@ -42,6 +46,7 @@ inline constexpr double tail_floor_us = 50;
 
 /// What one guest got while one layout was in force.
 struct GuestResult {
+    double claim = 256;       ///< weight times vCPUs, the same under every layout
     double work = 0;          ///< a second, in a unit of the guest's own; 0: none to speak of
     double wake_p99_us = 0;   ///< 99th percentile of wake-up to running
     double wakeups_per_s = 0; ///< that it is of

@@ -56,7 +56,7 @@ struct Bench {
         machine.reset_truth();
         run(seconds);
         proto::GuestTruth truth;
-        guests[guest]->results.put(truth);
+        guests[guest]->results_by_now().put(truth);
         return truth;
     }
 };
@@ -122,6 +122,18 @@ TEST_CASE("loads: an open server with one vCPU is an M/M/1 queue") {
     // Response times are exponential: quantile q at -ln(1 - q) times the mean.
     check_close(truth.response().p50_us(), 1e6 / 300 * 0.6931, 0.03);
     check_close(truth.response().p99_us(), 1e6 / 300 * 4.6052, 0.05);
+}
+
+TEST_CASE("loads: what an overloaded server does not get to counts with its age") {
+    Bench bench(1, {{1, "phases { loads { open_server { requests_per_s: 2000 service { mean_us: 1000 "
+                        "} } } }"}});
+    bench.start();
+    // What was done at time t came at t / 2; the rest has come since half of the time.
+    const auto truth = bench.measure(10);
+    check_close(static_cast<double>(truth.requests()), 10'000, 0.05);
+    check_close(static_cast<double>(truth.response().count()), 20'000, 0.05);
+    check_close(truth.response().max_us(), 5e6, 0.1);
+    check_close(truth.response().p50_us(), 2.5e6, 0.1);
 }
 
 TEST_CASE("loads: an open server with four vCPUs is an M/M/4 queue") {

@@ -90,6 +90,19 @@ TEST_CASE("score: 2 us of wake-up wait are hardly better than 4 us") {
     CHECK((*utility)[0] - (*utility)[1] < 0.01);
 }
 
+TEST_CASE("score: sharing by weight is worth more than any other sharing") {
+    // Two guests with claims of 1 to 2 share three CPUs.
+    const auto utility_of = [](double first) {
+        LayoutResult result{.guests = {{"a", working(first)}, {"b", working(3 - first)}}};
+        result.guests["a"].claim = 256;
+        result.guests["b"].claim = 512;
+        const std::array results{result};
+        return (*utilities(Intent::throughput, results))[0];
+    };
+    CHECK(utility_of(1) == Approx(2 * std::log(2.0) / 3));
+    for (const double other : {0.5, 0.9, 1.1, 1.5, 2.5}) CHECK(utility_of(other) < utility_of(1));
+}
+
 TEST_CASE("score: relative to the best layout, in percents of it") {
     const auto one = scores(Intent::throughput, once({100, 99, 90, 110, 55}));
     REQUIRE(one);
@@ -216,6 +229,8 @@ TEST_CASE("score: a truth becomes a result") {
     truth.mutable_guests(2)->set_cap(50); // 5 s, what it got
     const auto capped = result_from(truth, "Pool-0");
     CHECK(capped->share_error == Approx((0.0 + 0 + 0) / 3).epsilon(1e-9));
+    CHECK(capped->guests.at("a").claim == 8 * 256);
+    CHECK(capped->guests.at("b").claim == 4 * 256);
 }
 
 TEST_CASE("score: a truth that cannot be is refused") {

@@ -21,6 +21,7 @@ constexpr std::uint64_t address_of(std::uint64_t phase, std::uint64_t slot) {
 } // namespace
 
 void Load::outside(std::uint32_t, GuestOs&) {}
+void Load::unfinished(Nanoseconds, Durations&) const {}
 
 GuestOs::GuestOs(std::uint32_t guest, const intellisched::proto::Scenario& scenario,
                  Nanoseconds origin)
@@ -208,6 +209,13 @@ Step GuestOs::next(std::uint32_t number, Platform&) {
     arm_timer(number);
     vcpu.idle = true;
     return {};
+}
+
+Results GuestOs::results_by_now() const {
+    Results by_now = results;
+    if (running_)
+        for (const auto& load : loads_) load->unfinished(now(), by_now.response);
+    return by_now;
 }
 
 void GuestOs::outside(std::uint64_t token, Platform&) {

@@ -72,6 +72,8 @@ class Load {
     virtual Activity resume(Thread& thread, GuestOs& os) = 0;
     /// What was asked for by GuestOs::call_outside().
     virtual void outside(std::uint32_t token, GuestOs& os);
+    /// Adds the age of each request that has come from outside and is not done yet.
+    virtual void unfinished(Nanoseconds now, Durations& ages) const;
 
   private:
     friend class GuestOs;
@@ -95,6 +97,9 @@ class GuestOs : public Workload {
     void stop();
 
     // For the world that connects guests.
+    /// Since `results` were last set to {}. The response times have the ages of requests that are
+    /// not done yet: a server that does not get to them would else look quick.
+    [[nodiscard]] Results results_by_now() const;
     /// A load that runs beside the phases' ones as long as the guest does.
     void add_service(std::unique_ptr<Load> service);
     /// The back-end that this guest's front-ends find in the guest of that name.

@@ -31,6 +31,10 @@ class OpenServer final : public Load {
         expect_next(os);
     }
 
+    void unfinished(Nanoseconds now, Durations& ages) const override {
+        queue_.unfinished(now, ages);
+    }
+
   private:
     struct Request {
         Nanoseconds came;
@@ -73,6 +77,10 @@ class ClosedServer final : public Load {
         queue_.submit(
             {.client = client, .came = os.now(), .work = clients_[client].draw(load_.service())},
             os);
+    }
+
+    void unfinished(Nanoseconds now, Durations& ages) const override {
+        queue_.unfinished(now, ages);
     }
 
   private:

@@ -38,6 +38,12 @@ template<class Request> class WorkQueue {
         return std::exchange(at_work_[worker.number], std::nullopt);
     }
 
+    void unfinished(Nanoseconds now, Durations& ages) const {
+        for (const Request& request : pending_) ages.add(now - request.came);
+        for (const auto& request : at_work_)
+            if (request) ages.add(now - request->came);
+    }
+
     /// Gives the worker the next request.
     [[nodiscard]] Activity next(Thread& worker) {
         if (pending_.empty()) {
