@@ -18,12 +18,17 @@ Cpus some(Random& random, unsigned count, unsigned one_in) {
     return cpus;
 }
 
+int pause(Soak& soak, Xen& xen, std::uint32_t guest) {
+    const std::lock_guard lock(soak.all_waiting);
+    return xen.pause(guest);
+}
+
 // Two things that Xen 4.17 as it comes does not stand: a cap, because the replenishment timer of
 // the old pool may unpark vCPUs that sched_move_domain() has taken out already; and a vCPU that is
 // still being switched out with a migration pending, which a pause of some time before rules out.
 void move_guest(Soak& soak, Xen& xen, Random& random, std::uint32_t guest) {
     if (soak.capped_until[guest] == INT64_MAX) return;
-    if (!soak.done("pausing a domain", xen.pause(guest))) return;
+    if (!soak.done("pausing a domain", pause(soak, xen, guest))) return;
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
     if (soak.done("moving a domain", xen.move(guest, any_of(random, soak.pools))))
         ++soak.counts.domains_moved;
@@ -123,13 +128,16 @@ void move_cpu(Soak& soak, Xen& xen, Random& random) {
 void hotplug(Soak& soak, Xen& xen, Random& random) {
     const unsigned cpu = 1 + below(random, xen.cpus() - 1);
     const int error = [&] {
-        const std::lock_guard lock(soak.half_made);
+        const std::scoped_lock lock(soak.half_made, soak.all_waiting);
         return xen.offline(cpu);
     }();
     if (soak.done("taking a CPU offline", error)) {
         nap(random, 300);
         for (int tries = 0;; ++tries) {
-            const int refused = xen.online(cpu);
+            const int refused = [&] {
+                const std::lock_guard lock(soak.all_waiting);
+                return xen.online(cpu);
+            }();
             if (refused == 0) break;
             if (tries == 100) {
                 soak.wrong("CPU " + std::to_string(cpu) +
@@ -151,7 +159,7 @@ void handle_guest(Soak& soak, Xen& xen, Random& random) {
         move_guest(soak, xen, random, guest);
         break;
     case 1:
-        if (soak.done("pausing a domain", xen.pause(guest))) {
+        if (soak.done("pausing a domain", pause(soak, xen, guest))) {
             nap(random, 20);
             soak.done("unpausing a domain", xen.unpause(guest));
             ++soak.counts.paused;

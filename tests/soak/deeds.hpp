@@ -42,6 +42,10 @@ struct Soak {
     // cpu_disable_scheduler() meets it half made. Rearrangements are not concerned and take no
     // lock.
     std::mutex half_made;
+    // Nor a domain being paused while a CPU comes or goes: for cpu_hotplug_begin()'s rcu_barrier()
+    // all CPUs wait for each other in a softirq, but one waits in vcpu_sleep_sync() for a vCPU
+    // that another, waiting, will not switch out.
+    std::mutex all_waiting;
     std::mutex printing;
 
     __attribute__((format(printf, 2, 3))) void say(const char* format, ...);

@@ -30,6 +30,7 @@ DEATH = re.compile(rb"(?m)^.*(?:Panic on CPU|FATAL TRAP|FATAL PAGE FAULT|Asserti
                    rb"Hardware Dom0 (?:crashed|halted|shutdown)|Kernel panic - not syncing).*$")
 LAST_WORDS_SECONDS = 2.0   # a panic's registers and stack come after the line that names it
 STOP_SECONDS = 60.0        # after the time limit: for dom0 to end the script and write its files
+REGISTERS_SECONDS = 2.0    # without a word, and QEMU has listed them
 CONSOLE_WINDOW = 4096      # how much of the console a line that tells of death may span
 
 
@@ -54,10 +55,12 @@ class Machine:
         self._status = b""
         self._qemu = None
         self._control = None
+        self._monitor = None
 
     def start(self, dom0_memory, xen_args, tcg, icount):
         control, theirs = socket.socketpair()
         self._control = control
+        self._monitor, monitor = socket.socketpair()
         topology = self._topology
         xen = (f"{XEN_ARGS} dom0_mem={dom0_memory}M,max:{dom0_memory}M "
                f"dom0_max_vcpus={topology.dom0_vcpus} {xen_args}")
@@ -67,6 +70,7 @@ class Machine:
             *_accelerator(tcg, icount), *topology.qemu_args(),
             "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
             "-chardev", f"socket,id=control,fd={theirs.fileno()}", "-serial", "chardev:control",
+            "-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "chardev=monitor,mode=readline",
             "-drive", "file=out.disk,format=raw,if=virtio,cache=unsafe",
             "-kernel", "xen.elf", "-append", xen,
             "-initrd", f"kernel {DOM0_ARGS},dom0.cpio",
@@ -74,8 +78,10 @@ class Machine:
         # Relative names in a folder of our own: QEMU splits -initrd at blanks and commas.
         self._qemu = subprocess.Popen(command, cwd=self._work, stdin=subprocess.DEVNULL,
                                       stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                      pass_fds=[theirs.fileno()], start_new_session=True)
+                                      pass_fds=[theirs.fileno(), monitor.fileno()],
+                                      start_new_session=True)
         theirs.close()
+        monitor.close()
 
     def __enter__(self):
         return self
@@ -85,8 +91,9 @@ class Machine:
             self._qemu.kill()
         if self._qemu:
             self._qemu.wait()
-        if self._control:
-            self._control.close()
+        for end in (self._control, self._monitor):
+            if end:
+                end.close()
         self._log.close()
 
     def run(self, seconds, say):
@@ -125,6 +132,7 @@ class Machine:
                     limit_hit = step
                     deadline += STOP_SECONDS
                     say(f"time limit reached while {step}; stopping")
+                    self._dump_registers()
                     self._control.sendall(b"stop\n")
 
     def _read_console(self):
@@ -165,6 +173,17 @@ class Machine:
             last = self._tail.decode("ascii", "replace").strip().splitlines()
             cause = f"QEMU ended ({last[-1].strip() if last else 'no output'})"
         return LabError(code, f"{step}: {cause}; see {self._console_path}")
+
+    def _dump_registers(self):
+        """Where every CPU is, three times: of a hypervisor that hangs there is no other trace."""
+        self._monitor.settimeout(REGISTERS_SECONDS)
+        with open(os.path.join(os.path.dirname(self._console_path), "registers.log"), "wb") as log:
+            try:
+                self._monitor.sendall(b"info registers -a\n" * 3)
+                while block := self._monitor.recv(65536):
+                    log.write(block)
+            except OSError:
+                pass  # it has said all it had to say
 
     def _failed(self, what):
         kind, _, rest = what.partition(" ")
