@@ -23,19 +23,24 @@ int pause(Soak& soak, Xen& xen, std::uint32_t guest) {
     return xen.pause(guest);
 }
 
+} // namespace
+
 // Two things that Xen 4.17 as it comes does not stand: a cap, because the replenishment timer of
 // the old pool may unpark vCPUs that sched_move_domain() has taken out already; and a vCPU that is
-// still being switched out with a migration pending, which a pause of some time before rules out.
-void move_guest(Soak& soak, Xen& xen, Random& random, std::uint32_t guest) {
-    if (soak.capped_until[guest] == INT64_MAX) return;
-    if (!soak.done("pausing a domain", pause(soak, xen, guest))) return;
-    std::this_thread::sleep_for(std::chrono::milliseconds(100));
-    if (soak.done("moving a domain", xen.move(guest, any_of(random, soak.pools))))
-        ++soak.counts.domains_moved;
+// still being switched out with a migration pending. After a pause and the rcu_barrier() with which
+// bringing a CPU online begins (CPU 0 is, so nothing else comes of it), every CPU has left the
+// scheduler and its timers, however long its emulation was kept from going on.
+bool move_guest(Soak& soak, Xen& xen, std::uint32_t guest, std::uint32_t pool) {
+    if (!soak.done("pausing a domain", pause(soak, xen, guest))) return false;
+    {
+        const std::lock_guard lock(soak.all_waiting);
+        if (const int refused = xen.online(0); refused != EEXIST)
+            soak.wrong(std::string("bringing CPU 0 online: ") + std::strerror(refused));
+    }
+    const bool moved = soak.done("moving a domain", xen.move(guest, pool));
     soak.done("unpausing a domain", xen.unpause(guest));
+    return moved;
 }
-
-} // namespace
 
 void Soak::say(const char* format, ...) {
     const std::lock_guard lock(printing);
@@ -156,7 +161,9 @@ void handle_guest(Soak& soak, Xen& xen, Random& random) {
     const Domain domain = xen.domain(guest);
     switch (below(random, 5)) {
     case 0:
-        move_guest(soak, xen, random, guest);
+        if (soak.capped_until[guest] != INT64_MAX &&
+            move_guest(soak, xen, guest, any_of(random, soak.pools)))
+            ++soak.counts.domains_moved;
         break;
     case 1:
         if (soak.done("pausing a domain", pause(soak, xen, guest))) {

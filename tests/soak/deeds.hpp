@@ -71,6 +71,8 @@ inline std::int64_t now_ns() {
         .count();
 }
 
+// Pauses it meanwhile; it must not have a cap.
+bool move_guest(Soak& soak, Xen& xen, std::uint32_t guest, std::uint32_t pool);
 void rearrange(Soak& soak, Xen& xen, Random& random);
 void move_cpu(Soak& soak, Xen& xen, Random& random); // from one pool to another
 void hotplug(Soak& soak, Xen& xen, Random& random);

@@ -88,10 +88,7 @@ void restore(Soak& soak, Xen& xen) {
     const Cpus everywhere(xen.cpus(), true);
     for (const std::uint32_t guest : soak.options.guests) {
         soak.done("weight and cap back", xen.schedule(guest, 256, 0));
-        xen.pause(guest);
-        std::this_thread::sleep_for(std::chrono::milliseconds(100));
-        soak.done("moving a domain back", xen.move(guest, 0));
-        xen.unpause(guest);
+        move_guest(soak, xen, guest, 0);
         const Domain domain = xen.domain(guest);
         for (unsigned vcpu = 0; vcpu < domain.vcpus; ++vcpu)
             xen.affinity(guest, vcpu, &everywhere, &everywhere);
