@@ -1,0 +1,318 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/journal.hpp"
+
+#include "src/policy/journal.hpp"
+#include "src/service/journal_schema.hpp"
+
+#include <cstring>
+#include <fcntl.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace intellisched::service {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr mode_t file_mode = 0640;
+// Of an apply's error, which is what libxl says.
+constexpr std::size_t longest_text = 1024;
+
+// Why not SQLite's exclusive locking: readers would be shut out, too.
+Result<FileDescriptor> lock(const fs::path& journal) {
+    const std::string path = journal.string() + ".lock";
+    FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, file_mode));
+    if (file.get() < 0)
+        return fail("{}: cannot create: {}; the folder must exist and this user may write to it",
+                    path, std::strerror(errno));
+    if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK)
+            return fail("{}: cannot lock: {}; choose a local file system", path,
+                        std::strerror(errno));
+        char owner[16] = {};
+        const ssize_t size = ::pread(file.get(), owner, sizeof owner - 1, 0);
+        return fail("{}: process {} writes this journal; end it first", journal.string(),
+                    size > 0 ? printable(owner) : "unknown");
+    }
+    // For the message above only, so that a full disk is no reason to fail here.
+    const std::string owner = std::to_string(::getpid());
+    if (::ftruncate(file.get(), 0) == 0) (void)!::pwrite(file.get(), owner.data(), owner.size(), 0);
+    return file;
+}
+
+/// Makes an empty file where there is none. SQLite gives -wal and -shm the mode that it has.
+Result<void> make_file(const fs::path& path) {
+    std::error_code error;
+    const auto status = fs::status(path, error);
+    if (fs::exists(status) && !fs::is_regular_file(status))
+        return fail("{}: is no file; name another one for the journal", path.string());
+    const FileDescriptor made(
+        fs::exists(status)
+            ? -1
+            : ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
+    if ((made.get() < 0 && !fs::exists(status)) || ::chmod(path.c_str(), file_mode) != 0)
+        return fail(
+            "{}: cannot make it readable to its group and writable to its owner: {}; choose "
+            "a folder that can be written to",
+            path.string(), std::strerror(errno));
+    return {};
+}
+
+/// Opens and checks it. `damaged` says whether a failure is the file's.
+Result<Database> prepare(const fs::path& path, bool& damaged) {
+    auto database = Database::open(path, SQLITE_OPEN_READWRITE);
+    if (!database) return database;
+    // A damaged file is left as it is, with its log of writes.
+    database->keep_log_on_close(true);
+    const auto checked = [&](Result<void> result) -> Result<Database> {
+        damaged = damaged || (!result && database->damaged());
+        return tl::unexpected(result.error());
+    };
+    auto set = database->script("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+                                "PRAGMA cell_size_check = ON;");
+    if (!set) return checked(std::move(set));
+    {
+        auto check = database->prepare("PRAGMA quick_check(1)");
+        if (!check) return checked(tl::unexpected(check.error()));
+        const auto row = check->next();
+        if (!row) return checked(tl::unexpected(row.error()));
+        const std::string found = *row ? check->text(0) : "no answer";
+        damaged = found != "ok";
+        if (damaged) return fail("{}: {}", path.string(), printable(found, 256));
+    }
+    // Before anything is changed: it may be somebody else's.
+    if (auto made = make_schema(*database, path.string()); !made) return checked(std::move(made));
+    {
+        auto mode = database->prepare("PRAGMA journal_mode = WAL");
+        if (!mode) return checked(tl::unexpected(mode.error()));
+        const auto row = mode->next();
+        if (!row) return checked(tl::unexpected(row.error()));
+        if (mode->text(0) != "wal")
+            return fail("{}: its file system cannot share a log of writes; choose a local one",
+                        path.string());
+    }
+    database->keep_log_on_close(false);
+    return database;
+}
+
+/// Renames the file and what belongs to it; the new name.
+Result<std::string> put_aside(const fs::path& path, UnixTime now) {
+    std::string name;
+    std::error_code error;
+    for (auto seconds = now / static_cast<UnixTime>(second);; ++seconds) {
+        name = fmt::format("{}.damaged-{}", path.string(), seconds);
+        if (!fs::exists(name, error) && !error) break;
+        if (error) return fail("{}: cannot be looked at: {}", name, error.message());
+    }
+    // The database last: a log without it would be taken for the new one's after a kill.
+    for (const char* suffix : {"-shm", "-wal", ""}) {
+        fs::rename(path.string() + suffix, name + suffix, error);
+        if (error && error != std::errc::no_such_file_or_directory)
+            return fail("{}{}: is damaged and cannot be renamed: {}; move it away", path.string(),
+                        suffix, error.message());
+    }
+    return name;
+}
+
+bool asks(const PoolVerdict& verdict) {
+    return verdict.decision == Decision::change || verdict.decision == Decision::revert;
+}
+
+} // namespace
+
+Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime now) {
+    auto locked = lock(path);
+    if (!locked) return tl::unexpected(locked.error());
+    if (auto made = make_file(path); !made) return tl::unexpected(made.error());
+    std::string warning;
+    bool damaged = false;
+    auto database = prepare(path, damaged);
+    if (!database && damaged) {
+        const std::string why = database.error().message;
+        const auto aside = put_aside(path, now);
+        if (!aside) return tl::unexpected(aside.error());
+        warning = fmt::format("{}: is damaged, and is now {}; a new journal is begun ({})",
+                              path.string(), *aside, why);
+        if (auto made = make_file(path); !made) return tl::unexpected(made.error());
+        database = prepare(path, damaged);
+    }
+    if (!database) return tl::unexpected(database.error());
+    // Nobody waits for these any more.
+    auto settled = database->run("UPDATE switches SET result = 'unknown' WHERE result IS NULL");
+    if (!settled) return tl::unexpected(settled.error());
+    Journal journal(std::move(*database), path.string(), std::move(*locked), std::move(boot));
+    journal.warning_ = std::move(warning);
+    return journal;
+}
+
+Result<void> Journal::record(const Step& step) {
+    const bool asked = step.verdict && asks(*step.verdict);
+    const bool acts = asked || step.answer || (step.verdict && step.verdict->trial);
+    const bool tries = asked && step.verdict->decision == Decision::change;
+    if ((acts && !step.state) || (asked && !step.state->pool) || (tries && !step.state->trial))
+        return fail("{}: a step of pool {} lacks the policy's state; tell the program's authors",
+                    path_, printable(step.pool.name, 64));
+    // Cannot be changed inside a transaction. NORMAL does not wait for the disk; the next FULL one
+    // takes what came before it there, too.
+    auto set =
+        database_.script(step.state ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
+    if (!set) return set;
+    auto transaction = Transaction::begin(database_, "BEGIN IMMEDIATE");
+    if (!transaction) return tl::unexpected(transaction.error());
+    if (auto written = write(step); !written) return written;
+    return transaction->commit();
+}
+
+Result<void> Journal::write(const Step& step) {
+    const auto id = pool(step.pool.name);
+    if (!id) return tl::unexpected(id.error());
+    Result<void> done;
+    if (step.window) done = add(*step.window, *id, step.pool.id);
+    if (done && step.answer) done = answer(step, *id);
+    if (done && step.verdict && step.verdict->trial) done = close_trial(step, *id);
+    if (done && step.verdict) done = add_verdict(step, *id);
+    if (done && step.state) done = store(step, *id);
+    return done;
+}
+
+Result<std::int64_t> Journal::pool(const std::string& name) {
+    const auto known = database_.value("SELECT id FROM pools WHERE name = ?", name);
+    if (!known) return tl::unexpected(known.error());
+    if (*known) return **known;
+    if (auto added = database_.run("INSERT INTO pools (name) VALUES (?)", name); !added)
+        return tl::unexpected(added.error());
+    return database_.last_id();
+}
+
+Result<void> Journal::add(const Window& window, std::int64_t pool, unsigned pool_id) {
+    const Prediction none, &prediction = window.prediction ? *window.prediction : none;
+    const auto& p = prediction.probability;
+    const auto& gain = prediction.expected_gain;
+    std::optional<std::string_view> favourite;
+    if (window.prediction) favourite = to_string(prediction.best);
+    return database_.run(
+        "INSERT INTO windows (pool, pool_id, begin, length, layout, max_cpus, coverage, decisions,"
+        " utility, favourite, outside_training, p_cpu, p_core, p_socket, p_node, p_all,"
+        " gain_cpu, gain_core, gain_socket, gain_node, gain_all)"
+        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        pool, pool_id, window.begin, window.length, to_string(window.in_force.layout),
+        window.in_force.max_cpus, window.coverage, window.decisions, window.utility, favourite,
+        prediction.outside_training, p[0], p[1], p[2], p[3], p[4], gain[0], gain[1], gain[2],
+        gain[3], gain[4]);
+}
+
+Result<void> Journal::answer(const Step& step, std::int64_t pool) {
+    const ApplyResult& result = *step.answer;
+    // Serials begin again with a new state, so that an older switch may have had this one.
+    return database_.run("UPDATE switches SET answered = ?, result = ?, text = ? WHERE id ="
+                         " (SELECT max(id) FROM switches WHERE pool = ? AND serial = ?)"
+                         " AND result IS NULL",
+                         step.time, to_string(result.done ? Outcome::done : Outcome::failed),
+                         printable(result.text, longest_text), pool, result.serial);
+}
+
+Result<void> Journal::close_trial(const Step& step, std::int64_t pool) {
+    const TrialReport& report = *step.verdict->trial;
+    const Comparison& found = report.comparison;
+    auto closed = database_.run(
+        "UPDATE trials SET closed = ?, ending = ?, difference = ?, error = ?, freedom = ?,"
+        " correlation = ?, excused = ?, undeserved = ?, load_changed = ?, gain_back = ?"
+        " WHERE pool = ? AND closed IS NULL",
+        step.time, to_string(report.ending), found.difference, found.error, found.freedom,
+        found.correlation, found.excused, found.undeserved, found.load_changed, found.gain_back,
+        pool);
+    if (!closed || database_.changes() > 0) return closed;
+    // It was begun while nothing could be recorded.
+    return database_.run(
+        "INSERT INTO trials (pool, pool_id, from_layout, from_max_cpus, to_layout, to_max_cpus,"
+        " promised, closed, ending, difference, error, freedom, correlation, excused, undeserved,"
+        " load_changed, gain_back) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+        pool, step.pool.id, to_string(report.from.layout), report.from.max_cpus,
+        to_string(report.to.layout), report.to.max_cpus, report.promised, step.time,
+        to_string(report.ending), found.difference, found.error, found.freedom, found.correlation,
+        found.excused, found.undeserved, found.load_changed, found.gain_back);
+}
+
+Result<void> Journal::add_verdict(const Step& step, std::int64_t pool) {
+    const PoolVerdict& verdict = *step.verdict;
+    std::optional<std::string_view> layout, recommended;
+    std::optional<unsigned> max_cpus;
+    std::optional<std::uint64_t> serial;
+    if (asks(verdict)) {
+        layout = to_string(verdict.target.layout);
+        max_cpus = verdict.target.max_cpus;
+        serial = verdict.serial;
+    }
+    if (verdict.evidence) recommended = to_string(verdict.evidence->layout);
+    auto added = database_.run("INSERT INTO verdicts (pool, pool_id, time, decision,"
+                               " target_layout, target_max_cpus, serial, recommended, bundle)"
+                               " VALUES (?,?,?,?,?,?,?,?,?)",
+                               pool, step.pool.id, step.time, to_string(verdict.decision), layout,
+                               max_cpus, serial, recommended, step.bundle);
+    const std::int64_t id = database_.last_id();
+    for (std::size_t i = 0; added && i < verdict.reasons.size(); ++i)
+        added =
+            database_.run("INSERT INTO reasons (verdict, position, code, text) VALUES (?,?,?,?)",
+                          id, i, verdict.reasons[i].code, verdict.reasons[i].text);
+    if (added && asks(verdict)) added = add_switch(step, pool, id);
+    return added;
+}
+
+Result<void> Journal::add_switch(const Step& step, std::int64_t pool, std::int64_t verdict) {
+    const Arrangement &from = step.state->pool->in_force, &to = step.verdict->target;
+    const bool revert = step.verdict->decision == Decision::revert;
+    auto added = database_.run(
+        "INSERT INTO switches (pool, pool_id, verdict, serial, revert, from_layout, from_max_cpus,"
+        " to_layout, to_max_cpus, asked) VALUES (?,?,?,?,?,?,?,?,?,?)",
+        pool, step.pool.id, verdict, step.verdict->serial, revert, to_string(from.layout),
+        from.max_cpus, to_string(to.layout), to.max_cpus, step.time);
+    if (!added || revert) return added;
+    const std::int64_t id = database_.last_id();
+    if (added = end_unrecorded(step, pool); !added) return added;
+    const Trial& trial = *step.state->trial;
+    return database_.run("INSERT INTO trials (pool, pool_id, switch, from_layout, from_max_cpus,"
+                         " to_layout, to_max_cpus, promised, opened) VALUES (?,?,?,?,?,?,?,?,?)",
+                         pool, step.pool.id, id, to_string(trial.from.layout), trial.from.max_cpus,
+                         to_string(trial.to.layout), trial.to.max_cpus, trial.promised, step.time);
+}
+
+Result<void> Journal::end_unrecorded(const Step& step, std::int64_t pool) {
+    return database_.run("UPDATE trials SET closed = ?, ending = 'unrecorded'"
+                         " WHERE pool = ? AND closed IS NULL",
+                         step.time, pool);
+}
+
+Result<void> Journal::store(const Step& step, std::int64_t pool) {
+    if (!step.state->trial)
+        if (auto ended = end_unrecorded(step, pool); !ended) return ended;
+    const std::string bytes = message_of(*step.state).SerializeAsString();
+    return database_.run("INSERT OR REPLACE INTO states (pool, stored, boot, serial, state)"
+                         " VALUES (?,?,?,?,?)",
+                         pool, step.time, boot_, step.state->serial, Blob{bytes});
+}
+
+Result<bool> Journal::prune(UnixTime windows_before, UnixTime verdicts_before, std::size_t batch) {
+    bool more = false;
+    const auto forget = [&](const char* sql, UnixTime before) {
+        auto done = database_.run(sql, before, batch);
+        more = more || (done && static_cast<std::size_t>(database_.changes()) >= batch);
+        return done;
+    };
+    if (auto set = database_.script("PRAGMA synchronous = NORMAL"); !set)
+        return tl::unexpected(set.error());
+    if (auto done = forget("DELETE FROM windows WHERE id IN (SELECT id FROM windows"
+                           " WHERE begin < ? ORDER BY begin LIMIT ?)",
+                           windows_before);
+        !done)
+        return tl::unexpected(done.error());
+    if (auto done = forget("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
+                           " WHERE time < ? AND decision IN ('keep', 'abstain')"
+                           " ORDER BY time LIMIT ?)",
+                           verdicts_before);
+        !done)
+        return tl::unexpected(done.error());
+    return more;
+}
+
+} // namespace intellisched::service

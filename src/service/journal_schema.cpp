@@ -1,0 +1,152 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/journal_schema.hpp"
+
+namespace intellisched::service {
+namespace {
+
+// "isjl" in sqlite3's header: a journal of this program. The pragma takes a literal only.
+constexpr std::int64_t application = 0x69736a6c;
+
+// Times are nanoseconds of the Unix epoch. pool_id is Xen's number of the pool as it was seen then:
+// a pool that is made anew, or after a reboot, may have another one. Layouts are names; max_cpus 0
+// is "no cap". NaN is stored as NULL.
+//
+// The five layouts' probabilities and gains have a column each rather than a text of JSON: as
+// small, nothing to parse or to find damaged, and any program can compute with them.
+constexpr const char* tables = R"(
+CREATE TABLE pools (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  name TEXT NOT NULL UNIQUE
+) STRICT;
+
+CREATE TABLE windows (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  pool INTEGER NOT NULL REFERENCES pools,
+  pool_id INTEGER NOT NULL,
+  begin INTEGER NOT NULL,
+  length INTEGER NOT NULL,
+  layout TEXT NOT NULL,
+  max_cpus INTEGER NOT NULL,
+  coverage REAL,
+  decisions INTEGER NOT NULL,
+  utility REAL,
+  favourite TEXT, -- NULL: no prediction
+  outside_training REAL,
+  p_cpu REAL, p_core REAL, p_socket REAL, p_node REAL, p_all REAL,
+  gain_cpu REAL, gain_core REAL, gain_socket REAL, gain_node REAL, gain_all REAL
+) STRICT;
+CREATE INDEX windows_begin ON windows(begin);
+
+CREATE TABLE verdicts (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  pool INTEGER NOT NULL REFERENCES pools,
+  pool_id INTEGER NOT NULL,
+  time INTEGER NOT NULL,
+  decision TEXT NOT NULL,
+  target_layout TEXT, -- of a switch or a revert only, as are the next two
+  target_max_cpus INTEGER,
+  serial INTEGER,
+  recommended TEXT, -- what judge() would give the pool; NULL: it was not asked
+  bundle TEXT NOT NULL
+) STRICT;
+CREATE INDEX verdicts_time ON verdicts(time);
+CREATE INDEX verdicts_pool ON verdicts(pool);
+
+CREATE TABLE reasons (
+  verdict INTEGER NOT NULL REFERENCES verdicts ON DELETE CASCADE,
+  position INTEGER NOT NULL,
+  code TEXT NOT NULL,
+  text TEXT NOT NULL,
+  PRIMARY KEY (verdict, position)
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE switches (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  pool INTEGER NOT NULL REFERENCES pools,
+  pool_id INTEGER NOT NULL,
+  verdict INTEGER NOT NULL REFERENCES verdicts,
+  serial INTEGER NOT NULL,
+  revert INTEGER NOT NULL,
+  from_layout TEXT NOT NULL,
+  from_max_cpus INTEGER NOT NULL,
+  to_layout TEXT NOT NULL,
+  to_max_cpus INTEGER NOT NULL,
+  asked INTEGER NOT NULL,
+  answered INTEGER,
+  result TEXT CHECK (result IN ('done', 'failed', 'unknown')), -- NULL: waited for
+  text TEXT NOT NULL DEFAULT ''
+) STRICT;
+CREATE INDEX switches_verdict ON switches(verdict);
+
+CREATE TABLE trials (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  pool INTEGER NOT NULL REFERENCES pools,
+  pool_id INTEGER NOT NULL,
+  switch INTEGER REFERENCES switches,
+  from_layout TEXT NOT NULL,
+  from_max_cpus INTEGER NOT NULL,
+  to_layout TEXT NOT NULL,
+  to_max_cpus INTEGER NOT NULL,
+  promised REAL,
+  opened INTEGER, -- NULL: that could not be recorded
+  closed INTEGER,
+  ending TEXT NOT NULL DEFAULT '',
+  difference REAL, error REAL, freedom REAL, correlation REAL,
+  excused REAL, undeserved REAL, load_changed INTEGER, gain_back REAL
+) STRICT;
+
+CREATE TABLE states (
+  pool INTEGER PRIMARY KEY REFERENCES pools,
+  stored INTEGER NOT NULL,
+  boot TEXT NOT NULL, -- boot_id of the boot whose clock the state's times are of
+  serial INTEGER NOT NULL,
+  state BLOB NOT NULL -- proto.PolicyState
+) STRICT;
+
+PRAGMA application_id = 0x69736a6c;
+PRAGMA user_version = 1;
+)";
+
+/// Whether the file has a schema, and one that is known.
+Result<bool> known(const Database& database, const std::string& path) {
+    const auto version = database.value("PRAGMA user_version");
+    if (!version) return tl::unexpected(version.error());
+    const auto program = database.value("PRAGMA application_id");
+    if (!program) return tl::unexpected(program.error());
+    const auto objects = database.value("SELECT count(*) FROM sqlite_schema");
+    if (!objects) return tl::unexpected(objects.error());
+    if (**objects == 0 && **version == 0 && **program == 0) return false;
+    if (**program != application)
+        return fail("{}: is a database of another program; name another file for the journal",
+                    path);
+    if (**version > journal_schema_version)
+        return fail("{}: is of version {}, this program knows {}; install the newer program again, "
+                    "or move the file away to begin a new one",
+                    path, **version, journal_schema_version);
+    if (**version < 1)
+        return fail("{}: is of version {}, which there never was; move the file away to begin a "
+                    "new one",
+                    path, **version);
+    return true;
+}
+
+} // namespace
+
+Result<void> make_schema(const Database& database, const std::string& path) {
+    const auto there = known(database, path);
+    if (!there) return tl::unexpected(there.error());
+    if (*there) return {};
+    auto transaction = Transaction::begin(database, "BEGIN IMMEDIATE");
+    if (!transaction) return tl::unexpected(transaction.error());
+    if (auto made = database.script(tables); !made) return made;
+    return transaction->commit();
+}
+
+Result<void> check_schema(const Database& database, const std::string& path) {
+    const auto there = known(database, path);
+    if (!there) return tl::unexpected(there.error());
+    if (!*there) return fail("{}: is empty; start the service, which fills it", path);
+    return {};
+}
+
+} // namespace intellisched::service

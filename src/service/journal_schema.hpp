@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT
+// The tables of the service's journal, and what tells such a file from others.
+#pragma once
+
+#include "src/service/sqlite.hpp"
+
+namespace intellisched::service {
+
+inline constexpr std::int64_t journal_schema_version = 1;
+
+/// Makes the tables in an empty file, all or none. Errors: a schema of a newer version; a database
+/// of another program; what SQLite says.
+[[nodiscard]] Result<void> make_schema(const Database& database, const std::string& path);
+
+/// The same, but an empty file is an error, too.
+[[nodiscard]] Result<void> check_schema(const Database& database, const std::string& path);
+
+} // namespace intellisched::service

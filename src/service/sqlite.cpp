@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/sqlite.hpp"
+
+#include <cstring>
+#include <limits>
+
+namespace intellisched::service {
+namespace {
+
+// Somebody may look at the file with other tools; they are done by then, or hang.
+constexpr int busy_ms = 5000;
+
+const char* way_out(int result) {
+    switch (result & 0xff) {
+    case SQLITE_FULL:
+        return "free some space on its file system";
+    case SQLITE_READONLY:
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+        return "let this user write to the file and its folder";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return "end the other program that has it open";
+    case SQLITE_IOERR:
+        return "look after its disk and file system (the kernel's log may say more)";
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+        return "start the service again, which puts a damaged journal aside and begins a new one";
+    default:
+        return "move the file away to begin a new one";
+    }
+}
+
+tl::unexpected<Error> failure(sqlite3* handle, int result) {
+    const char* name = handle ? sqlite3_db_filename(handle, "main") : nullptr;
+    const int cause = handle ? sqlite3_system_errno(handle) : 0;
+    const int primary = result & 0xff;
+    std::string why = sqlite3_errstr(result);
+    if ((primary == SQLITE_IOERR || primary == SQLITE_CANTOPEN) && cause != 0)
+        why = fmt::format("{} ({})", why, std::strerror(cause));
+    // "SQL logic error" alone tells nothing: which table or column is missing is in the message.
+    if (primary == SQLITE_ERROR || primary == SQLITE_CONSTRAINT)
+        why = printable(sqlite3_errmsg(handle), 200);
+    return fail("{}: {}; {}", name ? name : "the journal", why, way_out(result));
+}
+
+} // namespace
+
+void Statement::bind(std::string_view text) {
+    // A null pointer would be bound as NULL.
+    bound(sqlite3_bind_text64(statement_.get(), ++bound_, text.data() ? text.data() : "",
+                              text.size(), SQLITE_TRANSIENT, SQLITE_UTF8));
+}
+
+void Statement::bind(const Blob& blob) {
+    bound(sqlite3_bind_blob64(statement_.get(), ++bound_,
+                              blob.bytes.data() ? blob.bytes.data() : "", blob.bytes.size(),
+                              SQLITE_TRANSIENT));
+}
+
+Result<bool> Statement::next() {
+    const int result = result_ != SQLITE_OK ? result_ : sqlite3_step(statement_.get());
+    if (result == SQLITE_ROW) return true;
+    if (result == SQLITE_DONE) return false;
+    return failure(sqlite3_db_handle(statement_.get()), result);
+}
+
+bool Statement::null(int column) const {
+    return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
+}
+
+std::int64_t Statement::integer(int column) const {
+    return sqlite3_column_int64(statement_.get(), column);
+}
+
+double Statement::number(int column) const {
+    return null(column) ? std::numeric_limits<double>::quiet_NaN()
+                        : sqlite3_column_double(statement_.get(), column);
+}
+
+std::string Statement::text(int column) const {
+    const void* bytes = sqlite3_column_blob(statement_.get(), column);
+    const int size = sqlite3_column_bytes(statement_.get(), column);
+    return bytes ? std::string(static_cast<const char*>(bytes), static_cast<std::size_t>(size))
+                 : std::string();
+}
+
+Result<Database> Database::open(const std::filesystem::path& path, int flags) {
+    // Absolute, so that no name is taken for SQLite's "file:..." or ":memory:".
+    std::error_code error;
+    const auto whole = std::filesystem::absolute(path, error);
+    if (error)
+        return fail("{}: cannot tell where it is: {}; name it from /", path.string(),
+                    error.message());
+    sqlite3* handle = nullptr;
+    const int result = sqlite3_open_v2(whole.c_str(), &handle, flags, nullptr);
+    Database database(handle); // there is one after a failure, too
+    if (result != SQLITE_OK) return failure(handle, result);
+    sqlite3_extended_result_codes(handle, 1);
+    sqlite3_busy_timeout(handle, busy_ms);
+    return database;
+}
+
+Result<Statement> Database::compile(const char* sql) const {
+    sqlite3_stmt* statement = nullptr;
+    const int result = sqlite3_prepare_v2(handle_.get(), sql, -1, &statement, nullptr);
+    if (result != SQLITE_OK) return failure(handle_.get(), result);
+    return Statement(statement);
+}
+
+Result<void> Database::finish(Result<Statement> statement) {
+    if (!statement) return tl::unexpected(statement.error());
+    for (;;) {
+        const auto row = statement->next();
+        if (!row) return tl::unexpected(row.error());
+        if (!*row) return {};
+    }
+}
+
+Result<std::optional<std::int64_t>> Database::first(Result<Statement> statement) {
+    if (!statement) return tl::unexpected(statement.error());
+    const auto row = statement->next();
+    if (!row) return tl::unexpected(row.error());
+    if (!*row || statement->null(0)) return std::nullopt;
+    return statement->integer(0);
+}
+
+Result<void> Database::script(const char* sql) const {
+    const int result = sqlite3_exec(handle_.get(), sql, nullptr, nullptr, nullptr);
+    if (result != SQLITE_OK) return failure(handle_.get(), result);
+    return {};
+}
+
+bool Database::damaged() const {
+    const int result = sqlite3_errcode(handle_.get()) & 0xff;
+    return result == SQLITE_CORRUPT || result == SQLITE_NOTADB;
+}
+
+void Database::keep_log_on_close(bool keep) const {
+    sqlite3_db_config(handle_.get(), SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, keep ? 1 : 0, nullptr);
+}
+
+Result<Transaction> Transaction::begin(const Database& database, const char* begin) {
+    auto begun = database.run(begin);
+    if (!begun) return tl::unexpected(begun.error());
+    return Transaction(database);
+}
+
+Result<void> Transaction::commit() { return database_->run("COMMIT"); }
+
+Transaction::~Transaction() {
+    // SQLite has rolled back by itself after some failures, and a commit leaves nothing open.
+    if (database_ && !sqlite3_get_autocommit(database_->handle_.get()))
+        (void)database_->run("ROLLBACK");
+}
+
+} // namespace intellisched::service

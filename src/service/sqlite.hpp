@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT
+// As much of SQLite's C interface as the journal needs, with errors as values.
+#pragma once
+
+#include "src/base/result.hpp"
+
+#include <concepts>
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <sqlite3.h>
+#include <string>
+#include <string_view>
+
+namespace intellisched::service {
+
+/// Bytes rather than text, as a parameter.
+struct Blob {
+    std::string_view bytes;
+};
+
+/// A prepared statement with its parameters. Columns count from 0 and are those of the row that
+/// next() came to; one that is NULL or of another type reads as 0 or "".
+class Statement {
+  public:
+    /// Goes to the next row; false: there is none.
+    [[nodiscard]] Result<bool> next();
+
+    [[nodiscard]] bool null(int column) const;
+    [[nodiscard]] std::int64_t integer(int column) const;
+    /// NaN when it is NULL, which is how SQLite stores a NaN.
+    [[nodiscard]] double number(int column) const;
+    /// Text or bytes.
+    [[nodiscard]] std::string text(int column) const;
+
+  private:
+    friend class Database;
+    struct Finalize {
+        void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
+    };
+    explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
+    void bind(std::nullopt_t /*null*/) { bound(sqlite3_bind_null(statement_.get(), ++bound_)); }
+    void bind(std::integral auto value) {
+        bound(sqlite3_bind_int64(statement_.get(), ++bound_, static_cast<sqlite3_int64>(value)));
+    }
+    void bind(double value) { bound(sqlite3_bind_double(statement_.get(), ++bound_, value)); }
+    void bind(std::string_view text);
+    void bind(const Blob& blob);
+    template<class T> void bind(const std::optional<T>& value) {
+        if (value)
+            bind(*value);
+        else
+            bind(std::nullopt);
+    }
+    void bound(int result) {
+        if (result != SQLITE_OK) result_ = result;
+    }
+
+    std::unique_ptr<sqlite3_stmt, Finalize> statement_;
+    int bound_ = 0;
+    int result_ = SQLITE_OK; ///< of binding
+};
+
+/// A connection. Of use to one thread at a time.
+class Database {
+  public:
+    /// `flags`: SQLITE_OPEN_READONLY or SQLITE_OPEN_READWRITE. The file must exist. Whether it is a
+    /// database shows when it is first used.
+    [[nodiscard]] static Result<Database> open(const std::filesystem::path& path, int flags);
+
+    /// The statement with its parameters, which must outlive neither: they are copied.
+    template<class... Args>
+    [[nodiscard]] Result<Statement> prepare(const char* sql, const Args&... args) const {
+        auto statement = compile(sql);
+        if (statement) (statement->bind(args), ...);
+        return statement;
+    }
+    /// Runs the statement to its end.
+    template<class... Args>
+    [[nodiscard]] Result<void> run(const char* sql, const Args&... args) const {
+        return finish(prepare(sql, args...));
+    }
+    /// The first column of the first row; nothing when there is no row.
+    template<class... Args> [[nodiscard]] Result<std::optional<std::int64_t>>
+    value(const char* sql, const Args&... args) const {
+        return first(prepare(sql, args...));
+    }
+    /// Runs several statements that have no parameters.
+    [[nodiscard]] Result<void> script(const char* sql) const;
+
+    [[nodiscard]] std::int64_t last_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
+    [[nodiscard]] std::int64_t changes() const { return sqlite3_changes64(handle_.get()); }
+    /// Whether what failed last did because the file is no database, or a damaged one.
+    [[nodiscard]] bool damaged() const;
+    /// Whether closing the last connection writes the log of writes (-wal) into the file.
+    void keep_log_on_close(bool keep) const;
+
+  private:
+    friend class Transaction;
+    struct Close {
+        void operator()(sqlite3* handle) const { sqlite3_close(handle); }
+    };
+    explicit Database(sqlite3* handle) : handle_(handle) {}
+    [[nodiscard]] Result<Statement> compile(const char* sql) const;
+    [[nodiscard]] static Result<void> finish(Result<Statement> statement);
+    [[nodiscard]] static Result<std::optional<std::int64_t>> first(Result<Statement> statement);
+
+    std::unique_ptr<sqlite3, Close> handle_;
+};
+
+/// All that is done on the database from begin() to commit(), or nothing of it.
+class Transaction {
+  public:
+    /// `begin`: "BEGIN" for reading, which then sees one state of the file; "BEGIN IMMEDIATE".
+    [[nodiscard]] static Result<Transaction> begin(const Database& database, const char* begin);
+    [[nodiscard]] Result<void> commit();
+    Transaction(Transaction&& other) noexcept
+        : database_(std::exchange(other.database_, nullptr)) {}
+    ~Transaction();
+
+  private:
+    explicit Transaction(const Database& database) : database_(&database) {}
+    const Database* database_;
+};
+
+} // namespace intellisched::service
