@@ -106,7 +106,7 @@ Result<std::string> put_aside(const fs::path& path, UnixTime now) {
         if (error) return fail("{}: cannot be looked at: {}", name, error.message());
     }
     // The database last: a log without it would be taken for the new one's after a kill.
-    for (const char* suffix : {"-shm", "-wal", ""}) {
+    for (const char* suffix : {"-shm", "-wal", "-journal", ""}) {
         fs::rename(path.string() + suffix, name + suffix, error);
         if (error && error != std::errc::no_such_file_or_directory)
             return fail("{}{}: is damaged and cannot be renamed: {}; move it away", path.string(),

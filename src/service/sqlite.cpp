@@ -11,6 +11,8 @@ namespace {
 constexpr int busy_ms = 5000;
 
 const char* way_out(int result) {
+    if (result == SQLITE_READONLY_ROLLBACK || result == SQLITE_READONLY_RECOVERY)
+        return "start the service, which completes what a kill cut short";
     switch (result & 0xff) {
     case SQLITE_FULL:
         return "free some space on its file system";
