@@ -59,14 +59,14 @@ Result<void> make_file(const fs::path& path) {
     return {};
 }
 
-/// Opens and checks it. `damaged` says whether a failure is the file's.
-Result<Database> prepare(const fs::path& path, bool& damaged) {
+/// Opens and checks it. After a failure, `damage` is what is wrong with the file, or "".
+Result<Database> prepare(const fs::path& path, std::string& damage) {
     auto database = Database::open(path, SQLITE_OPEN_READWRITE);
     if (!database) return database;
     // A damaged file is left as it is, with its log of writes.
     database->keep_log_on_close(true);
     const auto checked = [&](Result<void> result) -> Result<Database> {
-        damaged = damaged || (!result && database->damaged());
+        damage = database->damage();
         return tl::unexpected(result.error());
     };
     auto set = database->script("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
@@ -78,8 +78,10 @@ Result<Database> prepare(const fs::path& path, bool& damaged) {
         const auto row = check->next();
         if (!row) return checked(tl::unexpected(row.error()));
         const std::string found = *row ? check->text(0) : "no answer";
-        damaged = found != "ok";
-        if (damaged) return fail("{}: {}", path.string(), printable(found, 256));
+        if (found != "ok") {
+            damage = printable(found, 256);
+            return fail("{}: is damaged", path.string());
+        }
     }
     // Before anything is changed: it may be somebody else's.
     if (auto made = make_schema(*database, path.string()); !made) return checked(std::move(made));
@@ -126,16 +128,15 @@ Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime n
     if (!locked) return tl::unexpected(locked.error());
     if (auto made = make_file(path); !made) return tl::unexpected(made.error());
     std::string warning;
-    bool damaged = false;
-    auto database = prepare(path, damaged);
-    if (!database && damaged) {
-        const std::string why = database.error().message;
+    std::string damage;
+    auto database = prepare(path, damage);
+    if (!database && !damage.empty()) {
         const auto aside = put_aside(path, now);
         if (!aside) return tl::unexpected(aside.error());
-        warning = fmt::format("{}: is damaged, and is now {}; a new journal is begun ({})",
-                              path.string(), *aside, why);
+        warning = fmt::format("{}: is damaged, and is now {} ({}); a new journal is begun",
+                              path.string(), *aside, damage);
         if (auto made = make_file(path); !made) return tl::unexpected(made.error());
-        database = prepare(path, damaged);
+        database = prepare(path, damage);
     }
     if (!database) return tl::unexpected(database.error());
     // Nobody waits for these any more.

@@ -134,9 +134,9 @@ Result<void> Database::script(const char* sql) const {
     return {};
 }
 
-bool Database::damaged() const {
+std::string Database::damage() const {
     const int result = sqlite3_errcode(handle_.get()) & 0xff;
-    return result == SQLITE_CORRUPT || result == SQLITE_NOTADB;
+    return result == SQLITE_CORRUPT || result == SQLITE_NOTADB ? sqlite3_errstr(result) : "";
 }
 
 void Database::keep_log_on_close(bool keep) const {

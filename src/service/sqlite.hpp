@@ -91,8 +91,9 @@ class Database {
 
     [[nodiscard]] std::int64_t last_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
     [[nodiscard]] std::int64_t changes() const { return sqlite3_changes64(handle_.get()); }
-    /// Whether what failed last did because the file is no database, or a damaged one.
-    [[nodiscard]] bool damaged() const;
+    /// What is wrong with the file, when what failed last did because it is no database or a
+    /// damaged one; otherwise "".
+    [[nodiscard]] std::string damage() const;
     /// Whether closing the last connection writes the log of writes (-wal) into the file.
     void keep_log_on_close(bool keep) const;
 
