@@ -65,12 +65,11 @@ struct Path {
     std::string_view ending; ///< that the name must have
 };
 
-// node_exporter reads no file of another name.
 constexpr std::array<Path, 4> paths{{
     {"bundle", &ServiceConfig::bundle, false, 4095, ""},
     {"journal", &ServiceConfig::journal, true, 4000, ""}, // SQLite adds endings of its own
     {"socket", &ServiceConfig::socket, true, sizeof(sockaddr_un::sun_path) - 1, ""},
-    {"metrics", &ServiceConfig::metrics, false, 4000, ".prom"},
+    {"metrics", &ServiceConfig::metrics, false, 4000, ".prom"}, // node_exporter reads no other
 }};
 
 constexpr std::array<std::string_view, 11> known_keys{
@@ -313,7 +312,7 @@ void Reader::pool(std::string_view entry, unsigned line) {
         else if (!values.emplace(key, trim(part.substr(equals + 1))).second)
             mistakes.push_back(fmt::format("{}: set twice; leave one of them", key));
     }
-    // [] so that a missing name is one that is empty.
+    // A name that is missing becomes one that is empty.
     PoolConfig pool{std::string(values["name"]), config_.mode, config_.intent};
     for (const auto& [key, text] : values)
         if (std::string mistake = pool_value(pool, key, text); !mistake.empty())
@@ -358,7 +357,8 @@ Result<ServiceConfig> Reader::result() {
                      [](const auto& a, const auto& b) { return a.first < b.first; });
     std::string all;
     for (const auto& [line, what] : errors_)
-        all += fmt::format("{}{}:{}: {}", all.empty() ? "" : "\n", name_, line, what);
+        all += fmt::format("{}{}{}: {}", all.empty() ? "" : "\n", name_,
+                           line ? fmt::format(":{}", line) : "", what);
     return tl::unexpected(Error{all});
 }
 
