@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT
+// The service's configuration: a file in the syntax of xl.conf, read by Xen's own libxlutil.
+// packaging/intellisched.conf explains every key.
+#pragma once
+
+#include "src/base/log.hpp"
+#include "src/base/result.hpp"
+#include "src/policy/settings.hpp"
+#include "src/policy/state.hpp"
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace intellisched {
+
+inline constexpr const char* default_config_path = "/etc/intellisched/intellisched.conf";
+/// The largest configuration that is read, in bytes, and the settings that it may have: libxlutil
+/// copies all there is of a key with each `+=`.
+inline constexpr std::size_t max_config_bytes = std::size_t{64} << 10;
+inline constexpr std::size_t max_config_settings = 256;
+
+struct PoolConfig {
+    std::string name; ///< as somebody typed it: printable() before it is shown
+    Mode mode = Mode::recommend;
+    Intent intent = Intent::balanced;
+    PolicySettings settings = {};
+};
+
+struct ServiceConfig {
+    std::filesystem::path bundle = {}; ///< empty: the one that is installed with the program
+    unsigned interval = 1;             ///< of a window, in seconds
+    std::filesystem::path journal = "/var/lib/intellisched/journal.db";
+    unsigned journal_days = 30; ///< that windows are kept
+    std::filesystem::path socket = "/run/intellisched/socket";
+    std::filesystem::path metrics = {}; ///< a file for node_exporter; empty: none
+    boost::log::trivial::severity_level log_level = boost::log::trivial::info;
+    bool return_to_boot_layout = false; ///< when the service is stopped in order
+    Mode mode = Mode::recommend;        ///< of pools that say nothing else
+    Intent intent = Intent::balanced;   ///< of pools that say nothing else
+    std::vector<PoolConfig> pools = {}; ///< each name once
+
+    /// What holds for the pool of that name, be it named in the file or not.
+    [[nodiscard]] PoolConfig pool(std::string_view name) const;
+};
+
+/// The configuration that `text` is; `name` is for messages. Errors: whatever is wrong with it, a
+/// line each, in order: what libxlutil cannot parse (of neighbouring lines it tells of the first),
+/// or else keys that are not known or are set twice, and values of another type or out of their
+/// range.
+[[nodiscard]] Result<ServiceConfig> parse_config(std::string_view text, const std::string& name);
+
+/// parse_config() of a file; the defaults when there is none at `usual`, where no file is needed.
+/// Errors: also a file that is missing elsewhere, cannot be read, or is too large.
+[[nodiscard]] Result<ServiceConfig>
+read_config(const std::filesystem::path& path,
+            const std::filesystem::path& usual = default_config_path);
+
+} // namespace intellisched

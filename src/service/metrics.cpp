@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/metrics.hpp"
+
+#include "src/base/files.hpp"
+
+#include <boost/locale/utf.hpp>
+#include <cmath>
+#include <prometheus/text_serializer.h>
+#include <set>
+
+namespace intellisched {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+using Labels = std::vector<ClientMetric::Label>;
+
+/// `text` with U+FFFD for every byte that is no part of a character.
+std::string utf8(std::string_view text) {
+    namespace utf = boost::locale::utf;
+    std::string out;
+    for (const char* at = text.data(); at != text.data() + text.size();) {
+        const char* next = at;
+        const auto character = utf::utf_traits<char>::decode(next, text.data() + text.size());
+        if (utf::is_valid_codepoint(character)) {
+            out.append(at, next);
+            at = next;
+        } else {
+            out += "\xef\xbf\xbd";
+            ++at;
+        }
+    }
+    return out;
+}
+
+class Families {
+  public:
+    /// Begins a family; add() adds to it.
+    void begin(MetricType type, const char* name, const char* help) {
+        MetricFamily& family = families_.emplace_back();
+        family.type = type;
+        family.name = std::string("intellisched_") + name;
+        family.help = help;
+    }
+    void add(Labels labels, double value) {
+        if (std::isnan(value)) return;
+        MetricFamily& family = families_.back();
+        ClientMetric& metric = family.metric.emplace_back();
+        metric.label = std::move(labels);
+        (family.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
+    }
+    void add(Labels labels, std::uint64_t value) {
+        add(std::move(labels), static_cast<double>(value));
+    }
+    [[nodiscard]] std::string text() {
+        std::erase_if(families_, [](const MetricFamily& family) { return family.metric.empty(); });
+        return prometheus::TextSerializer().Serialize(families_);
+    }
+
+  private:
+    std::vector<MetricFamily> families_;
+};
+
+void add_layout(Families& to, const std::string& pool, const std::optional<Arrangement>& layout) {
+    if (!layout) return;
+    to.add({{"pool", pool},
+            {"layout", std::string(to_string(layout->layout))},
+            {"max_cpus", layout->max_cpus == no_cap ? "none" : std::to_string(layout->max_cpus)}},
+           1.0);
+}
+
+} // namespace
+
+std::string metrics_text(const ServiceMetrics& metrics) {
+    std::vector<std::pair<std::string, const PoolMetrics*>> pools;
+    std::set<std::string> names;
+    for (const PoolMetrics& pool : metrics.pools)
+        if (std::string name = utf8(pool.name); names.insert(name).second)
+            pools.emplace_back(std::move(name), &pool);
+
+    Families to;
+    const auto global = [&](MetricType type, const char* name, const char* help, double value) {
+        to.begin(type, name, help);
+        to.add({}, value);
+    };
+    /// A family with a value a pool.
+    const auto by_pool = [&](MetricType type, const char* name, const char* help, auto value) {
+        to.begin(type, name, help);
+        for (const auto& [pool, of] : pools) to.add({{"pool", pool}}, value(*of));
+    };
+    const auto by_layout = [&](const char* name, const char* help, auto member) {
+        to.begin(MetricType::Gauge, name, help);
+        for (const auto& [pool, of] : pools)
+            for (const Layout layout : all_layouts)
+                if (of->prediction)
+                    to.add({{"pool", pool}, {"layout", std::string(to_string(layout))}},
+                           ((*of->prediction).*member)[index(layout)]);
+    };
+
+    to.begin(MetricType::Gauge, "model_info", "The model that is in use.");
+    to.add({{"id", utf8(metrics.model_id)}, {"name", utf8(metrics.model_name)}}, 1.0);
+    global(MetricType::Counter, "trace_records_lost_total", "Records of the trace that were lost.",
+           static_cast<double>(metrics.records_lost));
+    global(MetricType::Counter, "windows_total", "Windows of all pools.",
+           static_cast<double>(metrics.windows));
+    global(MetricType::Counter, "journal_errors_total", "Writes to the journal that failed.",
+           static_cast<double>(metrics.journal_errors));
+    global(MetricType::Gauge, "last_loop_duration_seconds", "How long the last loop took.",
+           metrics.loop_seconds);
+
+    to.begin(MetricType::Gauge, "pool_mode_info", "What may be done with the pool.");
+    for (const auto& [pool, of] : pools)
+        to.add({{"pool", pool}, {"mode", std::string(to_string(of->mode))}}, 1.0);
+    to.begin(MetricType::Gauge, "pool_requested_layout_info",
+             "The layout that was asked for last, and its cap on the CPUs of a runqueue.");
+    for (const auto& [pool, of] : pools) add_layout(to, pool, of->requested);
+    to.begin(MetricType::Gauge, "pool_effective_layout_info",
+             "The layout in force, and its cap on the CPUs of a runqueue.");
+    for (const auto& [pool, of] : pools) add_layout(to, pool, of->effective);
+
+    by_layout("pool_layout_probability", "Probability that the layout is the pool's best, 0 to 1.",
+              &Prediction::probability);
+    by_layout("pool_layout_expected_gain_ratio",
+              "Gain that is expected of the layout over the one in force; 0.05 is 5%.",
+              &Prediction::expected_gain);
+    by_pool(MetricType::Gauge, "pool_utility", "Live score of the pool's last window.",
+            [](const PoolMetrics& of) { return of.utility.value_or(NAN); });
+
+    by_pool(MetricType::Counter, "pool_windows_total", "Windows of the pool.",
+            [](const PoolMetrics& of) { return of.windows; });
+    to.begin(MetricType::Counter, "pool_windows_rejected_total",
+             "Windows of the pool that could not be used, by reason.");
+    for (const auto& [pool, of] : pools)
+        for (const auto& [reason, count] : of->rejected)
+            to.add({{"pool", pool}, {"reason", reason}}, count);
+    by_pool(MetricType::Counter, "pool_switches_total", "Switches of the pool's layout.",
+            [](const PoolMetrics& of) { return of.switches; });
+    by_pool(MetricType::Counter, "pool_reverts_total", "Switches that were taken back.",
+            [](const PoolMetrics& of) { return of.reverts; });
+    by_pool(MetricType::Counter, "pool_apply_failures_total", "Layouts that could not be applied.",
+            [](const PoolMetrics& of) { return of.failed_applies; });
+    by_pool(MetricType::Gauge, "pool_trial_in_progress", "1 while a switch is on trial.",
+            [](const PoolMetrics& of) { return of.trial ? 1.0 : 0.0; });
+    by_pool(MetricType::Gauge, "pool_breaker_open",
+            "1 while the pool is left alone after too many reverts.",
+            [](const PoolMetrics& of) { return of.breaker_open ? 1.0 : 0.0; });
+    by_pool(MetricType::Gauge, "pool_paused", "1 while switches are paused by hand.",
+            [](const PoolMetrics& of) { return of.paused ? 1.0 : 0.0; });
+    return to.text();
+}
+
+Result<void> write_metrics(const std::filesystem::path& path, const ServiceMetrics& metrics) {
+    const std::string text = metrics_text(metrics);
+    return replace_file(path, std::as_bytes(std::span(text)));
+}
+
+} // namespace intellisched

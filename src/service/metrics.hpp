@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+// What the service tells Prometheus: a file for the textfile collector of node_exporter, so that no
+// port is open in dom0.
+#pragma once
+
+#include "src/base/result.hpp"
+#include "src/layout/layout.hpp"
+#include "src/policy/state.hpp"
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace intellisched {
+
+/// Of one pool; counts are since the service was started. What there is no value of, or NaN, is
+/// left out.
+struct PoolMetrics {
+    std::string name;
+    Mode mode = Mode::observe;
+    std::optional<Arrangement> requested = {}; ///< by the service, last
+    std::optional<Arrangement> effective = {}; ///< in force
+    std::optional<Prediction> prediction = {}; ///< of the last window that was judged
+    std::optional<double> utility = {};        ///< of the last window
+    std::uint64_t windows = 0;
+    std::map<std::string, std::uint64_t> rejected = {}; ///< windows, by the code of the reason
+    std::uint64_t switches = 0, reverts = 0, failed_applies = 0;
+    bool trial = false, breaker_open = false, paused = false;
+};
+
+struct ServiceMetrics {
+    std::uint64_t records_lost = 0; ///< of the trace
+    std::uint64_t windows = 0;      ///< of all pools
+    std::uint64_t journal_errors = 0;
+    std::string model_id = {}, model_name = {};
+    double loop_seconds = 0; ///< that the last loop took
+    std::vector<PoolMetrics> pools = {};
+};
+
+/// The metrics in Prometheus' text format. Names of pools and of models come out as UTF-8, with
+/// U+FFFD for what is none; of pools that have the same name then, the first is told of alone,
+/// since node_exporter refuses a file that has a series twice.
+[[nodiscard]] std::string metrics_text(const ServiceMetrics& metrics);
+
+/// Puts metrics_text() in place at `path`, whole or not at all. node_exporter reads it if its name
+/// ends in ".prom". Errors: those of replace_file().
+[[nodiscard]] Result<void> write_metrics(const std::filesystem::path& path,
+                                         const ServiceMetrics& metrics);
+
+} // namespace intellisched
