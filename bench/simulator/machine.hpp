@@ -71,6 +71,9 @@ class Machine : public Platform {
     set_layout(std::uint32_t pool_id, const proto::Arrangement& wanted) = 0;
     [[nodiscard]] virtual Result<proto::SimReply::InForce> layout(std::uint32_t pool_id) const = 0;
 
+    /// Has the n-th allocation of Xen's heap from now on fail, and no other; 0: none.
+    virtual void fail_allocation(unsigned nth) = 0;
+
     /// Runs until virtual time is `until`. Errors: an assertion of Xen's (the machine is then dead).
     [[nodiscard]] virtual Result<void> advance(Nanoseconds until) = 0;
 

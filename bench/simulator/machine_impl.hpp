@@ -34,6 +34,7 @@ class MachineImpl final : public Machine {
     Result<proto::SimReply::InForce> set_layout(std::uint32_t pool_id,
                                                 const proto::Arrangement& wanted) override;
     Result<proto::SimReply::InForce> layout(std::uint32_t pool_id) const override;
+    void fail_allocation(unsigned nth) override { xen_fail_allocation(nth); }
     Result<void> advance(Nanoseconds until) override { return engine_.advance(until); }
 
     proto::SimReply::Info info() const override;

@@ -274,6 +274,29 @@ TEST_CASE("what makes no sense is refused, and nothing has changed") {
     CHECK(after.SerializeAsString() == before.SerializeAsString());
 }
 
+TEST_CASE("a rearrangement that runs out of memory changes nothing") {
+    auto machine = booted(options_of(2, 4, 2, 2));
+    Bursty load(0, 24, 500, 500, 5);
+    created(*machine, domain_of(0, 24), load);
+    run(*machine, 0.01);
+    const auto socket = machine->layout(0)->SerializeAsString();
+    const auto runqueues = expected(*machine, 0);
+    unsigned failures = 0;
+    for (unsigned nth = 1;; ++nth) {
+        machine->fail_allocation(nth);
+        const auto set = machine->set_layout(0, arrangement("cpu", 0));
+        machine->fail_allocation(0);
+        if (set) break;
+        ++failures;
+        CHECK(machine->layout(0)->SerializeAsString() == socket);
+        (void)machine->drain_trace();
+        run(*machine, 0.03);
+        CHECK(scheduled(machine->drain_trace()) == runqueues);
+    }
+    CHECK(failures >= 16); // a runqueue for each CPU
+    CHECK(machine->layout(0)->arrangement().layout() == "cpu");
+}
+
 TEST_CASE("pools have their own CPUs, layouts and domains") {
     auto machine = booted(options_of(2, 4, 2, 2));
     Hog hogs;

@@ -147,6 +147,7 @@ int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set);
 int xen_cpu_up(unsigned int cpu);
 int xen_cpu_down(unsigned int cpu);
 void xen_set_tracing(int on);                           /* (q) */
+void xen_fail_allocation(unsigned int nth);             /* (q) of the heap, from now on; 0: none */
 
 /* --- the engine's */
 void engine_relax(void);                                /* lets others run for a moment */

@@ -22,12 +22,18 @@ static struct {
     struct {
         struct block *first, *last;
     } free[CLASSES];
+    unsigned int until_failure; /* allocations; 0: none fails */
 } heap;
 
 void sim_heap_init(void *memory, size_t size)
 {
     heap.next = memory;
     heap.end = heap.next + size;
+}
+
+void xen_fail_allocation(unsigned int nth)
+{
+    heap.until_failure = nth;
 }
 
 /* Up to 4 KiB by UNIT, then by powers of two. */
@@ -53,7 +59,7 @@ void *_xmalloc(unsigned long size, unsigned long align)
     struct block *block = class < CLASSES ? heap.free[class].first : NULL;
 
     ASSERT(align <= UNIT);
-    if ( class >= CLASSES )
+    if ( class >= CLASSES || (heap.until_failure && --heap.until_failure == 0) )
         return NULL;
     if ( block )
     {
