@@ -27,7 +27,12 @@ void add_train(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);
 void add_bench(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
+void add_demo(CLI::App& app, Action& action);
 void add_apply(CLI::App& app, Action& action);
 void add_calibrate(CLI::App& app, Action& action);
+void add_daemon(CLI::App& app, Action& action);
+void add_status(CLI::App& app, Action& action);
+void add_history(CLI::App& app, Action& action);
+void add_pause_and_resume(CLI::App& app, Action& action);
 
 } // namespace intellisched::cli

@@ -29,6 +29,11 @@ static int run(int argc, char** argv) {
     cli::add_train(app, action);
     cli::add_evaluate(app, action);
     cli::add_export(app, action);
+    cli::add_demo(app, action);
+    cli::add_daemon(app, action);
+    cli::add_status(app, action);
+    cli::add_history(app, action);
+    cli::add_pause_and_resume(app, action);
 
     try {
         app.parse(argc, argv);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT
+#include "src/cli/commands.hpp"
+#include "src/cli/output.hpp"
+#include "src/service/service.hpp"
+
+#include <cstdlib>
+
+namespace intellisched::cli {
+namespace {
+
+struct Options {
+    service::ServiceOptions service;
+    bool check_config = false;
+};
+
+Result<int> run_daemon(Options& options) {
+    if (options.check_config) {
+        auto config = read_config(options.service.config);
+        if (!config) return tl::unexpected(config.error());
+        auto printed = print(fmt::format("{}: nothing wrong\n", options.service.config.string()));
+        if (!printed) return tl::unexpected(printed.error());
+        return done;
+    }
+    const char* bundle = std::getenv("INTELLISCHED_BUNDLE");
+    options.service.bundle = bundle ? bundle : INTELLISCHED_DEFAULT_BUNDLE;
+    options.service.version = INTELLISCHED_VERSION;
+    auto service = service::Service::start(options.service);
+    if (!service) return tl::unexpected(service.error());
+    if (auto ran = (*service)->run(); !ran) return tl::unexpected(ran.error());
+    return done;
+}
+
+} // namespace
+
+void add_daemon(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand(
+        "daemon", "watch all pools and do what the configuration allows, until SIGTERM");
+    auto options = std::make_shared<Options>();
+    auto& service = options->service;
+    command->add_option("--config", service.config, "the configuration")->capture_default_str();
+    command->add_flag("--check-config", options->check_config,
+                      "say what is wrong with the configuration, and end");
+    command->add_option("--host", service.host,
+                        "where to look: xen (default), capture:PATH or sim:SCENARIO");
+    command->callback([options, &app, &action] {
+        options->service.verbose = app.get_option("--verbose")->as<bool>();
+        action = [options] { return run_daemon(*options); };
+    });
+}
+
+} // namespace intellisched::cli

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: MIT
+// The commands that ask the running service: status, pause, resume.
+#include "src/cli/commands.hpp"
+#include "src/cli/output.hpp"
+#include "src/service/config.hpp"
+#include "src/service/control.hpp"
+
+#include <algorithm>
+
+namespace intellisched::cli {
+namespace {
+
+struct Options {
+    std::filesystem::path config = default_config_path;
+    std::string pool; ///< empty: all
+    bool json = false;
+};
+
+Result<proto::ControlReply> ask(const Options& options, const proto::ControlRequest& request) {
+    const auto config = read_config(options.config);
+    if (!config) return tl::unexpected(config.error());
+    return service::ask_service(config->socket, request);
+}
+
+std::string layout_text(const proto::Arrangement& told) {
+    const auto layout = layout_from_string(told.layout());
+    return layout ? to_string(Arrangement{*layout, told.max_cpus()}) : "?";
+}
+
+std::string stretch(std::uint64_t seconds) {
+    if (seconds < 120) return fmt::format("{} s", seconds);
+    if (seconds < 7200) return fmt::format("{} min", seconds / 60);
+    return fmt::format("{} h", seconds / 3600);
+}
+
+/// What holds of the pool beside the columns.
+std::string remark(const proto::PoolStatus& pool) {
+    std::string text;
+    const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
+    if (!pool.present()) add("gone");
+    if (pool.paused()) add("paused");
+    if (pool.has_asked_for()) add("asked for " + layout_text(pool.asked_for()));
+    if (pool.has_trial())
+        add(fmt::format("{} on trial, {} windows", layout_text(pool.trial()),
+                        pool.trial_windows()));
+    if (pool.stand_down_s() > 0) add("standing down for " + stretch(pool.stand_down_s()));
+    if (pool.breaker_s() > 0) add("no switches for " + stretch(pool.breaker_s()));
+    if (pool.present() && !pool.can_rearrange()) add("cannot be rearranged");
+    return text;
+}
+
+std::string table(const proto::ServiceStatus& status) {
+    std::string text = fmt::format("intellisched {}, up {}; host: {}; model {} ({})\n",
+                                   printable(status.version()), stretch(status.uptime_s()),
+                                   printable(status.host(), 512), printable(status.model_name()),
+                                   printable(status.model_id()));
+    if (status.records_lost() > 0 || status.journal_errors() > 0)
+        text += fmt::format("{} records of the trace lost, {} writes to the journal failed\n",
+                            status.records_lost(), status.journal_errors());
+    std::size_t width = 4;
+    for (const auto& pool : status.pools())
+        width = std::max(width, printable(pool.name(), 64).size());
+    text += fmt::format("\n{:<{}}  {:<9}  {:<10}  {:<20}  {:<11}  {:>6}  {:>8}  {}\n", "pool",
+                        width, "mode", "intent", "layout", "recommended", "gain", "switches", "");
+    for (const auto& pool : status.pools()) {
+        const bool judged = !pool.recommended().empty();
+        std::string row =
+            fmt::format("{:<{}}  {:<9}  {:<10}  {:<20}  {:<11}  {:>6}  {:>8}  {}",
+                        printable(pool.name(), 64), width, pool.mode(), pool.intent(),
+                        pool.has_in_force() ? layout_text(pool.in_force()) : "not read",
+                        judged ? pool.recommended() : "-",
+                        judged ? fmt::format("{:+.1f}%", pool.expected_gain() * 100) : "-",
+                        pool.switches(), remark(pool));
+        row.erase(row.find_last_not_of(' ') + 1);
+        text += row + "\n";
+    }
+    for (const auto& pool : status.pools()) {
+        if (pool.reasons().empty()) continue;
+        text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), pool.decision());
+        for (const auto& reason : pool.reasons())
+            text += fmt::format("  - {}\n", printable(reason.text(), 512));
+    }
+    return text;
+}
+
+Result<int> show_status(const Options& options) {
+    proto::ControlRequest request;
+    request.set_status(true);
+    const auto reply = ask(options, request);
+    if (!reply) return tl::unexpected(reply.error());
+    auto printed = print(options.json ? to_json(reply->status()) : table(reply->status()));
+    if (!printed) return tl::unexpected(printed.error());
+    return done;
+}
+
+Result<int> tell(const Options& options, bool pause) {
+    proto::ControlRequest request;
+    (pause ? request.mutable_pause() : request.mutable_resume())->set_pool(options.pool);
+    if (const auto reply = ask(options, request); !reply) return tl::unexpected(reply.error());
+    return done;
+}
+
+} // namespace
+
+void add_status(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand("status", "what the service sees, thinks and does");
+    auto options = std::make_shared<Options>();
+    command->add_option("--config", options->config, "the service's configuration")
+        ->capture_default_str();
+    command->add_flag("--json", options->json, "print JSON");
+    command->callback([options, &action] { action = [options] { return show_status(*options); }; });
+}
+
+void add_pause_and_resume(CLI::App& app, Action& action) {
+    for (const bool pause : {true, false}) {
+        auto* command = app.add_subcommand(
+            pause ? "pause" : "resume",
+            pause ? "have the service switch no layouts, until `resume`; a trial comes to its end"
+                  : "end a pause, and the respect for somebody else's choice of a layout");
+        auto options = std::make_shared<Options>();
+        command->add_option("--config", options->config, "the service's configuration")
+            ->capture_default_str();
+        command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
+        command->callback([options, pause, &action] {
+            action = [options, pause] { return tell(*options, pause); };
+        });
+    }
+}
+
+} // namespace intellisched::cli

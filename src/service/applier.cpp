@@ -1,0 +1,169 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/applier.hpp"
+
+#include "src/host/apply.hpp"
+#include "src/host/xl.hpp"
+
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <ctime>
+#include <deque>
+#include <mutex>
+#include <set>
+#include <sys/eventfd.h>
+#include <system_error>
+#include <thread>
+#include <unistd.h>
+
+namespace intellisched::service {
+
+struct Applier::Shared {
+    HostCalls calls;
+    FileDescriptor wake;
+    std::mutex mutex;
+    std::set<std::string> pools; ///< that a call is under way for
+    bool reading = false;
+    std::deque<CallDone> done;
+
+    /// With the mutex held.
+    void deliver(CallDone call) {
+        done.push_back(std::move(call));
+        const std::uint64_t one = 1;
+        (void)!::write(wake.get(), &one, sizeof one); // fails only when it is readable anyway
+    }
+};
+
+namespace {
+
+/// Runs it on a thread of its own. False: the system has none to give.
+bool begin(std::function<void()> task) {
+    try {
+        std::thread(std::move(task)).detach();
+    } catch (const std::system_error&) {
+        return false;
+    }
+    return true;
+}
+
+} // namespace
+
+Result<Applier> Applier::make(HostCalls calls) {
+    auto shared = std::make_shared<Shared>();
+    shared->calls = std::move(calls);
+    shared->wake = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (shared->wake.get() < 0) return fail("an eventfd: {}", std::strerror(errno));
+    return Applier(std::move(shared));
+}
+
+int Applier::fd() const { return shared_->wake.get(); }
+
+std::optional<CallDone> Applier::take() {
+    const std::lock_guard lock(shared_->mutex);
+    if (shared_->done.empty()) {
+        std::uint64_t count = 0;
+        (void)!::read(shared_->wake.get(), &count, sizeof count);
+        return std::nullopt;
+    }
+    CallDone call = std::move(shared_->done.front());
+    shared_->done.pop_front();
+    return call;
+}
+
+void Applier::apply(const Asked& asked) {
+    const auto refuse = [&](std::string why) {
+        shared_->deliver(
+            Applied{asked.pool, {asked.serial, false, std::move(why)}, host_clock(), {}});
+    };
+    const std::lock_guard lock(shared_->mutex);
+    if (!shared_->pools.insert(asked.pool.name).second)
+        return refuse("the call before has not come back; look whether xenstored and Xen answer "
+                      "(xl cpupool-list)");
+    const bool begun = begin([shared = shared_, asked] {
+        Applying applying = shared->calls.apply(asked);
+        ApplyResult result{asked.serial, applying.result.has_value(), {}};
+        if (!applying.result) result.text = applying.result.error().message;
+        const std::lock_guard lock_done(shared->mutex);
+        shared->pools.erase(asked.pool.name);
+        shared->deliver(
+            Applied{asked.pool, std::move(result), applying.finished, std::move(applying.reading)});
+    });
+    if (begun) return;
+    shared_->pools.erase(asked.pool.name);
+    refuse("no thread can be started; the system's limits (ulimit -u) may be too low");
+}
+
+void Applier::read() {
+    const std::lock_guard lock(shared_->mutex);
+    if (std::exchange(shared_->reading, true)) return;
+    shared_->reading = begin([shared = shared_] {
+        auto reading = shared->calls.read();
+        const std::lock_guard lock_done(shared->mutex);
+        shared->reading = false;
+        shared->deliver(std::move(reading));
+    });
+}
+
+std::size_t Applier::applying() const {
+    const std::lock_guard lock(shared_->mutex);
+    return shared_->pools.size();
+}
+
+Nanoseconds host_clock() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC_RAW, &time);
+    return static_cast<Nanoseconds>(time.tv_sec) * second + static_cast<Nanoseconds>(time.tv_nsec);
+}
+
+Result<void> apply_to(Rearranger& rearranger, const proto::HostSnapshot& snapshot,
+                      const Asked& asked) {
+    const auto topology = topology_of(snapshot);
+    if (!topology) return tl::unexpected(topology.error());
+    const auto pools = pools_of(snapshot);
+    if (!pools) return tl::unexpected(pools.error());
+    // By the name alone: a pool that is called "1" is not the pool whose number is 1.
+    for (const Pool& pool : *pools) {
+        if (pool.name != asked.pool.name) continue;
+        const auto applied = intellisched::apply(rearranger, *topology, pool, asked.target, false);
+        if (!applied) return tl::unexpected(applied.error());
+        return {};
+    }
+    return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));
+}
+
+HostCalls live_calls() {
+    struct Opened {
+        Xl xl;
+        Arrangement boot;
+        [[nodiscard]] Result<Reading> read() {
+            const Nanoseconds taken = host_clock();
+            auto snapshot = xl.snapshot();
+            if (!snapshot) return tl::unexpected(snapshot.error());
+            return Reading{std::move(*snapshot), boot, taken};
+        }
+    };
+    const auto open = []() -> Result<Opened> {
+        auto xl = Xl::open();
+        if (!xl) return tl::unexpected(xl.error());
+        const auto info = xl->info(); // snapshot() wants it
+        if (!info) return tl::unexpected(info.error());
+        return Opened{std::move(*xl), info->boot};
+    };
+    return {.apply = [open](const Asked& asked) -> Applying {
+                auto opened = open();
+                if (!opened) return {tl::unexpected(opened.error()), host_clock(), {}};
+                auto before = opened->read();
+                if (!before) return {tl::unexpected(before.error()), host_clock(), {}};
+                auto applied = apply_to(opened->xl.rearranger(), before->snapshot, asked);
+                Applying applying{std::move(applied), host_clock(), {}};
+                if (auto after = opened->read()) applying.reading = std::move(*after);
+                return applying;
+            },
+            .read = [open]() -> Result<Reading> {
+                auto opened = open();
+                if (!opened) return tl::unexpected(opened.error());
+                return opened->read();
+            }};
+}
+
+} // namespace intellisched::service

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/control.hpp"
+
+#include "src/base/log.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+#include <vector>
+
+namespace intellisched::service {
+namespace {
+
+constexpr mode_t socket_mode = 0660;
+
+Result<sockaddr_un> address_of(const std::string& path) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path)
+        return fail("{}: is too long for a socket, {} bytes are possible; choose another one", path,
+                    sizeof address.sun_path - 1);
+    std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
+    return address;
+}
+
+FileDescriptor stream_socket(int flags) {
+    return FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
+}
+
+/// Whether the program at the other end may ask: as root, as this user, or by its groups.
+bool may_ask(int socket, gid_t group) {
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
+    if (peer.uid == 0 || peer.uid == ::geteuid() || peer.gid == group) return true;
+    std::vector<gid_t> groups(65536); // NGROUPS_MAX of Linux
+    size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) return false;
+    groups.resize(size / sizeof(gid_t));
+    return std::find(groups.begin(), groups.end(), group) != groups.end();
+}
+
+std::uint32_t length_of(const std::string& header) {
+    std::uint32_t length = 0;
+    for (std::size_t i = control_header; i-- > 0;)
+        length = length << 8 | static_cast<unsigned char>(header[i]);
+    return length;
+}
+
+proto::ControlReply refusal(std::string text) {
+    proto::ControlReply reply;
+    reply.set_error(std::move(text));
+    return reply;
+}
+
+} // namespace
+
+std::string framed(const google::protobuf::Message& message) {
+    const std::string bytes = message.SerializeAsString();
+    std::string out;
+    for (std::size_t i = 0; i < control_header; ++i)
+        out += static_cast<char>(bytes.size() >> 8 * i & 0xff);
+    return out + bytes;
+}
+
+Result<std::unique_ptr<Control>> Control::open(Loop& loop, const std::filesystem::path& path,
+                                               Answer answer, ControlLimits limits) {
+    const std::string name = path.string();
+    const auto address = address_of(name);
+    if (!address) return tl::unexpected(address.error());
+    const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
+
+    struct stat file {};
+    if (::lstat(name.c_str(), &file) == 0) {
+        if (!S_ISSOCK(file.st_mode))
+            return fail("{}: is there and no socket; name another one, or remove it", name);
+        const FileDescriptor probe = stream_socket(SOCK_NONBLOCK);
+        if (::connect(probe.get(), generic, sizeof *address) == 0 || errno == EAGAIN)
+            return fail("{}: another service listens there; end that one first", name);
+        if (::unlink(name.c_str()) != 0)
+            return fail("{}: cannot be replaced: {}", name, std::strerror(errno));
+    }
+    std::unique_ptr<Control> control(new Control(loop, name, std::move(answer), limits));
+    control->socket_ = stream_socket(SOCK_NONBLOCK);
+    const int fd = control->socket_.get();
+    // Nobody can connect before listen(), so that the mode is there in time.
+    if (fd < 0 || ::bind(fd, generic, sizeof *address) != 0 ||
+        ::chmod(name.c_str(), socket_mode) != 0 || ::listen(fd, max_control_clients) != 0)
+        return fail(
+            "{}: cannot be made a socket: {}; its folder has to exist, and this user has to "
+            "have the right to write there",
+            name, std::strerror(errno));
+    auto ready = loop.on_ready(
+        fd, EPOLLIN, [c = control.get()](std::uint32_t) { c->accept(); }, true);
+    if (!ready) return tl::unexpected(ready.error());
+    control->ready_ = std::move(*ready);
+    return control;
+}
+
+Control::~Control() {
+    if (socket_.get() >= 0) ::unlink(path_.c_str());
+}
+
+void Control::accept() {
+    FileDescriptor socket(::accept4(socket_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    if (socket.get() < 0) return; // gone again, or no descriptor is free: the next turn will tell
+    const auto refuse = [&](const char* why) {
+        const std::string reply = framed(refusal(why));
+        (void)!::send(socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL);
+    };
+    struct stat file {};
+    if (::lstat(path_.c_str(), &file) != 0 || !may_ask(socket.get(), file.st_gid))
+        return refuse("only root and the group of the service's socket may ask");
+    if (clients_.size() >= max_control_clients)
+        return refuse("too many clients ask at once; try again in some seconds");
+    const int number = socket.get();
+    Client& client = clients_[number];
+    client.socket = std::move(socket);
+    if (!wait(client, number, EPOLLIN)) clients_.erase(number);
+}
+
+bool Control::wait(Client& client, int number, std::uint32_t events) {
+    client.ready = {}; // a descriptor can be waited for once
+    auto ready = loop_.on_ready(
+        number, events,
+        [this, number](std::uint32_t) {
+            const auto found = clients_.find(number);
+            if (found != clients_.end() && !handle(found->second, number)) clients_.erase(found);
+        },
+        true);
+    if (!ready) return false;
+    client.ready = std::move(*ready);
+    auto deadline = loop_.after(limits_.request, [this, number] { clients_.erase(number); });
+    if (!deadline) return false;
+    client.deadline = std::move(*deadline);
+    return true;
+}
+
+bool Control::handle(Client& client, int number) {
+    return client.out.empty() ? read(client, number) : write(client, number);
+}
+
+bool Control::read(Client& client, int number) {
+    std::array<char, 4096> bytes; // NOLINT: filled by recv
+    const std::size_t whole =
+        client.in.size() < control_header ? control_header : control_header + length_of(client.in);
+    const ssize_t size = ::recv(client.socket.get(), bytes.data(),
+                                std::min(bytes.size(), whole - client.in.size()), 0);
+    if (size <= 0) return size < 0 && (errno == EAGAIN || errno == EINTR);
+    client.in.append(bytes.data(), static_cast<std::size_t>(size));
+    if (client.in.size() < control_header) return true;
+    const std::size_t length = length_of(client.in);
+    proto::ControlReply reply;
+    if (length > max_control_request) {
+        reply = refusal(
+            fmt::format("a request of {} bytes; {} are possible", length, max_control_request));
+        client.last = true; // what follows cannot be told from what was too long
+    } else if (client.in.size() < control_header + length) {
+        return true;
+    } else {
+        proto::ControlRequest request;
+        const bool parsed =
+            request.ParseFromArray(client.in.data() + control_header, static_cast<int>(length));
+        reply = parsed ? answer_(request) : refusal("the request is no message of this version");
+    }
+    client.in.clear();
+    client.out = framed(reply);
+    client.written = 0;
+    return wait(client, number, EPOLLOUT);
+}
+
+bool Control::write(Client& client, int number) {
+    const ssize_t size = ::send(client.socket.get(), client.out.data() + client.written,
+                                client.out.size() - client.written, MSG_NOSIGNAL);
+    if (size < 0) return errno == EAGAIN || errno == EINTR;
+    client.written += static_cast<std::size_t>(size);
+    if (client.written < client.out.size()) return true;
+    client.out.clear();
+    return !client.last && wait(client, number, EPOLLIN);
+}
+
+Result<proto::ControlReply> ask_service(const std::filesystem::path& path,
+                                        const proto::ControlRequest& request) {
+    const std::string name = path.string();
+    const auto address = address_of(name);
+    if (!address) return tl::unexpected(address.error());
+    const FileDescriptor socket = stream_socket(0);
+    const timeval patience{10, 0};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) !=
+        0) {
+        if (errno == ENOENT || errno == ECONNREFUSED)
+            return fail("{}: no service listens there; start it (systemctl start intellisched)",
+                        name);
+        if (errno == EACCES)
+            return fail("{}: this user may not ask the service; be root or in the socket's group",
+                        name);
+        return fail("{}: cannot connect: {}", name, std::strerror(errno));
+    }
+    const auto broken = [&](int error) {
+        return fail("{}: the service does not answer ({}); see its log (journalctl -u "
+                    "intellisched)",
+                    name, error == 0 ? "it has closed the connection" : std::strerror(error));
+    };
+    const std::string out = framed(request);
+    // A refusal comes without the request being read; it is there all the same.
+    (void)!::send(socket.get(), out.data(), out.size(), MSG_NOSIGNAL);
+    std::string in;
+    for (std::size_t whole = control_header; in.size() < whole;) {
+        std::array<char, 4096> bytes; // NOLINT: filled by recv
+        const ssize_t size =
+            ::recv(socket.get(), bytes.data(), std::min(bytes.size(), whole - in.size()), 0);
+        if (size < 0 && errno == EINTR) continue;
+        if (size <= 0) return broken(size < 0 ? errno : 0);
+        in.append(bytes.data(), static_cast<std::size_t>(size));
+        if (in.size() != control_header) continue;
+        whole += length_of(in);
+        if (whole > control_header + (std::size_t{16} << 20)) return broken(EMSGSIZE);
+    }
+    proto::ControlReply reply;
+    if (!reply.ParseFromArray(in.data() + control_header,
+                              static_cast<int>(in.size() - control_header)))
+        return fail("{}: the service's answer is no message of this version; restart it", name);
+    if (!reply.error().empty()) return fail("the service: {}", printable(reply.error(), 512));
+    return reply;
+}
+
+} // namespace intellisched::service

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT
+// The service's control socket: a Unix stream socket that root and the group of its file may use.
+// A message is its length in 4 bytes, little-endian, then a ControlRequest or a ControlReply.
+//
+// Nothing that a client does or leaves undone holds up the loop: a turn of it reads or writes once
+// and answers one request at most, after everything else that is ready; a client that has not
+// brought a request to its end, or taken its reply, after five seconds is cut off, and so is the
+// seventeenth.
+#pragma once
+
+#include "src/base/files.hpp"
+#include "src/proto/control.pb.h"
+#include "src/service/loop.hpp"
+
+#include <filesystem>
+#include <map>
+
+namespace intellisched::service {
+
+inline constexpr std::size_t max_control_request = std::size_t{64} << 10;
+inline constexpr std::size_t max_control_clients = 16;
+inline constexpr std::size_t control_header = 4;
+
+struct ControlLimits {
+    std::chrono::milliseconds request{5000};
+};
+
+class Control {
+  public:
+    using Answer = std::function<proto::ControlReply(const proto::ControlRequest&)>;
+
+    /// Makes the socket, of mode 0660; one that nobody listens on any more is replaced. Errors: a
+    /// service listens there, something else has that name, what the file system says.
+    [[nodiscard]] static Result<std::unique_ptr<Control>>
+    open(Loop& loop, const std::filesystem::path& path, Answer answer, ControlLimits limits = {});
+    ~Control(); ///< the socket's file goes
+    Control(const Control&) = delete;
+    Control& operator=(const Control&) = delete;
+
+    [[nodiscard]] std::size_t clients() const { return clients_.size(); }
+
+  private:
+    struct Client {
+        FileDescriptor socket;
+        std::string in, out;
+        std::size_t written = 0;
+        bool last = false; ///< it is cut off after this reply
+        Loop::Source ready, deadline;
+    };
+    Control(Loop& loop, std::string path, Answer answer, ControlLimits limits)
+        : loop_(loop), path_(std::move(path)), answer_(std::move(answer)), limits_(limits) {}
+    void accept();
+    // The client, and its number; it is cut off when one of them gives false.
+    [[nodiscard]] bool handle(Client& client, int number);
+    [[nodiscard]] bool read(Client& client, int number);
+    [[nodiscard]] bool write(Client& client, int number);
+    /// Waits for these events, until a new deadline.
+    [[nodiscard]] bool wait(Client& client, int number, std::uint32_t events);
+
+    Loop& loop_;
+    std::string path_;
+    Answer answer_;
+    ControlLimits limits_;
+    FileDescriptor socket_;
+    Loop::Source ready_;
+    std::map<int, Client> clients_; ///< by their descriptors
+};
+
+/// Asks the service that listens at `path`, and waits ten seconds at most. Errors: no service
+/// there, no right to ask it, no answer; what the service's reply says is wrong.
+[[nodiscard]] Result<proto::ControlReply> ask_service(const std::filesystem::path& path,
+                                                      const proto::ControlRequest& request);
+
+/// The message behind its length.
+[[nodiscard]] std::string framed(const google::protobuf::Message& message);
+
+} // namespace intellisched::service

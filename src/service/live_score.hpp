@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT
+// What one second of a pool is to the policy: the live score, and the names of what has to stay the
+// same for two of them to be compared.
+//
+// The utility is score.hpp's, of one window alone and with what a host can see in the place of what
+// only the guests know:
+//     utility = work * sum_g(c_g ln w_g) / sum_g(c_g) - tail * mean_g T_g - share * e
+//     w_g  = run_g / (run_g + wait_g) * smt * moves: of the speed that the guest would have alone on
+//            the machine, the part that it had. 1 is the most, and the same for every guest and
+//            load, so that windows can be compared though the load differs.
+//            run_g / (run_g + wait_g): of the CPU time that it wanted, what it got
+//            smt    1 - 0.30 * the part of the busy CPUs' time with a busy sibling (estimate.hpp)
+//            moves  1 - (30 us * starts on another core of the socket
+//                        + 100 us * starts on another socket) / running time; at least 0.1
+//     T_g  ln((p99 + t0) / t0) of the window's waits from wake-up to running, of domains with ten of
+//          them a second
+//     e    as there, of the window's running and waiting times
+// 0: everybody got what it wanted at full speed. Guests that are idle in a window drop out of the
+// means. Domain-0 is as in score.hpp: no work, but its tail and its share count.
+//
+// Constants: smt_speed (0.70, fitted to published kernel builds) and the refills of a working set of
+// 256 kB (assumed) are the simulator's defaults, bench/simulator/costs.cpp; the least of `moves` is
+// a choice, against windows that hardly ran at all.
+//
+// What it cannot see: responses and deadlines; memory away from its node; the working sets, so that
+// every move costs the same; who of the guests shared cores and moved, so that all of them are as
+// slow as the pool; and whether a wait cost work: a server that still answers every request loses
+// none, and is told to have lost the part that it waited. Differences of work are therefore too
+// large where guests mostly block. A guest that goes idle because another one keeps it waiting
+// (a back-end) wants less, and nothing is said to be lost.
+//
+// Left out, because the order of layouts was no better for it: idle CPUs while a vCPU waits (they
+// are in the waits already), the mean wait in the place of p99.
+//
+// FIGURES
+#pragma once
+
+#include "collector/window/schema.hpp"
+#include "collector/window/stats.hpp"
+#include "src/policy/state.hpp"
+#include "src/proto/host.pb.h"
+
+#include <cstdint>
+
+namespace intellisched {
+
+/// The utility of one window under an intent; NaN when it cannot be told: nobody did anything that
+/// counts, the runqueues were formed anew in it, or its figures cannot be. `snapshot` has the
+/// domains and their parameters as they were during the window.
+[[nodiscard]] double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapshot,
+                                  Intent intent);
+
+/// A hash of the pool's guests (all its domains but Domain-0): their ids, online vCPUs, weights and
+/// caps, in whatever order the snapshot has them. It means something within one boot only, for
+/// domain ids begin anew with each.
+[[nodiscard]] std::uint64_t guests_hash(const proto::HostSnapshot& snapshot, unsigned pool_id);
+
+/// A hash of the pool's CPUs, their cores, sockets and nodes, and the pool's granularity.
+[[nodiscard]] std::uint64_t topology_hash(const Topology& topology, const Pool& pool);
+
+/// One window as the policy takes it. `features` are those of `stats`, `prediction` is made of
+/// them, and `snapshot` as for live_utility().
+[[nodiscard]] WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
+                                     const proto::HostSnapshot& snapshot,
+                                     const Prediction& prediction, Intent intent);
+
+/// The pool as the policy takes it. `facts` are of `pool`, be they of a window or of pool_facts(),
+/// and `boot` is what the host was booted with.
+[[nodiscard]] PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
+                                 const Arrangement& boot);
+
+} // namespace intellisched

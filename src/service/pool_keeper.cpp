@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/pool_keeper.hpp"
+
+#include "src/base/log.hpp"
+
+namespace intellisched::service {
+namespace {
+
+// What else changes in a state between its acts is its clock and its windows; a restart drops them.
+constexpr Nanoseconds store_every = minute;
+constexpr Nanoseconds quiet = 5 * second; ///< without an input, after which a Tick is due
+// Verdicts of a load at the edge of a margin change every second; the journal is for people.
+constexpr Nanoseconds keep_every = 10 * second;
+constexpr Nanoseconds complain_every = minute;
+
+bool asks(const PoolVerdict& verdict) {
+    return verdict.decision == Decision::change || verdict.decision == Decision::revert;
+}
+
+std::string in_words(const PoolVerdict& verdict) {
+    std::string text;
+    if (asks(verdict))
+        text = fmt::format("{} to {}", to_string(verdict.decision), to_string(verdict.target));
+    for (const Reason& reason : verdict.reasons)
+        text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", reason.code, reason.text);
+    return text;
+}
+
+} // namespace
+
+PoolKeeper::PoolKeeper(PoolName pool, const PoolConfig& config, Journal& journal,
+                       const std::string& boot, Moment now, Ask ask)
+    : pool_(std::move(pool)), config_(config), journal_(journal), ask_(std::move(ask)) {
+    auto stored = journal_.state(pool_.name);
+    if (!stored)
+        BOOST_LOG_TRIVIAL(warning) << stored.error().message << "; begun anew";
+    else if (*stored) {
+        state_ = std::move((*stored)->state);
+        feed(Restarted{(*stored)->boot != boot}, now);
+    }
+    feed(SetMode{config.mode}, now);
+    feed(SetIntent{config.intent}, now);
+}
+
+void PoolKeeper::configure(const PoolConfig& config, Moment now) {
+    config_ = config;
+    feed(SetMode{config.mode}, now);
+    feed(SetIntent{config.intent}, now);
+}
+
+void PoolKeeper::saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Moment now) {
+    if (taken < not_before_) return;
+    pool_.id = id;
+    feed(pool, now);
+}
+
+void PoolKeeper::saw(const WindowSeen& seen, const Window& window, const std::string& bundle,
+                     Moment now) {
+    if (state_.mode == Mode::off) return;
+    bundle_ = bundle;
+    ++metrics_.windows;
+    metrics_.utility = seen.utility;
+    metrics_.prediction = seen.observation.prediction;
+    if (const auto reason = rejected(seen.observation, config_.settings.gate))
+        ++metrics_.rejected[std::string(reason->code)];
+    feed(seen, now, &window);
+}
+
+void PoolKeeper::applied(const ApplyResult& result, Nanoseconds finished, Moment now) {
+    not_before_ = finished;
+    feed(result, now);
+}
+
+void PoolKeeper::tick(Moment now) {
+    if (now.time >= last_input_ + quiet) feed(Tick{}, now);
+}
+
+bool PoolKeeper::wants_reading() const {
+    return state_.unread || !state_.pool || (state_.pending && !state_.pending->in_flight);
+}
+
+const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window* window) {
+    const bool of_window = window != nullptr;
+    std::optional<State> before;
+    if (of_window && state_.mode == Mode::automatic && !state_.trial) before = state_;
+    last_input_ = now.time;
+    PoolVerdict verdict = step(state_, now.time, input, config_.settings);
+
+    const auto* answer = std::get_if<ApplyResult>(&input);
+    bool acts = asks(verdict) || verdict.trial || answer;
+    const bool told = !of_window && !verdict.reasons.empty();
+    if (acts || told || std::holds_alternative<Pause>(input)) unstored_ = true;
+    const bool store = unstored_ || now.time >= stored_at_ + store_every;
+    const bool keep = acts || told || (of_window && is_news(verdict, now));
+    if (window || keep || store) {
+        const auto recorded = journal_.record({.pool = pool_,
+                                               .time = now.wall,
+                                               .window = window,
+                                               .answer = answer,
+                                               .verdict = keep ? &verdict : nullptr,
+                                               .bundle = bundle_,
+                                               .state = store ? &state_ : nullptr});
+        note(recorded, now);
+        if (recorded && store) {
+            unstored_ = false;
+            stored_at_ = now.time;
+        }
+        if (!recorded && verdict.decision == Decision::change) {
+            state_ = std::move(*before); // changes come from windows alone
+            verdict.decision = Decision::keep;
+            acts = false;
+            verdict.reasons.push_back(
+                {"not-stored", "no switch is started while the journal cannot be written"});
+        }
+    }
+    count(input, verdict);
+    if (acts || told)
+        BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
+                                << printable(in_words(verdict), 1024);
+    if (of_window || acts || told) last_ = std::move(verdict);
+    if (acts && asks(last_)) ask_({pool_, last_.serial, last_.target});
+    return last_;
+}
+
+bool PoolKeeper::is_news(const PoolVerdict& verdict, Moment now) {
+    std::string says(to_string(verdict.decision));
+    if (verdict.evidence) says += fmt::format(" {}", to_string(verdict.evidence->layout));
+    for (const Reason& reason : verdict.reasons) says += fmt::format(" {}", reason.code);
+    if (says == kept_ || (!kept_.empty() && now.time < kept_at_ + keep_every)) return false;
+    kept_ = std::move(says);
+    kept_at_ = now.time;
+    return true;
+}
+
+void PoolKeeper::note(const Result<void>& recorded, Moment now) {
+    if (recorded) {
+        if (std::exchange(journal_failed_, false))
+            BOOST_LOG_TRIVIAL(warning)
+                << printable(pool_.name, 64) << ": the journal can be written again";
+        return;
+    }
+    ++journal_errors_;
+    if (std::exchange(journal_failed_, true) && now.time < complained_at_ + complain_every) return;
+    complained_at_ = now.time;
+    BOOST_LOG_TRIVIAL(error) << recorded.error().message
+                             << " (until then no switch is started and nothing is kept)";
+}
+
+void PoolKeeper::count(const Input& input, const PoolVerdict& verdict) {
+    if (const auto* answer = std::get_if<ApplyResult>(&input)) {
+        if (!answer->done)
+            ++metrics_.failed_applies;
+        else
+            ++(asked_revert_ ? metrics_.reverts : metrics_.switches);
+    }
+    if (!asks(verdict)) return;
+    metrics_.requested = verdict.target;
+    asked_revert_ = verdict.decision == Decision::revert;
+}
+
+std::optional<Asked> PoolKeeper::return_to_boot(Moment now) {
+    if (state_.mode != Mode::automatic || !state_.pool || !state_.pool->can_rearrange ||
+        state_.now < state_.stand_down_until ||
+        (!state_.pending && state_.pool->in_force == state_.pool->boot))
+        return std::nullopt;
+    const Asked asked{pool_, state_.serial, state_.pool->boot};
+    // For the policy this is what a boot is: any trial is over, and the pool has what it has.
+    feed(Restarted{true}, {state_.now, now.wall});
+    if (unstored_) return std::nullopt;
+    return asked;
+}
+
+PoolMetrics PoolKeeper::metrics() const {
+    PoolMetrics metrics = metrics_;
+    metrics.name = pool_.name;
+    metrics.mode = state_.mode;
+    if (state_.pool) metrics.effective = state_.pool->in_force;
+    metrics.trial = state_.trial.has_value();
+    metrics.breaker_open = state_.now < state_.breaker_until;
+    metrics.paused = state_.paused;
+    return metrics;
+}
+
+} // namespace intellisched::service

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT
+// One cpupool's policy with its journal: every input becomes one step, what comes of it is on the
+// disk before it is done, and after a kill it goes on from there. It knows of no event loop and of
+// no host: what is to be done is asked for by a callback, and what time it is comes with the input.
+//
+// The journal may fail (a full disk). Then the service goes on: windows and verdicts are lost, but
+// no switch is started whose state could not be stored; the policy is put back to before it and
+// decides anew with the next window. A way back is asked for nevertheless, because it leads to
+// where the stored state will look for the pool or to what its owner had.
+#pragma once
+
+#include "src/service/config.hpp"
+#include "src/service/journal.hpp"
+#include "src/service/metrics.hpp"
+
+#include <functional>
+
+namespace intellisched::service {
+
+/// A moment on both clocks: the policy's, and the one that is written down.
+struct Moment {
+    Nanoseconds time = 0;
+    UnixTime wall = 0;
+};
+
+/// Give that pool this arrangement.
+struct Asked {
+    PoolName pool;
+    std::uint64_t serial = 0; ///< that the result has to bear
+    Arrangement target;
+};
+
+class PoolKeeper {
+  public:
+    /// Is called when all that belongs to it has been stored. The result must come later, by
+    /// applied(), never from within.
+    using Ask = std::function<void(const Asked&)>;
+
+    /// Restores what the journal has of the pool of that name; a state that cannot be understood is
+    /// logged and begun anew. `boot`: the id of this boot of the host. The journal must outlive it.
+    PoolKeeper(PoolName pool, const PoolConfig& config, Journal& journal, const std::string& boot,
+               Moment now, Ask ask);
+
+    /// Another configuration of this pool.
+    void configure(const PoolConfig& config, Moment now);
+    /// What was read of the pool. `taken`: when the reading began, on the policy's clock; one that
+    /// began before the last result was there is of the time before it, and is left out.
+    void saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Moment now);
+    /// `window` is what the journal keeps of it; `bundle` the id of the model.
+    void saw(const WindowSeen& seen, const Window& window, const std::string& bundle, Moment now);
+    /// What came of an Asked; `finished`: when, on the policy's clock.
+    void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
+    void pause(Moment now) { feed(Pause{}, now); }
+    void resume(Moment now) { feed(Resume{}, now); }
+    /// To be called every few seconds; does nothing when there was another input meanwhile.
+    void tick(Moment now);
+
+    /// For a service that is being stopped: what it takes to have the boot layout again, or nothing
+    /// if it is in force, somebody else chose the layout, the pool's mode is not auto, or the state
+    /// could not be stored. The state is then as after a boot: whatever the pool has at the next
+    /// start is taken as it is. No input may follow.
+    [[nodiscard]] std::optional<Asked> return_to_boot(Moment now);
+
+    /// The pool should be read as soon as can be: the policy waits for it.
+    [[nodiscard]] bool wants_reading() const;
+    [[nodiscard]] const PoolName& pool() const { return pool_; }
+    [[nodiscard]] const State& state() const { return state_; }
+    /// What the last window, or what has happened since, came to.
+    [[nodiscard]] const PoolVerdict& verdict() const { return last_; }
+    [[nodiscard]] PoolMetrics metrics() const;
+    [[nodiscard]] std::uint64_t journal_errors() const { return journal_errors_; }
+
+  private:
+    const PoolVerdict& feed(const Input& input, Moment now, const Window* window = nullptr);
+    /// Whether a verdict on a window differs from the one that was kept last.
+    [[nodiscard]] bool is_news(const PoolVerdict& verdict, Moment now);
+    void note(const Result<void>& recorded, Moment now);
+    void count(const Input& input, const PoolVerdict& verdict);
+
+    PoolName pool_;
+    PoolConfig config_;
+    Journal& journal_;
+    Ask ask_;
+    State state_;
+    PoolVerdict last_;
+    std::string bundle_;
+    Nanoseconds last_input_ = 0;
+    Nanoseconds not_before_ = 0; ///< readings from before are of no use
+    Nanoseconds stored_at_ = 0;
+    bool unstored_ = true; ///< the state that is stored is not what it has to be after a kill
+    std::string kept_;     ///< what the verdict that was kept last says
+    Nanoseconds kept_at_ = 0;
+
+    PoolMetrics metrics_;
+    bool asked_revert_ = false; ///< what was asked for last
+    std::uint64_t journal_errors_ = 0;
+    bool journal_failed_ = false;
+    Nanoseconds complained_at_ = 0;
+};
+
+} // namespace intellisched::service

@@ -1,0 +1,341 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/service.hpp"
+
+#include "collector/window/facts.hpp"
+#include "collector/window/features.hpp"
+#include "src/base/log.hpp"
+#include "src/host/open_host.hpp"
+#include "src/service/live_score.hpp"
+
+#include <boost/log/core.hpp>
+#include <boost/log/expressions.hpp>
+#include <csignal>
+#include <cstring>
+#include <sys/epoll.h>
+#include <systemd/sd-daemon.h>
+
+namespace intellisched::service {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr auto tick_every = 1s, publish_every = 5s;
+constexpr Nanoseconds read_every = 2 * second, prune_every = hour, day = 24 * hour;
+/// News that one turn of the loop handles; what is ready besides comes after them.
+constexpr unsigned news_a_turn = 64;
+/// For the way back to the boot layout, which takes milliseconds.
+constexpr Nanoseconds leave_within = 10 * second;
+
+UnixTime wall_clock() {
+    return std::chrono::duration_cast<std::chrono::nanoseconds>(
+               std::chrono::system_clock::now().time_since_epoch())
+        .count();
+}
+
+Result<std::string> line_of(const char* path) {
+    const auto bytes = read_file(path, 4096);
+    if (!bytes) return tl::unexpected(bytes.error());
+    std::string line(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    return line.substr(0, line.find('\n'));
+}
+
+void log_at(boost::log::trivial::severity_level level) {
+    boost::log::core::get()->set_filter(boost::log::trivial::severity >= level);
+}
+
+} // namespace
+
+Service::Service(ServiceOptions options)
+    : options_(std::move(options)),
+      own_time_(options_.host.starts_with("capture:") || options_.host.starts_with("sim:")) {}
+
+Service::~Service() = default;
+
+Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
+    std::unique_ptr<Service> service(new Service(std::move(options)));
+    if (auto begun = service->begin(); !begun) return tl::unexpected(begun.error());
+    return service;
+}
+
+Result<void> Service::begin() {
+    sigset_t signals;
+    sigemptyset(&signals);
+    for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
+    ::sigprocmask(SIG_BLOCK, &signals, nullptr);
+
+    auto config = read_config(options_.config);
+    if (!config) return tl::unexpected(config.error());
+    config_ = std::move(*config);
+    if (!options_.verbose) log_at(config_.log_level);
+    auto classifier = load_bundle(config_);
+    if (!classifier) return tl::unexpected(classifier.error());
+    classifier_ = std::move(*classifier);
+
+    // A host of its own time is booted with every start.
+    auto boot =
+        line_of(own_time_ ? "/proc/sys/kernel/random/uuid" : "/proc/sys/kernel/random/boot_id");
+    if (!boot) return tl::unexpected(boot.error());
+    boot_ = std::move(*boot);
+    wall_start_ = wall_clock();
+    started_ = host_clock();
+    auto journal = Journal::open(config_.journal, boot_, wall_start_);
+    if (!journal) return tl::unexpected(journal.error());
+    journal_ = std::move(*journal);
+    if (!journal_->warning().empty()) BOOST_LOG_TRIVIAL(warning) << journal_->warning();
+    return begin_loop();
+}
+
+Result<void> Service::begin_loop() {
+    auto loop = Loop::make();
+    if (!loop) return tl::unexpected(loop.error());
+    loop_ = std::move(*loop);
+    auto control = Control::open(*loop_, config_.socket,
+                                 [this](const proto::ControlRequest& r) { return answer(r); });
+    if (!control) return tl::unexpected(control.error());
+    control_ = std::move(*control);
+
+    const std::chrono::seconds interval(config_.interval);
+    XenOptions xen;
+    xen.interval = interval;
+    auto watcher =
+        Watcher::start({.open = [host = options_.host, xen] { return open_host(host, xen); },
+                        .window_seconds = static_cast<double>(interval.count()),
+                        .own_time = own_time_});
+    if (!watcher) return tl::unexpected(watcher.error());
+    watcher_ = std::move(*watcher);
+    auto applier = Applier::make(own_time_ ? watcher_->calls() : live_calls());
+    if (!applier) return tl::unexpected(applier.error());
+    applier_ = std::move(*applier);
+
+    const auto stop = [this] { stop_ = true; };
+    const auto reload_and_log = [this] {
+        if (auto reloaded = reload(); !reloaded)
+            BOOST_LOG_TRIVIAL(error) << reloaded.error().message << " (all stays as it was)";
+    };
+    std::vector<Result<Loop::Source>> sources;
+    sources.push_back(loop_->on_signal(SIGTERM, stop));
+    sources.push_back(loop_->on_signal(SIGINT, stop));
+    sources.push_back(loop_->on_signal(SIGHUP, reload_and_log));
+    sources.push_back(loop_->on_ready(watcher_->fd(), EPOLLIN, [this](auto) { on_news(); }));
+    sources.push_back(loop_->on_ready(applier_->fd(), EPOLLIN, [this](auto) { on_call(); }));
+    sources.push_back(loop_->every(tick_every, [this] { on_tick(); }));
+    sources.push_back(loop_->every(publish_every, [this] { publish(); }));
+    for (auto& source : sources) {
+        if (!source) return tl::unexpected(source.error());
+        sources_.push_back(std::move(*source));
+    }
+    if (auto fed = loop_->feed_watchdog(); !fed) return tl::unexpected(fed.error());
+    return {};
+}
+
+Result<Classifier> Service::load_bundle(const ServiceConfig& config) const {
+    const auto bundle = read_bundle(config.bundle.empty() ? options_.bundle : config.bundle);
+    if (!bundle) return tl::unexpected(bundle.error());
+    return Classifier::load(*bundle);
+}
+
+Result<void> Service::run() {
+    BOOST_LOG_TRIVIAL(info) << "intellisched " << options_.version << " with the model "
+                            << classifier_->manifest().name() << " ("
+                            << classifier_->manifest().id() << ")";
+    sd_notify(0, "READY=1");
+    publish();
+    while (!stop_) {
+        const auto took = loop_->turn(tick_every);
+        if (!took) return tl::unexpected(took.error());
+        turn_seconds_ = std::chrono::duration<double>(*took).count();
+    }
+    BOOST_LOG_TRIVIAL(info) << "stopping";
+    sd_notify(0, "STOPPING=1");
+    leave();
+    return {};
+}
+
+Moment Service::now() const {
+    if (!own_time_) return {host_clock(), wall_clock()};
+    return {host_time_, wall_start_ + static_cast<UnixTime>(host_time_ - host_start_)};
+}
+
+void Service::on_news() {
+    for (unsigned i = 0; i < news_a_turn; ++i) {
+        const auto news = watcher_->take();
+        if (!news) return;
+        if (stopping_) continue;
+        if (const auto* reading = std::get_if<Reading>(&*news)) {
+            saw(*reading);
+        } else if (const auto* window = std::get_if<WindowRead>(&*news)) {
+            saw(*window);
+        } else if (const auto* failed = std::get_if<HostFailed>(&*news)) {
+            saw(*failed);
+        } else if (const auto* ended = std::get_if<HostEnded>(&*news)) {
+            watching_ = false;
+            host_ = ended->error ? ended->error->message : "ended";
+            BOOST_LOG_TRIVIAL(info)
+                << "the host has ended" << (ended->error ? ": " + ended->error->message : "");
+        } else {
+            watching_ = true;
+            host_ = "watching";
+        }
+    }
+}
+
+void Service::saw(const HostFailed& failed) {
+    watching_ = false;
+    if (host_ != failed.error.message)
+        BOOST_LOG_TRIVIAL(warning) << failed.error.message << " (will be tried again, in "
+                                   << failed.retry_in.count() / 1000 << " s first)";
+    host_ = failed.error.message;
+}
+
+void Service::saw(const Reading& reading) {
+    if (last_ && reading.taken < last_->taken) return;
+    if (own_time_) {
+        host_time_ = std::max(host_time_, reading.taken);
+        if (host_start_ == 0) host_start_ = host_time_;
+    }
+    const auto topology = topology_of(reading.snapshot);
+    const auto found = pools_of(reading.snapshot);
+    if (!topology) return complain(topology.error());
+    if (!found) return complain(found.error());
+    last_ = reading;
+    present_.clear();
+    for (const Pool& pool : *found) {
+        if (pool.scheduler != "credit2") continue;
+        present_.insert(pool.name);
+        PoolSeen seen = pool_seen(pool_facts(reading.snapshot, *topology, pool, reading.boot),
+                                  *topology, pool, reading.boot);
+        // What was recorded cannot be changed, whatever could be at the time.
+        if (options_.host.starts_with("capture:")) seen.can_rearrange = false;
+        keeper(pool).saw(seen, pool.id, reading.taken, now());
+    }
+    for (const PoolConfig& pool : config_.pools)
+        if (present_.count(pool.name) == 0 && missing_.insert(pool.name).second)
+            BOOST_LOG_TRIVIAL(warning) << printable(pool.name, 64)
+                                       << ": there is no credit2 cpupool of that name, which the "
+                                          "configuration has settings for";
+}
+
+PoolKeeper& Service::keeper(const Pool& pool) {
+    auto& kept = keepers_[pool.name];
+    if (!kept)
+        kept = std::make_unique<PoolKeeper>(PoolName{pool.name, pool.id}, config_.pool(pool.name),
+                                            *journal_, boot_, now(),
+                                            [this](const Asked& asked) { applier_->apply(asked); });
+    return *kept;
+}
+
+void Service::saw(const WindowRead& window) {
+    const WindowStats& stats = window.stats;
+    if (own_time_) host_time_ = std::max(host_time_, window.time);
+    const auto found = keepers_.find(stats.facts.pool);
+    if (found == keepers_.end() || !last_) return;
+    ++windows_;
+    records_lost_ += stats.lost;
+    PoolKeeper& keeper = *found->second;
+    if (keeper.state().mode == Mode::off) return;
+
+    const Intent intent = keeper.state().intent;
+    const FeatureVector features = feature_vector(stats);
+    const auto prediction = classifier_->predict(
+        {&features, intent, stats.facts.current, stats.facts.representatives, {}});
+    if (!prediction) return complain(prediction.error());
+    const WindowSeen seen = window_seen(stats, features, last_->snapshot, *prediction, intent);
+    const Moment moment = now();
+    const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
+    keeper.saw(seen,
+               {.begin = moment.wall - static_cast<UnixTime>(length),
+                .length = length,
+                .in_force = seen.in_force,
+                .coverage = seen.observation.coverage,
+                .decisions = seen.observation.decisions,
+                .utility = seen.utility,
+                .prediction = *prediction},
+               classifier_->manifest().id(), moment);
+}
+
+void Service::on_call() {
+    while (const auto done = applier_->take()) {
+        if (const auto* applied = std::get_if<Applied>(&*done)) {
+            if (!applied->result.done)
+                BOOST_LOG_TRIVIAL(warning)
+                    << printable(applied->pool.name, 64) << ": " << applied->result.text;
+            if (stopping_) continue;
+            const auto found = keepers_.find(applied->pool.name);
+            if (found == keepers_.end()) continue;
+            found->second->applied(applied->result, applied->finished, now());
+            if (applied->reading) saw(*applied->reading);
+            continue;
+        }
+        const auto& reading = std::get<Result<Reading>>(*done);
+        if (stopping_) continue;
+        if (reading)
+            saw(*reading);
+        else
+            complain(reading.error());
+    }
+}
+
+void Service::on_tick() {
+    const Nanoseconds clock = host_clock();
+    bool wanted = false;
+    for (const std::string& name : present_) {
+        PoolKeeper& keeper = *keepers_.at(name);
+        keeper.tick(now());
+        wanted = wanted || keeper.wants_reading();
+    }
+    if (wanted && watching_ && clock >= read_at_ + read_every) {
+        read_at_ = clock;
+        applier_->read();
+    }
+    if (prune_more_ || clock >= pruned_at_ + prune_every) {
+        pruned_at_ = clock;
+        prune();
+    }
+}
+
+void Service::prune() {
+    const UnixTime before = wall_clock() - static_cast<UnixTime>(config_.journal_days * day);
+    const auto pruned = journal_->prune(before, before);
+    prune_more_ = pruned && *pruned;
+    if (!pruned) complain(pruned.error());
+}
+
+void Service::publish() {
+    std::string text = host_;
+    for (const std::string& name : present_) {
+        const State& state = keepers_.at(name)->state();
+        text += fmt::format("; {}: {}, {}{}{}", printable(name, 64),
+                            state.pool ? to_string(state.pool->in_force) : "not read",
+                            to_string(state.mode), state.paused ? ", paused" : "",
+                            state.trial ? ", on trial" : "");
+    }
+    if (text != told_) {
+        told_ = text;
+        sd_notifyf(0, "STATUS=%s", printable(text, 1024).c_str());
+    }
+    if (config_.metrics.empty()) return;
+    if (auto written = write_metrics(config_.metrics, metrics()); !written)
+        complain(written.error());
+}
+
+void Service::complain(const Error& error) {
+    if (error.message == complaint_) return;
+    complaint_ = error.message;
+    BOOST_LOG_TRIVIAL(warning) << complaint_;
+}
+
+void Service::leave() {
+    stopping_ = true;
+    control_.reset();
+    if (!config_.return_to_boot_layout) return;
+    for (const std::string& name : present_)
+        if (const auto asked = keepers_.at(name)->return_to_boot(now())) applier_->apply(*asked);
+    const Nanoseconds until = host_clock() + leave_within;
+    while (applier_->applying() > 0 && host_clock() < until)
+        if (!loop_->turn(100ms)) return;
+    on_call(); // what failed is logged
+    if (applier_->applying() > 0)
+        BOOST_LOG_TRIVIAL(error) << "libxl does not come back; look at the layouts in force";
+}
+
+} // namespace intellisched::service

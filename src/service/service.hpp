@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// The dom0 service: a loop that takes what the watcher sees, has each pool's policy judge it, has
+// the applier do what that asks for, and answers the control socket.
+#pragma once
+
+#include "src/service/applier.hpp"
+#include "src/service/control.hpp"
+#include "src/service/pool_keeper.hpp"
+#include "src/service/watcher.hpp"
+
+#include <set>
+
+namespace intellisched::service {
+
+struct ServiceOptions {
+    std::filesystem::path config = default_config_path;
+    std::string host = {};             ///< as --host: "", "xen", "capture:PATH", "sim:SCENARIO"
+    std::filesystem::path bundle = {}; ///< where the configuration names none
+    std::string version = {};
+    bool verbose = false; ///< log more than the configuration says
+};
+
+class Service {
+  public:
+    /// Everything but the host, which may come later. Blocks SIGTERM, SIGINT and SIGHUP, which are
+    /// the loop's from then on: to be called before there is a second thread. Errors: whatever is
+    /// wrong with the configuration, the bundle, the journal or the socket.
+    [[nodiscard]] static Result<std::unique_ptr<Service>> start(ServiceOptions options);
+    ~Service();
+    Service(const Service&) = delete;
+    Service& operator=(const Service&) = delete;
+
+    /// Until SIGTERM or SIGINT. Errors: the event loop's.
+    [[nodiscard]] Result<void> run();
+
+  private:
+    explicit Service(ServiceOptions options);
+    [[nodiscard]] Result<void> begin();
+    [[nodiscard]] Result<void> begin_loop();
+    [[nodiscard]] Result<Classifier> load_bundle(const ServiceConfig& config) const;
+    [[nodiscard]] Moment now() const;
+
+    void on_news();
+    void on_call();
+    void on_tick();
+    void publish();
+    void saw(const Reading& reading);
+    void saw(const WindowRead& window);
+    void saw(const HostFailed& failed);
+    [[nodiscard]] PoolKeeper& keeper(const Pool& pool);
+    void prune();
+    /// Logs what may fail again and again, once.
+    void complain(const Error& error);
+    /// A failure leaves everything as it was.
+    [[nodiscard]] Result<void> reload();
+    [[nodiscard]] proto::ControlReply answer(const proto::ControlRequest& request);
+    /// The pools of that name, or all; an error when there is none.
+    [[nodiscard]] Result<std::vector<PoolKeeper*>> pools(const std::string& name);
+    [[nodiscard]] proto::ServiceStatus status() const;
+    [[nodiscard]] ServiceMetrics metrics() const;
+    /// Gives pools the boot layout back, if they are to have it.
+    void leave();
+
+    ServiceOptions options_;
+    bool own_time_; ///< of the host
+    ServiceConfig config_;
+    std::string boot_; ///< id of the boot of the host
+    std::optional<Classifier> classifier_;
+    std::optional<Journal> journal_;
+    std::optional<Loop> loop_;
+    std::unique_ptr<Watcher> watcher_;
+    std::optional<Applier> applier_;
+    std::unique_ptr<Control> control_;
+    std::vector<Loop::Source> sources_;
+
+    std::map<std::string, std::unique_ptr<PoolKeeper>> keepers_;
+    std::set<std::string> present_; ///< credit2 pools of the last reading
+    std::optional<Reading> last_;
+    std::string host_ = "opening the host";
+    bool watching_ = false, stop_ = false, stopping_ = false, prune_more_ = false;
+    Nanoseconds host_start_ = 0, host_time_ = 0; ///< of a host of its own time
+    UnixTime wall_start_ = 0;
+    Nanoseconds started_ = 0, read_at_ = 0, pruned_at_ = 0; ///< on host_clock()
+    std::uint64_t windows_ = 0, records_lost_ = 0;
+    double turn_seconds_ = 0;
+    std::string told_;      ///< systemd, as status
+    std::string complaint_; ///< the last one
+    std::set<std::string> missing_;
+};
+
+/// What `status` says of a pool.
+[[nodiscard]] proto::PoolStatus status_of(const PoolKeeper& keeper, bool present);
+
+/// The arrangement as a message.
+[[nodiscard]] proto::Arrangement message_of(const Arrangement& arrangement);
+
+} // namespace intellisched::service

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+// What the service says of itself, and what it can be told: by the control socket and by signals.
+#include "src/base/log.hpp"
+#include "src/service/service.hpp"
+
+#include <boost/log/core.hpp>
+#include <boost/log/expressions.hpp>
+#include <ctime>
+#include <systemd/sd-daemon.h>
+
+namespace intellisched::service {
+namespace {
+
+std::uint64_t seconds_until(Nanoseconds time, Nanoseconds now) {
+    return time > now ? (time - now + second - 1) / second : 0;
+}
+
+unsigned long long monotonic_microseconds() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC, &time);
+    return static_cast<unsigned long long>(time.tv_sec) * 1'000'000 +
+           static_cast<unsigned long long>(time.tv_nsec) / 1000;
+}
+
+} // namespace
+
+proto::Arrangement message_of(const Arrangement& arrangement) {
+    proto::Arrangement message;
+    message.set_layout(std::string(to_string(arrangement.layout)));
+    message.set_max_cpus(arrangement.max_cpus);
+    return message;
+}
+
+proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
+    const State& state = keeper.state();
+    const PoolVerdict& verdict = keeper.verdict();
+    const PoolMetrics metrics = keeper.metrics();
+    proto::PoolStatus out;
+    out.set_name(keeper.pool().name);
+    out.set_id(keeper.pool().id);
+    out.set_present(present);
+    out.set_mode(std::string(to_string(state.mode)));
+    out.set_intent(std::string(to_string(state.intent)));
+    if (state.pool) {
+        *out.mutable_in_force() = message_of(state.pool->in_force);
+        out.set_can_rearrange(state.pool->can_rearrange);
+    }
+    out.set_paused(state.paused);
+    out.set_decision(std::string(to_string(verdict.decision)));
+    if (verdict.evidence) {
+        const Verdict& judged = *verdict.evidence;
+        out.set_recommended(std::string(to_string(judged.layout)));
+        out.set_confidence(judged.mean.probability[index(judged.layout)]);
+        out.set_expected_gain(judged.mean.expected_gain[index(judged.layout)]);
+    }
+    for (const Reason& reason : verdict.reasons) {
+        proto::PolicyReason& told = *out.add_reasons();
+        told.set_code(std::string(reason.code));
+        told.set_text(reason.text);
+    }
+    if (state.trial) {
+        *out.mutable_trial() = message_of(state.trial->to);
+        out.set_trial_windows(static_cast<std::uint32_t>(state.trial->after.size()));
+    }
+    if (state.pending) *out.mutable_asked_for() = message_of(state.pending->target);
+    out.set_stand_down_s(seconds_until(state.stand_down_until, state.now));
+    out.set_breaker_s(seconds_until(state.breaker_until, state.now));
+    out.set_windows(metrics.windows);
+    out.set_switches(metrics.switches);
+    out.set_reverts(metrics.reverts);
+    out.set_failed_applies(metrics.failed_applies);
+    return out;
+}
+
+proto::ServiceStatus Service::status() const {
+    proto::ServiceStatus out;
+    const ServiceMetrics told = metrics();
+    out.set_version(options_.version);
+    out.set_uptime_s((host_clock() - started_) / second);
+    out.set_host(host_);
+    out.set_model_id(told.model_id);
+    out.set_model_name(told.model_name);
+    out.set_records_lost(told.records_lost);
+    out.set_journal_errors(told.journal_errors);
+    for (const auto& [name, keeper] : keepers_)
+        *out.add_pools() = status_of(*keeper, present_.count(name) > 0);
+    return out;
+}
+
+ServiceMetrics Service::metrics() const {
+    ServiceMetrics out{.records_lost = records_lost_,
+                       .windows = windows_,
+                       .model_id = classifier_->manifest().id(),
+                       .model_name = classifier_->manifest().name(),
+                       .loop_seconds = turn_seconds_};
+    for (const auto& [name, keeper] : keepers_) {
+        out.journal_errors += keeper->journal_errors();
+        if (present_.count(name) > 0) out.pools.push_back(keeper->metrics());
+    }
+    return out;
+}
+
+Result<std::vector<PoolKeeper*>> Service::pools(const std::string& name) {
+    std::vector<PoolKeeper*> found;
+    std::string there;
+    for (const auto& [known, keeper] : keepers_) {
+        if (name.empty() || known == name) found.push_back(keeper.get());
+        there += (there.empty() ? "" : ", ") + printable(known, 64);
+    }
+    if (found.empty() && keepers_.empty())
+        return fail("no cpupool is known yet; see `intellisched status` for what is wrong with the "
+                    "host");
+    if (found.empty())
+        return fail("no credit2 cpupool '{}'; there is: {}", printable(name, 64), there);
+    return found;
+}
+
+proto::ControlReply Service::answer(const proto::ControlRequest& request) {
+    proto::ControlReply reply;
+    const auto each = [&](const std::string& name, auto deed) {
+        const auto found = pools(name);
+        if (!found) return reply.set_error(found.error().message);
+        for (PoolKeeper* keeper : *found) deed(*keeper);
+    };
+    switch (request.what_case()) {
+    case proto::ControlRequest::kStatus:
+        *reply.mutable_status() = status();
+        break;
+    case proto::ControlRequest::kPause:
+        each(request.pause().pool(), [this](PoolKeeper& keeper) { keeper.pause(now()); });
+        break;
+    case proto::ControlRequest::kResume:
+        each(request.resume().pool(), [this](PoolKeeper& keeper) { keeper.resume(now()); });
+        break;
+    case proto::ControlRequest::kReload:
+        if (auto reloaded = reload(); !reloaded) reply.set_error(reloaded.error().message);
+        break;
+    case proto::ControlRequest::WHAT_NOT_SET:
+        reply.set_error("the request asks for nothing that this version knows");
+        break;
+    }
+    return reply;
+}
+
+Result<void> Service::reload() {
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", monotonic_microseconds());
+    const auto loaded = [&]() -> Result<void> {
+        auto config = read_config(options_.config);
+        if (!config) return tl::unexpected(config.error());
+        auto classifier = load_bundle(*config);
+        if (!classifier) return tl::unexpected(classifier.error());
+        if (config->journal != config_.journal || config->socket != config_.socket ||
+            config->interval != config_.interval)
+            BOOST_LOG_TRIVIAL(warning)
+                << "another journal, socket or interval counts from the next start on";
+        config_ = std::move(*config);
+        classifier_ = std::move(*classifier);
+        return {};
+    }();
+    if (loaded) {
+        if (!options_.verbose)
+            boost::log::core::get()->set_filter(boost::log::trivial::severity >= config_.log_level);
+        missing_.clear();
+        for (const auto& [name, keeper] : keepers_) keeper->configure(config_.pool(name), now());
+        BOOST_LOG_TRIVIAL(info) << "reloaded, with the model " << classifier_->manifest().name()
+                                << " (" << classifier_->manifest().id() << ")";
+    }
+    sd_notify(0, "READY=1");
+    return loaded;
+}
+
+} // namespace intellisched::service

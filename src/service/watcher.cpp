@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/watcher.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <future>
+#include <sys/eventfd.h>
+#include <system_error>
+#include <unistd.h>
+
+namespace intellisched::service {
+namespace {
+
+constexpr double ns_of_second = 1e9;
+
+/// A time stamp counter in nanoseconds; one that cannot be is as late as can be.
+Nanoseconds nanoseconds(std::uint64_t tsc, double hz) {
+    const double ns = static_cast<double>(tsc) / hz * ns_of_second;
+    return ns >= 0 && ns < 0x1p63 ? static_cast<Nanoseconds>(ns) : Nanoseconds{1} << 63;
+}
+
+} // namespace
+
+Result<std::unique_ptr<Watcher>> Watcher::start(WatcherOptions options) {
+    std::unique_ptr<Watcher> watcher(new Watcher(std::move(options)));
+    watcher->wake_ = FileDescriptor(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC));
+    if (watcher->wake_.get() < 0) return fail("an eventfd: {}", std::strerror(errno));
+    try {
+        watcher->thread_ = std::thread([w = watcher.get()] { w->run(); });
+    } catch (const std::system_error& error) {
+        return fail("no thread can be started: {}; the system's limits (ulimit -u) may be too low",
+                    error.what());
+    }
+    return watcher;
+}
+
+Watcher::~Watcher() {
+    {
+        const std::lock_guard lock(shared_->mutex);
+        stop_ = true;
+    }
+    shared_->changed.notify_all();
+    if (thread_.joinable()) thread_.join();
+}
+
+std::optional<HostNews> Watcher::take() {
+    const std::lock_guard lock(shared_->mutex);
+    if (queue_.empty()) {
+        std::uint64_t count = 0;
+        (void)!::read(wake_.get(), &count, sizeof count);
+        handled_ = true;
+        shared_->changed.notify_all();
+        return std::nullopt;
+    }
+    HostNews news = std::move(queue_.front());
+    queue_.pop_front();
+    shared_->changed.notify_all();
+    return news;
+}
+
+void Watcher::push(HostNews news) {
+    std::unique_lock lock(shared_->mutex);
+    shared_->changed.wait(lock, [&] { return stop_ || queue_.size() < options_.queue; });
+    if (stop_) return;
+    queue_.push_back(std::move(news));
+    handled_ = false;
+    const std::uint64_t one = 1;
+    (void)!::write(wake_.get(), &one, sizeof one); // fails only when it is readable anyway
+    if (options_.own_time) shared_->changed.wait(lock, [&] { return stop_ || handled_; });
+}
+
+bool Watcher::wait(std::chrono::milliseconds time) {
+    std::unique_lock lock(shared_->mutex);
+    shared_->changed.wait_for(lock, time, [&] { return stop_ || !shared_->tasks.empty(); });
+    return !stop_;
+}
+
+void Watcher::run() {
+    using Clock = std::chrono::steady_clock;
+    auto pause = options_.first_wait;
+    while (!stop_) {
+        seen_window_ = false;
+        auto watched = watch();
+        last_.reset();
+        if (stop_) break;
+        if (options_.own_time) {
+            push(HostEnded{watched ? std::nullopt : std::optional(watched.error())});
+            while (wait(std::chrono::hours(1))) serve(nullptr);
+            break;
+        }
+        if (watched) watched = fail("the host has nothing more to tell");
+        if (seen_window_) pause = options_.first_wait; // it did work meanwhile
+        push(HostFailed{watched.error(), pause});
+        for (const auto until = Clock::now() + pause; Clock::now() < until;) {
+            if (!wait(std::chrono::ceil<std::chrono::milliseconds>(until - Clock::now()))) break;
+            serve(nullptr);
+        }
+        pause = std::min(2 * pause, options_.longest_wait);
+    }
+    {
+        const std::lock_guard lock(shared_->mutex);
+        shared_->ended = true;
+    }
+    serve(nullptr);
+}
+
+Result<void> Watcher::watch() {
+    auto host = options_.open();
+    if (!host) return tl::unexpected(host.error());
+    push(HostOpened{});
+    const HostInfo& info = (*host)->info();
+    ObserveOptions observing{.window_seconds = options_.window_seconds};
+    observing.stop = [&] { return stop_.load(); };
+    observing.tap = [&](const HostItem& item) -> Result<void> {
+        const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
+        if (!snapshot) {
+            serve(host->get());
+            return {};
+        }
+        if (info.tsc_khz != 0)
+            time_ = std::max(
+                time_, nanoseconds(snapshot->tsc(), static_cast<double>(info.tsc_khz) * 1000));
+        last_ = Reading{*snapshot, info.boot,
+                        options_.own_time ? time_ : Nanoseconds{snapshot->monotonic_ns()}};
+        push(*last_);
+        return {};
+    };
+    const auto observed = observe(**host, observing, [&](const WindowStats& stats) {
+        time_ = std::max(time_, nanoseconds(stats.end_tsc, stats.tsc_hz));
+        seen_window_ = true;
+        push(WindowRead{stats, options_.own_time ? time_ : host_clock()});
+    });
+    serve(host->get());
+    if (!observed) return tl::unexpected(observed.error());
+    return {};
+}
+
+void Watcher::serve(Host* host) {
+    for (;;) {
+        std::function<void(Host*)> task;
+        {
+            const std::lock_guard lock(shared_->mutex);
+            if (shared_->tasks.empty()) return;
+            task = std::move(shared_->tasks.front());
+            shared_->tasks.pop_front();
+        }
+        task(host);
+    }
+}
+
+bool Watcher::Shared::leave(Task task) {
+    const std::lock_guard lock(mutex);
+    if (ended) return false;
+    tasks.push_back(std::move(task));
+    changed.notify_all();
+    return true;
+}
+
+Result<Reading> Watcher::reading(Rearranger* rearranger) {
+    if (!last_) return fail("the host has ended, or has not told of its pools yet");
+    Reading reading = *last_;
+    reading.taken = time_;
+    if (!rearranger) return reading;
+    const auto pools = pools_of(reading.snapshot);
+    if (!pools) return tl::unexpected(pools.error());
+    for (const Pool& pool : *pools) {
+        if (!pool.can_rearrange) continue;
+        const auto in_force = rearranger->layout(pool);
+        if (!in_force) return tl::unexpected(in_force.error());
+        for (proto::Pool& told : *reading.snapshot.mutable_pools()) {
+            if (told.id() != pool.id) continue;
+            told.mutable_arrangement()->set_layout(
+                std::string(to_string(in_force->arrangement.layout)));
+            told.mutable_arrangement()->set_max_cpus(in_force->arrangement.max_cpus);
+        }
+    }
+    return reading;
+}
+
+Applying Watcher::apply(Host* host, const Asked& asked) {
+    auto* rearranger = dynamic_cast<Rearranger*>(host);
+    if (!rearranger || !last_)
+        return {
+            fail("the host has ended, or is a recorded one; nothing can be changed"), time_, {}};
+    auto result = apply_to(*rearranger, last_->snapshot, asked);
+    Applying applying{std::move(result), time_, {}};
+    if (auto after = reading(rearranger)) applying.reading = std::move(*after);
+    return applying;
+}
+
+HostCalls Watcher::calls() {
+    static constexpr const char* gone = "the service is being stopped";
+    return {.apply = [this, shared = shared_](const Asked& asked) -> Applying {
+                auto promise = std::make_shared<std::promise<Applying>>();
+                const bool left = shared->leave(
+                    [=, this](Host* host) { promise->set_value(apply(host, asked)); });
+                if (!left) return {fail("{}", gone), 0, {}};
+                return promise->get_future().get();
+            },
+            .read = [this, shared = shared_]() -> Result<Reading> {
+                auto promise = std::make_shared<std::promise<Result<Reading>>>();
+                const bool left = shared->leave([=, this](Host* host) {
+                    promise->set_value(reading(dynamic_cast<Rearranger*>(host)));
+                });
+                if (!left) return fail("{}", gone);
+                return promise->get_future().get();
+            }};
+}
+
+} // namespace intellisched::service
