@@ -46,7 +46,6 @@ double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapsho
         guest.set_name(std::to_string(guest.domid()));
     auto result = result_from(truth, stats.facts.pool);
     if (!result) return no_utility;
-    result->guests.erase("0");
     const double speed = speed_of_moves(stats);
     for (auto& [id, guest] : result->guests)
         if (guest.work > 0 && guest.demand && *guest.demand > 0)

@@ -1,6 +1,38 @@
 // SPDX-License-Identifier: MIT
 // What one second of a pool is to the policy: the live score, and the names of what has to stay the
 // same for two of them to be compared.
+//
+// The utility is score.hpp's, of one window alone and with what a host can see in the place of what
+// only the guests know:
+//     utility = work * sum_g(c_g ln w_g) / sum_g(c_g) - tail * mean_g T_g - share * e
+//     w_g  = run_g / (run_g + wait_g) * smt * moves: of the speed that the guest would have alone on
+//            the machine, the part that it had. 1 is the most, and the same for every guest and
+//            load, so that windows can be compared though the load differs.
+//            run_g / (run_g + wait_g): of the CPU time that it wanted, what it got
+//            smt    1 - 0.30 * the part of the busy CPUs' time with a busy sibling (estimate.hpp)
+//            moves  1 - (30 us * starts on another core of the socket
+//                        + 100 us * starts on another socket) / running time; at least 0.1
+//     T_g  ln((p99 + t0) / t0) of the window's waits from wake-up to running, of domains with ten of
+//          them a second
+//     e    as there, of the window's running and waiting times
+// 0: everybody got what it wanted at full speed. Guests that are idle in a window drop out of the
+// means. Domain-0 is as in score.hpp: no work, but its tail and its share count.
+//
+// Constants: smt_speed (0.70, fitted to published kernel builds) and the refills of a working set of
+// 256 kB (assumed) are the simulator's defaults, bench/simulator/costs.cpp; the least of `moves` is
+// a choice, against windows that hardly ran at all.
+//
+// What it cannot see: responses and deadlines; memory away from its node; the working sets, so that
+// every move costs the same; who of the guests shared cores and moved, so that all of them are as
+// slow as the pool; and whether a wait cost work: a server that still answers every request loses
+// none, and is told to have lost the part that it waited. Differences of work are therefore too
+// large where guests mostly block. A guest that goes idle because another one keeps it waiting
+// (a back-end) wants less, and nothing is said to be lost.
+//
+// Left out, because the order of layouts was no better for it: idle CPUs while a vCPU waits (they
+// are in the waits already), the mean wait in the place of p99.
+//
+// FIGURES
 #pragma once
 
 #include "collector/window/schema.hpp"

@@ -112,6 +112,20 @@ TEST_CASE("live score: waits after wake-ups as score.hpp has them, guests with f
     }
 }
 
+TEST_CASE("live score: Domain-0 has no work of its own, but its waits are a tail") {
+    WindowStats stats = untroubled();
+    set_times(stats, 0, 1 * hz, 0);
+    CHECK(utility(stats) == Approx(0));
+    add_waits(stats, 0, 500 * us);
+    CHECK(utility(stats) ==
+          Approx(-score_weights(Intent::throughput).tail * std::log(11)).epsilon(0.01));
+    // Alone it gives nothing that could be compared.
+    WindowStats alone = untroubled();
+    alone.domains.clear();
+    set_times(alone, 0, 1 * hz, 1 * hz);
+    CHECK(std::isnan(utility(alone)));
+}
+
 TEST_CASE("live score: shared cores and moves to other cores are work not done") {
     const double nothing = utility(untroubled());
     double before = nothing;
@@ -168,8 +182,12 @@ TEST_CASE("live score: absurd figures give a number or NaN, never infinity") {
     WindowStats stats = untroubled();
     stats.moves.fill(UINT64_MAX);
     stats.domains[1].wake_wait.add(UINT64_MAX);
-    stats.facts.cpus = UINT32_MAX;
     CHECK(std::isfinite(utility(stats)));
+    stats.facts.cpus = UINT32_MAX;
+    CHECK(!std::isinf(utility(stats)));
+    stats.facts.cpus = 0;
+    CHECK(std::isnan(utility(stats)));
+    stats.facts.cpus = 8;
     std::swap(stats.begin_tsc, stats.end_tsc);
     CHECK(!std::isinf(utility(stats)));
 
