@@ -44,9 +44,9 @@
 //     behind the best, with socket      0.84%         1.60%      1.23%
 // In 27 of the 78 cases no layout is 1% behind: there ranks are chance. On 26 other scenarios, by
 // which the formula was chosen, 61 of 65 pairs 2% apart were alike under throughput, 56 without
-// `smt`, 45 without `moves`, and 51 when waits after a wake-up were not counted as wanted time. Left
-// out there, because the order was no better for it: idle CPUs while a vCPU waits (they are in the
-// waits already), and the mean wait in the place of p99.
+// `smt`, 45 without `moves`, and 51 when waits after a wake-up were not counted as wanted time.
+// Left out there, because the order was no better for it: idle CPUs while a vCPU waits (they are in
+// the waits already), and the mean wait in the place of p99.
 #pragma once
 
 #include "collector/window/schema.hpp"
