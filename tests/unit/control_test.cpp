@@ -34,13 +34,7 @@ class Served {
                 },
                 limits);
             if (!control) failed_ = control.error().message;
-            auto last = std::chrono::steady_clock::now();
-            auto timer = loop->every(10ms, [&] {
-                const auto now = std::chrono::steady_clock::now();
-                longest_ = std::max<std::chrono::nanoseconds>(longest_, now - last);
-                last = now;
-                ++ticks_;
-            });
+            auto timer = loop->every(10ms, [&] { ++ticks_; });
             ready_ = true;
             while (!stop_) {
                 (void)loop->turn(10ms);
@@ -82,8 +76,6 @@ class Served {
         request.set_status(true);
         return ask_service(path(), request);
     }
-    /// The longest that the timer was held up; the stretch so far is forgotten.
-    std::chrono::nanoseconds longest() const { return longest_; }
     [[nodiscard]] unsigned ticks() const { return ticks_; }
 
     std::atomic<unsigned> answers = 0;
@@ -92,7 +84,6 @@ class Served {
   private:
     Directory directory_;
     std::atomic<bool> ready_ = false, stop_ = false;
-    std::atomic<std::chrono::nanoseconds> longest_{};
     std::atomic<unsigned> ticks_ = 0;
     std::string failed_;
     std::thread thread_;
