@@ -40,8 +40,20 @@ void add_daemon(CLI::App& app, Action& action) {
     command->add_option("--config", service.config, "the configuration")->capture_default_str();
     command->add_flag("--check-config", options->check_config,
                       "say what is wrong with the configuration, and end");
-    command->add_option("--host", service.host,
-                        "where to look: xen (default), capture:PATH or sim:SCENARIO");
+    command
+        ->add_option("--host", service.host,
+                     "where to look: xen (default), capture:PATH or sim:SCENARIO")
+        // A host that fails is tried again without end; one that cannot be is not to be.
+        ->check(CLI::Validator(
+            [](const std::string& host) {
+                const bool known =
+                    host == "xen" || host.starts_with("capture:") || host.starts_with("sim:");
+                return known ? std::string()
+                             : fmt::format("unknown host '{}'; xen, capture:PATH and sim:SCENARIO "
+                                           "are accepted",
+                                           printable(host));
+            },
+            "HOST"));
     command->callback([options, &app, &action] {
         options->service.verbose = app.get_option("--verbose")->as<bool>();
         action = [options] { return run_daemon(*options); };

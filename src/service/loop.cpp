@@ -6,6 +6,9 @@
 
 namespace intellisched::service {
 
+// How late a timer may be; 0 would mean a quarter of a second.
+static constexpr std::uint64_t accuracy = 1000;
+
 struct Loop::Source::State {
     sd_event_source* source = nullptr;
     std::function<void(std::uint32_t)> handle;
@@ -76,7 +79,7 @@ Result<Loop::Source> Loop::timer(Microseconds first, Microseconds period,
     int error = sd_event_now(event_.get(), CLOCK_MONOTONIC, &now);
     if (error >= 0)
         error = sd_event_add_time(event_.get(), &source, CLOCK_MONOTONIC,
-                                  now + static_cast<std::uint64_t>(first.count()), 0,
+                                  now + static_cast<std::uint64_t>(first.count()), accuracy,
                                   Source::State::due, made.state_.get());
     if (error >= 0 && period.count() != 0) error = sd_event_source_set_enabled(source, SD_EVENT_ON);
     if (error < 0) return failed(error);

@@ -85,6 +85,9 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
     if (of_window && state_.mode == Mode::automatic && !state_.trial) before = state_;
     last_input_ = now.time;
     PoolVerdict verdict = step(state_, now.time, input, config_.settings);
+    if (leaving_)
+        verdict.reasons = {
+            {"leaving", "the service stops, and the pool gets its boot layout back"}};
 
     const auto* answer = std::get_if<ApplyResult>(&input);
     bool acts = asks(verdict) || verdict.trial || answer;
@@ -165,6 +168,7 @@ std::optional<Asked> PoolKeeper::return_to_boot(Moment now) {
         return std::nullopt;
     const Asked asked{pool_, state_.serial, state_.pool->boot};
     // For the policy this is what a boot is: any trial is over, and the pool has what it has.
+    leaving_ = true;
     feed(Restarted{true}, {state_.now, now.wall});
     if (unstored_) return std::nullopt;
     return asked;

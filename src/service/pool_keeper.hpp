@@ -88,7 +88,8 @@ class PoolKeeper {
     Nanoseconds not_before_ = 0; ///< readings from before are of no use
     Nanoseconds stored_at_ = 0;
     bool unstored_ = true; ///< the state that is stored is not what it has to be after a kill
-    std::string kept_;     ///< what the verdict that was kept last says
+    bool leaving_ = false;
+    std::string kept_; ///< what the verdict that was kept last says
     Nanoseconds kept_at_ = 0;
 
     PoolMetrics metrics_;
