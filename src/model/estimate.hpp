@@ -13,7 +13,7 @@ namespace intellisched {
 
 /// Of an SMT thread's speed, the part that it loses while its sibling is busy; what the simulator's
 /// smt_speed is by default.
-inline constexpr double default_smt_loss = 0.35;
+inline constexpr double default_smt_loss = 0.30;
 
 /// The windows of one pool, summed up. A guest's work is taken to be the time that it ran, less
 /// `smt_loss` of the part in which the pool's CPUs shared a core; its memory and caches are not

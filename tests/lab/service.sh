@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: MIT
+# Runs in the laboratory's dom0; tests/lab/service looks at what it leaves in $LAB_OUT.
+cd "$LAB_OUT" || exit 1
+export INTELLISCHED_BUNDLE=/lab/in/default.bundle
+
+# As eager as the configuration allows: emulated CPUs give a noisy score, and this is about what is
+# done, not about what is best.
+cat >service.conf <<CONF
+journal = "$LAB_OUT/journal.db"
+socket = "/run/intellisched.socket"
+metrics = "$LAB_OUT/metrics.prom"
+pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=10,dwell=10,longest_dwell=10,switches_an_hour=60" ]
+CONF
+
+try() {
+    name=$1
+    shift
+    "$@" >"$name.out" 2>"$name.err"
+    echo $? >"$name.status"
+}
+ask() { intellisched "$1" --config service.conf --json 2>/dev/null; }
+start() {
+    intellisched daemon --config service.conf 2>>daemon.err &
+    daemon=$!
+}
+# soon SECONDS COMMAND...: until it succeeds.
+soon() {
+    for _ in $(seq "$1"); do
+        sh -c "$2" && return
+        sleep 1
+    done
+    echo "not within $1 s: $2" >>late
+}
+journal="intellisched history --config service.conf --limit 1000 --json"
+state="intellisched status --config service.conf --json 2>/dev/null"
+
+try nobody intellisched status --config service.conf
+start
+soon 300 "$journal 2>/dev/null | grep -q '\"outcome\":\"done\"'"
+try switched $journal
+try layout xl sched-credit2 -s
+try status intellisched status --config service.conf
+soon 20 "[ -s metrics.prom ]"
+cp metrics.prom metrics.switched
+kill -KILL $daemon
+wait $daemon
+
+# It goes on where it was: the trial ends, whichever way.
+start
+soon 600 "$journal | grep -q '\"ending\":\"[a-z]'"
+try ended $journal
+
+# Paused, nothing is begun; by hand, it is respected.
+try pause intellisched pause --config service.conf
+soon 20 "$state | grep -q '\"paused\":true'"
+try resume intellisched resume --config service.conf --pool Pool-0
+try byhand intellisched apply --pool Pool-0 --layout all
+soon 120 "$state | grep -Eq '\"stand_down_s\":\"?[1-9]'"
+try standing intellisched status --config service.conf
+
+kill -TERM $daemon
+wait $daemon
+echo $? >stopped.status
+try after $journal
+try left xl sched-credit2 -s
