@@ -84,6 +84,7 @@ class IdealMachine final : public Machine {
         *in_force.mutable_arrangement() = layouts.at(pool);
         return in_force;
     }
+    void fail_allocation(unsigned) override {}
     Result<void> advance(Nanoseconds until) override {
         while (!events_.empty() && events_.top().at <= until) {
             const Event event = events_.top();
