@@ -9,7 +9,7 @@ cat >service.conf <<CONF
 journal = "$LAB_OUT/journal.db"
 socket = "/run/intellisched.socket"
 metrics = "$LAB_OUT/metrics.prom"
-pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=10,dwell=10,longest_dwell=10,switches_an_hour=60" ]
+pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=20,dwell=10,longest_dwell=10,switches_an_hour=60" ]
 CONF
 
 try() {
@@ -37,9 +37,9 @@ state="intellisched status --config service.conf --json 2>/dev/null"
 try nobody intellisched status --config service.conf
 start
 soon 300 "$journal 2>/dev/null | grep -q '\"outcome\":\"done\"'"
+try status intellisched status --config service.conf
 try switched $journal
 try layout xl sched-credit2 -s
-try status intellisched status --config service.conf
 soon 20 "[ -s metrics.prom ]"
 cp metrics.prom metrics.switched
 kill -KILL $daemon
