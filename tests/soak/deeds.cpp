@@ -31,7 +31,7 @@ int pause(Soak& soak, Xen& xen, std::uint32_t guest) {
 // bringing a CPU online begins (CPU 0 is, so nothing else comes of it), every CPU has left the
 // scheduler and its timers, however long its emulation was kept from going on.
 bool move_guest(Soak& soak, Xen& xen, std::uint32_t guest, std::uint32_t pool) {
-    if (soak.pools.size() == 1) return false;
+    if (soak.pools.size() == 1) return false; // there is nowhere to go
     if (!soak.done("pausing a domain", pause(soak, xen, guest))) return false;
     {
         const std::lock_guard lock(soak.all_waiting);
