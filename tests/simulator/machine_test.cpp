@@ -61,6 +61,27 @@ std::string one_run(const Costs& costs, std::uint64_t seed) {
     return all + machine->truth().SerializeAsString() + machine->counters().SerializeAsString();
 }
 
+/// One vCPU that computes at the same time of every period.
+class EachPeriod : public Workload {
+  public:
+    EachPeriod(std::uint32_t guest, Nanoseconds first, Nanoseconds period, Nanoseconds run)
+        : guest_(guest), next_(first), period_(period), run_(run) {}
+    void start(Platform&) override {}
+    void outside(std::uint64_t, Platform&) override {}
+    Step next(std::uint32_t vcpu, Platform& platform) override {
+        if (platform.now() < next_) {
+            platform.set_timer({guest_, vcpu}, next_);
+            return {Step::Kind::block, 0};
+        }
+        next_ += period_;
+        return {Step::Kind::compute, run_};
+    }
+
+  private:
+    std::uint32_t guest_;
+    Nanoseconds next_, period_, run_;
+};
+
 } // namespace
 
 TEST_CASE("runqueues are those of src/layout, booted and rearranged") {
@@ -351,4 +372,26 @@ TEST_CASE("siblings are scheduled together with sched-gran=core") {
     CHECK(run_seconds("", 1) == doctest::Approx(8).epsilon(0.01));
     CHECK(run_seconds("sched-gran=core", 1) == doctest::Approx(4).epsilon(0.01));
     CHECK(run_seconds("sched-gran=core", 2) == doctest::Approx(8).epsilon(0.01));
+}
+
+TEST_CASE("an idle CPU takes a vCPU whose credit is at the bottom") {
+    auto machine = booted(options_of(1, 2, 1, 1, "credit2_runqueue=all"));
+    // The two CPUs are busy in turns, so one of them is always there for the third vCPU, which has
+    // used up its credit whenever it sleeps: its weight is next to nothing.
+    std::vector<std::unique_ptr<EachPeriod>> loads;
+    for (std::uint32_t guest = 0; guest < 3; ++guest) {
+        const bool third = guest == 2;
+        loads.push_back(std::make_unique<EachPeriod>(guest, third ? 0 : guest * 4'000'000,
+                                                     third ? 700'000 : 8'000'000,
+                                                     third ? 100'000 : 3'800'000));
+        auto domain = domain_of(guest, 1, third ? 1 : 65535);
+        if (!third) domain.hard = {{guest}};
+        created(*machine, domain, *loads.back());
+    }
+    run(*machine, 1);
+    machine->reset_truth();
+    run(*machine, 4);
+    const auto& light = machine->truth().guests(2);
+    CHECK(light.work_ns() == doctest::Approx(4e9 / 7).epsilon(0.01));
+    CHECK(light.wake_to_run().max_us() < 1);
 }
