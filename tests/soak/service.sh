@@ -1,0 +1,30 @@
+# SPDX-License-Identifier: MIT
+# Runs in the laboratory's dom0; tests/soak/service looks at what it leaves in $LAB_OUT.
+cd "$LAB_OUT" || exit 1
+export INTELLISCHED_BUNDLE=/lab/in/default.bundle
+# As eager as the configuration allows, for there are minutes only.
+cat >service.conf <<CONF
+journal = "$LAB_OUT/journal.db"
+socket = "/run/intellisched.socket"
+metrics = "$LAB_OUT/metrics.prom"
+pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=20,dwell=10,longest_dwell=10,switches_an_hour=60" ]
+CONF
+intellisched daemon --config service.conf 2>daemon.err &
+daemon=$!
+minute=0
+while [ $minute -lt @MINUTES@ ]; do
+    case $((minute % 3)) in
+        0) lab_phase serve ;;
+        1) lab_phase chain ;;
+        2) lab_phase build ;;
+    esac
+    lab_wait 55
+    grep VmRSS /proc/$daemon/status | tr -dc '0-9\n' >>rss
+    minute=$((minute + 1))
+    echo "minute $minute: $(tail -n 1 rss) kB"
+done
+intellisched status --config service.conf >status.out
+kill -TERM $daemon
+wait $daemon
+echo $? >stopped.status
+intellisched history --config service.conf --limit 100000 --json >history.out
