@@ -236,7 +236,8 @@ Result<bench::PhaseFigures> figures_of(const proto::DayPhase& phase, Intent inte
     results.push_back(std::move(*service));
     const auto utility = utilities(intent, results);
     if (!utility) return tl::unexpected(utility.error());
-    bench::PhaseFigures figures{.seconds = phase.scenario().measured_s(),
+    const proto::Scenario& scenario = phase.scenario();
+    bench::PhaseFigures figures{.seconds = scenario.warmup_s() + scenario.measured_s(),
                                 .utility = {},
                                 .service = utility->back(),
                                 .spent = {}};
@@ -268,9 +269,9 @@ std::string text_of(const proto::DaysReport& report) {
         "Days of {} phases of {:.0f} s, intent {}, model {}\n\n{:>6}  {:<8} {:<7} {:>10} {:>11} "
         "{:>11} {:>14} {:>9} {:>7} {:>7}\n{:>6}  {:<8} {:<7} {:>10} {:>11} {:>11} {:>14} {:>9} "
         "{:>7} {:>7}\n",
-        report.phases(), report.phase_length_s(), report.intent(), report.bundle().substr(0, 12), "", "",
-        "best", "service", "service", "service", "oracle", "worse", "", "", "day", "host", "static",
-        "to socket", "to static", "of oracle", "to socket", "time", "switch", "revert");
+        report.phases(), report.phase_length_s(), report.intent(), report.bundle().substr(0, 12),
+        "", "", "best", "service", "service", "service", "oracle", "worse", "", "", "day", "host",
+        "static", "to socket", "to static", "of oracle", "to socket", "time", "switch", "revert");
     for (const proto::DayFigures& day : report.days())
         text += row(fmt::to_string(day.seed()), day.topology(), day.best_static(), day);
     text += row("mean", "", "", report.mean()) + row("median", "", "", report.median()) +

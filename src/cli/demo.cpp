@@ -19,7 +19,7 @@ namespace intellisched::cli {
 namespace {
 
 constexpr std::size_t most_scenario_bytes = 16 << 20;
-constexpr Nanoseconds row_every = 10 * second;
+constexpr Nanoseconds row_every = 20 * second; // shorter ones have tails of chance
 
 struct Options {
     std::string scenario;
@@ -51,7 +51,8 @@ class Demo {
   public:
     Demo(const Options& options, const proto::Scenario& scenario, const Classifier& classifier)
         : options_(options), scenario_(scenario), intent_(*intent_from_string(options.intent)),
-          loop_(classifier, loop_options(),
+          loop_(classifier,
+                {.pool = options.pool, .intent = intent_, .settings = {}, .stop = &interrupted},
                 {.acts = [this](const PoolVerdict& verdict) { return acts(verdict); },
                  .passed = [this] { return loop_.now() >= next_row_ ? row() : Result<void>(); }}) {}
 
@@ -76,13 +77,6 @@ class Demo {
     }
 
   private:
-    bench::ClosedLoopOptions loop_options() const {
-        bench::ClosedLoopOptions options{
-            .pool = options_.pool, .intent = intent_, .settings = {}, .stop = &interrupted};
-        options.settings.dwell = minute; // a day in minutes has no room for more
-        return options;
-    }
-
     Result<void> acts(const PoolVerdict& verdict) {
         std::string text;
         for (const Reason& reason : verdict.reasons)
@@ -146,8 +140,8 @@ class Demo {
         const proto::Machine& machine = scenario_.machine();
         return fmt::format(
             "A simulated host of {} sockets x {} cores x {} threads, {} guests, intent {}, booted "
-            "with {};\nthe policy as it is shipped, but with a minute between switches instead of "
-            "five. Virtual time.\n\n{:>7}  {:<18} {:<8} {:<15} {:>8}  {}\n",
+            "with {};\nthe policy as it is shipped. Virtual time.\n\n{:>7}  {:<18} {:<8} {:<15} "
+            "{:>8}  {}\n",
             machine.sockets(), machine.cores(), machine.threads(), scenario_.guests_size() - 1,
             to_string(intent_), to_string(managed_->info().boot), "time", "load", "layout",
             "prediction", "score *", "verdict");
@@ -156,7 +150,7 @@ class Demo {
     std::string summary() const {
         return fmt::format(
             "\n{} switches, {} reverts. Score over all: {} against staying with {}.\n* against the "
-            "same host left alone, of the last 10 s, from what the guests achieved.\n",
+            "same host left alone, since the row before, from what the guests achieved.\n",
             loop_.switches(), loop_.reverts(), rows_ ? percent(total_ / rows_) : "-",
             to_string(managed_->info().boot));
     }
