@@ -52,6 +52,7 @@ struct Options {
 std::string json_of(const google::protobuf::Message& message) {
     pb::JsonPrintOptions options;
     options.preserve_proto_field_names = true;
+    options.always_print_primitive_fields = true;
     std::string text;
     (void)pb::MessageToJsonString(message, &text, options); // fails for google.protobuf.Any only
     return text + "\n";
