@@ -1,21 +1,14 @@
 // SPDX-License-Identifier: MIT
 // A closed loop that one can read: a simulated host whose load changes, once with the policy in
 // charge of a pool and once left as it was booted, side by side in virtual time.
-#include "collector/window/facts.hpp"
-#include "collector/window/features.hpp"
 #include "src/base/files.hpp"
 #include "src/base/interrupt.hpp"
+#include "src/bench/closed_loop.hpp"
 #include "src/bench/plan.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
-#include "src/host/apply.hpp"
-#include "src/host/observe.hpp"
-#include "src/host/sim_host.hpp"
-#include "src/model/classifier.hpp"
 #include "src/model/score.hpp"
-#include "src/policy/machine.hpp"
 #include "src/proto/scenario.pb.h"
-#include "src/service/live_score.hpp"
 
 #include <cmath>
 #include <cstdlib>
@@ -26,7 +19,7 @@ namespace intellisched::cli {
 namespace {
 
 constexpr std::size_t most_scenario_bytes = 16 << 20;
-constexpr Nanoseconds row_every = 10 * second;
+constexpr Nanoseconds row_every = 20 * second; // shorter ones have tails of chance
 
 struct Options {
     std::string scenario;
@@ -57,10 +50,11 @@ std::string percent(double utility) { return fmt::format("{:+.1f}%", 100 * std::
 class Demo {
   public:
     Demo(const Options& options, const proto::Scenario& scenario, const Classifier& classifier)
-        : options_(options), scenario_(scenario), classifier_(classifier),
-          intent_(*intent_from_string(options.intent)) {
-        settings_.dwell = minute; // a day in minutes has no room for more
-    }
+        : options_(options), scenario_(scenario), intent_(*intent_from_string(options.intent)),
+          loop_(classifier,
+                {.pool = options.pool, .intent = intent_, .settings = {}, .stop = &interrupted},
+                {.acts = [this](const PoolVerdict& verdict) { return acts(verdict); },
+                 .passed = [this] { return loop_.now() >= next_row_ ? row() : Result<void>(); }}) {}
 
     Result<void> run() {
         auto managed = SimHost::open(scenario_, {.stop = &interrupted});
@@ -69,104 +63,32 @@ class Demo {
         auto left_alone = SimHost::open(scenario_, {.tracing = false, .stop = &interrupted});
         if (!left_alone) return tl::unexpected(left_alone.error());
         left_alone_ = std::move(*left_alone);
-        if (auto ready = prepare(); !ready) return ready;
+        for (SimHost* host : {managed_.get(), left_alone_.get()})
+            if (auto reset = host->reset_truth(); !reset) return reset;
         if (auto told = print(head()); !told) return told;
         follow(row_every);
-
-        Result<void> went;
-        ObserveOptions observing;
-        observing.stop = [&] {
-            if (went) went = between();
-            return !went || interrupted;
-        };
-        const auto observed = observe(*managed_, observing, [&](const WindowStats& stats) {
-            if (went && stats.facts.pool_id == pool_.id) went = saw(stats);
-        });
+        auto went = loop_.run(*managed_);
         if (followed_.valid()) {
             const auto last = followed_.get();
             if (went && !last) went = last;
         }
         if (!went) return went;
-        if (!observed) return tl::unexpected(observed.error());
         return interrupted ? Result<void>() : print(summary());
     }
 
   private:
-    Nanoseconds now() const { return managed_->elapsed_ns(); }
-
-    Result<void> prepare() {
-        snapshot_ = managed_->first_snapshot();
-        auto topology = topology_of(snapshot_);
-        if (!topology) return tl::unexpected(topology.error());
-        topology_ = std::move(*topology);
-        const auto pools = pools_of(snapshot_);
-        if (!pools) return tl::unexpected(pools.error());
-        auto pool = find_pool(*pools, options_.pool);
-        if (!pool) return tl::unexpected(pool.error());
-        pool_ = std::move(*pool);
-        feed(SetMode{Mode::automatic});
-        feed(SetIntent{intent_});
-        if (auto read = read_pool(); !read) return read;
-        for (SimHost* host : {managed_.get(), left_alone_.get()})
-            if (auto reset = host->reset_truth(); !reset) return reset;
-        return {};
+    Result<void> acts(const PoolVerdict& verdict) {
+        std::string text;
+        for (const Reason& reason : verdict.reasons)
+            text += (text.empty() ? "" : "; ") + reason.text;
+        if (verdict.trial)
+            return print(fmt::format("{:>5.0f} s  {}: {}\n", now_s(),
+                                     to_string(verdict.trial->ending), text));
+        return print(fmt::format("{:>5.0f} s  {} to {}: {}\n", now_s(), to_string(verdict.decision),
+                                 to_string(verdict.target), text));
     }
 
-    Result<void> read_pool() {
-        const auto in_force = managed_->layout(pool_);
-        if (!in_force) return tl::unexpected(in_force.error());
-        pool_.arrangement = in_force->arrangement;
-        const Arrangement boot = managed_->info().boot;
-        feed(pool_seen(pool_facts(snapshot_, topology_, pool_, boot), topology_, pool_, boot));
-        return {};
-    }
-
-    /// One input of the policy; what it wants is done between two pieces of the host's.
-    void feed(const Input& input) {
-        PoolVerdict verdict = step(state_, second + now(), input, settings_);
-        if (verdict.decision == Decision::change || verdict.decision == Decision::revert) {
-            asked_ = verdict;
-            verdict.decision == Decision::change ? ++switches_ : ++reverts_;
-        }
-        if (verdict.trial) ended_ = verdict.trial;
-        if (std::holds_alternative<WindowSeen>(input)) last_ = std::move(verdict);
-    }
-
-    Result<void> saw(const WindowStats& stats) {
-        const FeatureVector features = feature_vector(stats);
-        const auto prediction = classifier_.predict(
-            {&features, intent_, stats.facts.current, stats.facts.representatives, {}});
-        if (!prediction) return tl::unexpected(prediction.error());
-        feed(window_seen(stats, features, snapshot_, *prediction, intent_));
-        return {};
-    }
-
-    Result<void> between() {
-        if (ended_) {
-            if (auto told = print(fmt::format("{:>7}  trial of {} ended: {}\n", "",
-                                              to_string(ended_->to), to_string(ended_->ending)));
-                !told)
-                return told;
-            ended_.reset();
-        }
-        if (asked_) {
-            const PoolVerdict asked = *std::exchange(asked_, std::nullopt);
-            std::string why;
-            for (const Reason& reason : asked.reasons) why += (why.empty() ? "" : "; ") + reason.text;
-            if (auto told = print(fmt::format("{:>5.0f} s  {} to {}: {}\n",
-                                              static_cast<double>(now()) / 1e9,
-                                              to_string(asked.decision), to_string(asked.target),
-                                              why));
-                !told)
-                return told;
-            const auto applied =
-                apply(*managed_, topology_, pool_, asked.target, /*dry_run=*/false);
-            feed(ApplyResult{asked.serial, applied.has_value(),
-                             applied ? "" : applied.error().message});
-            return read_pool();
-        }
-        return now() >= next_row_ ? row() : Result<void>();
-    }
+    double now_s() const { return static_cast<double>(loop_.now()) / 1e9; }
 
     /// Lets the other host get on to that time, on the other CPU of the machine this runs on.
     void follow(Nanoseconds until) {
@@ -187,7 +109,7 @@ class Demo {
         for (SimHost* host : {managed_.get(), left_alone_.get()}) {
             const auto truth = host->truth();
             if (!truth) return tl::unexpected(truth.error());
-            auto result = result_from(*truth, pool_.name);
+            auto result = result_from(*truth, options_.pool);
             if (!result) return tl::unexpected(result.error());
             results.push_back(std::move(*result));
             if (auto reset = host->reset_truth(); !reset) return reset;
@@ -199,27 +121,27 @@ class Demo {
             total_ += difference;
             ++rows_;
         }
-        std::string predicted = "-", verdict(to_string(last_.decision));
-        if (last_.evidence) {
-            const Verdict& evidence = *last_.evidence;
+        const PoolVerdict& last = loop_.last();
+        std::string predicted = "-", verdict(to_string(last.decision));
+        if (last.evidence) {
+            const Verdict& evidence = *last.evidence;
             predicted = fmt::format("{} {:+.1f}%", to_string(evidence.favourite),
                                     100 * evidence.mean.expected_gain[index(evidence.favourite)]);
         }
-        if (!last_.reasons.empty()) verdict += ": " + last_.reasons.front().text;
-        const double at_s = static_cast<double>(now()) / 1e9;
+        if (!last.reasons.empty()) verdict += ": " + last.reasons.front().text;
+        const double at_s = now_s();
         follow(next_row_ + row_every);
-        return print(fmt::format("{:>5.0f} s  {:<18} {:<8} {:<15} {:>8}  {}\n", at_s,
-                                 loads_at(scenario_, at_s - 1),
-                                 to_string(state_.pool->in_force.layout), predicted, score,
-                                 verdict));
+        return print(fmt::format(
+            "{:>5.0f} s  {:<18} {:<8} {:<15} {:>8}  {}\n", at_s, loads_at(scenario_, at_s - 1),
+            to_string(loop_.state().pool->in_force.layout), predicted, score, verdict));
     }
 
     std::string head() const {
         const proto::Machine& machine = scenario_.machine();
         return fmt::format(
             "A simulated host of {} sockets x {} cores x {} threads, {} guests, intent {}, booted "
-            "with {};\nthe policy as it is shipped, but with a minute between switches instead of "
-            "five. Virtual time.\n\n{:>7}  {:<18} {:<8} {:<15} {:>8}  {}\n",
+            "with {};\nthe policy as it is shipped. Virtual time.\n\n{:>7}  {:<18} {:<8} {:<15} "
+            "{:>8}  {}\n",
             machine.sockets(), machine.cores(), machine.threads(), scenario_.guests_size() - 1,
             to_string(intent_), to_string(managed_->info().boot), "time", "load", "layout",
             "prediction", "score *", "verdict");
@@ -228,28 +150,20 @@ class Demo {
     std::string summary() const {
         return fmt::format(
             "\n{} switches, {} reverts. Score over all: {} against staying with {}.\n* against the "
-            "same host left alone, of the last 10 s, from what the guests achieved.\n",
-            switches_, reverts_, rows_ ? percent(total_ / rows_) : "-",
+            "same host left alone, since the row before, from what the guests achieved.\n",
+            loop_.switches(), loop_.reverts(), rows_ ? percent(total_ / rows_) : "-",
             to_string(managed_->info().boot));
     }
 
     const Options& options_;
     const proto::Scenario& scenario_;
-    const Classifier& classifier_;
     Intent intent_;
-    PolicySettings settings_;
+    bench::ClosedLoop loop_;
     std::unique_ptr<SimHost> managed_, left_alone_;
-    proto::HostSnapshot snapshot_;
-    Topology topology_;
-    Pool pool_;
-    State state_;
-    PoolVerdict last_;
-    std::optional<PoolVerdict> asked_;
-    std::optional<TrialReport> ended_;
     std::future<Result<void>> followed_;
     Nanoseconds next_row_ = 0;
     double total_ = 0;
-    unsigned rows_ = 0, switches_ = 0, reverts_ = 0;
+    unsigned rows_ = 0;
 };
 
 Result<int> demo(const Options& options) {
@@ -281,7 +195,8 @@ void add_demo(CLI::App& app, Action& action) {
     auto options = std::make_shared<Options>();
     command->add_option("--scenario", options->scenario, "a scenario of the simulator's")
         ->required();
-    command->add_option("--pool", options->pool, "the cpupool that is tuned")->capture_default_str();
+    command->add_option("--pool", options->pool, "the cpupool that is tuned")
+        ->capture_default_str();
     command->add_option("--intent", options->intent, "throughput, latency or balanced")
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}))
         ->capture_default_str();
