@@ -5,15 +5,17 @@ import json, os, signal, socket, subprocess, threading, time
 
 root = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../..")
 failures = 0
+reporting = threading.Lock()  # some tests run at once
 
 
 def report(name, good, why=""):
     global failures
-    failures += not good
-    print(f"ok - {name}" if good else f"not ok - {name}: {str(why)[-500:]!r}", flush=True)
+    with reporting:
+        failures += not good
+        print(f"ok - {name}" if good else f"not ok - {name}: {str(why)[-500:]!r}", flush=True)
 
 
-def soon(what, seconds=60):
+def soon(what, seconds=120):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if what():
