@@ -183,6 +183,27 @@ void check_action(Checker& check, const proto::Scenario& scenario, const proto::
         if (found != nullptr) check.range(what + ": cap", wanted.cap(), -1, found->vcpus() * 100.0);
         break;
     }
+    case proto::Action::kCreatePool: {
+        std::set<std::string> none; // it may be there at other times
+        check_name(check, what + ": pool", action.create_pool().name(), none);
+        (void)check_cpus(check, what + ": cpus", action.create_pool().cpus(),
+                         cpu_count(scenario.machine()));
+        if (action.create_pool().has_arrangement())
+            check_arrangement(check, what + ": layout", action.create_pool().arrangement());
+        break;
+    }
+    case proto::Action::kDestroyPool:
+        pool(action.destroy_pool());
+        break;
+    case proto::Action::kRenamePool: {
+        std::set<std::string> none;
+        pool(action.rename_pool().pool());
+        check_name(check, what + ": pool", action.rename_pool().name(), none);
+        break;
+    }
+    case proto::Action::kTraceKb:
+        check.range(what + ": trace_kb", action.trace_kb(), 0, 65536);
+        break;
     case proto::Action::WHAT_NOT_SET:
         check.that(false, "{} does nothing; say what, or remove it", what);
         break;
@@ -235,6 +256,10 @@ Result<void> check_scenario(const proto::Scenario& scenario) {
                    max_vcpus);
     }
     check.range("the number of actions", scenario.actions_size(), 0, 10000);
+    for (const proto::Action& action : scenario.actions()) {
+        if (action.has_create_pool()) pools.insert(action.create_pool().name());
+        if (action.has_rename_pool()) pools.insert(action.rename_pool().name());
+    }
     for (int i = 0; i < scenario.actions_size() && !check.failed(); ++i)
         check_action(check, scenario, scenario.actions(i), pools);
     if (const auto costs = costs_from(scenario.costs()); !costs)

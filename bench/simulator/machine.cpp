@@ -102,10 +102,23 @@ Result<void> MachineImpl::check_pool(std::uint32_t pool) const {
     return {};
 }
 
-Result<std::uint32_t> MachineImpl::create_pool(const std::string& name,
-                                               const std::optional<proto::Arrangement>& wanted) {
+Result<void> MachineImpl::check_name(const std::string& name) const {
     for (const auto& [id, existing] : pools_)
         if (existing == name) return fail("pool {}: there is one already", name);
+    return {};
+}
+
+// Xen does not know the names, the toolstack does.
+Result<void> MachineImpl::rename_pool(std::uint32_t pool, const std::string& name) {
+    if (auto ok = check_pool(pool); !ok) return ok;
+    if (auto free = check_name(name); !free) return free;
+    pools_[pool] = name;
+    return {};
+}
+
+Result<std::uint32_t> MachineImpl::create_pool(const std::string& name,
+                                               const std::optional<proto::Arrangement>& wanted) {
+    if (auto free = check_name(name); !free) return tl::unexpected(free.error());
     std::uint32_t pool = 0;
     if (auto done =
             xen(fmt::format("creating pool {}", name), [&] { return xen_pool_create(&pool); });

@@ -55,6 +55,8 @@ class Machine : public Platform {
     [[nodiscard]] virtual Result<std::uint32_t>
     create_pool(const std::string& name, const std::optional<proto::Arrangement>& wanted) = 0;
     [[nodiscard]] virtual Result<void> destroy_pool(std::uint32_t pool_id) = 0;
+    [[nodiscard]] virtual Result<void> rename_pool(std::uint32_t pool_id,
+                                                   const std::string& name) = 0;
     /// Into the pool, or, without one, out of its pool and offline.
     [[nodiscard]] virtual Result<void> move_cpu(unsigned cpu,
                                                 std::optional<std::uint32_t> pool_id) = 0;
@@ -84,6 +86,8 @@ class Machine : public Platform {
     /// The trace since the last call, as xentrace writes it.
     [[nodiscard]] virtual std::string drain_trace() = 0;
     virtual void set_tracing(bool on) = 0;
+    /// How much of the trace a CPU's buffer holds until it is drained; what does not fit is lost.
+    virtual void set_trace_buffers(std::size_t bytes) = 0;
 
     // What only a simulator knows: run, runnable, work, wake-to-run by guest and everything by pool;
     // what the workloads themselves count (requests, responses, deadlines) is left empty.

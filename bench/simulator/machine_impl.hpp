@@ -25,6 +25,7 @@ class MachineImpl final : public Machine {
     Result<std::uint32_t> create_pool(const std::string& name,
                                       const std::optional<proto::Arrangement>& wanted) override;
     Result<void> destroy_pool(std::uint32_t pool_id) override;
+    Result<void> rename_pool(std::uint32_t pool_id, const std::string& name) override;
     Result<void> move_cpu(unsigned cpu, std::optional<std::uint32_t> pool_id) override;
     Result<std::uint32_t> create_domain(const DomainOptions& options, Workload& workload) override;
     Result<void> destroy_domain(std::uint32_t domid) override;
@@ -42,6 +43,7 @@ class MachineImpl final : public Machine {
     proto::CounterSample counters() const override;
     std::string drain_trace() override { return engine_.trace().drain(); }
     void set_tracing(bool on) override { xen_set_tracing(on ? 1 : 0); }
+    void set_trace_buffers(std::size_t bytes) override { engine_.trace().resize(bytes); }
     void reset_truth() override;
     proto::Truth truth() const override;
 
@@ -62,6 +64,7 @@ class MachineImpl final : public Machine {
     Result<void> set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain);
     Result<void> set_affinity(const DomainOptions& options, EngineVcpu& vcpu);
     Result<void> check_pool(std::uint32_t pool) const;
+    Result<void> check_name(const std::string& name) const;
     Result<Mask> mask_of(const std::vector<unsigned>& cpus, const std::string& what) const;
     /// After all that may have moved CPUs or domains between pools.
     void refresh();

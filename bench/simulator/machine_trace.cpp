@@ -15,7 +15,7 @@ void TraceBuffers::add(unsigned cpu, std::uint64_t now, std::uint32_t event, boo
     Buffer& buffer = buffers_[cpu];
     // Tools' hypercalls borrow CPU 0: its clock must not go back because of them.
     const std::uint64_t tsc = buffer.last = std::max(buffer.last, tsc_of(now));
-    if (buffer.words.size() + 2 * wire::max_record_words > capacity) {
+    if (buffer.words.size() + 2 * wire::max_record_words > capacity_) {
         if (buffer.lost++ == 0) buffer.first_lost = tsc;
         return;
     }

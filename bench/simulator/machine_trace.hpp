@@ -21,6 +21,8 @@ class TraceBuffers {
     /// As Xen's __trace_var(); `running` is the vCPU there, domain in the high half.
     void add(unsigned cpu, std::uint64_t now, std::uint32_t event, bool cycles, unsigned bytes,
              const void* data, std::uint32_t running);
+    /// From now on, of a CPU.
+    void resize(std::size_t bytes) { capacity_ = bytes / sizeof(std::uint32_t); }
     /// All that is there, as xentrace writes it: a window a CPU behind its CPU_CHANGE.
     [[nodiscard]] std::string drain();
 
@@ -31,8 +33,7 @@ class TraceBuffers {
         std::uint32_t lost = 0;
         std::uint64_t first_lost = 0;
     };
-    static constexpr std::size_t capacity = std::size_t{4} << 20; ///< words of a CPU
-
+    std::size_t capacity_ = std::size_t{4} << 20; ///< words of a CPU
     std::vector<Buffer> buffers_;
 };
 

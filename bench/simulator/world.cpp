@@ -41,9 +41,10 @@ Result<MachineOptions> machine_options(const proto::Scenario& scenario, bool tra
     return options;
 }
 
-World::World(std::unique_ptr<Machine> machine, proto::Scenario scenario)
-    : machine_(std::move(machine)), scenario_(std::move(scenario)), begin_(machine_->now()),
-      warm_(time_of(scenario_.warmup_s())),
+World::World(std::unique_ptr<Machine> machine, proto::Scenario scenario,
+             std::optional<proto::Arrangement> layout)
+    : machine_(std::move(machine)), scenario_(std::move(scenario)), layout_(std::move(layout)),
+      begin_(machine_->now()), warm_(time_of(scenario_.warmup_s())),
       end_(time_of(scenario_.warmup_s() + scenario_.measured_s())), truth_since_(begin_) {}
 
 Nanoseconds World::time_of(double seconds) const {
@@ -56,35 +57,44 @@ Result<std::unique_ptr<World>> World::create(std::unique_ptr<Machine> machine,
     // Nobody asks anything of a host before its CPUs have had a moment to come up.
     if (auto up = machine->advance(machine->now() + settling); !up)
         return tl::unexpected(up.error());
-    std::unique_ptr<World> world(new World(std::move(machine), std::move(scenario)));
+    std::unique_ptr<World> world(new World(std::move(machine), std::move(scenario), layout));
     auto topology = intellisched::topology_of(world->machine_->snapshot());
     if (!topology) return tl::unexpected(topology.error());
     world->topology_ = std::move(*topology);
-    if (auto made = world->make_pools(layout); !made) return tl::unexpected(made.error());
+    if (auto made = world->make_pools(); !made) return tl::unexpected(made.error());
     world->make_guests();
     world->plan_events();
     if (auto begun = world->advance(world->now()); !begun) return tl::unexpected(begun.error());
     return world;
 }
 
-Result<void> World::make_pools(const std::optional<proto::Arrangement>& layout) {
+Result<void> World::make_pools() {
     pool_ids_[std::string(pool0)] = 0;
-    const auto cpus = pool_cpus(scenario_);
-    for (std::size_t i = 1; i < cpus.size(); ++i) {
-        const proto::CpuPool& pool = scenario_.pools(static_cast<int>(i) - 1);
-        std::optional<proto::Arrangement> wanted = layout;
-        if (!wanted && pool.has_arrangement()) wanted = pool.arrangement();
-        const auto id = machine_->create_pool(pool.name(), wanted);
-        if (!id) return fail("pool '{}': {}", pool.name(), id.error().message);
-        pool_ids_[pool.name()] = *id;
-        for (const unsigned cpu : cpus[i])
-            if (auto moved = machine_->move_cpu(cpu, *id); !moved)
-                return fail("pool '{}', CPU {}: {}", pool.name(), cpu, moved.error().message);
-    }
-    if (!layout) return {};
-    const auto set = machine_->set_layout(0, *layout);
-    if (!set) return fail("layout {}: {}", layout->layout(), set.error().message);
+    for (const proto::CpuPool& pool : scenario_.pools())
+        if (auto made = make_pool(pool); !made) return made;
+    if (!layout_) return {};
+    const auto set = machine_->set_layout(0, *layout_);
+    if (!set) return fail("layout {}: {}", layout_->layout(), set.error().message);
     return {};
+}
+
+Result<void> World::make_pool(const proto::CpuPool& pool) {
+    std::optional<proto::Arrangement> wanted = layout_;
+    if (!wanted && pool.has_arrangement()) wanted = pool.arrangement();
+    const auto id = machine_->create_pool(pool.name(), wanted);
+    if (!id) return fail("pool '{}': {}", pool.name(), id.error().message);
+    pool_ids_[pool.name()] = *id;
+    for (const unsigned cpu : parse_cpu_list(pool.cpus(), cpu_count(scenario_.machine()))
+                                  .value_or(std::vector<unsigned>{}))
+        if (auto moved = machine_->move_cpu(cpu, *id); !moved)
+            return fail("pool '{}', CPU {}: {}", pool.name(), cpu, moved.error().message);
+    return {};
+}
+
+Result<std::uint32_t> World::pool_id(const std::string& name) const {
+    const auto found = pool_ids_.find(name);
+    if (found == pool_ids_.end()) return fail("pool '{}' is not there then", name);
+    return found->second;
 }
 
 void World::make_guests() {
@@ -156,10 +166,12 @@ Result<void> World::start_guest(std::size_t index) {
     const proto::Guest& described = scenario_.guests(static_cast<int>(index));
     const unsigned cpus = cpu_count(scenario_.machine());
     Guest& guest = guests_[index];
+    const auto pool_there = pool_id(described.pool());
+    if (!pool_there) return fail("guest '{}': {}", described.name(), pool_there.error().message);
     DomainOptions options;
     options.guest = static_cast<std::uint32_t>(index);
     options.name = described.name();
-    options.pool_id = pool_ids_.at(described.pool());
+    options.pool_id = *pool_there;
     options.vcpus = described.vcpus();
     options.weight = described.weight();
     options.cap = described.cap();
@@ -222,23 +234,52 @@ Result<void> World::act(const proto::Action& action) {
     switch (action.what_case()) {
     case proto::Action::kSetArrangement: {
         const auto& wanted = action.set_arrangement();
-        const auto set = machine_->set_layout(pool_ids_.at(wanted.pool()), wanted.arrangement());
+        const auto pool = pool_id(wanted.pool());
+        if (!pool) return tl::unexpected(pool.error());
+        const auto set = machine_->set_layout(*pool, wanted.arrangement());
         if (!set) return tl::unexpected(set.error());
         return {};
     }
     case proto::Action::kMoveCpu: {
         const auto& move = action.move_cpu();
         if (move.pool().empty()) return machine_->move_cpu(move.cpu(), std::nullopt);
-        return machine_->move_cpu(move.cpu(), pool_ids_.at(move.pool()));
+        const auto pool = pool_id(move.pool());
+        if (!pool) return tl::unexpected(pool.error());
+        return machine_->move_cpu(move.cpu(), *pool);
     }
     case proto::Action::kMoveGuest: {
         const auto guest = present(action.move_guest().guest());
         if (!guest) return tl::unexpected(guest.error());
-        const std::string pool =
+        const std::string name =
             action.move_guest().pool().empty() ? std::string(pool0) : action.move_guest().pool();
-        (*guest)->place.pool = pool;
-        return machine_->move_domain(*(*guest)->domid, pool_ids_.at(pool));
+        const auto pool = pool_id(name);
+        if (!pool) return tl::unexpected(pool.error());
+        (*guest)->place.pool = name;
+        return machine_->move_domain(*(*guest)->domid, *pool);
     }
+    case proto::Action::kCreatePool:
+        return make_pool(action.create_pool());
+    case proto::Action::kDestroyPool: {
+        const auto pool = pool_id(action.destroy_pool());
+        if (!pool) return tl::unexpected(pool.error());
+        if (auto destroyed = machine_->destroy_pool(*pool); !destroyed) return destroyed;
+        pool_ids_.erase(action.destroy_pool());
+        return {};
+    }
+    case proto::Action::kRenamePool: {
+        const auto& rename = action.rename_pool();
+        const auto pool = pool_id(rename.pool());
+        if (!pool) return tl::unexpected(pool.error());
+        if (auto renamed = machine_->rename_pool(*pool, rename.name()); !renamed) return renamed;
+        pool_ids_.erase(rename.pool());
+        pool_ids_[rename.name()] = *pool;
+        for (Guest& guest : guests_)
+            if (guest.place.pool == rename.pool()) guest.place.pool = rename.name();
+        return {};
+    }
+    case proto::Action::kTraceKb:
+        machine_->set_trace_buffers(std::size_t{action.trace_kb()} << 10);
+        return {};
     case proto::Action::kSetScheduling: {
         const auto& wanted = action.set_scheduling();
         const auto guest = present(wanted.guest());

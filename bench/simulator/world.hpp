@@ -65,8 +65,11 @@ class World {
         DomainPlace place;
     };
 
-    World(std::unique_ptr<Machine> machine, proto::Scenario scenario);
-    [[nodiscard]] Result<void> make_pools(const std::optional<proto::Arrangement>& layout);
+    World(std::unique_ptr<Machine> machine, proto::Scenario scenario,
+          std::optional<proto::Arrangement> layout);
+    [[nodiscard]] Result<void> make_pools();
+    [[nodiscard]] Result<void> make_pool(const proto::CpuPool& pool);
+    [[nodiscard]] Result<std::uint32_t> pool_id(const std::string& name) const;
     void make_guests();
     void plan_events();
     [[nodiscard]] Result<void> start_guest(std::size_t index);
@@ -77,6 +80,7 @@ class World {
 
     std::unique_ptr<Machine> machine_;
     proto::Scenario scenario_;
+    std::optional<proto::Arrangement> layout_; ///< of all pools, whatever else is said
     intellisched::Topology topology_;
     Nanoseconds begin_;
     Nanoseconds warm_;

@@ -9,7 +9,8 @@
 
 namespace intellisched {
 
-Result<std::unique_ptr<Host>> open_host(const std::string& spec, const XenOptions& options) {
+Result<std::unique_ptr<Host>> open_host(const std::string& spec, const XenOptions& options,
+                                        const std::atomic<bool>* stop) {
     constexpr std::string_view capture = "capture:", sim = "sim:";
     if (spec.starts_with(capture)) {
         const std::string path = spec.substr(capture.size());
@@ -21,7 +22,7 @@ Result<std::unique_ptr<Host>> open_host(const std::string& spec, const XenOption
         const std::string path = spec.substr(sim.size());
         if (path.empty())
             return fail("--host sim: needs a scenario, as in sim:wake-chain.scenario");
-        return SimHost::open(path);
+        return SimHost::open(path, {.stop = stop});
     }
     if (spec.empty()) {
         if (auto there = trace::LiveTrace::available(); !there)

@@ -49,7 +49,7 @@ Service::Service(ServiceOptions options)
     : options_(std::move(options)),
       own_time_(options_.host.starts_with("capture:") || options_.host.starts_with("sim:")) {}
 
-Service::~Service() = default;
+Service::~Service() { leaving_ = true; }
 
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
     std::unique_ptr<Service> service(new Service(std::move(options)));
@@ -98,7 +98,7 @@ Result<void> Service::begin_loop() {
     XenOptions xen;
     xen.interval = interval;
     auto watcher =
-        Watcher::start({.open = [host = options_.host, xen] { return open_host(host, xen); },
+        Watcher::start({.open = [this, xen] { return open_host(options_.host, xen, &leaving_); },
                         .window_seconds = static_cast<double>(interval.count()),
                         .own_time = own_time_});
     if (!watcher) return tl::unexpected(watcher.error());

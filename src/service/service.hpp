@@ -68,6 +68,7 @@ class Service {
     std::optional<Classifier> classifier_;
     std::optional<Journal> journal_;
     std::optional<Loop> loop_;
+    std::atomic<bool> leaving_ = false; ///< no simulator is waited for any more
     std::unique_ptr<Watcher> watcher_;
     std::optional<Applier> applier_;
     std::unique_ptr<Control> control_;

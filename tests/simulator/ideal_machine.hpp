@@ -42,7 +42,14 @@ class IdealMachine final : public Machine {
         pools.push_back(name);
         return static_cast<std::uint32_t>(pools.size());
     }
-    Result<void> destroy_pool(std::uint32_t) override { return {}; }
+    Result<void> destroy_pool(std::uint32_t pool) override {
+        pools.at(pool - 1) = "destroyed";
+        return {};
+    }
+    Result<void> rename_pool(std::uint32_t pool, const std::string& name) override {
+        pools.at(pool - 1) = name;
+        return {};
+    }
     Result<void> move_cpu(unsigned cpu, std::optional<std::uint32_t> pool) override {
         pool_of[cpu] = pool;
         return {};
@@ -119,6 +126,7 @@ class IdealMachine final : public Machine {
     proto::CounterSample counters() const override { return {}; }
     std::string drain_trace() override { return {}; }
     void set_tracing(bool) override {}
+    void set_trace_buffers(std::size_t bytes) override { trace_bytes = bytes; }
     void reset_truth() override { work_.clear(); }
     proto::Truth truth() const override {
         proto::Truth truth;
@@ -143,6 +151,7 @@ class IdealMachine final : public Machine {
     std::map<std::uint32_t, proto::Arrangement> layouts;
     std::map<std::uint32_t, std::uint32_t> moved; ///< domid to pool
     unsigned last_weight = 0;
+    std::size_t trace_bytes = 0;
     std::uint64_t events = 0;
 
   private:

@@ -125,6 +125,31 @@ TEST_CASE("world: the administrator acts when asked") {
     CHECK(machine->layouts.at(0).layout() == "node");
 }
 
+TEST_CASE("world: pools come, are renamed and go; the trace's buffers are made small") {
+    auto [machine, world] = open("actions { at_s: 0.2 create_pool { name: 'db' cpus: '6-7' } } "
+                                 "actions { at_s: 0.4 rename_pool { pool: 'db' name: 'web' } } "
+                                 "actions { at_s: 0.5 move_cpu { cpu: 5 pool: 'web' } } "
+                                 "actions { at_s: 0.6 destroy_pool: 'web' } "
+                                 "actions { at_s: 0.8 create_pool { name: 'db' cpus: '7' } } "
+                                 "actions { at_s: 0.9 trace_kb: 4 } "
+                                 "actions { at_s: 1.5 destroy_pool: 'web' }");
+    REQUIRE(world->advance(at(0.3)));
+    CHECK(machine->pools == std::vector<std::string>{"db"});
+    CHECK(machine->pool_of.at(6) == 1);
+    REQUIRE(world->advance(at(0.5)));
+    CHECK(machine->pools == std::vector<std::string>{"web"});
+    CHECK(machine->pool_of.at(5) == 1);
+    REQUIRE(world->advance(at(0.7)));
+    CHECK(machine->pools == std::vector<std::string>{"destroyed"});
+    REQUIRE(world->advance(at(1)));
+    CHECK(machine->pools == std::vector<std::string>{"destroyed", "db"});
+    CHECK(machine->pool_of.at(7) == 2);
+    CHECK(machine->trace_bytes == 4096);
+    const auto ran = world->advance(at(2));
+    REQUIRE_FALSE(ran);
+    CHECK(ran.error().message.find("pool 'web' is not there then") != std::string::npos);
+}
+
 TEST_CASE("world: what Xen refuses ends the run with the action's time") {
     auto [machine, world] =
         open("actions { at_s: 0.3 set_arrangement { arrangement { layout: 'cpu' } } }");
