@@ -175,7 +175,11 @@ Result<Recorded> look_at(const std::string& path) {
         if (!item) return tl::unexpected(item.error());
         if (!*item) break;
         if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) {
-            if (!std::exchange(seen, true)) recorded.snapshot = *snapshot;
+            // The last one, which knows all domains, as if it had been there from the start.
+            const auto tsc = seen ? recorded.snapshot.tsc() : snapshot->tsc();
+            seen = true;
+            recorded.snapshot = *snapshot;
+            recorded.snapshot.set_tsc(tsc);
         } else if (const auto* piece = std::get_if<TraceBytes>(&**item)) {
             if (auto fed = stream.feed(piece->bytes, look); !fed)
                 return tl::unexpected(fed.error());
