@@ -32,6 +32,7 @@ void add_apply(CLI::App& app, Action& action);
 void add_calibrate(CLI::App& app, Action& action);
 void add_daemon(CLI::App& app, Action& action);
 void add_status(CLI::App& app, Action& action);
+void add_top(CLI::App& app, Action& action);
 void add_history(CLI::App& app, Action& action);
 void add_pause_and_resume(CLI::App& app, Action& action);
 

@@ -32,6 +32,7 @@ static int run(int argc, char** argv) {
     cli::add_demo(app, action);
     cli::add_daemon(app, action);
     cli::add_status(app, action);
+    cli::add_top(app, action);
     cli::add_history(app, action);
     cli::add_pause_and_resume(app, action);
 

@@ -2,6 +2,7 @@
 // The commands that ask the running service: status, pause, resume.
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/pool_text.hpp"
 #include "src/service/config.hpp"
 #include "src/service/control.hpp"
 
@@ -22,41 +23,8 @@ Result<proto::ControlReply> ask(const Options& options, const proto::ControlRequ
     return service::ask_service(config->socket, request);
 }
 
-std::string layout_text(const proto::Arrangement& told) {
-    const auto layout = layout_from_string(told.layout());
-    return layout ? to_string(Arrangement{*layout, told.max_cpus()}) : "?";
-}
-
-std::string stretch(std::uint64_t seconds) {
-    if (seconds < 120) return fmt::format("{} s", seconds);
-    if (seconds < 7200) return fmt::format("{} min", seconds / 60);
-    return fmt::format("{} h", seconds / 3600);
-}
-
-/// What holds of the pool beside the columns.
-std::string remark(const proto::PoolStatus& pool) {
-    std::string text;
-    const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };
-    if (!pool.present()) add("gone");
-    if (pool.paused()) add("paused");
-    if (pool.has_asked_for()) add("asked for " + layout_text(pool.asked_for()));
-    if (pool.has_trial())
-        add(fmt::format("{} on trial, {} windows", layout_text(pool.trial()),
-                        pool.trial_windows()));
-    if (pool.stand_down_s() > 0) add("standing down for " + stretch(pool.stand_down_s()));
-    if (pool.breaker_s() > 0) add("no switches for " + stretch(pool.breaker_s()));
-    if (pool.present() && !pool.can_rearrange()) add("cannot be rearranged");
-    return text;
-}
-
 std::string table(const proto::ServiceStatus& status) {
-    std::string text = fmt::format("intellisched {}, up {}; host: {}; model {} ({})\n",
-                                   printable(status.version()), stretch(status.uptime_s()),
-                                   printable(status.host(), 512), printable(status.model_name()),
-                                   printable(status.model_id()));
-    if (status.records_lost() > 0 || status.journal_errors() > 0)
-        text += fmt::format("{} records of the trace lost, {} writes to the journal failed\n",
-                            status.records_lost(), status.journal_errors());
+    std::string text = heading(status);
     std::size_t width = 4;
     for (const auto& pool : status.pools())
         width = std::max(width, printable(pool.name(), 64).size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/control.hpp"
 
+#include "src/base/interrupt.hpp"
 #include "src/base/log.hpp"
 
 #include <algorithm>
@@ -186,14 +187,15 @@ bool Control::write(Client& client, int number) {
 }
 
 Result<proto::ControlReply> ask_service(const std::filesystem::path& path,
-                                        const proto::ControlRequest& request) {
+                                        const proto::ControlRequest& request,
+                                        std::chrono::seconds patience) {
     const std::string name = path.string();
     const auto address = address_of(name);
     if (!address) return tl::unexpected(address.error());
     const FileDescriptor socket = stream_socket(0);
-    const timeval patience{10, 0};
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
+    const timeval longest{patience.count(), 0};
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
     if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) !=
         0) {
         if (errno == ENOENT || errno == ECONNREFUSED)
@@ -217,7 +219,7 @@ Result<proto::ControlReply> ask_service(const std::filesystem::path& path,
         std::array<char, 4096> bytes; // NOLINT: filled by recv
         const ssize_t size =
             ::recv(socket.get(), bytes.data(), std::min(bytes.size(), whole - in.size()), 0);
-        if (size < 0 && errno == EINTR) continue;
+        if (size < 0 && errno == EINTR && !interrupted) continue;
         if (size <= 0) return broken(size < 0 ? errno : 0);
         in.append(bytes.data(), static_cast<std::size_t>(size));
         if (in.size() != control_header) continue;

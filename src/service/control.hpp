@@ -66,10 +66,12 @@ class Control {
     std::map<int, Client> clients_; ///< by their descriptors
 };
 
-/// Asks the service that listens at `path`, and waits ten seconds at most. Errors: no service
-/// there, no right to ask it, no answer; what the service's reply says is wrong.
-[[nodiscard]] Result<proto::ControlReply> ask_service(const std::filesystem::path& path,
-                                                      const proto::ControlRequest& request);
+/// Asks the service that listens at `path`, and waits for each piece of the answer `patience` at
+/// most. Errors: no service there, no right to ask it, no answer, an interruption (interrupt.hpp);
+/// what the service's reply says is wrong.
+[[nodiscard]] Result<proto::ControlReply>
+ask_service(const std::filesystem::path& path, const proto::ControlRequest& request,
+            std::chrono::seconds patience = std::chrono::seconds(10));
 
 /// The message behind its length.
 [[nodiscard]] std::string framed(const google::protobuf::Message& message);

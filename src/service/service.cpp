@@ -241,6 +241,7 @@ void Service::saw(const WindowRead& window) {
     if (!prediction) return complain(prediction.error());
     const WindowSeen seen = window_seen(stats, features, last_->snapshot, *prediction, intent);
     const Moment moment = now();
+    windows_of_[stats.facts.pool] = {window_status(stats, features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
     keeper.saw(seen,
                {.begin = moment.wall - static_cast<UnixTime>(length),

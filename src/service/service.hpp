@@ -3,6 +3,7 @@
 // the applier do what that asks for, and answers the control socket.
 #pragma once
 
+#include "collector/window/schema.hpp"
 #include "src/service/applier.hpp"
 #include "src/service/control.hpp"
 #include "src/service/pool_keeper.hpp"
@@ -57,6 +58,8 @@ class Service {
     /// The pools of that name, or all; an error when there is none.
     [[nodiscard]] Result<std::vector<PoolKeeper*>> pools(const std::string& name);
     [[nodiscard]] proto::ServiceStatus status() const;
+    /// What status_of() cannot know: the last window, and the runqueues.
+    void add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) const;
     [[nodiscard]] ServiceMetrics metrics() const;
     /// Gives pools the boot layout back, if they are to have it.
     void leave();
@@ -75,7 +78,12 @@ class Service {
     std::vector<Loop::Source> sources_;
 
     std::map<std::string, std::unique_ptr<PoolKeeper>> keepers_;
-    std::set<std::string> present_; ///< credit2 pools of the last reading
+    struct LastWindow {
+        proto::WindowStatus status;
+        Nanoseconds end = 0; ///< on the policy's clock
+    };
+    std::map<std::string, LastWindow> windows_of_; ///< by pool; for status() alone
+    std::set<std::string> present_;                ///< credit2 pools of the last reading
     std::optional<Reading> last_;
     std::string host_ = "opening the host";
     bool watching_ = false, stop_ = false, stopping_ = false, prune_more_ = false;
@@ -88,6 +96,14 @@ class Service {
     std::string complaint_; ///< the last one
     std::set<std::string> missing_;
 };
+
+/// What `status` says of a window; `features` are those of `stats`.
+[[nodiscard]] proto::WindowStatus window_status(const WindowStats& stats,
+                                                const FeatureVector& features);
+
+/// The runqueues of a pool, and how busy each was in `window` if that was of the same CPUs.
+void add_runqueues(proto::PoolStatus& status, const Topology& topology, const Pool& pool,
+                   const Arrangement& in_force, const proto::WindowStatus* window);
 
 /// What `status` says of a pool.
 [[nodiscard]] proto::PoolStatus status_of(const PoolKeeper& keeper, bool present);

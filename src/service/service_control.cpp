@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What the service says of itself, and what it can be told: by the control socket and by signals.
 #include "src/base/log.hpp"
+#include "src/layout/snapshot.hpp"
 #include "src/service/service.hpp"
 
+#include <algorithm>
 #include <boost/log/core.hpp>
 #include <boost/log/expressions.hpp>
+#include <cmath>
 #include <ctime>
 #include <systemd/sd-daemon.h>
 
@@ -22,7 +25,60 @@ unsigned long long monotonic_microseconds() {
            static_cast<unsigned long long>(time.tv_nsec) / 1000;
 }
 
+void add_layouts(proto::PoolStatus& out, const Prediction& prediction, const Representatives& same,
+                 unsigned windows) {
+    for (const Layout layout : all_layouts) {
+        proto::LayoutStatus& told = *out.add_layouts();
+        told.set_layout(std::string(to_string(layout)));
+        if (same[index(layout)] != layout)
+            told.set_same_as(std::string(to_string(same[index(layout)])));
+        told.set_probability(prediction.probability[index(layout)]);
+        told.set_expected_gain(prediction.expected_gain[index(layout)]);
+    }
+    out.set_layout_windows(windows);
+}
+
 } // namespace
+
+proto::WindowStatus window_status(const WindowStats& stats, const FeatureVector& features) {
+    const auto value = [&](std::string_view name) -> std::optional<double> {
+        const auto at = feature_index(name);
+        if (!at || !std::isfinite(features.values[*at])) return std::nullopt;
+        return features.values[*at];
+    };
+    const double cpus = stats.facts.cpus; // rates are those of a CPU
+    proto::WindowStatus out;
+    out.set_seconds(stats.seconds());
+    out.set_coverage(stats.coverage());
+    out.set_busy(value("load.busy_mean").value_or(0));
+    out.set_waiting(value("load.waiters").value_or(0) * cpus);
+    if (const auto wait = value("wait.wake_p50")) out.set_wake_p50_us(*wait);
+    if (const auto wait = value("wait.wake_p99")) out.set_wake_p99_us(*wait);
+    out.set_switches_s(value("events.switches").value_or(0) * cpus);
+    double moves = 0;
+    for (const auto* name : {"moves.sibling", "moves.socket", "moves.node", "moves.remote"})
+        moves += value(name).value_or(0) * cpus;
+    out.set_moves_s(moves);
+    const auto length = static_cast<double>(stats.end_tsc - stats.begin_tsc);
+    for (const double busy : stats.cpu_busy)
+        out.add_cpu_busy(length > 0 ? static_cast<float>(busy / length) : 0);
+    return out;
+}
+
+void add_runqueues(proto::PoolStatus& status, const Topology& topology, const Pool& pool,
+                   const Arrangement& in_force, const proto::WindowStatus* window) {
+    const bool known = window && window->cpu_busy_size() == static_cast<int>(pool.cpus.size());
+    for (const auto& cpus : partition(topology, pool, in_force)) {
+        proto::RunqueueStatus& told = *status.add_runqueues();
+        double busy = 0;
+        for (const unsigned cpu : cpus) {
+            told.add_cpus(cpu);
+            const auto at = std::lower_bound(pool.cpus.begin(), pool.cpus.end(), cpu);
+            if (known) busy += window->cpu_busy(static_cast<int>(at - pool.cpus.begin()));
+        }
+        if (known) told.set_busy(busy / static_cast<double>(cpus.size()));
+    }
+}
 
 proto::Arrangement message_of(const Arrangement& arrangement) {
     proto::Arrangement message;
@@ -53,6 +109,11 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
         out.set_confidence(judged.mean.probability[index(judged.layout)]);
         out.set_expected_gain(judged.mean.expected_gain[index(judged.layout)]);
     }
+    // While nothing is judged (a trial, a pause), what the model said of the last window.
+    if (state.pool && verdict.evidence && verdict.evidence->windows > 0)
+        add_layouts(out, verdict.evidence->mean, state.pool->same, verdict.evidence->windows);
+    else if (state.pool && metrics.prediction)
+        add_layouts(out, *metrics.prediction, state.pool->same, 1);
     for (const Reason& reason : verdict.reasons) {
         proto::PolicyReason& told = *out.add_reasons();
         told.set_code(std::string(reason.code));
@@ -82,9 +143,31 @@ proto::ServiceStatus Service::status() const {
     out.set_model_name(told.model_name);
     out.set_records_lost(told.records_lost);
     out.set_journal_errors(told.journal_errors);
-    for (const auto& [name, keeper] : keepers_)
-        *out.add_pools() = status_of(*keeper, present_.count(name) > 0);
+    for (const auto& [name, keeper] : keepers_) {
+        proto::PoolStatus& pool = *out.add_pools();
+        pool = status_of(*keeper, present_.count(name) > 0);
+        add_seen(pool, *keeper);
+    }
     return out;
+}
+
+void Service::add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) const {
+    const auto window = windows_of_.find(keeper.pool().name);
+    const bool seen = window != windows_of_.end();
+    if (seen) {
+        *status.mutable_window() = window->second.status;
+        const Nanoseconds clock = now().time;
+        status.mutable_window()->set_age_s(
+            clock > window->second.end ? (clock - window->second.end) / second : 0);
+    }
+    if (!status.present() || !last_ || !keeper.state().pool) return;
+    const auto topology = topology_of(last_->snapshot);
+    const auto pools = pools_of(last_->snapshot);
+    if (!topology || !pools) return; // has been complained of
+    for (const Pool& pool : *pools)
+        if (pool.name == status.name())
+            add_runqueues(status, *topology, pool, keeper.state().pool->in_force,
+                          seen ? &window->second.status : nullptr);
 }
 
 ServiceMetrics Service::metrics() const {

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT
+// What `status` and `top` say of the service's pools in the same words.
+#pragma once
+
+#include "src/proto/control.pb.h"
+
+#include <string>
+
+namespace intellisched::cli {
+
+/// "core", or "core capped at 16"; "?" for a layout that this version does not know.
+[[nodiscard]] std::string layout_text(const proto::Arrangement& told);
+
+/// "90 s", "5 min" or "3 h".
+[[nodiscard]] std::string stretch(std::uint64_t seconds);
+
+/// What is special about the pool now: paused, on trial and so on; empty: nothing.
+[[nodiscard]] std::string remark(const proto::PoolStatus& pool);
+
+/// Version, state of the host and model in a line, and in another what was lost, if anything was.
+[[nodiscard]] std::string heading(const proto::ServiceStatus& status);
+
+} // namespace intellisched::cli
