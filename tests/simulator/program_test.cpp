@@ -286,7 +286,7 @@ TEST_CASE("credit2-sim: the ready-made scenarios are right") {
         CHECK(done.status == 0);
         ++count;
     }
-    CHECK(count == 4);
+    CHECK(count == 5);
 }
 
 TEST_CASE("credit2-sim serve: a client steps it and changes the layout") {
