@@ -1,16 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Runs in the laboratory's dom0; tests/lab/service looks at what it leaves in $LAB_OUT.
 cd "$LAB_OUT" || exit 1
-export INTELLISCHED_BUNDLE=/lab/in/default.bundle
-
-# As eager as the configuration allows: emulated CPUs give a noisy score, and this is about what is
-# done, not about what is best.
-cat >service.conf <<CONF
-journal = "$LAB_OUT/journal.db"
-socket = "/run/intellisched.socket"
-metrics = "$LAB_OUT/metrics.prom"
-pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=20,dwell=10,longest_dwell=10,switches_an_hour=60" ]
-CONF
+. /lab/in/eager-service.sh
 
 try() {
     name=$1
@@ -19,10 +10,6 @@ try() {
     echo $? >"$name.status"
 }
 ask() { intellisched "$1" --config service.conf --json 2>/dev/null; }
-start() {
-    intellisched daemon --config service.conf 2>>daemon.err &
-    daemon=$!
-}
 # soon SECONDS COMMAND...: until it succeeds.
 soon() {
     for _ in $(seq "$1"); do

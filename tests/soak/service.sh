@@ -1,16 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Runs in the laboratory's dom0; tests/soak/service looks at what it leaves in $LAB_OUT.
 cd "$LAB_OUT" || exit 1
-export INTELLISCHED_BUNDLE=/lab/in/default.bundle
-# As eager as the configuration allows, for there are minutes only.
-cat >service.conf <<CONF
-journal = "$LAB_OUT/journal.db"
-socket = "/run/intellisched.socket"
-metrics = "$LAB_OUT/metrics.prom"
-pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=20,dwell=10,longest_dwell=10,switches_an_hour=60" ]
-CONF
-intellisched daemon --config service.conf 2>daemon.err &
-daemon=$!
+. /lab/in/eager-service.sh
+start
 minute=0
 while [ $minute -lt @MINUTES@ ]; do
     case $((minute % 3)) in
