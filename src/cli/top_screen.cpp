@@ -19,9 +19,11 @@ constexpr std::size_t gap = 3; ///< between runqueues that stand in one line
 constexpr std::uint64_t stale_s = 5;
 
 /// A column a character: what is not ASCII is a '?', for nobody knows how wide a terminal shows it.
+/// At most `limit` of them.
 std::string ascii(std::string_view text, std::size_t limit = 512) {
     std::string out;
-    for (const char c : printable(text, limit)) {
+    for (const char c : printable(text, text.size())) {
+        if (out.size() == limit) break;
         const auto byte = static_cast<unsigned char>(c);
         if (byte < 0x80)
             out += c;

@@ -81,6 +81,13 @@ void check_fits(const std::vector<ScreenLine>& lines, const TopView& view) {
     }));
 }
 
+/// What `top` shows, which fits.
+std::vector<ScreenLine> drawn(const proto::ServiceStatus& status, const TopView& view) {
+    auto lines = top_screen(status, view);
+    check_fits(lines, view);
+    return lines;
+}
+
 } // namespace
 
 TEST_CASE("top: the whole screen as text") {
@@ -108,8 +115,7 @@ TEST_CASE("top: the whole screen as text") {
 TEST_CASE("top: the marked pool alone has details, and the keys are below") {
     const auto status = status_of({"a", "b", "c"});
     const TopView view{.width = 80, .height = 40, .selected = "b"};
-    const auto lines = top_screen(status, view);
-    check_fits(lines, view);
+    const auto lines = drawn(status, view);
     CHECK(lines.size() == 40);
     CHECK(says(lines, "\nb: socket"));
     CHECK_FALSE(says(lines, "\nc: socket"));
@@ -127,8 +133,7 @@ TEST_CASE("top: what does not fit is left out, and said to be") {
     proto::ServiceStatus status;
     for (int i = 0; i < 100; ++i) *status.add_pools() = pool_of(fmt::format("pool{:03}", i));
     const TopView view{.width = 80, .height = 24, .selected = "pool050"};
-    const auto lines = top_screen(status, view);
-    check_fits(lines, view);
+    const auto lines = drawn(status, view);
     CHECK(says(lines, "8 of 100 pools"));
     CHECK(says(lines, "> pool050"));
     CHECK(says(lines, "more lines"));
@@ -144,8 +149,7 @@ TEST_CASE("top: what does not fit is left out, and said to be") {
 
 TEST_CASE("top: no pools, and a service that is gone") {
     const TopView view{.width = 60, .height = 10, .selected = "", .problem = "no service\x1b[2J"};
-    const auto lines = top_screen({}, view);
-    check_fits(lines, view);
+    const auto lines = drawn({}, view);
     REQUIRE(lines.size() == 10);
     CHECK(lines[1].text == "no service?[2J");
     CHECK(lines[1].style == ScreenLine::Style::alarm);
@@ -192,8 +196,7 @@ TEST_CASE("top: numbers and names that cannot be") {
         pool.mutable_in_force()->set_layout("\x1b");
         pool.mutable_trial()->set_layout("nonsense");
         const TopView view{.width = 80, .height = 40, .selected = ""};
-        const auto lines = top_screen(status, view);
-        check_fits(lines, view);
+        const auto lines = drawn(status, view);
         CHECK(says(lines, "> a?]0;??? "));
         CHECK_FALSE(says(lines, "nan"));
         CHECK_FALSE(says(lines, "inf%"));
