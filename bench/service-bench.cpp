@@ -114,21 +114,10 @@ class Judge {
     Result<void> saw(const WindowStats& stats) {
         if (!keeper_ || stats.facts.pool != keeper_->pool().name) return {};
         now_ += second;
-        const Intent intent = keeper_->state().intent;
-        const FeatureVector features = feature_vector(stats);
-        const auto prediction = classifier_.predict(
-            {&features, intent, stats.facts.current, stats.facts.representatives, {}});
-        if (!prediction) return tl::unexpected(prediction.error());
-        const WindowSeen seen = window_seen(stats, features, snapshot_, *prediction, intent);
-        keeper_->saw(seen,
-                     {.begin = static_cast<UnixTime>(now_),
-                      .length = second,
-                      .in_force = seen.in_force,
-                      .coverage = seen.observation.coverage,
-                      .decisions = seen.observation.decisions,
-                      .utility = seen.utility,
-                      .prediction = *prediction},
-                     classifier_.manifest().id(), now());
+        const auto seen = window_seen(stats, feature_vector(stats), snapshot_, classifier_,
+                                      keeper_->state().intent);
+        if (!seen) return tl::unexpected(seen.error());
+        keeper_->saw(*seen, second, classifier_.manifest().id(), now());
         ++windows_;
         return {};
     }

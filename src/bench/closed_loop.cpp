@@ -79,11 +79,10 @@ void ClosedLoop::feed(const Input& input) {
 }
 
 Result<void> ClosedLoop::saw(const WindowStats& stats) {
-    const FeatureVector features = feature_vector(stats);
-    const auto prediction = classifier_.predict(
-        {&features, options_.intent, stats.facts.current, stats.facts.representatives, {}});
-    if (!prediction) return tl::unexpected(prediction.error());
-    feed(window_seen(stats, features, snapshot_, *prediction, options_.intent));
+    const auto seen =
+        window_seen(stats, feature_vector(stats), snapshot_, classifier_, options_.intent);
+    if (!seen) return tl::unexpected(seen.error());
+    feed(*seen);
     return {};
 }
 

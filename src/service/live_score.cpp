@@ -93,6 +93,15 @@ WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
             .guests = guests_hash(snapshot, stats.facts.pool_id)};
 }
 
+Result<WindowSeen> window_seen(const WindowStats& stats, const FeatureVector& features,
+                               const proto::HostSnapshot& snapshot, const Classifier& classifier,
+                               Intent intent) {
+    const auto prediction = classifier.predict(
+        {&features, intent, stats.facts.current, stats.facts.representatives, {}});
+    if (!prediction) return tl::unexpected(prediction.error());
+    return window_seen(stats, features, snapshot, *prediction, intent);
+}
+
 PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
                    const Arrangement& boot) {
     return {.topology = topology_hash(topology, pool),

@@ -78,6 +78,13 @@ namespace intellisched {
                                      const proto::HostSnapshot& snapshot,
                                      const Prediction& prediction, Intent intent);
 
+/// The same with the prediction that `classifier` makes of `features`. Errors: those of
+/// Classifier::predict().
+[[nodiscard]] Result<WindowSeen> window_seen(const WindowStats& stats,
+                                             const FeatureVector& features,
+                                             const proto::HostSnapshot& snapshot,
+                                             const Classifier& classifier, Intent intent);
+
 /// The pool as the policy takes it. `facts` are of `pool`, be they of a window or of pool_facts(),
 /// and `boot` is what the host was booted with.
 [[nodiscard]] PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,

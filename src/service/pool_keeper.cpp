@@ -54,7 +54,7 @@ void PoolKeeper::saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Momen
     feed(pool, now);
 }
 
-void PoolKeeper::saw(const WindowSeen& seen, const Window& window, const std::string& bundle,
+void PoolKeeper::saw(const WindowSeen& seen, Nanoseconds length, const std::string& bundle,
                      Moment now) {
     if (state_.mode == Mode::off) return;
     bundle_ = bundle;
@@ -63,6 +63,13 @@ void PoolKeeper::saw(const WindowSeen& seen, const Window& window, const std::st
     metrics_.prediction = seen.observation.prediction;
     if (const auto reason = rejected(seen.observation, config_.settings.gate))
         ++metrics_.rejected[std::string(reason->code)];
+    const Window window{.begin = now.wall - static_cast<UnixTime>(length),
+                        .length = length,
+                        .in_force = seen.in_force,
+                        .coverage = seen.observation.coverage,
+                        .decisions = seen.observation.decisions,
+                        .utility = seen.utility,
+                        .prediction = seen.observation.prediction};
     feed(seen, now, &window);
 }
 

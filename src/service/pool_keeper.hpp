@@ -46,8 +46,8 @@ class PoolKeeper {
     /// What was read of the pool. `taken`: when the reading began, on the policy's clock; one that
     /// began before the last result was there is of the time before it, and is left out.
     void saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Moment now);
-    /// `window` is what the journal keeps of it; `bundle` the id of the model.
-    void saw(const WindowSeen& seen, const Window& window, const std::string& bundle, Moment now);
+    /// A window of that length that ends now; `bundle`: the id of the model.
+    void saw(const WindowSeen& seen, Nanoseconds length, const std::string& bundle, Moment now);
     /// What came of an Asked; `finished`: when, on the policy's clock.
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
     void pause(Moment now) { feed(Pause{}, now); }

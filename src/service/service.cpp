@@ -234,24 +234,14 @@ void Service::saw(const WindowRead& window) {
     PoolKeeper& keeper = *found->second;
     if (keeper.state().mode == Mode::off) return;
 
-    const Intent intent = keeper.state().intent;
     const FeatureVector features = feature_vector(stats);
-    const auto prediction = classifier_->predict(
-        {&features, intent, stats.facts.current, stats.facts.representatives, {}});
-    if (!prediction) return complain(prediction.error());
-    const WindowSeen seen = window_seen(stats, features, last_->snapshot, *prediction, intent);
+    const auto seen =
+        window_seen(stats, features, last_->snapshot, *classifier_, keeper.state().intent);
+    if (!seen) return complain(seen.error());
     const Moment moment = now();
     windows_of_[stats.facts.pool] = {window_status(stats, features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
-    keeper.saw(seen,
-               {.begin = moment.wall - static_cast<UnixTime>(length),
-                .length = length,
-                .in_force = seen.in_force,
-                .coverage = seen.observation.coverage,
-                .decisions = seen.observation.decisions,
-                .utility = seen.utility,
-                .prediction = *prediction},
-               classifier_->manifest().id(), moment);
+    keeper.saw(*seen, length, classifier_->manifest().id(), moment);
 }
 
 void Service::on_call() {

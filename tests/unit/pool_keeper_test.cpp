@@ -52,9 +52,7 @@ struct Kept {
     }
     const PoolVerdict& window() {
         world.time += second;
-        const WindowSeen seen = world.next();
-        keeper->saw(seen, {.begin = now().wall, .length = second, .in_force = seen.in_force}, "b1",
-                    now());
+        keeper->saw(world.next(), second, "b1", now());
         return keeper->verdict();
     }
     /// Windows until something is asked for.
