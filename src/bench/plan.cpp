@@ -33,13 +33,6 @@ class FirstError : public google::protobuf::io::ErrorCollector {
     std::string message;
 };
 
-Result<void> parse_file(const fs::path& path, google::protobuf::Message& message) {
-    auto bytes = read_file(path, most_text);
-    if (!bytes) return tl::unexpected(bytes.error());
-    return parse_text(path.string(), {reinterpret_cast<const char*>(bytes->data()), bytes->size()},
-                      message);
-}
-
 /// The words of a list as what they name, in its order of rank; all of them when there are none.
 template<class Value, std::size_t N, class FromString>
 Result<std::vector<Value>> chosen(const google::protobuf::RepeatedPtrField<std::string>& words,
@@ -147,6 +140,13 @@ Result<Entry> read_entry(const fs::path& path, const std::string& pool) {
 }
 
 } // namespace
+
+Result<void> parse_file(const fs::path& path, google::protobuf::Message& message) {
+    auto bytes = read_file(path, most_text);
+    if (!bytes) return tl::unexpected(bytes.error());
+    return parse_text(path.string(), {reinterpret_cast<const char*>(bytes->data()), bytes->size()},
+                      message);
+}
 
 Result<void> parse_text(const std::string& name, const std::string& text,
                         google::protobuf::Message& message) {

@@ -59,4 +59,8 @@ struct Entry {
 [[nodiscard]] Result<void> parse_text(const std::string& name, const std::string& text,
                                       google::protobuf::Message& message);
 
+/// The same with the text of a file, which must not be larger than 16 MiB.
+[[nodiscard]] Result<void> parse_file(const std::filesystem::path& path,
+                                      google::protobuf::Message& message);
+
 } // namespace intellisched::bench

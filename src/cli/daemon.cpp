@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/service/service.hpp"
-
-#include <cstdlib>
 
 namespace intellisched::cli {
 namespace {
@@ -21,8 +20,7 @@ Result<int> run_daemon(Options& options) {
         if (!printed) return tl::unexpected(printed.error());
         return done;
     }
-    const char* bundle = std::getenv("INTELLISCHED_BUNDLE");
-    options.service.bundle = bundle ? bundle : INTELLISCHED_DEFAULT_BUNDLE;
+    options.service.bundle = bundle_path();
     options.service.version = INTELLISCHED_VERSION;
     auto service = service::Service::start(options.service);
     if (!service) return tl::unexpected(service.error());
@@ -37,7 +35,7 @@ void add_daemon(CLI::App& app, Action& action) {
         "daemon", "watch all pools and do what the configuration allows, until SIGTERM");
     auto options = std::make_shared<Options>();
     auto& service = options->service;
-    command->add_option("--config", service.config, "the configuration")->capture_default_str();
+    add_config(*command, service.config);
     command->add_flag("--check-config", options->check_config,
                       "say what is wrong with the configuration, and end");
     command

@@ -1,24 +1,22 @@
 // SPDX-License-Identifier: MIT
 // A closed loop that one can read: a simulated host whose load changes, once with the policy in
 // charge of a pool and once left as it was booted, side by side in virtual time.
-#include "src/base/files.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/bench/closed_loop.hpp"
 #include "src/bench/plan.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/model/score.hpp"
 #include "src/proto/scenario.pb.h"
 
 #include <cmath>
-#include <cstdlib>
 #include <future>
 #include <set>
 
 namespace intellisched::cli {
 namespace {
 
-constexpr std::size_t most_scenario_bytes = 16 << 20;
 constexpr Nanoseconds row_every = 20 * second; // shorter ones have tails of chance
 
 struct Options {
@@ -167,18 +165,10 @@ class Demo {
 };
 
 Result<int> demo(const Options& options) {
-    const auto text = read_file(options.scenario, most_scenario_bytes);
-    if (!text) return tl::unexpected(text.error());
     proto::Scenario scenario;
-    if (auto parsed = bench::parse_text(
-            options.scenario,
-            std::string(reinterpret_cast<const char*>(text->data()), text->size()), scenario);
-        !parsed)
+    if (auto parsed = bench::parse_file(options.scenario, scenario); !parsed)
         return tl::unexpected(parsed.error());
-    const char* from_environment = std::getenv("INTELLISCHED_BUNDLE");
-    auto bundle = read_bundle(!options.bundle.empty() ? options.bundle
-                              : from_environment      ? from_environment
-                                                      : INTELLISCHED_DEFAULT_BUNDLE);
+    auto bundle = read_bundle(bundle_path(options.bundle));
     if (!bundle) return tl::unexpected(bundle.error());
     auto classifier = Classifier::load(*bundle);
     if (!classifier) return tl::unexpected(classifier.error());

@@ -2,6 +2,7 @@
 // What the service has seen, decided and done, from its journal: the service need not run.
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/proto/control.pb.h"
 #include "src/service/config.hpp"
 #include "src/service/journal_reader.hpp"
@@ -177,8 +178,7 @@ void add_history(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "history", "what the service decided and did, from its journal, the oldest first");
     auto options = std::make_shared<Options>();
-    command->add_option("--config", options->config, "the service's configuration")
-        ->capture_default_str();
+    add_config(*command, options->config);
     command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
     command
         ->add_option("--since", options->since,

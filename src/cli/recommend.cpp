@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "collector/window/features.hpp"
-#include "src/base/files.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/bench/plan.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/cli/source.hpp"
 #include "src/host/observe.hpp"
 #include "src/model/classifier.hpp"
@@ -16,7 +16,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <map>
 #include <set>
 
@@ -51,13 +50,6 @@ struct Watched {
 // Explaining takes about 2 ms a window; a few, evenly spread, say as much as all of them.
 constexpr std::size_t explained_windows = 16;
 constexpr std::size_t explained_features = 8;
-constexpr std::size_t most_costs_bytes = 1 << 16;
-
-std::string bundle_path(const Options& options) {
-    if (!options.bundle.empty()) return options.bundle;
-    const char* from_environment = std::getenv("INTELLISCHED_BUNDLE");
-    return from_environment ? from_environment : INTELLISCHED_DEFAULT_BUNDLE;
-}
 
 Result<Watched> watch(const Options& options, const Classifier& classifier, Intent intent) {
     auto host = options.source.open();
@@ -285,14 +277,8 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
 /// The machine's costs from a file of them.
 Result<void> read_costs(Options& options) {
     if (options.costs_file.empty()) return {};
-    const auto text = read_file(options.costs_file, most_costs_bytes);
-    if (!text) return tl::unexpected(text.error());
     proto::Costs costs;
-    if (auto parsed = bench::parse_text(
-            options.costs_file,
-            std::string(reinterpret_cast<const char*>(text->data()), text->size()), costs);
-        !parsed)
-        return parsed;
+    if (auto parsed = bench::parse_file(options.costs_file, costs); !parsed) return parsed;
     const auto values = costs_for_sample(costs);
     options.costs.assign(values.begin(), values.end());
     return {};
@@ -301,7 +287,7 @@ Result<void> read_costs(Options& options) {
 Result<int> recommend(Options& options) {
     if (auto read = read_costs(options); !read) return tl::unexpected(read.error());
     const auto intent = intent_from_string(options.intent);
-    auto bundle = read_bundle(bundle_path(options));
+    auto bundle = read_bundle(bundle_path(options.bundle));
     if (!bundle) return tl::unexpected(bundle.error());
     auto classifier = Classifier::load(*bundle);
     if (!classifier) return tl::unexpected(classifier.error());

@@ -3,6 +3,7 @@
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pool_text.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/service/config.hpp"
 #include "src/service/control.hpp"
 
@@ -73,8 +74,7 @@ Result<int> tell(const Options& options, bool pause) {
 void add_status(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand("status", "what the service sees, thinks and does");
     auto options = std::make_shared<Options>();
-    command->add_option("--config", options->config, "the service's configuration")
-        ->capture_default_str();
+    add_config(*command, options->config);
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, &action] { action = [options] { return show_status(*options); }; });
 }
@@ -86,8 +86,7 @@ void add_pause_and_resume(CLI::App& app, Action& action) {
             pause ? "have the service switch no layouts, until `resume`; a trial comes to its end"
                   : "end a pause, and the respect for somebody else's choice of a layout");
         auto options = std::make_shared<Options>();
-        command->add_option("--config", options->config, "the service's configuration")
-            ->capture_default_str();
+        add_config(*command, options->config);
         command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
         command->callback([options, pause, &action] {
             action = [options, pause] { return tell(*options, pause); };

@@ -3,6 +3,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/cli/top_screen.hpp"
 #include "src/service/config.hpp"
 #include "src/service/control.hpp"
@@ -171,8 +172,7 @@ Result<int> show_live(const std::filesystem::path& socket, double interval) {
 void add_top(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand("top", "a live view of what the service sees and thinks");
     auto options = std::make_shared<Options>();
-    command->add_option("--config", options->config, "the service's configuration")
-        ->capture_default_str();
+    add_config(*command, options->config);
     command->add_option("--interval", options->interval, "seconds between two looks")
         ->capture_default_str()
         ->check(CLI::Range(least_interval, longest_interval));
