@@ -136,6 +136,8 @@ Result<std::optional<HostItem>> XenHost::next() {
 /// Nothing when it is as before. A failure is an error only for the first one: a busy host may fail
 /// to answer once, and the last snapshot still holds.
 Result<std::optional<proto::HostSnapshot>> XenHost::Impl::changed_snapshot() {
+    if (!xl.connected())
+        return fail("xenstored does not answer any more; once it runs, start this again");
     auto snapshot = xl.snapshot();
     if (!snapshot) {
         if (last_snapshot.empty()) return tl::unexpected(snapshot.error());

@@ -20,6 +20,7 @@ extern "C" {
 #include <libxl.h>
 #include <libxl_utils.h>
 #include <xenhypfs.h>
+#include <xenstore.h>
 #include <xentoollog.h>
 }
 
@@ -98,6 +99,7 @@ struct Xl::Impl {
     Logger logger;
     libxl_ctx* context = nullptr;
     xenhypfs_handle* hypfs = nullptr;
+    xs_handle* store = nullptr; ///< as old as libxl's own, which it does not show
     std::string boot_granularity = "cpu";
     Arrangement boot;
     std::optional<XlRearranger> rearranger; ///< from open() on
@@ -106,6 +108,7 @@ struct Xl::Impl {
     Impl(const Impl&) = delete;
     Impl& operator=(const Impl&) = delete;
     ~Impl() {
+        if (store) xs_close(store);
         if (hypfs) xenhypfs_close(hypfs);
         if (context) libxl_ctx_free(context);
     }
@@ -135,6 +138,8 @@ Result<Xl> Xl::open() {
     auto impl = std::make_unique<Impl>();
     if (libxl_ctx_alloc(&impl->context, LIBXL_VERSION, 0, &impl->logger.base) != 0)
         return impl->failed("reach Xen");
+    impl->store = xs_open(0);
+    if (!impl->store) return impl->failed("reach xenstored");
     impl->rearranger.emplace(find_runqueue_calls(), impl->context, &impl->logger.last);
     impl->hypfs = xenhypfs_open(&impl->logger.base, 0); // a Xen without hypfs is fine
     return Xl(std::move(impl));
@@ -159,6 +164,13 @@ Result<HostInfo> Xl::info() {
     libxl_physinfo_dispose(&physinfo);
     if (error != 0) return impl_->failed("tell the speed of the CPUs");
     return info;
+}
+
+bool Xl::connected() {
+    unsigned length = 0;
+    const std::unique_ptr<void, decltype(&std::free)> name(
+        xs_read(impl_->store, XBT_NULL, "/local/domain/0/name", &length), &std::free);
+    return name || errno == ENOENT;
 }
 
 Rearranger& Xl::rearranger() { return *impl_->rearranger; }

@@ -32,6 +32,10 @@ class Xl {
 
     [[nodiscard]] Result<HostInfo> info();
 
+    /// Whether xenstored still answers. Where it has ended, be it that another one runs since, this
+    /// object has lost what libxl asks it (all names but Pool-0's) for good: open another one.
+    [[nodiscard]] bool connected();
+
     /// Topology, pools, domains and their affinities, as of now. A domain that goes meanwhile is
     /// left out; the weight and cap of domains in pools of other schedulers than credit2 stay 0.
     /// What Xen does not tell of pools is as info() found it booted.

@@ -57,8 +57,30 @@ other=$!
 sleep 2
 try busy intellisched record --pool Pool-0 --seconds 2 --out busy
 [ -e busy ] && echo "left behind" >>busy.err
+cat >service.conf <<CONF
+journal = "$LAB_OUT/journal.db"
+socket = "/run/intellisched.socket"
+mode = "auto"
+CONF
+intellisched daemon --config service.conf 2>daemon.err &
+daemon=$!
+# status_with NAME TEXT: until status says so.
+status_with() {
+    for _ in $(seq 100); do
+        try "$1" intellisched status --config service.conf
+        grep -q "$2" "$1.out" && return
+        sleep 1
+    done
+}
+status_with waiting "another program has Xen's trace buffers"
 kill -INT $other
 wait $other
+status_with watching "host: watching"
+status_with judging "^Pool-0: [a-z]"
+kill -TERM $daemon
+wait $daemon
+echo $? >daemon.status
+try history intellisched history --config service.conf --json
 
 # Through a pipe instead.
 mkfifo pipe

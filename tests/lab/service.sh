@@ -45,6 +45,21 @@ try byhand intellisched apply --pool Pool-0 --layout all
 soon 120 "$state | grep -Eq '\"stand_down_s\":\"?[1-9]'"
 try standing intellisched status --config service.conf
 
+# A CPU goes and comes back; xenstored dies, with all that is in it, and is started again.
+windows="$state | grep -o '\"windows\":\"*[0-9]*' | tr -dc 0-9"
+goes_on() { soon 120 "[ \$($windows) -gt $(sh -c "$windows") ]"; }
+try offline xen-hptool cpu-offline 3
+soon 60 "$state | grep -q '\"cpus\":\[0,1,2\]'"
+goes_on
+try online xen-hptool cpu-online 3
+soon 60 "$state | grep -q '\"cpus\":\[0,1,2,3\]'"
+kill -KILL "$(cat /run/xenstored.pid)"
+soon 60 "$state | grep -q 'xenstored does not answer'"
+xenstored --pid-file /run/xenstored.pid
+xen-init-dom0
+soon 120 "$state | grep -q '\"host\":\"watching\"'"
+goes_on
+
 kill -TERM $daemon
 wait $daemon
 echo $? >stopped.status
