@@ -5,6 +5,7 @@
 #include "collector/window/facts.hpp"
 #include "collector/window/features.hpp"
 #include "collector/window/window.hpp"
+#include "src/base/memory.hpp"
 #include "src/host/capture_host.hpp"
 #include "src/service/live_score.hpp"
 #include "src/service/loop.hpp"
@@ -374,5 +375,6 @@ int run(const std::vector<std::string>& arguments) {
 } // namespace intellisched::service
 
 int main(int argc, char** argv) {
+    intellisched::keep_little_memory(); // as the service does
     return intellisched::service::run(std::vector<std::string>(argv + 1, argv + argc));
 }

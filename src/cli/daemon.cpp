@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "src/base/memory.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
@@ -20,6 +21,7 @@ Result<int> run_daemon(Options& options) {
         if (!printed) return tl::unexpected(printed.error());
         return done;
     }
+    keep_little_memory();
     options.service.bundle = bundle_path();
     options.service.version = INTELLISCHED_VERSION;
     auto service = service::Service::start(options.service);
