@@ -9,7 +9,8 @@
 // in a second than --events, for the sake of time: short stretches of work on many CPUs at once are
 // left out by that.
 //
-// Its scenarios are of seeds that nothing is trained from, and nothing is tuned on what it says.
+// Its scenarios are of seeds that nothing is trained from. What is tuned, is on days from 1001 on;
+// those before are for the report.
 #include "src/base/interrupt.hpp"
 #include "src/base/parallel.hpp"
 #include "src/bench/closed_loop.hpp"
@@ -44,10 +45,11 @@ constexpr std::size_t most_bytes = 64 << 20; // of a stored day
 const std::string pool_name = "Pool-0";
 
 struct Options {
-    unsigned seeds = 20, jobs = 1, phases = 8;
+    unsigned first = 1, seeds = 20, jobs = 1, phases = 8;
     double phase_s = 600, most_events = 12'000;
     std::string out, bundle = "models/default.bundle", intent = "balanced";
     bool json = false, details = false;
+    PolicySettings settings;
 };
 
 std::string json_of(const google::protobuf::Message& message) {
@@ -139,7 +141,8 @@ Result<void> run_layouts(proto::DayPhase& phase) {
     return {};
 }
 
-Result<void> run_service(const Bundle& bundle, Intent intent, proto::Day& day) {
+Result<void> run_service(const Bundle& bundle, Intent intent, const PolicySettings& settings,
+                         proto::Day& day) {
     auto classifier = Classifier::load(bundle);
     if (!classifier) return tl::unexpected(classifier.error());
     Nanoseconds counted = 0;
@@ -147,7 +150,8 @@ Result<void> run_service(const Bundle& bundle, Intent intent, proto::Day& day) {
     std::vector<std::string> endings;
     Layout layout = Layout::socket;
     bench::ClosedLoop loop(
-        *classifier, {.pool = pool_name, .intent = intent, .settings = {}, .stop = &interrupted},
+        *classifier,
+        {.pool = pool_name, .intent = intent, .settings = settings, .stop = &interrupted},
         {.acts = [&](const PoolVerdict& verdict) -> Result<void> {
              if (verdict.trial)
                  endings.push_back(fmt::format("{} {}", to_string(verdict.trial->to.layout),
@@ -173,6 +177,8 @@ Result<void> run_service(const Bundle& bundle, Intent intent, proto::Day& day) {
     }
     day.set_bundle(bundle.manifest.id());
     day.set_intent(std::string(to_string(intent)));
+    day.set_gain(settings.leave.gain);
+    day.set_confidence(settings.leave.confidence);
     day.set_switches(loop.switches());
     day.set_reverts(loop.reverts());
     day.mutable_endings()->Assign(endings.begin(), endings.end());
@@ -217,8 +223,10 @@ Result<proto::Day> make_day(const Options& options, const Bundle& bundle, Intent
             if (auto done = run_layouts(phase); !done) return tl::unexpected(done.error());
         if (auto done = store(); !done) return tl::unexpected(done.error());
     }
-    if (day.bundle() != bundle.manifest.id() || day.intent() != to_string(intent)) {
-        if (auto done = run_service(bundle, intent, day); !done)
+    const Margins& leave = options.settings.leave;
+    if (day.bundle() != bundle.manifest.id() || day.intent() != to_string(intent) ||
+        day.gain() != leave.gain || day.confidence() != leave.confidence) {
+        if (auto done = run_service(bundle, intent, options.settings, day); !done)
             return tl::unexpected(done.error());
         if (auto done = store(); !done) return tl::unexpected(done.error());
     }
@@ -269,12 +277,14 @@ std::string row(const std::string& name, const std::string& topology, const std:
 
 std::string text_of(const proto::DaysReport& report) {
     std::string text = fmt::format(
-        "Days of {} phases of {:.0f} s, intent {}, model {}\n\n{:>6}  {:<8} {:<7} {:>10} {:>11} "
+        "Days of {} phases of {:.0f} s, intent {}, model {}, switches at {:.1f}% and {:.0f}% "
+        "sure\n\n{:>6}  {:<8} {:<7} {:>10} {:>11} "
         "{:>11} {:>14} {:>9} {:>7} {:>7}\n{:>6}  {:<8} {:<7} {:>10} {:>11} {:>11} {:>14} {:>9} "
         "{:>7} {:>7}\n",
         report.phases(), report.phase_length_s(), report.intent(), report.bundle().substr(0, 12),
-        "", "", "best", "service", "service", "service", "oracle", "worse", "", "", "day", "host",
-        "static", "to socket", "to static", "of oracle", "to socket", "time", "switch", "revert");
+        report.gain() * 100, report.confidence() * 100, "", "", "best", "service", "service",
+        "service", "oracle", "worse", "", "", "day", "host", "static", "to socket", "to static",
+        "of oracle", "to socket", "time", "switch", "revert");
     for (const proto::DayFigures& day : report.days())
         text += row(fmt::to_string(day.seed()), day.topology(), day.best_static(), day);
     text += row("mean", "", "", report.mean()) + row("median", "", "", report.median()) +
@@ -310,7 +320,7 @@ Result<void> work(const Options& options) {
     if (!pinned) return tl::unexpected(pinned.error());
     std::vector<proto::Day> days(options.seeds);
     auto made = in_parallel(options.jobs, days.size(), [&](std::size_t i) -> Result<void> {
-        const auto seed = static_cast<unsigned>(i + 1);
+        const auto seed = options.first + static_cast<unsigned>(i);
         auto day = make_day(options, *bundle, intent, pinned->identity(), seed);
         if (!day) return fail("day {}: {}", seed, day.error().message);
         days[i] = std::move(*day);
@@ -323,6 +333,8 @@ Result<void> work(const Options& options) {
     report.set_intent(options.intent);
     report.set_bundle(bundle->manifest.id());
     report.set_phases(options.phases);
+    report.set_gain(options.settings.leave.gain);
+    report.set_confidence(options.settings.leave.confidence);
     report.set_phase_length_s(options.phase_s);
     for (const proto::Day& day : days) {
         std::vector<bench::PhaseFigures> phases;
@@ -357,12 +369,23 @@ int main(int argc, char** argv) {
     app.add_option("--seeds", options.seeds, "days, on five kinds of host in turn")
         ->check(CLI::Range(1, 1000))
         ->capture_default_str();
+    app.add_option("--first-seed", options.first, "of the days")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
     app.add_option("--jobs", options.jobs, "days at a time")
         ->check(CLI::Range(1, 256))
         ->capture_default_str();
     app.add_option("--bundle", options.bundle, "the model")->capture_default_str();
     app.add_option("--intent", options.intent, "throughput, latency or balanced")
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}))
+        ->capture_default_str();
+    app.add_option("--gain", options.settings.leave.gain,
+                   "that a layout has to promise for a switch: 0.04 is 4%")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    app.add_option("--confidence", options.settings.leave.confidence,
+                   "the probability of being the best that it must have")
+        ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     app.add_option("--phases", options.phases,
                    "of a day: one a family, fewer where more families exceed --events")
