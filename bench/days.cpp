@@ -380,11 +380,11 @@ int main(int argc, char** argv) {
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}))
         ->capture_default_str();
     app.add_option("--gain", options.settings.leave.gain,
-                   "that a layout has to promise for a switch: 0.04 is 4%")
+                   "that a layout has to promise for a switch: 0.02 is 2%")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     app.add_option("--confidence", options.settings.leave.confidence,
-                   "the probability of being the best that it must have")
+                   "the probability that it is better than the current one")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     app.add_option("--phases", options.phases,

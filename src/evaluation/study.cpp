@@ -201,7 +201,8 @@ Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
 
 Outcome judge_cautiously(const Case& one, const Prediction& prediction, const Margins& margins) {
     const std::size_t best = index(prediction.best);
-    const bool moves = prediction.probability[best] >= margins.confidence &&
+    const bool moves = probability_over(prediction, prediction.best, one.current) >=
+                           margins.confidence &&
                        prediction.expected_gain[best] >= margins.gain;
     const Layout chosen = moves ? prediction.best : one.current;
     return outcome_of(one, chosen, prediction.probability[index(chosen)]);

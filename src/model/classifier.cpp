@@ -56,6 +56,12 @@ Layout favourite(const Prediction& prediction, const Representatives& representa
     return choose(prediction.expected_gain, representatives, current);
 }
 
+double probability_over(const Prediction& prediction, Layout layout, Layout current) {
+    const double own = prediction.probability[index(layout)];
+    const double either = own + prediction.probability[index(current)];
+    return either > 0 ? own / either : 0;
+}
+
 Prediction make_prediction(std::span<const float> classifier, std::span<const float> gains,
                            double temperature, const Representatives& representatives,
                            Layout current) {

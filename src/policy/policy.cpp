@@ -80,7 +80,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
     verdict.layout = verdict.favourite = current;
 
     std::map<std::string_view, std::pair<unsigned, std::string>> refusals;
-    std::array<unsigned, layout_count> votes{};
+    std::array<unsigned, layout_count> better{}; // windows that promise more of it than of `current`
     for (const Observation& window : windows) {
         if (auto reason = rejected(window, gate)) {
             auto& [count, text] = refusals[reason->code];
@@ -89,7 +89,8 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
             continue;
         }
         ++verdict.windows;
-        ++votes[index(same[index(window.prediction.best)])];
+        for (std::size_t l = 0; l < layout_count; ++l)
+            better[l] += window.prediction.expected_gain[l] > 0;
         add_up(verdict.mean, window.prediction);
     }
     for (const auto& [code, refusal] : refusals)
@@ -103,7 +104,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.mean.outside_training /= verdict.windows;
         verdict.favourite = verdict.mean.best = favourite(verdict.mean, same, current);
         verdict.agreement =
-            static_cast<double>(votes[index(same[index(verdict.favourite)])]) / verdict.windows;
+            static_cast<double>(better[index(verdict.favourite)]) / verdict.windows;
     }
 
     const bool one_partition =
@@ -121,7 +122,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
                                             verdict.windows, margins.windows)});
         return verdict;
     }
-    const double probability = verdict.mean.probability[index(verdict.favourite)];
+    const double over = probability_over(verdict.mean, verdict.favourite, current);
     const double gain = verdict.mean.expected_gain[index(verdict.favourite)];
     if (verdict.favourite == current) {
         verdict.decision = Decision::keep;
@@ -129,7 +130,8 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
             {"current-is-best",
              fmt::format("no layout promises more than the current one, {}, which is the best with "
                          "{:.0f}%",
-                         to_string(current), probability * 100)});
+                         to_string(current),
+                         verdict.mean.probability[index(current)] * 100)});
         return verdict;
     }
     // Too unsure to move is a reason to stay; the administrator still sees what the model favours.
@@ -137,13 +139,13 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
     if (verdict.agreement < margins.agreement)
         verdict.reasons.push_back(
             {"windows-disagree",
-             fmt::format("only {:.0f}% of the windows name {}, {:.0f}% are needed",
+             fmt::format("only {:.0f}% of the windows promise more of {}, {:.0f}% are needed",
                          verdict.agreement * 100, to_string(verdict.favourite),
                          margins.agreement * 100)});
-    else if (probability < margins.confidence)
+    else if (over < margins.confidence)
         verdict.reasons.push_back(
-            {"unsure", fmt::format("{} is favoured with {:.0f}% only, {:.0f}% are needed to switch",
-                                   to_string(verdict.favourite), probability * 100,
+            {"unsure", fmt::format("{} is better than {} with {:.0f}% only, {:.0f}% are needed to switch",
+                                   to_string(verdict.favourite), to_string(current), over * 100,
                                    margins.confidence * 100)});
     else if (gain < margins.gain)
         verdict.reasons.push_back(
@@ -155,10 +157,10 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.layout = verdict.favourite;
         verdict.reasons.push_back(
             {"better-layout",
-             fmt::format("{} is the best layout with {:.0f}%, named by {:.0f}% of {} windows, and "
-                         "promises {:+.1f}% over {}",
-                         to_string(verdict.favourite), probability * 100, verdict.agreement * 100,
-                         verdict.windows, gain * 100, to_string(current))});
+             fmt::format("{} is better than {} with {:.0f}%, by {:.0f}% of {} windows, and promises "
+                         "{:+.1f}%",
+                         to_string(verdict.favourite), to_string(current), over * 100,
+                         verdict.agreement * 100, verdict.windows, gain * 100)});
     }
     return verdict;
 }

@@ -21,8 +21,8 @@ struct InputGate {
 /// What a switch has to promise.
 struct Margins {
     unsigned windows = 3;    ///< that passed the gate, at least
-    double agreement = 0.6;  ///< part of the windows that name the same layout
-    double confidence = 0.5; ///< probability of that layout
+    double agreement = 0.6;  ///< part of the windows in which it promises more than the current one
+    double confidence = 0.5; ///< probability_over() the current one
     double gain = 0.02;      ///< expected over the current layout
 };
 
@@ -50,7 +50,8 @@ struct Verdict {
     Layout favourite = Layout::socket; ///< what the model would choose, whatever the guards say
     Prediction mean;                   ///< over the windows that passed the gate
     unsigned windows = 0;              ///< that passed
-    double agreement = 0;
+    double agreement = 0; ///< part of them that promises more of the favourite than of the current
+                          ///< layout; 0 if it is the favourite
     std::vector<Reason> reasons;
 };
 

@@ -96,7 +96,7 @@ TEST_CASE("policy machine: hands off where the host cannot rearrange") {
 
 TEST_CASE("policy machine: a gain that is enough to be shown is not enough to leave") {
     World world;
-    world.gain = 0.03;
+    world.gain = 0.015;
     const PoolVerdict verdict = world.windows(100);
     CHECK(verdict.decision == Decision::keep);
     CHECK(has(verdict, "small-gain"));

@@ -44,6 +44,20 @@ TEST_CASE("policy: sure, agreed and worth it is a switch") {
     CHECK(has(verdict, "better-layout"));
 }
 
+TEST_CASE("policy: layouts as good as the favourite do not speak for the current one") {
+    auto first = for_core;
+    first.prediction.best = Layout::core;
+    first.prediction.probability = {0.35, 0.36, 0.1, 0.1, 0.09};
+    first.prediction.expected_gain = {0.07, 0.08, 0, 0, 0};
+    auto second = first;
+    second.prediction.best = Layout::cpu;
+    second.prediction.expected_gain = {0.08, 0.07, 0, 0, 0};
+    const auto verdict = verdict_on({first, second, first, second, first});
+    CHECK(verdict.decision == Decision::change);
+    CHECK(verdict.layout == Layout::core);
+    CHECK(verdict.agreement == 1);
+}
+
 TEST_CASE("policy: the current layout being best is a keep") {
     const auto verdict = verdict_on({for_socket, for_socket, for_socket});
     CHECK(verdict.decision == Decision::keep);
@@ -63,7 +77,7 @@ TEST_CASE("policy: each guard alone keeps the layout and says so") {
     }
     SUBCASE("unsure") {
         auto unsure = for_core;
-        unsure.prediction.probability = {0.1, 0.4, 0.3, 0.1, 0.1};
+        unsure.prediction.probability = {0.1, 0.3, 0.4, 0.1, 0.1};
         CHECK(has(verdict_on({unsure, unsure, unsure}), "unsure"));
     }
     SUBCASE("a small gain") {
