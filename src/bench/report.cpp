@@ -68,7 +68,11 @@ std::string row_text(const proto::ReportCell::Row& row) {
 
 double confidence_factor(unsigned repeats) {
     if (repeats < 2) return std::nan("");
-    return boost::math::quantile(boost::math::students_t(repeats - 1.0), 0.975);
+    // In double: what long double would initialise at the start of every command ends it under
+    // valgrind, which has no long double.
+    using Policy = boost::math::policies::policy<boost::math::policies::promote_double<false>>;
+    return boost::math::quantile(
+        boost::math::students_t_distribution<double, Policy>(repeats - 1.0), 0.975);
 }
 
 proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
