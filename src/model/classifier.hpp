@@ -64,8 +64,8 @@ merge_equivalent(const std::array<double, layout_count>& probability,
 [[nodiscard]] Layout favourite(const Prediction& prediction, const Representatives& representatives,
                                Layout current);
 
-/// Probability that `layout` is the best, if it or `current` is: what there is to say for it against
-/// staying, however many others are as good. 0 if neither can be the best.
+/// Probability that `layout` is the best, if it or `current` is: what there is to say for it
+/// against staying, however many others are as good. 0 if neither can be the best.
 [[nodiscard]] double probability_over(const Prediction& prediction, Layout layout, Layout current);
 
 /// A prediction (all but outside_training) from the margins of the two models, five each.

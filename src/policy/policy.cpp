@@ -80,7 +80,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
     verdict.layout = verdict.favourite = current;
 
     std::map<std::string_view, std::pair<unsigned, std::string>> refusals;
-    std::array<unsigned, layout_count> better{}; // windows that promise more of it than of `current`
+    std::array<unsigned, layout_count> better{}; // windows that promise more of it than `current`
     for (const Observation& window : windows) {
         if (auto reason = rejected(window, gate)) {
             auto& [count, text] = refusals[reason->code];
@@ -130,8 +130,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
             {"current-is-best",
              fmt::format("no layout promises more than the current one, {}, which is the best with "
                          "{:.0f}%",
-                         to_string(current),
-                         verdict.mean.probability[index(current)] * 100)});
+                         to_string(current), verdict.mean.probability[index(current)] * 100)});
         return verdict;
     }
     // Too unsure to move is a reason to stay; the administrator still sees what the model favours.
@@ -144,9 +143,10 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
                          margins.agreement * 100)});
     else if (over < margins.confidence)
         verdict.reasons.push_back(
-            {"unsure", fmt::format("{} is better than {} with {:.0f}% only, {:.0f}% are needed to switch",
-                                   to_string(verdict.favourite), to_string(current), over * 100,
-                                   margins.confidence * 100)});
+            {"unsure",
+             fmt::format("{} is better than {} with {:.0f}% only, {:.0f}% are needed to switch",
+                         to_string(verdict.favourite), to_string(current), over * 100,
+                         margins.confidence * 100)});
     else if (gain < margins.gain)
         verdict.reasons.push_back(
             {"small-gain",
@@ -157,8 +157,8 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.layout = verdict.favourite;
         verdict.reasons.push_back(
             {"better-layout",
-             fmt::format("{} is better than {} with {:.0f}%, by {:.0f}% of {} windows, and promises "
-                         "{:+.1f}%",
+             fmt::format("{} is better than {} with {:.0f}%, by {:.0f}% of {} windows, and "
+                         "promises {:+.1f}%",
                          to_string(verdict.favourite), to_string(current), over * 100,
                          verdict.agreement * 100, verdict.windows, gain * 100)});
     }
