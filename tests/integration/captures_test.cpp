@@ -3,6 +3,7 @@
 #include "collector/window/features.hpp"
 #include "src/host/capture_host.hpp"
 #include "src/host/observe.hpp"
+#include "test_paths.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>

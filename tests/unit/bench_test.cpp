@@ -8,6 +8,7 @@
 #include "src/model/samples.hpp"
 #include "src/page/page.hpp"
 #include "tests/unit/capture_files.hpp"
+#include "test_paths.hpp"
 
 #include <algorithm>
 #include <cmath>

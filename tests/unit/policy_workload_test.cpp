@@ -4,6 +4,7 @@
 #include "src/model/samples.hpp"
 #include "src/policy/settings.hpp"
 #include "src/policy/workload.hpp"
+#include "test_paths.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>

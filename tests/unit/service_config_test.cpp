@@ -4,6 +4,7 @@
 #include "src/service/config.hpp"
 #include "src/service/config_keys.hpp"
 #include "tests/unit/capture_files.hpp"
+#include "test_paths.hpp"
 
 #include <fmt/ranges.h>
 #include <random>

@@ -4,6 +4,7 @@
 #include "src/host/observe.hpp"
 #include "src/host/sim_host.hpp"
 #include "src/host/simulator.hpp"
+#include "test_paths.hpp"
 
 #include <array>
 #include <csignal>
