@@ -15,8 +15,10 @@ while [ $minute -lt @MINUTES@ ]; do
     minute=$((minute + 1))
     echo "minute $minute: $(tail -n 1 rss) kB"
 done
-intellisched status --config service.conf >status.out
+intellisched status >status.out 2>&1
+echo $? >status.status
+cp /var/lib/intellisched/journal.db* .
 kill -TERM $daemon
 wait $daemon
 echo $? >stopped.status
-intellisched history --config service.conf --limit 100000 --json >history.out
+intellisched history --limit 100000 --json >history.out
