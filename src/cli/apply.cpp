@@ -12,7 +12,7 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct ApplyArguments {
     std::string host;
     std::string pool;
     std::string layout;
@@ -39,7 +39,7 @@ std::string check_max_cpus(const std::string& text) {
                        printable(text));
 }
 
-Arrangement wanted(const Options& options, const Arrangement& boot) {
+Arrangement wanted(const ApplyArguments& options, const Arrangement& boot) {
     // Without --max-cpus: the partition that a layout is named for, and of the boot all of it.
     const bool as_booted =
         options.max_cpus == "boot" || (options.max_cpus.empty() && options.layout == "boot");
@@ -66,7 +66,7 @@ proto::Applied message(const Pool& pool, const Arrangement& requested, const App
     return out;
 }
 
-Result<int> apply_layout(const Options& options) {
+Result<int> apply_layout(const ApplyArguments& options) {
     if (!options.host.empty() && options.host != "xen")
         return fail("apply changes the live host, which '{}' is not; run it in dom0 with --host "
                     "xen, or without",
@@ -99,7 +99,7 @@ Result<int> apply_layout(const Options& options) {
 void add_apply(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "apply", "give a cpupool of the running host another layout (needs the patched Xen)");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ApplyArguments>();
     command->add_option("--host", options->host, "the host to change: xen, the one that this is");
     command->add_option("--pool", options->pool, "the cpupool, by name or id")->required();
     command

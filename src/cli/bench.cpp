@@ -22,7 +22,7 @@ using Clock = std::chrono::steady_clock;
 
 constexpr auto between_lines = std::chrono::seconds(30); // where no terminal shows the progress
 
-struct Options {
+struct BenchArguments {
     std::string plan;
     std::string out;
     std::string host = "sim";
@@ -62,7 +62,7 @@ class Bar {
     Clock::time_point start_ = Clock::now(), told_ = start_;
 };
 
-Result<std::string> measure_simulated(const Options& options, const bench::Plan& plan,
+Result<std::string> measure_simulated(const BenchArguments& options, const bench::Plan& plan,
                                       std::span<const bench::Entry> entries,
                                       bench::Results& results) {
     Bar bar;
@@ -76,7 +76,7 @@ Result<std::string> measure_simulated(const Options& options, const bench::Plan&
 }
 
 /// Returns what was put back.
-Result<std::string> measure_live(const Options& options, const bench::Plan& plan,
+Result<std::string> measure_live(const BenchArguments& options, const bench::Plan& plan,
                                  std::span<const bench::Entry> entries, bench::Results& results) {
     XenOptions often;
     often.snapshot_interval = std::chrono::seconds(2); // a load's guests are new, warm-ups short
@@ -93,7 +93,7 @@ Result<std::string> measure_live(const Options& options, const bench::Plan& plan
     return bench::run_live(**host, xl->rearranger(), plan, entries, results, options.out, live);
 }
 
-Result<int> run_bench(const Options& options) {
+Result<int> run_bench(const BenchArguments& options) {
     auto plan = bench::read_plan(options.plan);
     if (!plan) return tl::unexpected(plan.error());
     if (plan->live() != (options.host == "xen"))
@@ -131,7 +131,7 @@ Result<int> run_bench(const Options& options) {
 void add_bench(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "bench", "measure every layout of every entry of a plan; writes samples and a report");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<BenchArguments>();
     command
         ->add_option("--plan", options->plan,
                      "the plan: protobuf text, see src/proto/bench.proto; that of a live host may "

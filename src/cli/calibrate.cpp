@@ -18,7 +18,7 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct CalibrateArguments {
     Source source;
     double seconds = 10;
     std::string out;
@@ -35,7 +35,7 @@ double seconds_since(Clock::time_point start) {
 }
 
 /// What a stretch of trace told.
-struct Watched {
+struct WatchedMachine {
     calibrate::TraceTimes times;
     Observed observed;
     Topology topology;
@@ -43,10 +43,10 @@ struct Watched {
     bool has_dom0 = false;
 };
 
-Result<Watched> watch(const Options& options, double seconds) {
+Result<WatchedMachine> watch_machine(const CalibrateArguments& options, double seconds) {
     auto host = options.source.open();
     if (!host) return tl::unexpected(host.error());
-    Watched watched;
+    WatchedMachine watched;
     bool seen = false;
     calibrate::TraceTimer timer;
     trace::TraceStream stream("the trace");
@@ -95,7 +95,7 @@ Result<Watched> watch(const Options& options, double seconds) {
 }
 
 /// What keeps the CPUs from being measured, in one line; empty: nothing.
-std::string obstacle(const Watched& watched, std::size_t vcpus) {
+std::string obstacle(const WatchedMachine& watched, std::size_t vcpus) {
     if (!watched.has_dom0) return "dom0, which would measure it, is in another pool";
     if (watched.pool.granularity != Granularity::cpu)
         return "the pool schedules more than a CPU at a time (sched-gran)";
@@ -105,7 +105,8 @@ std::string obstacle(const Watched& watched, std::size_t vcpus) {
 
 /// Pins two vCPUs of dom0 here and there in the pool and measures; they have their affinity back on
 /// return, and whatever happens. Errors: one that has not.
-Result<void> measure_cpus(proto::Calibration& found, const Watched& watched, double seconds) {
+Result<void> measure_cpus(proto::Calibration& found, const WatchedMachine& watched,
+                          double seconds) {
     auto xl = Xl::open();
     if (!xl) return tl::unexpected(xl.error());
     auto before = xl->hard_affinities(dom0);
@@ -143,9 +144,9 @@ Result<void> measure_cpus(proto::Calibration& found, const Watched& watched, dou
     return {};
 }
 
-Result<int> calibrate_host(const Options& options) {
+Result<int> calibrate_host(const CalibrateArguments& options) {
     const auto start = Clock::now();
-    auto watched = watch(options, options.seconds / 2);
+    auto watched = watch_machine(options, options.seconds / 2);
     if (!watched) return tl::unexpected(watched.error());
     proto::Calibration found;
     found.set_pool(watched->pool.name);
@@ -179,7 +180,7 @@ void add_calibrate(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "calibrate", "measure what things cost on this machine, for recommend --costs and the "
                      "simulator");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<CalibrateArguments>();
     options->source.add_to(*command);
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long it may take on a live host")

@@ -8,12 +8,12 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct DaemonArguments {
     service::ServiceOptions service;
     bool check_config = false;
 };
 
-Result<int> run_daemon(Options& options) {
+Result<int> run_daemon(DaemonArguments& options) {
     if (options.check_config) {
         auto config = read_config(options.service.config);
         if (!config) return tl::unexpected(config.error());
@@ -35,7 +35,7 @@ Result<int> run_daemon(Options& options) {
 void add_daemon(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "daemon", "watch all pools and do what the configuration allows, until SIGTERM");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<DaemonArguments>();
     auto& service = options->service;
     add_config(*command, service.config);
     command->add_flag("--check-config", options->check_config,

@@ -19,7 +19,7 @@ namespace {
 
 constexpr Nanoseconds row_every = 20 * second; // shorter ones have tails of chance
 
-struct Options {
+struct DemoArguments {
     std::string scenario;
     std::string pool = "Pool-0";
     std::string intent = "throughput";
@@ -47,7 +47,8 @@ std::string percent(double utility) { return fmt::format("{:+.1f}%", 100 * std::
 
 class Demo {
   public:
-    Demo(const Options& options, const proto::Scenario& scenario, const Classifier& classifier)
+    Demo(const DemoArguments& options, const proto::Scenario& scenario,
+         const Classifier& classifier)
         : options_(options), scenario_(scenario), intent_(*intent_from_string(options.intent)),
           loop_(classifier,
                 {.pool = options.pool, .intent = intent_, .settings = {}, .stop = &interrupted},
@@ -153,7 +154,7 @@ class Demo {
             to_string(managed_->info().boot));
     }
 
-    const Options& options_;
+    const DemoArguments& options_;
     const proto::Scenario& scenario_;
     Intent intent_;
     bench::ClosedLoop loop_;
@@ -164,7 +165,7 @@ class Demo {
     unsigned rows_ = 0;
 };
 
-Result<int> demo(const Options& options) {
+Result<int> demo(const DemoArguments& options) {
     proto::Scenario scenario;
     if (auto parsed = bench::parse_file(options.scenario, scenario); !parsed)
         return tl::unexpected(parsed.error());
@@ -182,7 +183,7 @@ Result<int> demo(const Options& options) {
 void add_demo(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "demo", "show the closed loop on a simulated host whose load changes, as a timeline");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<DemoArguments>();
     command->add_option("--scenario", options->scenario, "a scenario of the simulator's")
         ->required();
     command->add_option("--pool", options->pool, "the cpupool that is tuned")

@@ -13,7 +13,7 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct EvaluateArguments {
     std::string samples;
     std::string bundle;
     std::vector<std::string> other_samples; ///< for the bundle
@@ -24,7 +24,7 @@ struct Options {
     unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
 };
 
-std::vector<Group> groups_of(const Options& options) {
+std::vector<Group> groups_of(const EvaluateArguments& options) {
     std::vector<Group> groups;
     for (const auto& [name, group] :
          {std::pair{"family", Group::family}, std::pair{"topology", Group::topology},
@@ -56,7 +56,7 @@ void add_choices(const Case& one, const Prediction& prediction, std::vector<benc
                       one.representatives[index(Layout::socket)]});
 }
 
-Result<void> study(const Options& options, std::span<const proto::Sample> samples,
+Result<void> study(const EvaluateArguments& options, std::span<const proto::Sample> samples,
                    proto::EvaluationReport& report) {
     const auto runs = bench::read_results(options.samples);
     if (!runs) return tl::unexpected(runs.error());
@@ -88,7 +88,7 @@ Result<void> study(const Options& options, std::span<const proto::Sample> sample
     return {};
 }
 
-Result<void> judge_given(const Options& options, std::span<const proto::Sample> samples,
+Result<void> judge_given(const EvaluateArguments& options, std::span<const proto::Sample> samples,
                          proto::EvaluationReport& report) {
     const auto bundle = read_bundle(options.bundle);
     if (!bundle) return tl::unexpected(bundle.error());
@@ -109,7 +109,7 @@ Result<void> judge_given(const Options& options, std::span<const proto::Sample> 
     return {};
 }
 
-Result<int> evaluate(const Options& options) {
+Result<int> evaluate(const EvaluateArguments& options) {
     const auto samples = read_samples(options.samples);
     if (!samples) return tl::unexpected(samples.error());
     proto::EvaluationReport report;
@@ -136,7 +136,7 @@ Result<int> evaluate(const Options& options) {
 void add_evaluate(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "evaluate", "judge training on what it has not seen, and a bundle on other samples");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<EvaluateArguments>();
     command->add_option("--samples", options->samples, "directory of *.samples files")->required();
     command
         ->add_option(

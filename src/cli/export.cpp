@@ -11,7 +11,7 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct ExportArguments {
     std::string samples;
     std::string capture;
     std::string format;
@@ -19,13 +19,13 @@ struct Options {
     bool closed = false;
 };
 
-Result<int> write(const Options& options, const std::string& text) {
+Result<int> write(const ExportArguments& options, const std::string& text) {
     if (auto written = replace_file(options.out, std::as_bytes(std::span(text))); !written)
         return tl::unexpected(written.error());
     return done;
 }
 
-Result<int> export_samples(const Options& options) {
+Result<int> export_samples(const ExportArguments& options) {
     auto samples = read_samples(options.samples);
     if (!samples) return tl::unexpected(samples.error());
     return write(options,
@@ -46,7 +46,7 @@ class Interruptible final : public Host {
     Host& host_;
 };
 
-Result<int> export_scenario(const Options& options) {
+Result<int> export_scenario(const ExportArguments& options) {
     auto host = CaptureHost::open(options.capture);
     if (!host) return tl::unexpected(host.error());
     Interruptible interruptible(**host);
@@ -69,7 +69,7 @@ void add_export(CLI::App& app, Action& action) {
     auto* command =
         app.add_subcommand("export", "write samples in a format of other programs, or a capture as "
                                      "a scenario that credit2-sim replays");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<ExportArguments>();
     auto* from = command->add_option_group("from")->require_option(1);
     auto* samples = from->add_option("--samples", options->samples, "directory of *.samples files");
     auto* capture = from->add_option("--capture", options->capture,

@@ -14,7 +14,7 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct FeaturesArguments {
     Source source;
     double seconds = 10;
     double window = 1;
@@ -50,7 +50,7 @@ std::string tab_separated(const proto::FeatureWindow& window, const FeatureVecto
     return row + "\n";
 }
 
-Result<int> features(const Options& options) {
+Result<int> features(const FeaturesArguments& options) {
     if (options.describe) return describe(options.json);
     auto host = options.source.open();
     if (!host) return tl::unexpected(host.error());
@@ -114,7 +114,7 @@ void add_features(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "features", "print the feature vectors, a row a window (tab-separated, or a JSON object a "
                     "line)");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<FeaturesArguments>();
     options->source.add_to(*command);
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")

@@ -21,7 +21,7 @@ using service::UnixTime;
 constexpr std::size_t most_entries = 100'000;
 constexpr auto ns_of_second = static_cast<UnixTime>(second);
 
-struct Options {
+struct HistoryArguments {
     std::filesystem::path config = default_config_path;
     std::string pool; ///< empty: all
     std::string since;
@@ -155,7 +155,7 @@ std::string line_of(const service::Event& event, bool json) {
         event);
 }
 
-Result<int> show_history(const Options& options) {
+Result<int> show_history(const HistoryArguments& options) {
     const auto config = read_config(options.config);
     if (!config) return tl::unexpected(config.error());
     const auto journal = service::JournalReader::open(config->journal);
@@ -177,7 +177,7 @@ Result<int> show_history(const Options& options) {
 void add_history(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "history", "what the service decided and did, from its journal, the oldest first");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<HistoryArguments>();
     add_config(*command, options->config);
     command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
     command

@@ -22,7 +22,7 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct RecommendArguments {
     Source source;
     double seconds = 10;
     std::string intent = "balanced";
@@ -51,7 +51,8 @@ struct Watched {
 constexpr std::size_t explained_windows = 16;
 constexpr std::size_t explained_features = 8;
 
-Result<Watched> watch(const Options& options, const Classifier& classifier, Intent intent) {
+Result<Watched> watch(const RecommendArguments& options, const Classifier& classifier,
+                      Intent intent) {
     auto host = options.source.open();
     if (!host) return tl::unexpected(host.error());
 
@@ -275,7 +276,7 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
 }
 
 /// The machine's costs from a file of them.
-Result<void> read_costs(Options& options) {
+Result<void> read_costs(RecommendArguments& options) {
     if (options.costs_file.empty()) return {};
     proto::Costs costs;
     if (auto parsed = bench::parse_file(options.costs_file, costs); !parsed) return parsed;
@@ -284,7 +285,7 @@ Result<void> read_costs(Options& options) {
     return {};
 }
 
-Result<int> recommend(Options& options) {
+Result<int> recommend(RecommendArguments& options) {
     if (auto read = read_costs(options); !read) return tl::unexpected(read.error());
     const auto intent = intent_from_string(options.intent);
     auto bundle = read_bundle(bundle_path(options.bundle));
@@ -314,7 +315,7 @@ Result<int> recommend(Options& options) {
 void add_recommend(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "recommend", "name the best layout for a cpupool, with a verdict and its reasons");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RecommendArguments>();
     options->source.add_to(*command);
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")

@@ -13,7 +13,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-struct Options {
+struct RecordArguments {
     Source source;
     double seconds = 10;
     std::string out;
@@ -55,7 +55,7 @@ struct Written {
     }
 };
 
-Result<int> record(const Options& options) {
+Result<int> record(const RecordArguments& options) {
     auto host = options.source.open();
     if (!host) return tl::unexpected(host.error());
     auto item = (*host)->next();
@@ -123,7 +123,7 @@ Result<int> record(const Options& options) {
 void add_record(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "record", "write a capture of a host: topology, pools, counters and trace");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<RecordArguments>();
     options->source.add_to(*command);
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long; a simulated host: to its end")

@@ -12,13 +12,14 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct StatusArguments {
     std::filesystem::path config = default_config_path;
     std::string pool; ///< empty: all
     bool json = false;
 };
 
-Result<proto::ControlReply> ask(const Options& options, const proto::ControlRequest& request) {
+Result<proto::ControlReply> ask(const StatusArguments& options,
+                                const proto::ControlRequest& request) {
     const auto config = read_config(options.config);
     if (!config) return tl::unexpected(config.error());
     return service::ask_service(config->socket, request);
@@ -52,7 +53,7 @@ std::string table(const proto::ServiceStatus& status) {
     return text;
 }
 
-Result<int> show_status(const Options& options) {
+Result<int> show_status(const StatusArguments& options) {
     proto::ControlRequest request;
     request.set_status(true);
     const auto reply = ask(options, request);
@@ -62,7 +63,7 @@ Result<int> show_status(const Options& options) {
     return done;
 }
 
-Result<int> tell(const Options& options, bool pause) {
+Result<int> tell(const StatusArguments& options, bool pause) {
     proto::ControlRequest request;
     (pause ? request.mutable_pause() : request.mutable_resume())->set_pool(options.pool);
     if (const auto reply = ask(options, request); !reply) return tl::unexpected(reply.error());
@@ -73,7 +74,7 @@ Result<int> tell(const Options& options, bool pause) {
 
 void add_status(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand("status", "what the service sees, thinks and does");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<StatusArguments>();
     add_config(*command, options->config);
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, &action] { action = [options] { return show_status(*options); }; });
@@ -85,7 +86,7 @@ void add_pause_and_resume(CLI::App& app, Action& action) {
             pause ? "pause" : "resume",
             pause ? "have the service switch no layouts, until `resume`; a trial comes to its end"
                   : "end a pause, and the respect for somebody else's choice of a layout");
-        auto options = std::make_shared<Options>();
+        auto options = std::make_shared<StatusArguments>();
         add_config(*command, options->config);
         command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
         command->callback([options, pause, &action] {

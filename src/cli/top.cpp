@@ -25,7 +25,7 @@ constexpr double least_interval = 0.1, longest_interval = 3600;
 constexpr std::chrono::seconds patience{2}; // keys wait for as long
 constexpr std::size_t text_width = 120;     // of what is no terminal
 
-struct Options {
+struct TopArguments {
     std::filesystem::path config = default_config_path;
     double interval = 1;
     bool once = false;
@@ -171,7 +171,7 @@ Result<int> show_live(const std::filesystem::path& socket, double interval) {
 
 void add_top(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand("top", "a live view of what the service sees and thinks");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<TopArguments>();
     add_config(*command, options->config);
     command->add_option("--interval", options->interval, "seconds between two looks")
         ->capture_default_str()

@@ -9,14 +9,14 @@
 namespace intellisched::cli {
 namespace {
 
-struct Options {
+struct TrainArguments {
     std::string samples;
     std::string out;
     bool json = false;
     TrainOptions training;
 };
 
-Result<int> train_bundle(Options& options) {
+Result<int> train_bundle(TrainArguments& options) {
     auto samples = read_samples(options.samples);
     if (!samples) return tl::unexpected(samples.error());
     Result<Bundle> bundle;
@@ -51,7 +51,7 @@ Result<int> train_bundle(Options& options) {
 
 void add_train(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand("train", "make a model bundle from samples");
-    auto options = std::make_shared<Options>();
+    auto options = std::make_shared<TrainArguments>();
     auto& training = options->training;
     command->add_option("--samples", options->samples, "directory of *.samples files")->required();
     command->add_option("--out", options->out, "the bundle to write")->required();

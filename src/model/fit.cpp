@@ -136,7 +136,7 @@ Result<CaseMargins> margins_of(const Ensembles& ensembles, Chosen cases, const I
     return CaseMargins{std::move(*classifier), std::move(*gains)};
 }
 
-double calibrate(std::span<const float> margins, Chosen cases) {
+double fit_temperature(std::span<const float> margins, Chosen cases) {
     const auto loss = [&](double log_temperature) {
         double sum = 0;
         for (std::size_t i = 0; i < cases.size(); ++i) {

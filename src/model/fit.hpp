@@ -50,7 +50,7 @@ struct CaseMargins {
 /// The temperature T at which softmax(margins / T), summed over equivalent layouts, foretells best:
 /// the one with the least mean of -ln P(a best layout), between 0.2 and 5 (Guo et al., "On
 /// calibration of modern neural networks", ICML 2017). `margins` are five a case; 1 without any.
-[[nodiscard]] double calibrate(std::span<const float> margins, Chosen cases);
+[[nodiscard]] double fit_temperature(std::span<const float> margins, Chosen cases);
 
 /// Predictions for the cases from their margins.
 [[nodiscard]] std::vector<Prediction> predictions_of(const CaseMargins& margins, double temperature,

@@ -139,7 +139,7 @@ Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsign
     };
     if (auto done = in_parallel(jobs, folds->count + 1, fit_fold); !done)
         return tl::unexpected(done.error());
-    const double temperature = calibrate(held_out.classifier, cases);
+    const double temperature = fit_temperature(held_out.classifier, cases);
     return Calibrated{std::move(*whole), temperature, predictions_of(held_out, temperature, cases)};
 }
 

@@ -38,7 +38,7 @@ xl vcpu-pin Domain-0 3 1-5
 pins >pins.before
 try calibrate intellisched calibrate --pool Pool-0 --seconds 10 --out this.costs
 pins >pins.after
-intellisched calibrate --pool Pool-0 --seconds 60 >stopped.out 2>stopped.err &
+intellisched calibrate --pool Pool-0 --seconds 30 >stopped.out 2>stopped.err &
 calibrating=$!
 for _ in $(seq 100); do # it watches the trace first
     sleep 1

@@ -138,9 +138,9 @@ TEST_CASE("calibrate: the temperature undoes what made the margins too sure") {
         for (int i = 0; i < 10; ++i)
             for (std::size_t l = 0; l < layout_count; ++l)
                 margins.push_back(l == 0 ? static_cast<float>(times * std::log(36.0)) : 0);
-        CHECK(calibrate(margins, chosen) == doctest::Approx(times).epsilon(0.001));
+        CHECK(fit_temperature(margins, chosen) == doctest::Approx(times).epsilon(0.001));
     }
-    CHECK(calibrate({}, {}) == 1);
+    CHECK(fit_temperature({}, {}) == 1);
 }
 
 TEST_CASE("prediction: equivalent layouts show one probability and one gain") {
