@@ -29,7 +29,7 @@ try afterdry xl sched-credit2 -s
 # Each of the 20 ordered pairs once, in one round; all the while the guests work. The buffers are
 # large, for a busy emulated dom0 is late to empty them.
 clocks clocks.before
-intellisched record --pool Pool-0 --seconds 600 --buffer-pages 256 --out capture 2>record.err &
+intellisched record --pool Pool-0 --seconds 3600 --buffer-pages 256 --out capture 2>record.err &
 recorder=$!
 sleep 3
 : >pairs
