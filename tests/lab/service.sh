@@ -10,13 +10,14 @@ try() {
     echo $? >"$name.status"
 }
 ask() { intellisched "$1" --json 2>/dev/null; }
-# soon SECONDS COMMAND...: until it succeeds.
+# soon TIMES COMMAND...: until it succeeds. Not too often: to start the program takes an emulated dom0
+# about as long as to sleep.
 soon() {
     for _ in $(seq "$1"); do
         sh -c "$2" && return
-        sleep 1
+        sleep 3
     done
-    echo "not within $1 s: $2" >>late
+    echo "not in $1 times: $2" >>late
 }
 journal="intellisched history --limit 1000 --json"
 state="intellisched status --json 2>/dev/null"
