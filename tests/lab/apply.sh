@@ -14,7 +14,7 @@ try() {
 # dom0's clock beside each guest's, many times: a report may be on its way for a while, and the one
 # that took the shortest tells how far the clocks are apart.
 clocks() {
-    for _ in $(seq 20); do
+    for _ in $(seq 10); do
         for guest in $LAB_GUESTS; do
             echo "$guest $(cut -d' ' -f1 /proc/uptime) $(lab_report "$guest")"
         done
