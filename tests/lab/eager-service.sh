@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT
-# Sourced in the laboratory's dom0 by those that run the service there: its configuration, after that
-# of the Debian package where that is installed, and `start`. As eager as the configuration allows:
-# emulated CPUs give a noisy score, and this is about what is done, not about what is best.
-[ ! -e /lab/in/default.bundle ] || export INTELLISCHED_BUNDLE=/lab/in/default.bundle
-mkdir -p /etc/intellisched /run/intellisched /var/lib/intellisched
-cat >>/etc/intellisched/intellisched.conf <<CONF
+# Sourced in the laboratory's dom0 by those that run the service there: service.conf in this folder,
+# and `start`. As eager as the configuration allows: emulated CPUs give a noisy score, and this is
+# about what is done, not about what is best.
+export INTELLISCHED_BUNDLE=/lab/in/default.bundle
+cat >service.conf <<CONF
+journal = "$LAB_OUT/journal.db"
+socket = "/run/intellisched.socket"
 metrics = "$LAB_OUT/metrics.prom"
 pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=20,dwell=10,longest_dwell=10,switches_an_hour=60" ]
 CONF
 start() {
-    intellisched daemon 2>>daemon.err &
+    intellisched daemon --config service.conf 2>>daemon.err &
     daemon=$!
 }

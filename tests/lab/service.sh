@@ -9,7 +9,6 @@ try() {
     "$@" >"$name.out" 2>"$name.err"
     echo $? >"$name.status"
 }
-ask() { intellisched "$1" --json 2>/dev/null; }
 # soon TIMES COMMAND...: until it succeeds. Not too often: to start the program takes an emulated dom0
 # about as long as to sleep.
 soon() {
@@ -19,13 +18,13 @@ soon() {
     done
     echo "not in $1 times: $2" >>late
 }
-journal="intellisched history --limit 1000 --json"
-state="intellisched status --json 2>/dev/null"
+journal="intellisched history --config service.conf --limit 1000 --json"
+state="intellisched status --config service.conf --json 2>/dev/null"
 
-try nobody intellisched status
+try nobody intellisched status --config service.conf
 start
 soon 300 "$journal 2>/dev/null | grep -q '\"outcome\":\"done\"'"
-try status intellisched status
+try status intellisched status --config service.conf
 try switched $journal
 try layout xl sched-credit2 -s
 soon 20 "[ -s metrics.prom ]"
@@ -39,12 +38,12 @@ soon 600 "$journal | grep -q '\"ending\":\"[a-z]'"
 try ended $journal
 
 # Paused, nothing is begun; by hand, it is respected.
-try pause intellisched pause
+try pause intellisched pause --config service.conf
 soon 20 "$state | grep -q '\"paused\":true'"
-try resume intellisched resume --pool Pool-0
+try resume intellisched resume --config service.conf --pool Pool-0
 try byhand intellisched apply --pool Pool-0 --layout all
 soon 120 "$state | grep -Eq '\"stand_down_s\":\"?[1-9]'"
-try standing intellisched status
+try standing intellisched status --config service.conf
 
 # A CPU goes and comes back; xenstored dies, with all that is in it, and is started again.
 windows="$state | grep -o '\"windows\":\"*[0-9]*' | tr -dc 0-9"

@@ -15,10 +15,8 @@ while [ $minute -lt @MINUTES@ ]; do
     minute=$((minute + 1))
     echo "minute $minute: $(tail -n 1 rss) kB"
 done
-intellisched status >status.out 2>&1
-echo $? >status.status
-cp /var/lib/intellisched/journal.db* .
+intellisched status --config service.conf >status.out
 kill -TERM $daemon
 wait $daemon
 echo $? >stopped.status
-intellisched history --limit 100000 --json >history.out
+intellisched history --config service.conf --limit 100000 --json >history.out

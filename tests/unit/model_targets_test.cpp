@@ -123,7 +123,7 @@ TEST_CASE("targets: utilities are ln score, clipped, about the mean of the disti
     CHECK(targets_of(case_of({1, 0.2, 1, 1, 1}, 0)).weight == doctest::Approx(1));
 }
 
-TEST_CASE("calibrate: the temperature undoes what made the margins too sure") {
+TEST_CASE("fit_temperature: the temperature undoes what made the margins too sure") {
     // In nine cases of ten the layout that is named is the best: ln(9 * 4) for the fair margin.
     std::vector<Case> cases;
     for (int i = 0; i < 10; ++i) {
