@@ -100,6 +100,8 @@ std::string metrics_text(const ServiceMetrics& metrics) {
 
     to.begin(MetricType::Gauge, "model_info", "The model that is in use.");
     to.add({{"id", utf8(metrics.model_id)}, {"name", utf8(metrics.model_name)}}, 1.0);
+    global(MetricType::Gauge, "host_up", "1 while the host is watched, 0 while it cannot be.",
+           metrics.host_up ? 1.0 : 0.0);
     global(MetricType::Counter, "trace_records_lost_total", "Records of the trace that were lost.",
            static_cast<double>(metrics.records_lost));
     global(MetricType::Counter, "windows_total", "Windows of all pools.",

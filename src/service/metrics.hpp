@@ -30,6 +30,7 @@ struct PoolMetrics {
 };
 
 struct ServiceMetrics {
+    bool host_up = false;           ///< it is watched
     std::uint64_t records_lost = 0; ///< of the trace
     std::uint64_t windows = 0;      ///< of all pools
     std::uint64_t journal_errors = 0;

@@ -162,19 +162,20 @@ void Service::on_news() {
         if (!news) return;
         if (stopping_) continue;
         if (const auto* reading = std::get_if<Reading>(&*news)) {
+            // Not before: libxl opens without a xenstored, and may wait for one in its next call.
+            watching_ = true;
+            host_ = "watching";
             saw(*reading);
         } else if (const auto* window = std::get_if<WindowRead>(&*news)) {
             saw(*window);
         } else if (const auto* failed = std::get_if<HostFailed>(&*news)) {
             saw(*failed);
-        } else if (const auto* ended = std::get_if<HostEnded>(&*news)) {
-            watching_ = false;
-            host_ = ended->error ? ended->error->message : "ended";
-            BOOST_LOG_TRIVIAL(info)
-                << "the host has ended" << (ended->error ? ": " + ended->error->message : "");
         } else {
-            watching_ = true;
-            host_ = "watching";
+            const auto& ended = std::get<HostEnded>(*news);
+            watching_ = false;
+            host_ = ended.error ? ended.error->message : "ended";
+            BOOST_LOG_TRIVIAL(info)
+                << "the host has ended" << (ended.error ? ": " + ended.error->message : "");
         }
     }
 }

@@ -171,7 +171,8 @@ void Service::add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) cons
 }
 
 ServiceMetrics Service::metrics() const {
-    ServiceMetrics out{.records_lost = records_lost_,
+    ServiceMetrics out{.host_up = watching_,
+                       .records_lost = records_lost_,
                        .windows = windows_,
                        .model_id = classifier_->manifest().id(),
                        .model_name = classifier_->manifest().name(),

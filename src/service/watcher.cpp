@@ -108,7 +108,6 @@ void Watcher::run() {
 Result<void> Watcher::watch() {
     auto host = options_.open();
     if (!host) return tl::unexpected(host.error());
-    push(HostOpened{});
     const HostInfo& info = (*host)->info();
     ObserveOptions observing{.window_seconds = options_.window_seconds};
     observing.stop = [&] { return stop_.load(); };

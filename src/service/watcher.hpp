@@ -23,7 +23,6 @@
 
 namespace intellisched::service {
 
-struct HostOpened {};
 /// Of a pool; `time` on the policy's clock.
 struct WindowRead {
     WindowStats stats;
@@ -37,7 +36,7 @@ struct HostFailed {
 struct HostEnded {
     std::optional<Error> error;
 };
-using HostNews = std::variant<HostOpened, Reading, WindowRead, HostFailed, HostEnded>;
+using HostNews = std::variant<Reading, WindowRead, HostFailed, HostEnded>;
 
 struct WatcherOptions {
     std::function<Result<std::unique_ptr<Host>>()> open;

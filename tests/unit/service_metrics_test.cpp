@@ -10,7 +10,8 @@ using namespace intellisched;
 using namespace intellisched::test;
 
 TEST_CASE("metrics: the whole text") {
-    ServiceMetrics metrics{.records_lost = 12'345'678'901,
+    ServiceMetrics metrics{.host_up = true,
+                           .records_lost = 12'345'678'901,
                            .windows = 42,
                            .journal_errors = 0,
                            .model_id = "0123456789ab",
@@ -33,6 +34,9 @@ TEST_CASE("metrics: the whole text") {
           "# HELP intellisched_model_info The model that is in use.\n"
           "# TYPE intellisched_model_info gauge\n"
           "intellisched_model_info{id=\"0123456789ab\",name=\"default\"} 1\n"
+          "# HELP intellisched_host_up 1 while the host is watched, 0 while it cannot be.\n"
+          "# TYPE intellisched_host_up gauge\n"
+          "intellisched_host_up 1\n"
           "# HELP intellisched_trace_records_lost_total Records of the trace that were lost.\n"
           "# TYPE intellisched_trace_records_lost_total counter\n"
           "intellisched_trace_records_lost_total 12345678901\n"
@@ -119,6 +123,9 @@ TEST_CASE("metrics: nothing but the service") {
           "# HELP intellisched_model_info The model that is in use.\n"
           "# TYPE intellisched_model_info gauge\n"
           "intellisched_model_info{id=\"\",name=\"\"} 1\n"
+          "# HELP intellisched_host_up 1 while the host is watched, 0 while it cannot be.\n"
+          "# TYPE intellisched_host_up gauge\n"
+          "intellisched_host_up 0\n"
           "# HELP intellisched_trace_records_lost_total Records of the trace that were lost.\n"
           "# TYPE intellisched_trace_records_lost_total counter\n"
           "intellisched_trace_records_lost_total 0\n"
