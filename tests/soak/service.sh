@@ -15,7 +15,7 @@ while [ $minute -lt @MINUTES@ ]; do
     minute=$((minute + 1))
     echo "minute $minute: $(tail -n 1 rss) kB"
 done
-intellisched status --config service.conf >status.out
+intellisched status --config service.conf --json >status.out
 kill -TERM $daemon
 wait $daemon
 echo $? >stopped.status
