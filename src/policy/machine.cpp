@@ -291,19 +291,31 @@ void Stepper::take(const Resume& /*resume*/) {
 
 void Stepper::take(const Restarted& restarted) {
     because("restarted", "{}", restarted.rebooted ? "the host was booted anew" : "the service was");
-    state_.history.clear();
-    state_.unread = true;
     if (restarted.rebooted) {
-        state_.pool.reset();
-        state_.pending.reset();
+        forget_pool();
         if (state_.trial) end(Ending::voided_reboot);
         return;
     }
+    state_.history.clear();
+    state_.unread = true;
     if (state_.pending) state_.pending->in_flight = false;
     if (!state_.trial) return;
     state_.trial->since = state_.now;
     state_.trial->settled = 0;
     state_.trial->after.clear(); // the guests may have changed what they do in the meantime
+}
+
+void Stepper::take(const PoolGone& /*gone*/) {
+    because("pool-gone", "there is no credit2 cpupool of that name any more");
+    forget_pool();
+    if (state_.trial) end(Ending::voided_gone);
+}
+
+void Stepper::forget_pool() {
+    state_.history.clear();
+    state_.unread = true;
+    state_.pool.reset();
+    state_.pending.reset();
 }
 
 void Stepper::failed() {

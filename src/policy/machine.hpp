@@ -32,8 +32,8 @@
 // standing-down, breaker-open, cannot-rearrange, equivalent, no-pool, layout-unread, other-layout,
 // dwell, rate-limit, no-baseline, load-changing, quarantined, apply-pending, apply-failed,
 // late-result, in-force, reverting, foreign-change, pool-anew, topology-changed, settling,
-// trial-running, trial-prolonged, window-unusable, breaker-tripped, resumed, restarted, and the
-// names of Ending.
+// trial-running, trial-prolonged, window-unusable, breaker-tripped, resumed, restarted, pool-gone,
+// and the names of Ending.
 #pragma once
 
 #include "src/policy/state.hpp"
@@ -62,10 +62,12 @@ struct Resume {};
 struct Restarted {
     bool rebooted = false;
 };
+/// There is no pool of that name any more. One that comes later is another one.
+struct PoolGone {};
 struct Tick {};
 
 using Input = std::variant<WindowSeen, PoolSeen, ApplyResult, SetMode, SetIntent, Pause, Resume,
-                           Restarted, Tick>;
+                           Restarted, PoolGone, Tick>;
 
 struct TrialReport {
     Ending ending = Ending::not_applied;

@@ -66,6 +66,7 @@ enum class Ending : std::uint8_t {
     voided_topology,    ///< the pool is another one; reverted
     voided_foreign,     ///< somebody else changed the layout; left alone
     voided_reboot,      ///< the host was booted anew, into its boot layout
+    voided_gone,        ///< the pool was destroyed or renamed; what it has, it keeps
     not_applied,        ///< the switch never came into force
 };
 /// "kept-better" and so on: stable names.

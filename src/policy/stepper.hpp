@@ -19,6 +19,7 @@ class Stepper {
     void take(const Pause& pause);
     void take(const Resume& resume);
     void take(const Restarted& restarted);
+    void take(const PoolGone& gone);
     void take(const Tick& /*tick*/) {}
 
     /// Forgets what is too old to matter.
@@ -39,6 +40,7 @@ class Stepper {
     [[nodiscard]] bool obstacles(const Verdict& judged);
     /// The latest windows with a score and of the same guests, oldest first.
     [[nodiscard]] std::vector<Sample> samples(std::size_t most) const;
+    void forget_pool();
     void foreign(const PoolSeen& pool, bool anew);
     void failed();
 

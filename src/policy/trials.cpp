@@ -55,6 +55,8 @@ std::string_view meaning(Ending ending) {
         return "somebody else changed the layout";
     case Ending::voided_reboot:
         return "the host was booted anew";
+    case Ending::voided_gone:
+        return "the pool is there no more, or under another name";
     case Ending::not_applied:
         return "the new layout never came into force";
     }

@@ -82,6 +82,10 @@ void PoolKeeper::tick(Moment now) {
     if (now.time >= last_input_ + quiet) feed(Tick{}, now);
 }
 
+void PoolKeeper::gone(Moment now) {
+    if (state_.pool || state_.trial) feed(PoolGone{}, now);
+}
+
 bool PoolKeeper::wants_reading() const {
     return state_.unread || !state_.pool || (state_.pending && !state_.pending->in_flight);
 }

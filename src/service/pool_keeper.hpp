@@ -50,6 +50,8 @@ class PoolKeeper {
     void saw(const WindowSeen& seen, Nanoseconds length, const std::string& bundle, Moment now);
     /// What came of an Asked; `finished`: when, on the policy's clock.
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
+    /// There is no pool of that name any more.
+    void gone(Moment now);
     void pause(Moment now) { feed(Pause{}, now); }
     void resume(Moment now) { feed(Resume{}, now); }
     /// To be called every few seconds; does nothing when there was another input meanwhile.

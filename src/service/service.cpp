@@ -209,6 +209,8 @@ void Service::saw(const Reading& reading) {
         if (options_.host.starts_with("capture:")) seen.can_rearrange = false;
         keeper(pool).saw(seen, pool.id, reading.taken, now());
     }
+    for (const auto& [name, kept] : keepers_)
+        if (present_.count(name) == 0) kept->gone(now());
     for (const PoolConfig& pool : config_.pools)
         if (present_.count(pool.name) == 0 && missing_.insert(pool.name).second)
             BOOST_LOG_TRIVIAL(warning) << printable(pool.name, 64)

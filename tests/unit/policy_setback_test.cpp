@@ -356,3 +356,29 @@ TEST_CASE("policy setback: a reboot ends the trial; quarantines and dwell go on 
     verdict = world.read();
     CHECK_FALSE(has(verdict, "foreign-change"));
 }
+
+TEST_CASE("policy: a pool that is gone has no trial, and another of its name begins anew") {
+    World world;
+    bool applied = true;
+    SUBCASE("in force") {}
+    SUBCASE("asked for") { applied = false; }
+    if (applied)
+        REQUIRE(world.switched().decision == Decision::change);
+    else
+        REQUIRE(world.windows(60).decision == Decision::change);
+    PoolVerdict verdict = world.feed(PoolGone{});
+    REQUIRE(verdict.trial);
+    CHECK(verdict.trial->ending == Ending::voided_gone);
+    CHECK(has(verdict, "pool-gone"));
+    CHECK(verdict.decision == Decision::keep); // there is nothing to go back on
+    CHECK_FALSE(world.state.pending);
+    if (!applied) {
+        verdict = world.feed(ApplyResult{world.state.serial, true});
+        CHECK(has(verdict, "late-result"));
+    }
+    CHECK(has(world.window(), "no-pool"));
+    world.pool.in_force = world.pool.boot;
+    verdict = world.read();
+    CHECK_FALSE(has(verdict, "foreign-change"));
+    CHECK_FALSE(verdict.trial);
+}
