@@ -159,6 +159,9 @@ void add_evaluate(CLI::App& app, Action& action) {
     command->add_option("--learning-rate", options->learning.learning_rate, "as for train")
         ->capture_default_str()
         ->check(CLI::Range(1e-6, 1.0));
+    command->add_option("--leaf", options->learning.leaf, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1e-6, 1e9));
     command->add_option("--seed", options->learning.seed, "as for train")->capture_default_str();
     command->add_option("--jobs", options->jobs, "folds at a time")
         ->capture_default_str()

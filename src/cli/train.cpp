@@ -68,6 +68,8 @@ void add_train(CLI::App& app, Action& action) {
         ->capture_default_str();
     command->add_option("--learning-rate", training.learning_rate, "shrinkage of each round")
         ->capture_default_str();
+    command->add_option("--leaf", training.leaf, "least weight of a leaf: about as many rows, or more")
+        ->capture_default_str();
     command->add_option("--seed", training.seed, "the same seed gives the same model to the byte")
         ->capture_default_str();
     command->add_flag("--json", options->json, "print the model's manifest as JSON");

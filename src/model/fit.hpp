@@ -25,6 +25,7 @@ struct Learning {
     unsigned rounds = 150;        ///< of boosting: trees a layout, in each ensemble
     unsigned max_depth = 6;      ///< of a tree
     double learning_rate = 0.06; ///< shrinkage of each round
+    double leaf = 30; ///< least weight of a leaf: what a row far from its target adds is below 1
     std::uint64_t seed = 1;      ///< chooses the rows and inputs of each tree
     InputMask inputs = every_input();
     std::function<void()> round_done = {};

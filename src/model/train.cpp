@@ -42,6 +42,8 @@ Result<void> check_options(const TrainOptions& options) {
     if (!(options.learning_rate > 0 && options.learning_rate <= 1))
         return fail("a learning rate of {}; ask for one above 0 and at most 1",
                     options.learning_rate);
+    if (!(options.leaf > 0 && std::isfinite(options.leaf)))
+        return fail("leaves of a weight of {}; ask for one above 0", options.leaf);
     return {};
 }
 
@@ -152,6 +154,7 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     const Learning learning{.rounds = options.rounds,
                             .max_depth = options.max_depth,
                             .learning_rate = options.learning_rate,
+                            .leaf = options.leaf,
                             .seed = options.seed,
                             .inputs = options.snapshot ? snapshot_inputs() : every_input(),
                             .round_done =
@@ -178,6 +181,7 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     summary.set_rounds(options.rounds);
     summary.set_max_depth(options.max_depth);
     summary.set_learning_rate(options.learning_rate);
+    summary.set_leaf(options.leaf);
     summary.set_held_out_accuracy(held_out.accuracy);
     summary.set_held_out_regret(held_out.regret.mean);
     summary.set_default_regret(held_out.default_regret);

@@ -27,6 +27,7 @@ struct TrainOptions {
     unsigned rounds = Learning().rounds;             ///< trees a layout and ensemble, 1 to 1000
     unsigned max_depth = Learning().max_depth;       ///< of a tree, 1 to 12
     double learning_rate = Learning().learning_rate; ///< above 0, at most 1
+    double leaf = Learning().leaf;                   ///< least weight of a leaf, above 0
     std::uint64_t seed = 1; ///< chooses the rows and inputs of each tree, and the folds
     unsigned jobs = 1;      ///< threads; they change nothing in what comes out
     /// Called after every round, by one thread at a time, with the rounds done and to be done.

@@ -21,7 +21,9 @@ const std::vector<proto::Sample>& samples() {
     return made;
 }
 
-Learning small_learning() { return {.rounds = 60, .max_depth = 4, .learning_rate = 0.3}; }
+Learning small_learning() {
+    return {.rounds = 60, .max_depth = 4, .learning_rate = 0.3, .leaf = 1};
+}
 
 double mean_regret(const Learner& learner) {
     const auto cases = make_cases(samples()).value();

@@ -152,13 +152,16 @@ TEST_CASE("train: the explanation names what the rule looks at") {
     const auto why = model.explain(question, Layout::cpu, 3);
     REQUIRE(why);
     REQUIRE(why->size() == 3);
-    CHECK((*why)[0].feature == 0);
+    const auto first_or_echo = [](std::size_t feature) {
+        return feature % 2 == 0 && (feature == 0 || synthetic::echoes(feature));
+    };
+    CHECK(first_or_echo((*why)[0].feature));
     CHECK((*why)[0].value == 5);
     CHECK((*why)[0].weight > 0);
     CHECK(std::fabs((*why)[0].weight) >= std::fabs((*why)[1].weight));
     const auto against = model.explain(question, Layout::all, 1);
     REQUIRE(against);
-    CHECK((*against)[0].feature == 0);
+    CHECK(first_or_echo((*against)[0].feature));
     CHECK((*against)[0].weight < 0);
     // All layouts are one choice: nothing moves it.
     const auto nothing = model.explain(
@@ -201,7 +204,7 @@ TEST_CASE("train: held-out numbers are really held out") {
     const auto bundle = train(noise, options).value();
     const auto& summary = bundle.manifest.training();
     CHECK(summary.held_out_accuracy() < 0.35);
-    CHECK(summary.held_out_regret() > 0.2);
+    CHECK(summary.held_out_regret() > 0.15);
     const auto model = Classifier::load(bundle).value();
     const auto cases = make_cases(noise).value();
     std::vector<Outcome> by_heart;
@@ -382,4 +385,7 @@ TEST_CASE("train: samples that nothing can be learnt from are refused, each with
     options = synthetic::small_options();
     options.learning_rate = NAN;
     CHECK(contains(error_of(few, options), "learning rate"));
+    options = synthetic::small_options();
+    options.leaf = 0;
+    CHECK(contains(error_of(few, options), "leaves of a weight of 0"));
 }
