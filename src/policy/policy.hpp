@@ -23,7 +23,7 @@ struct Margins {
     unsigned windows = 3;    ///< that passed the gate, at least
     double agreement = 0.6;  ///< part of the windows in which it promises more than the current one
     double confidence = 0.5; ///< probability_over() the current one
-    double gain = 0.02;      ///< expected over the current layout
+    double gain = 0.01;      ///< expected over the current layout
 };
 
 /// One window as the policy sees it.

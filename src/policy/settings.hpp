@@ -56,10 +56,10 @@ struct QuarantineSettings {
 struct PolicySettings {
     InputGate gate;
     /// To leave the layout: three times the windows that a single `recommend` asks for, since
-    /// nobody looks at the table before it is done, but no more gain: what is tried is measured
-    /// and goes back when it did not help. Tuned on days of changing load that nothing is reported from
-    /// (bench/days.cpp): at 4% hardly anything was tried. At 1% the simulations of the tests show
-    /// dwell spent on what makes no difference, while a load came that needed another layout.
+    /// nobody looks at the table before it is done, and twice the gain. Tuned on days of changing
+    /// load that nothing is reported from (bench/days.cpp): at 4% hardly anything was tried. At 1%
+    /// the simulations of the tests show dwell spent on what makes no difference, while a load came
+    /// that needed another layout.
     Margins leave{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
     /// Gain of the new layout over the old one, as predicted under the new one, that is enough to
     /// stay there when the trial could not tell. Less than leave.gain: the move is paid already.

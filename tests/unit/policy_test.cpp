@@ -82,7 +82,7 @@ TEST_CASE("policy: each guard alone keeps the layout and says so") {
     }
     SUBCASE("a small gain") {
         auto small = for_core;
-        small.prediction.expected_gain[index(Layout::core)] = 0.01;
+        small.prediction.expected_gain[index(Layout::core)] = 0.005;
         const auto verdict = verdict_on({small, small, small});
         CHECK(verdict.decision == Decision::keep);
         CHECK(has(verdict, "small-gain"));
