@@ -4,7 +4,7 @@
 
 #include "src/evaluation/learners.hpp"
 #include "src/model/evaluate.hpp"
-#include "src/policy/policy.hpp"
+#include "src/policy/settings.hpp"
 #include "src/proto/evaluation.pb.h"
 
 #include <atomic>
@@ -43,9 +43,10 @@ struct StudyOptions {
                                                             std::string title);
 
 /// Of a case that was seen under the boot default: the outcome of what the policy makes of windows
-/// that all say the same, which is to stay unless its margins of confidence and gain are met.
+/// that all say the same, which is to stay unless the service's margins of confidence and gain are
+/// met.
 [[nodiscard]] Outcome judge_cautiously(const Case& one, const Prediction& prediction,
-                                       const Margins& margins = {});
+                                       const Margins& margins = PolicySettings().leave);
 
 [[nodiscard]] proto::Figures figures_of(std::string method, std::span<const Outcome> outcomes);
 

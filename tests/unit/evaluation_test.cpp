@@ -81,7 +81,7 @@ TEST_CASE("policy outcome: it stays without confidence or gain") {
     prediction.probability = {0, 0.6, 0.4, 0, 0};
     prediction.expected_gain = {0, 0.05, 0, 0, 0};
     CHECK(judge_cautiously(one, prediction).chosen == Layout::core);
-    prediction.expected_gain[1] = 0.005;
+    prediction.expected_gain[1] = 0.01;
     CHECK(judge_cautiously(one, prediction).chosen == Layout::socket);
     CHECK(judge_cautiously(one, prediction).confidence == 0.4);
     prediction.expected_gain[1] = 0.05;
