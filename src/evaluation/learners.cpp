@@ -98,18 +98,24 @@ Result<std::vector<Prediction>> learn_linear(Chosen training, Chosen test) {
     return predictions;
 }
 
+/// Squared, or something larger than `enough`: most rows are far off after a few columns.
+float distance(std::span<const float> a, std::span<const float> b, float enough) {
+    constexpr std::size_t block = 16;
+    float sum = 0;
+    for (std::size_t i = 0; i < a.size() && sum <= enough;)
+        for (const std::size_t end = std::min(i + block, a.size()); i < end; ++i)
+            sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+}
+
 /// Of the training cases at these places, the mean utilities of those that are nearest to the row.
 std::array<double, layout_count> nearest(std::span<const float> row, std::span<const float> rows,
                                          const std::vector<std::size_t>& places, Chosen training) {
     std::priority_queue<std::pair<float, std::size_t>> closest; // the farthest of them on top
     for (const std::size_t place : places) {
-        float distance = 0;
-        for (std::size_t i = 0; i < row.size(); ++i) {
-            const float off = row[i] - rows[place * row.size() + i];
-            distance += off * off;
-        }
-        if (closest.size() < neighbours || distance < closest.top().first)
-            closest.emplace(distance, place);
+        const float enough = closest.size() < neighbours ? INFINITY : closest.top().first;
+        const float off = distance(row, rows.subspan(place * row.size(), row.size()), enough);
+        if (off < enough) closest.emplace(off, place);
         if (closest.size() > neighbours) closest.pop();
     }
     std::array<double, layout_count> sum{};
