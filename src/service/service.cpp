@@ -198,6 +198,7 @@ void Service::saw(const Reading& reading) {
     const auto found = pools_of(reading.snapshot);
     if (!topology) return complain(topology.error());
     if (!found) return complain(found.error());
+    const bool first = !last_;
     last_ = reading;
     present_.clear();
     for (const Pool& pool : *found) {
@@ -207,8 +208,9 @@ void Service::saw(const Reading& reading) {
                                   *topology, pool, reading.boot);
         // What was recorded cannot be changed, whatever could be at the time.
         if (options_.host.starts_with("capture:")) seen.can_rearrange = false;
-        keeper(pool).saw(seen, pool.id, reading.taken, now());
+        keeper({pool.name, pool.id}).saw(seen, pool.id, reading.taken, now());
     }
+    if (first) look_back();
     for (const auto& [name, kept] : keepers_)
         if (present_.count(name) == 0) kept->gone(now());
     for (const PoolConfig& pool : config_.pools)
@@ -218,13 +220,18 @@ void Service::saw(const Reading& reading) {
                                           "configuration has settings for";
 }
 
-PoolKeeper& Service::keeper(const Pool& pool) {
+PoolKeeper& Service::keeper(const PoolName& pool) {
     auto& kept = keepers_[pool.name];
     if (!kept)
-        kept = std::make_unique<PoolKeeper>(PoolName{pool.name, pool.id}, config_.pool(pool.name),
-                                            *journal_, boot_, now(),
+        kept = std::make_unique<PoolKeeper>(pool, config_.pool(pool.name), *journal_, boot_, now(),
                                             [this](const Asked& asked) { applier_->apply(asked); });
     return *kept;
+}
+
+void Service::look_back() {
+    const auto open = journal_->open_trials();
+    if (!open) return complain(open.error());
+    for (const auto& trial : *open) (void)keeper(trial.pool);
 }
 
 void Service::saw(const WindowRead& window) {

@@ -48,7 +48,9 @@ class Service {
     void saw(const Reading& reading);
     void saw(const WindowRead& window);
     void saw(const HostFailed& failed);
-    [[nodiscard]] PoolKeeper& keeper(const Pool& pool);
+    [[nodiscard]] PoolKeeper& keeper(const PoolName& pool);
+    /// Takes on, to end their trials, pools that went or got another name before this start.
+    void look_back();
     void prune();
     /// Logs what may fail again and again, once.
     void complain(const Error& error);
