@@ -179,6 +179,7 @@ Result<void> run_service(const Bundle& bundle, Intent intent, const PolicySettin
     day.set_intent(std::string(to_string(intent)));
     day.set_gain(settings.leave.gain);
     day.set_confidence(settings.leave.confidence);
+    day.set_least_gain_part(settings.least_gain_part);
     day.set_switches(loop.switches());
     day.set_reverts(loop.reverts());
     day.mutable_endings()->Assign(endings.begin(), endings.end());
@@ -225,7 +226,8 @@ Result<proto::Day> make_day(const Options& options, const Bundle& bundle, Intent
     }
     const Margins& leave = options.settings.leave;
     if (day.bundle() != bundle.manifest.id() || day.intent() != to_string(intent) ||
-        day.gain() != leave.gain || day.confidence() != leave.confidence) {
+        day.gain() != leave.gain || day.confidence() != leave.confidence ||
+        day.least_gain_part() != options.settings.least_gain_part) {
         if (auto done = run_service(bundle, intent, options.settings, day); !done)
             return tl::unexpected(done.error());
         if (auto done = store(); !done) return tl::unexpected(done.error());
@@ -277,14 +279,15 @@ std::string row(const std::string& name, const std::string& topology, const std:
 
 std::string text_of(const proto::DaysReport& report) {
     std::string text = fmt::format(
-        "Days of {} phases of {:.0f} s, intent {}, model {}, switches at {:.1f}% and {:.0f}% "
-        "sure\n\n{:>6}  {:<8} {:<7} {:>10} {:>11} "
+        "Days of {} phases of {:.0f} s, intent {}, model {}, switches at {:.1f}% (in the end "
+        "{:.1f}%) and {:.0f}% sure\n\n{:>6}  {:<8} {:<7} {:>10} {:>11} "
         "{:>11} {:>14} {:>9} {:>7} {:>7}\n{:>6}  {:<8} {:<7} {:>10} {:>11} {:>11} {:>14} {:>9} "
         "{:>7} {:>7}\n",
         report.phases(), report.phase_length_s(), report.intent(), report.bundle().substr(0, 12),
-        report.gain() * 100, report.confidence() * 100, "", "", "best", "service", "service",
-        "service", "oracle", "worse", "", "", "day", "host", "static", "to socket", "to static",
-        "of oracle", "to socket", "time", "switch", "revert");
+        report.gain() * 100, report.gain() * report.least_gain_part() * 100,
+        report.confidence() * 100, "", "", "best", "service", "service", "service", "oracle",
+        "worse", "", "", "day", "host", "static", "to socket", "to static", "of oracle",
+        "to socket", "time", "switch", "revert");
     for (const proto::DayFigures& day : report.days())
         text += row(fmt::to_string(day.seed()), day.topology(), day.best_static(), day);
     text += row("mean", "", "", report.mean()) + row("median", "", "", report.median()) +
@@ -335,6 +338,7 @@ Result<void> work(const Options& options) {
     report.set_phases(options.phases);
     report.set_gain(options.settings.leave.gain);
     report.set_confidence(options.settings.leave.confidence);
+    report.set_least_gain_part(options.settings.least_gain_part);
     report.set_phase_length_s(options.phase_s);
     for (const proto::Day& day : days) {
         std::vector<bench::PhaseFigures> phases;
@@ -381,6 +385,10 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--gain", options.settings.leave.gain,
                    "that a layout has to promise for a switch: 0.02 is 2%")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    app.add_option("--least-gain-part", options.settings.least_gain_part,
+                   "part of --gain that is enough where the layout has not changed for long")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
     app.add_option("--confidence", options.settings.leave.confidence,

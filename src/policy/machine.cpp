@@ -151,7 +151,7 @@ void Stepper::judge_pool() {
         return because("mode-observe", "the pool is only observed");
     }
     Verdict judged =
-        judge(evidence(), state_.pool->current, state_.pool->same, settings_.gate, settings_.leave);
+        judge(evidence(), state_.pool->current, state_.pool->same, settings_.gate, margins());
     verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(), judged.reasons.end());
     verdict_.decision = judged.decision;
     if (judged.decision == Decision::change) {
@@ -159,6 +159,20 @@ void Stepper::judge_pool() {
         if (!obstacles(judged)) begin(judged, samples(settings_.trial.windows));
     }
     verdict_.evidence = std::move(judged);
+}
+
+Nanoseconds Stepper::dwell() const {
+    return doubled(settings_.dwell, state_.setbacks, settings_.longest_dwell);
+}
+
+Margins Stepper::margins() const {
+    // A layout that nobody has changed is the boot's; the clock began there.
+    const auto since =
+        static_cast<double>(state_.now - std::min(state_.now, state_.changed_at.value_or(0)));
+    const double part = static_cast<double>(dwell()) / std::max(since, 1.0);
+    Margins margins = settings_.leave;
+    margins.gain *= std::clamp(part, settings_.least_gain_part, 1.0);
+    return margins;
 }
 
 bool Stepper::obstacles(const Verdict& judged) {
@@ -179,10 +193,9 @@ bool Stepper::obstacles(const Verdict& judged) {
                 text_of(state_.breaker_until - now));
     if (!pool.can_rearrange)
         because("cannot-rearrange", "the host cannot change the layout while the pool runs");
-    const Nanoseconds dwell = doubled(settings_.dwell, state_.setbacks, settings_.longest_dwell);
-    if (state_.changed_at && !passed(*state_.changed_at, dwell, now))
+    if (state_.changed_at && !passed(*state_.changed_at, dwell(), now))
         because("dwell", "the layout changed {} ago, {} are needed between changes",
-                text_of(now - *state_.changed_at), text_of(dwell));
+                text_of(now - *state_.changed_at), text_of(dwell()));
     if (state_.switches.size() >= settings_.switches_an_hour)
         because("rate-limit", "{} switches within the hour, which is all that may be",
                 state_.switches.size());

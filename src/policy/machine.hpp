@@ -22,6 +22,9 @@
 //  - A trial without a clear finding keeps the layout only if the model still favours it in the
 //    windows under it and the measured difference is no loss beyond one standard error: two weak
 //    witnesses for it, none against it; to go back would be another move for nothing.
+//  - The gain that is asked for falls while the layout stays (PolicySettings::least_gain_part). What
+//    such a switch promised is within what chance does to predictions: without a clear finding it
+//    has to lean to the good to be kept, and that it came to nothing is not held against the model.
 //  - Pausing stops switches, not the open trial: ending it is owed since the switch.
 //  - Quarantined layouts are left out of the choice, so that the second best is not blocked by a
 //    wrong favourite; the others' probabilities are made 1 in all.

@@ -38,6 +38,9 @@ class Stepper {
     void judge_pool();
     [[nodiscard]] std::vector<Observation> evidence();
     [[nodiscard]] bool obstacles(const Verdict& judged);
+    [[nodiscard]] Nanoseconds dwell() const;
+    /// What a switch has to promise now; less, the longer there was none.
+    [[nodiscard]] Margins margins() const;
     /// The latest windows with a score and of the same guests, oldest first.
     [[nodiscard]] std::vector<Sample> samples(std::size_t most) const;
     void forget_pool();
@@ -51,6 +54,8 @@ class Stepper {
     void not_in_force(std::string_view why);
     void measure(const WindowSeen& window);
     void conclude();
+    /// Whether the switch came of the pool having been left alone for long.
+    [[nodiscard]] bool small_promise(const Trial& trial) const;
     /// Ends the trial and, where that is what the ending means, goes back.
     void end(Ending ending);
     /// Now, or once it is known what is in force.

@@ -152,6 +152,10 @@ void Stepper::measure(const WindowSeen& window) {
     }
 }
 
+bool Stepper::small_promise(const Trial& trial) const {
+    return trial.promised < settings_.leave.gain;
+}
+
 void Stepper::conclude() {
     const TrialSettings& settings = settings_.trial;
     Trial& trial = *state_.trial;
@@ -165,7 +169,9 @@ void Stepper::conclude() {
     case Finding::much_worse:
         return end(Ending::reverted_harm);
     case Finding::unclear: {
-        const bool leans_to_harm = found.difference + found.excused < -found.error;
+        // The less was promised, the likelier it was chance that did.
+        const double least = small_promise(trial) ? 0 : -found.error;
+        const bool leans_to_harm = found.difference + found.excused < least;
         return end(favoured && !leans_to_harm ? Ending::kept_unclear : Ending::reverted_unclear);
     }
     case Finding::load_changed:
@@ -207,7 +213,9 @@ void Stepper::end(Ending ending) {
 Arrangement Stepper::set_back(const Trial& trial, Ending ending) {
     const bool voided = !for_cause(ending) && ending != Ending::reverted_predicted &&
                         ending != Ending::reverted_untested;
-    if (!voided) ++state_.setbacks;
+    // That little was promised and nothing found says nothing against the model.
+    const bool expected = ending == Ending::reverted_unclear && small_promise(trial);
+    if (!voided && !expected) ++state_.setbacks;
     if (!for_cause(ending)) return trial.from;
 
     std::vector<Workload> workloads;
@@ -217,6 +225,7 @@ Arrangement Stepper::set_back(const Trial& trial, Ending ending) {
                    mean_workload(workloads), state_.now, settings_.quarantine);
     because("quarantined", "{} is not tried again on this load for {}", to_string(trial.to_layout),
             text_of(entry.until - state_.now));
+    if (expected) return trial.from;
     state_.reverts.push_back(state_.now);
     if (state_.reverts.size() < settings_.breaker_reverts) return trial.from;
     because(

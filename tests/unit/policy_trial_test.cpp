@@ -219,6 +219,25 @@ TEST_CASE("policy trial: no clear difference is kept on the prediction's word on
     }
 }
 
+TEST_CASE("policy trial: what promised little has to lean to the good") {
+    World world;
+    world.noise = 0.05;
+    world.regular = true;
+    world.gain = 0.01;
+    REQUIRE(world.switched().decision == Decision::change);
+    SUBCASE("it does") {
+        world.utility[index(Layout::core)] = 0.005;
+        CHECK(world.windows(100).trial->ending == Ending::kept_unclear);
+    }
+    SUBCASE("it does not, which neither prolongs the dwell nor counts for the breaker") {
+        world.utility[index(Layout::core)] = -0.005;
+        CHECK(world.windows(100).trial->ending == Ending::reverted_unclear);
+        CHECK(world.state.setbacks == 0);
+        CHECK(world.state.reverts.empty());
+        CHECK(world.state.quarantines.size() == 1);
+    }
+}
+
 TEST_CASE("policy trial: another load prolongs it, and then the prediction decides") {
     World world;
     world.utility[index(Layout::core)] = 0.1;
