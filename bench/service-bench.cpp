@@ -115,10 +115,11 @@ class Judge {
     Result<void> saw(const WindowStats& stats) {
         if (!keeper_ || stats.facts.pool != keeper_->pool().name) return {};
         now_ += second;
-        const auto seen = window_seen(stats, feature_vector(stats), snapshot_, classifier_,
-                                      keeper_->state().intent);
+        const FeatureVector features = feature_vector(stats);
+        const auto seen =
+            window_seen(stats, features, snapshot_, classifier_, keeper_->state().intent);
         if (!seen) return tl::unexpected(seen.error());
-        keeper_->saw(*seen, second, classifier_.manifest().id(), now());
+        keeper_->saw(*seen, features, second, classifier_.manifest().id(), now());
         ++windows_;
         return {};
     }

@@ -72,6 +72,9 @@ std::string libsvm(std::span<const proto::Sample> samples) {
         for (std::size_t i = 0; i < sample_costs.size(); ++i)
             add(sample.costs().empty() ? std::nanf("") : sample.costs(static_cast<int>(i)));
         for (const auto& scores : sample.scores()) {
+            if (std::any_of(scores.score().begin(), scores.score().end(),
+                            [](double score) { return std::isnan(score); }))
+                continue;
             const auto best = std::max_element(scores.score().begin(), scores.score().end());
             const auto intent = index(*intent_from_string(scores.intent()));
             text += fmt::format("{}{} {}:1\n", best - scores.score().begin(), values,

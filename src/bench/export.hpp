@@ -16,7 +16,7 @@ namespace intellisched::bench {
 
 /// A row a sample and intent: the number of the best layout (0 cpu to 4 all; of equivalent ones the
 /// finest), then "number:value" for what is not missing: from 1 on the features, then the costs,
-/// then a 1 for the intent.
+/// then a 1 for the intent. Scores of some layouts only (a trial's) have no best one: no row.
 [[nodiscard]] std::string libsvm(std::span<const proto::Sample> samples);
 
 } // namespace intellisched::bench

@@ -4,9 +4,13 @@
 #include "src/base/files.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
+#include "src/cli/output.hpp"
 #include "src/host/capture_host.hpp"
 #include "src/model/samples.hpp"
 #include "src/replay/scenario.hpp"
+#include "src/service/journal_reader.hpp"
+
+#include <set>
 
 namespace intellisched::cli {
 namespace {
@@ -14,6 +18,7 @@ namespace {
 struct ExportArguments {
     std::string samples;
     std::string capture;
+    std::string journal;
     std::string format;
     std::string out;
     bool closed = false;
@@ -30,6 +35,36 @@ Result<int> export_samples(const ExportArguments& options) {
     if (!samples) return tl::unexpected(samples.error());
     return write(options,
                  options.format == "libsvm" ? bench::libsvm(*samples) : bench::csv(*samples));
+}
+
+/// What the service's trials have found, as a file that `train` reads beside others.
+Result<int> export_trials(const ExportArguments& options) {
+    if (!options.out.ends_with(samples_extension))
+        return fail("{}: train reads files whose names end in {}; name it so", options.out,
+                    samples_extension);
+    const auto journal = service::JournalReader::open(options.journal);
+    if (!journal) return tl::unexpected(journal.error());
+    const auto samples = journal->samples();
+    if (!samples) return tl::unexpected(samples.error());
+    if (samples->empty())
+        return fail("{}: no trial has been compared to its end yet; the service makes them in mode "
+                    "auto",
+                    options.journal);
+    std::string bytes = encode_header(samples_format);
+    std::set<std::string_view> trials;
+    for (const proto::Sample& sample : *samples) {
+        const auto record = encode_record(sample.SerializeAsString());
+        if (!record) return tl::unexpected(record.error());
+        bytes += *record;
+        trials.insert(sample.scenario());
+    }
+    auto written = write(options, bytes);
+    if (!written) return written;
+    if (auto printed = print(fmt::format("{}: {} samples of {} trials\n", options.out,
+                                         samples->size(), trials.size()));
+        !printed)
+        return tl::unexpected(printed.error());
+    return done;
 }
 
 /// A capture that Ctrl-C breaks off.
@@ -67,27 +102,35 @@ Result<int> export_scenario(const ExportArguments& options) {
 
 void add_export(CLI::App& app, Action& action) {
     auto* command =
-        app.add_subcommand("export", "write samples in a format of other programs, or a capture as "
-                                     "a scenario that credit2-sim replays");
+        app.add_subcommand("export", "write samples in a format of other programs, a capture as a "
+                                     "scenario that credit2-sim replays, or the service's trials "
+                                     "as samples");
     auto options = std::make_shared<ExportArguments>();
     auto* from = command->add_option_group("from")->require_option(1);
     auto* samples = from->add_option("--samples", options->samples, "directory of *.samples files");
     auto* capture = from->add_option("--capture", options->capture,
                                      "capture whose vCPUs' wake-ups and CPU time to replay");
+    auto* journal =
+        from->add_option("--journal", options->journal,
+                         "the service's journal, whose trials become samples to train from");
     command
         ->add_option("--format", options->format,
                      "csv, or libsvm (svmlight) text, of samples; default csv")
         ->check(CLI::IsMember({"csv", "libsvm"}))
-        ->excludes(capture);
+        ->excludes(capture)
+        ->excludes(journal);
     command
         ->add_flag("--closed", options->closed,
                    "of a capture: a vCPU is woken so long after it blocked as it was, not when it "
                    "was")
-        ->excludes(samples);
+        ->excludes(samples)
+        ->excludes(journal);
     command->add_option("--out", options->out, "the file to write")->required();
     command->callback([options, &action] {
         action = [options] {
-            return options->capture.empty() ? export_samples(*options) : export_scenario(*options);
+            return !options->journal.empty()   ? export_trials(*options)
+                   : !options->capture.empty() ? export_scenario(*options)
+                                               : export_samples(*options);
         };
     });
 }

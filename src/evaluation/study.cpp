@@ -74,6 +74,17 @@ void add_model(proto::EvaluationSection& section, std::span<const Case> cases,
               [](const Case& one) { return std::string(to_string(one.intent)); });
 }
 
+/// Those that a choice can be judged by.
+Result<std::vector<Case>> complete_cases(std::span<const proto::Sample> samples) {
+    auto cases = make_cases(samples);
+    if (!cases) return cases;
+    std::erase_if(*cases, [](const Case& one) { return !one.complete(); });
+    if (cases->empty())
+        return fail("no sample has scores of all layouts, as trials have not; make some "
+                    "(intellisched bench)");
+    return cases;
+}
+
 proto::EvaluationSection section_of(std::string title, std::span<const proto::Sample> samples) {
     proto::EvaluationSection section;
     section.set_title(std::move(title));
@@ -138,7 +149,7 @@ std::vector<Learner> all_learners(const Learning& learning, bool ablations) {
 
 Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples, Group group,
                                           const StudyOptions& options) {
-    const auto cases = make_cases(samples);
+    const auto cases = complete_cases(samples);
     if (!cases) return tl::unexpected(cases.error());
     const auto folds = make_folds(*cases, group, options.seed);
     if (!folds) return tl::unexpected(folds.error());
@@ -166,7 +177,8 @@ Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples
         return tl::unexpected(finished.error());
 
     if (options.said)
-        for (std::size_t i = 0; i < cases->size(); ++i) options.said((*cases)[i], predictions[0][i]);
+        for (std::size_t i = 0; i < cases->size(); ++i)
+            options.said((*cases)[i], predictions[0][i]);
     auto section = section_of(std::string(title_of(group)), samples);
     add_model(section, *cases, options.learners[0].name, predictions[0]);
     for (std::size_t l = 1; l < options.learners.size(); ++l)
@@ -184,7 +196,7 @@ Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples
 Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
                                               std::span<const proto::Sample> samples,
                                               std::string title) {
-    const auto cases = make_cases(samples);
+    const auto cases = complete_cases(samples);
     if (!cases) return tl::unexpected(cases.error());
     const auto knowing = ask(classifier, *cases, true);
     if (!knowing) return tl::unexpected(knowing.error());
@@ -201,9 +213,9 @@ Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
 
 Outcome judge_cautiously(const Case& one, const Prediction& prediction, const Margins& margins) {
     const std::size_t best = index(prediction.best);
-    const bool moves = probability_over(prediction, prediction.best, one.current) >=
-                           margins.confidence &&
-                       prediction.expected_gain[best] >= margins.gain;
+    const bool moves =
+        probability_over(prediction, prediction.best, one.current) >= margins.confidence &&
+        prediction.expected_gain[best] >= margins.gain;
     const Layout chosen = moves ? prediction.best : one.current;
     return outcome_of(one, chosen, prediction.probability[index(chosen)]);
 }

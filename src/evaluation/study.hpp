@@ -31,8 +31,9 @@ struct StudyOptions {
 [[nodiscard]] std::vector<Learner> all_learners(const Learning& learning, bool ablations);
 
 /// Holds out whole groups, each in turn (ten folds of them when they are more than twenty), and
-/// judges what each learner says of them. Errors: no samples, fewer than two groups, stopped, those
-/// of the learners.
+/// judges what each learner says of them. Here and below, samples of trials, whose scores are of
+/// two layouts, are left out. Errors: no samples, fewer than two groups, stopped, those of the
+/// learners.
 [[nodiscard]] Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples,
                                                         Group group, const StudyOptions& options);
 

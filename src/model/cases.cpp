@@ -22,22 +22,30 @@ Case make_case(const proto::Sample& sample, const proto::IntentScores& scores) {
     one.intent = *intent_from_string(scores.intent());
     one.current = *layout_from_string(sample.current_layout());
     one.representatives = representatives_of(sample);
-    for (std::size_t l = 0; l < layout_count; ++l) {
-        const int members = one.members(all_layouts[l]);
-        double spread = 0;
-        for (std::size_t other = 0; other < layout_count; ++other) {
-            if (!one.equivalent(all_layouts[l], all_layouts[other])) continue;
-            const int at = static_cast<int>(other);
-            one.score[l] += scores.score(at) / members;
-            spread += (scores.spread().empty() ? NAN : scores.spread(at)) / members;
+    const auto measured = [&](Layout layout) {
+        return !std::isnan(scores.score(static_cast<int>(index(layout))));
+    };
+    for (const Layout layout : all_layouts) {
+        const auto members =
+            std::count_if(all_layouts.begin(), all_layouts.end(), [&](Layout other) {
+                return one.equivalent(layout, other) && measured(other);
+            });
+        double score = members > 0 ? 0 : NAN, spread = score;
+        for (const Layout other : all_layouts) {
+            if (!one.equivalent(layout, other) || !measured(other)) continue;
+            const int at = static_cast<int>(index(other));
+            score += scores.score(at) / static_cast<double>(members);
+            spread +=
+                (scores.spread().empty() ? NAN : scores.spread(at)) / static_cast<double>(members);
         }
-        one.spread[l] = spread;
+        one.score[index(layout)] = score;
+        one.spread[index(layout)] = spread;
     }
     one.repeats.resize(static_cast<std::size_t>(scores.repeat_size()) / layout_count);
     for (std::size_t r = 0; r < one.repeats.size(); ++r)
         for (std::size_t l = 0; l < layout_count; ++l)
             one.repeats[r][l] = scores.repeat(static_cast<int>(r * layout_count + l));
-    one.best_score = *std::max_element(one.score.begin(), one.score.end());
+    for (const double score : one.score) one.best_score = std::fmax(one.best_score, score);
     for (std::size_t l = 0; l < layout_count; ++l)
         one.best[l] = one.score[l] >= one.best_score * (1 - tie);
     return one;
@@ -82,6 +90,10 @@ int Case::members(Layout layout) const {
 }
 
 double Case::regret(Layout layout) const { return 1 - score[index(layout)] / best_score; }
+
+bool Case::complete() const {
+    return std::none_of(score.begin(), score.end(), [](double one) { return std::isnan(one); });
+}
 
 Result<std::vector<Case>> make_cases(std::span<const proto::Sample> samples) {
     if (samples.empty()) return fail("no samples; make some (intellisched bench)");

@@ -22,15 +22,15 @@ struct Case {
     Layout current = Layout::socket; ///< the layout that the window was seen under
     Representatives representatives{};
     /// By layout; the members of a class of equivalent layouts all have the mean of its scores, for
-    /// they are one partition measured several times.
+    /// they are one partition measured several times. NaN where none of them was measured.
     std::array<double, layout_count> score{};
     /// By layout: standard error of the lead that the best layout has, as a share of the score; NaN
     /// when it is not known.
     std::array<double, layout_count> spread{};
     std::array<bool, layout_count> best{}; ///< the layouts with the highest score
     double best_score = 0;
-    /// By repeat: ln of the score that each layout had in it, against the best score; none when that
-    /// is not known.
+    /// By repeat: ln of the score that each layout had in it, against the best score; none when
+    /// that is not known.
     std::vector<std::array<double, layout_count>> repeats;
 
     /// Whether two layouts are one partition.
@@ -39,8 +39,11 @@ struct Case {
     }
     /// How many layouts are the same partition as this one, itself among them.
     [[nodiscard]] int members(Layout layout) const;
-    /// 1 - score(layout) / best score: 0 for a best layout.
+    /// 1 - score(layout) / best score: 0 for a best layout, NaN for one that was not measured.
     [[nodiscard]] double regret(Layout layout) const;
+    /// Whether every layout was measured. What was not can teach (a trial's two layouts), but
+    /// cannot be judged by.
+    [[nodiscard]] bool complete() const;
 };
 
 /// The cases of the samples, which must outlive them. Errors: no samples; a sample that

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <limits>
 
 namespace intellisched {
 
@@ -26,6 +27,14 @@ struct Derivatives {
 
 using Row = std::array<double, layout_count>;
 
+/// Given that it is one of those that were measured: nothing is learnt of the others.
+void among_measured(Row& p, const Targets& targets) {
+    if (targets.complete) return;
+    double sum = 0;
+    for (std::size_t l = 0; l < layout_count; ++l) sum += p[l] *= targets.part[l] > 0 ? 1 : 0;
+    for (double& one : p) one /= std::max(sum, std::numeric_limits<double>::min());
+}
+
 /// Cross-entropy: p - q, and its second derivative p (1 - p), doubled as XGBoost's own objective
 /// has it (a bound for the whole softmax).
 void classifier_step(const std::vector<Targets>& targets, std::span<const float> margins,
@@ -33,8 +42,9 @@ void classifier_step(const std::vector<Targets>& targets, std::span<const float>
     double mean = 0;
     for (const Targets& one : targets) mean += one.weight / static_cast<double>(targets.size());
     for (std::size_t i = 0; i < targets.size(); ++i) {
-        const Row p = softmax(margins.subspan(i * layout_count, layout_count), 1);
-        const double weight = targets[i].weight / mean;
+        Row p = softmax(margins.subspan(i * layout_count, layout_count), 1);
+        among_measured(p, targets[i]);
+        const double weight = targets[i].trust * targets[i].weight / mean;
         for (std::size_t l = 0; l < layout_count; ++l) {
             const std::size_t at = i * layout_count + l;
             out.gradient[at] = static_cast<float>(weight * (p[l] - targets[i].probability[l]));
@@ -44,18 +54,35 @@ void classifier_step(const std::vector<Targets>& targets, std::span<const float>
     }
 }
 
+/// What the targets' utilities are against, in the margins' terms: 0 where they are against the
+/// mean of all layouts. Of a case that is not complete it is known how far its layouts are apart,
+/// not how far they are from the others.
+double origin(std::span<const float> margins, const Targets& targets) {
+    if (targets.complete) return 0;
+    double sum = 0, parts = 0;
+    for (std::size_t l = 0; l < layout_count; ++l) {
+        sum += targets.part[l] * static_cast<double>(margins[l]);
+        parts += targets.part[l];
+    }
+    return sum / parts;
+}
+
 /// Pseudo-Huber; the second derivative is that of the parabola that bounds it (1 / root), for the
 /// true one vanishes where residuals are large and steps would grow without bound.
 void gains_step(const std::vector<Targets>& targets, std::span<const float> margins,
                 Derivatives& out) {
-    for (std::size_t i = 0; i < targets.size(); ++i)
+    for (std::size_t i = 0; i < targets.size(); ++i) {
+        const Targets& target = targets[i];
+        const double zero = origin(margins.subspan(i * layout_count, layout_count), target);
         for (std::size_t l = 0; l < layout_count; ++l) {
             const std::size_t at = i * layout_count + l;
-            const double residual = static_cast<double>(margins[at]) - targets[i].utility[l];
+            const double residual = static_cast<double>(margins[at]) - zero - target.utility[l];
             const double root = std::hypot(1, residual / huber_delta);
-            out.gradient[at] = static_cast<float>(residual / root);
-            out.hessian[at] = static_cast<float>(1 / root);
+            const double weight = target.part[l] > 0 ? target.trust : 0;
+            out.gradient[at] = static_cast<float>(weight * residual / root);
+            out.hessian[at] = std::max(static_cast<float>(weight / root), least_hessian);
         }
+    }
 }
 
 Result<Matrix> matrix_of(Chosen cases, const InputMask& inputs, double blank, std::uint64_t seed) {

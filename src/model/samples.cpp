@@ -29,11 +29,14 @@ Result<void> check_scores(const proto::Sample& sample, const std::string& name) 
         good &= scores.repeat_size() % static_cast<int>(layout_count) == 0;
         for (const double repeat : scores.repeat()) good &= std::isfinite(repeat);
         double best = 0;
+        std::size_t measured = 0;
         for (const double score : scores.score()) {
+            if (std::isnan(score)) continue;
             good &= std::isfinite(score) && score >= 0;
             best = std::max(best, score);
+            ++measured;
         }
-        if (!good || best <= 0)
+        if (!good || best <= 0 || measured < 2)
             return fail("{}: its scores for {} are not five numbers from 0 up with one above 0, or "
                         "their spreads or repeats are not; measure '{}' again",
                         name, to_string(*intent), printable(sample.scenario(), 64));

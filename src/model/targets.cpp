@@ -24,22 +24,26 @@ Targets targets_of(const Case& one) {
         behind[l] = share > 0 ? std::min(-std::log(share), most_behind) : most_behind;
     }
     Targets targets;
-    double odds = 0, sum = 0, partitions = 0;
+    double odds = 0, sum = 0, partitions = 0, worst = 0;
     for (std::size_t l = 0; l < layout_count; ++l) {
+        if (std::isnan(one.score[l])) continue;
+        worst = std::max(worst, one.regret(all_layouts[l]));
         const double spread = one.spread[l];
         const double noise = std::isfinite(spread) ? std::max(spread, least_noise) : least_noise;
         const auto members = static_cast<double>(one.members(all_layouts[l]));
         targets.probability[l] = std::exp(-logistic_of_normal * behind[l] / noise) / members;
         odds += targets.probability[l];
+        targets.part[l] = 1 / members;
         sum += behind[l] / members;
         partitions += 1 / members;
     }
     for (std::size_t l = 0; l < layout_count; ++l) {
+        if (targets.part[l] == 0) continue;
         targets.probability[l] /= odds;
         targets.utility[l] = sum / partitions - behind[l];
     }
-    const double worst = one.regret(all_layouts[static_cast<std::size_t>(
-        std::min_element(one.score.begin(), one.score.end()) - one.score.begin())]);
+    targets.complete = one.complete();
+    if (!targets.complete) targets.trust = trust_of_trial;
     targets.weight = least_weight + (1 - least_weight) * std::min(worst, full_stakes) / full_stakes;
     return targets;
 }

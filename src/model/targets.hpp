@@ -16,8 +16,16 @@ struct Targets {
     /// By layout: ln score less the mean over the distinct partitions, the same for equivalent
     /// ones.
     std::array<double, layout_count> utility{};
-    double weight = 1; ///< of the case for the classifier: more where more is at stake
+    double weight = 1;    ///< of the case for the classifier: more where more is at stake
+    bool complete = true; ///< all layouts were measured
+    /// Of a partition: 1 / its members. 0: not measured; probability and utility mean nothing then.
+    std::array<double, layout_count> part{};
+    double trust = 1; ///< weight of the case for both models
 };
+
+/// A trial gives two cases, a scenario of the shipped plan about twenty, and is no less evidence of
+/// one load.
+inline constexpr double trust_of_trial = 10;
 
 /// The standard error that a difference of utilities has at least (0.003: 0.3% of the score): what
 /// two repeats happen to agree on is no proof.

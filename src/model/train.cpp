@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <mutex>
 #include <optional>
@@ -32,6 +33,13 @@ Result<Folds> inner_folds(Chosen cases, std::uint64_t seed) {
     }
     return make_folds(copies, families.size() > 1 ? Group::family : Group::scenario, seed,
                       calibration_folds);
+}
+
+std::vector<const Case*> complete(Chosen cases) {
+    std::vector<const Case*> chosen;
+    std::copy_if(cases.begin(), cases.end(), std::back_inserter(chosen),
+                 [](const Case* one) { return one->complete(); });
+    return chosen;
 }
 
 Result<void> check_options(const TrainOptions& options) {
@@ -86,9 +94,9 @@ Result<std::vector<Case>> prepare(std::span<const proto::Sample> samples,
     if (!cases) return cases;
     for (const Intent intent : all_intents)
         if (std::none_of(cases->begin(), cases->end(),
-                         [&](const Case& one) { return one.intent == intent; }))
-            return fail("no sample has scores for intent {}; make samples for every intent "
-                        "(intellisched bench)",
+                         [&](const Case& one) { return one.intent == intent && one.complete(); }))
+            return fail("no sample has scores of all layouts for intent {}; make samples for every "
+                        "intent (intellisched bench)",
                         to_string(intent));
     return cases;
 }
@@ -106,24 +114,27 @@ std::function<void()> counted(const TrainOptions& options, std::size_t total, st
 } // namespace
 
 unsigned fits_of(Chosen cases) {
-    const auto folds = inner_folds(cases, 0);
+    const auto folds = inner_folds(complete(cases), 0);
     return folds ? folds->count + 1 : 1;
 }
 
 Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsigned jobs) {
-    const auto folds = inner_folds(cases, learning.seed);
+    const auto judged = complete(cases);
+    const auto folds = inner_folds(judged, learning.seed);
     if (!folds) return tl::unexpected(folds.error());
     std::optional<Ensembles> whole;
-    CaseMargins held_out{std::vector<float>(cases.size() * layout_count),
-                         std::vector<float>(cases.size() * layout_count)};
+    CaseMargins held_out{std::vector<float>(judged.size() * layout_count),
+                         std::vector<float>(judged.size() * layout_count)};
     const auto fit_fold = [&](std::size_t fold) -> Result<void> {
         std::vector<const Case*> seen, unseen;
         std::vector<std::size_t> place;
-        for (std::size_t i = 0; i < cases.size(); ++i) {
+        for (std::size_t i = 0; i < judged.size(); ++i) {
             const bool out = folds->fold[i] == fold;
-            (out ? unseen : seen).push_back(cases[i]);
+            (out ? unseen : seen).push_back(judged[i]);
             if (out) place.push_back(i * layout_count);
         }
+        std::copy_if(cases.begin(), cases.end(), std::back_inserter(seen),
+                     [](const Case* one) { return !one->complete(); });
         auto ensembles = fit(seen, learning);
         if (!ensembles) return tl::unexpected(ensembles.error());
         if (fold == folds->count) { // nothing is held out
@@ -141,8 +152,9 @@ Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsign
     };
     if (auto done = in_parallel(jobs, folds->count + 1, fit_fold); !done)
         return tl::unexpected(done.error());
-    const double temperature = fit_temperature(held_out.classifier, cases);
-    return Calibrated{std::move(*whole), temperature, predictions_of(held_out, temperature, cases)};
+    const double temperature = fit_temperature(held_out.classifier, judged);
+    auto predictions = predictions_of(held_out, temperature, judged);
+    return Calibrated{std::move(*whole), temperature, judged, std::move(predictions)};
 }
 
 Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions& options) {
@@ -170,8 +182,8 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     Bundle bundle{make_manifest(samples, options), std::move(*classifier), std::move(*gains)};
     bundle.manifest.set_temperature(fitted->temperature);
     std::vector<Outcome> outcomes;
-    for (std::size_t i = 0; i < all.size(); ++i)
-        outcomes.push_back(judge(*all[i], fitted->held_out[i]));
+    for (std::size_t i = 0; i < fitted->judged.size(); ++i)
+        outcomes.push_back(judge(*fitted->judged[i], fitted->held_out[i]));
     const Evaluation held_out = summarise(outcomes);
     auto& summary = *bundle.manifest.mutable_training();
     summary.set_samples(static_cast<std::uint32_t>(samples.size()));

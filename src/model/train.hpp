@@ -39,11 +39,13 @@ struct TrainOptions {
 struct Calibrated {
     Ensembles ensembles;
     double temperature = 1;
-    std::vector<Prediction> held_out; ///< by case
+    std::vector<const Case*> judged;  ///< the complete ones of the cases
+    std::vector<Prediction> held_out; ///< of each of those
 };
 
 /// Fits the cases, and the temperature on up to three folds of whole workload families (of
-/// scenarios when there is only one family). Errors: fewer than two scenarios; those of fit().
+/// scenarios when there is only one family) of the complete ones; the others, of trials, are learnt
+/// from only. Errors: fewer than two scenarios of complete ones; those of fit().
 [[nodiscard]] Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning,
                                                 unsigned jobs);
 
@@ -52,8 +54,8 @@ struct Calibrated {
 
 /// Trains on all samples. The same samples in the same order with the same options give the same
 /// model to the byte. Memory: about 1.5 kB a row with 90 inputs. The bundle is signed and verified.
-/// Errors: no samples, samples that check_sample() refuses, an intent that no sample has scores
-/// for, fewer than two scenarios, options out of range, stopped, XGBoost's own.
+/// Errors: no samples, samples that check_sample() refuses, an intent that no sample has all
+/// scores for, fewer than two scenarios, options out of range, stopped, XGBoost's own.
 [[nodiscard]] Result<Bundle> train(std::span<const proto::Sample> samples,
                                    const TrainOptions& options);
 

@@ -216,6 +216,7 @@ Result<void> Journal::answer(const Step& step, std::int64_t pool) {
 Result<void> Journal::close_trial(const Step& step, std::int64_t pool) {
     const TrialReport& report = *step.verdict->trial;
     const Comparison& found = report.comparison;
+    if (auto added = add_sample(step, pool); !added) return added;
     auto closed = database_.run(
         "UPDATE trials SET closed = ?, ending = ?, difference = ?, error = ?, freedom = ?,"
         " correlation = ?, excused = ?, undeserved = ?, load_changed = ?, gain_back = ?"
@@ -272,10 +273,19 @@ Result<void> Journal::add_switch(const Step& step, std::int64_t pool, std::int64
     const std::int64_t id = database_.last_id();
     if (added = end_unrecorded(step, pool); !added) return added;
     const Trial& trial = *step.state->trial;
-    return database_.run("INSERT INTO trials (pool, pool_id, switch, from_layout, from_max_cpus,"
-                         " to_layout, to_max_cpus, promised, opened) VALUES (?,?,?,?,?,?,?,?,?)",
-                         pool, step.pool.id, id, to_string(trial.from.layout), trial.from.max_cpus,
-                         to_string(trial.to.layout), trial.to.max_cpus, trial.promised, step.time);
+    added = database_.run("INSERT INTO trials (pool, pool_id, switch, from_layout, from_max_cpus,"
+                          " to_layout, to_max_cpus, promised, opened) VALUES (?,?,?,?,?,?,?,?,?)",
+                          pool, step.pool.id, id, to_string(trial.from.layout), trial.from.max_cpus,
+                          to_string(trial.to.layout), trial.to.max_cpus, trial.promised, step.time);
+    return added ? add_sample(step, pool) : added;
+}
+
+Result<void> Journal::add_sample(const Step& step, std::int64_t pool) {
+    if (!step.sample) return {};
+    const std::string bytes = step.sample->SerializeAsString();
+    return database_.run("INSERT INTO samples (trial, intent, sample)"
+                         " SELECT id, ?, ? FROM trials WHERE pool = ? AND closed IS NULL",
+                         to_string(step.state->intent), Blob{bytes}, pool);
 }
 
 Result<void> Journal::end_unrecorded(const Step& step, std::int64_t pool) {

@@ -25,6 +25,8 @@ struct Step {
     /// Leave out what is not worth an entry, but none that asks for a layout or ends a trial.
     const PoolVerdict* verdict = nullptr;
     std::string bundle = {}; ///< id of the model that the verdict is from
+    /// The window as a sample without scores; kept with a verdict that begins or ends a trial.
+    const proto::Sample* sample = nullptr;
     /// After the step. Needed with an answer, and with a verdict that asks for a layout or ends a
     /// trial; otherwise as often as it shall be kept.
     const State* state = nullptr;
@@ -65,6 +67,8 @@ class Journal : public JournalReader {
     [[nodiscard]] Result<void> add(const Window& window, std::int64_t pool, unsigned pool_id);
     [[nodiscard]] Result<void> answer(const Step& step, std::int64_t pool);
     [[nodiscard]] Result<void> close_trial(const Step& step, std::int64_t pool);
+    /// Of the pool's open trial.
+    [[nodiscard]] Result<void> add_sample(const Step& step, std::int64_t pool);
     [[nodiscard]] Result<void> add_verdict(const Step& step, std::int64_t pool);
     [[nodiscard]] Result<void> add_switch(const Step& step, std::int64_t pool,
                                           std::int64_t verdict);

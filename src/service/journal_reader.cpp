@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/journal_reader.hpp"
 
+#include "src/model/samples.hpp"
 #include "src/policy/journal.hpp"
 #include "src/service/journal_schema.hpp"
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <fmt/ranges.h>
 
 namespace intellisched::service {
 namespace {
@@ -185,6 +189,22 @@ constexpr const char* trials_sql =
     " promised, opened, closed, ending, difference, error, freedom, correlation, excused,"
     " undeserved, load_changed, gain_back FROM trials t JOIN pools p ON p.id = t.pool ";
 
+/// The scores that a trial gave its two layouts.
+void add_scores(proto::Sample& sample, const StoredTrial& trial, const std::string& intent) {
+    const Comparison& found = *trial.comparison;
+    // What the load may have done is no more the layout's here than it is for the policy.
+    const double difference = found.difference > 0
+                                  ? std::max(found.difference - found.undeserved, 0.0)
+                                  : std::min(found.difference + found.excused, 0.0);
+    auto* scores = sample.add_scores();
+    scores->set_intent(intent);
+    for (const Layout layout : all_layouts) {
+        const bool from = layout == trial.from.layout, to = layout == trial.to.layout;
+        scores->add_score(to ? std::exp(difference) : from ? 1 : NAN);
+        scores->add_spread(to || from ? found.error : NAN);
+    }
+}
+
 /// The rows that the filter lets through, newest first.
 Result<Statement> filtered(const Database& database, const char* columns, const char* time,
                            const Filter& filter) {
@@ -316,6 +336,42 @@ Result<std::vector<Counts>> JournalReader::counts() const {
             out.failed = row.count();
             return out;
         });
+}
+
+Result<std::vector<proto::Sample>> JournalReader::samples() const {
+    const auto version = database_.value("PRAGMA user_version");
+    if (!version) return tl::unexpected(version.error());
+    if (**version < 2)
+        return fail("{}: is of version {}, which kept no samples of its trials; the service keeps "
+                    "them from its next start on",
+                    path_, **version);
+    std::string wrong;
+    auto read = [&](Row& row) {
+        const auto trial = entry(trial_of)(row);
+        const std::string intent = row.text();
+        proto::Sample sample;
+        if (!sample.ParseFromString(row.text())) wrong = "no sample where one is to be";
+        sample.set_scenario(fmt::format("{} trial {}", printable(trial.pool.name, 64), trial.id));
+        sample.set_family("trial");
+        sample.set_topology("host");
+        sample.clear_scores();
+        if (trial.what.comparison) add_scores(sample, trial.what, intent);
+        if (auto checked = check_sample(sample, "a trial's sample"); !checked)
+            wrong = checked.error().message;
+        return sample;
+    };
+    const std::string sql = fmt::format(
+        "SELECT q.*, intent, sample FROM ({}) q JOIN samples s ON s.trial = q.id"
+        " WHERE load_changed = 0 AND from_layout <> to_layout AND difference IS NOT NULL AND"
+        " error IS NOT NULL AND ending IN ('{}') ORDER BY s.id",
+        trials_sql,
+        fmt::join(std::array{to_string(Ending::kept_better), to_string(Ending::kept_unclear),
+                             to_string(Ending::reverted_harm), to_string(Ending::reverted_worse),
+                             to_string(Ending::reverted_unclear)},
+                  "','"));
+    auto samples = rows<proto::Sample>(database_.prepare(sql.c_str()), path_, read);
+    if (samples && !wrong.empty()) return fail("{}: damaged: {}", path_, wrong);
+    return samples;
 }
 
 Result<std::optional<StoredState>> JournalReader::state(const std::string& pool) const {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "src/policy/machine.hpp"
+#include "src/proto/model.pb.h"
 #include "src/service/sqlite.hpp"
 
 #include <limits>
@@ -123,6 +124,11 @@ class JournalReader {
     [[nodiscard]] Result<std::vector<Entry<StoredVerdict>>> last_verdicts() const;
     /// The open trial of each pool that has one, by the pools' names.
     [[nodiscard]] Result<std::vector<Entry<StoredTrial>>> open_trials() const;
+    /// What trials have found, to train from (model/samples.hpp): the last window before each
+    /// switch and the last one in its trial, with the two layouts' scores under the pool's intent,
+    /// oldest first. Of trials that were compared to their end, on one load. Errors: also a journal
+    /// of a version that kept none.
+    [[nodiscard]] Result<std::vector<proto::Sample>> samples() const;
     /// Of each pool that was ever asked to switch, by name.
     [[nodiscard]] Result<std::vector<Counts>> counts() const;
     /// The policy's state of the pool of that name; nothing when none was stored. An error also

@@ -104,18 +104,29 @@ CREATE TABLE states (
 ) STRICT;
 
 PRAGMA application_id = 0x69736a6c;
-PRAGMA user_version = 1;
 )";
 
-/// Whether the file has a schema, and one that is known.
-Result<bool> known(const Database& database, const std::string& path) {
+// Version 2. Of a trial, the last window before the switch and the last one in it.
+constexpr const char* tables_of_2 = R"(
+CREATE TABLE samples (
+  id INTEGER PRIMARY KEY AUTOINCREMENT,
+  trial INTEGER NOT NULL REFERENCES trials,
+  intent TEXT NOT NULL,
+  sample BLOB NOT NULL -- proto.Sample without a name and scores
+) STRICT;
+
+PRAGMA user_version = 2;
+)";
+
+/// The version of the file's schema; 0: there is none. An error: it is none that is known.
+Result<std::int64_t> known(const Database& database, const std::string& path) {
     const auto version = database.value("PRAGMA user_version");
     if (!version) return tl::unexpected(version.error());
     const auto program = database.value("PRAGMA application_id");
     if (!program) return tl::unexpected(program.error());
     const auto objects = database.value("SELECT count(*) FROM sqlite_schema");
     if (!objects) return tl::unexpected(objects.error());
-    if (**objects == 0 && **version == 0 && **program == 0) return false;
+    if (**objects == 0 && **version == 0 && **program == 0) return 0;
     if (**program != application)
         return fail("{}: is a database of another program; name another file for the journal",
                     path);
@@ -127,7 +138,7 @@ Result<bool> known(const Database& database, const std::string& path) {
         return fail("{}: is of version {}, which there never was; move the file away to begin a "
                     "new one",
                     path, **version);
-    return true;
+    return **version;
 }
 
 } // namespace
@@ -135,17 +146,19 @@ Result<bool> known(const Database& database, const std::string& path) {
 Result<void> make_schema(const Database& database, const std::string& path) {
     const auto there = known(database, path);
     if (!there) return tl::unexpected(there.error());
-    if (*there) return {};
+    if (*there == journal_schema_version) return {};
     auto transaction = Transaction::begin(database, "BEGIN IMMEDIATE");
     if (!transaction) return tl::unexpected(transaction.error());
-    if (auto made = database.script(tables); !made) return made;
+    if (*there < 1)
+        if (auto made = database.script(tables); !made) return made;
+    if (auto made = database.script(tables_of_2); !made) return made;
     return transaction->commit();
 }
 
 Result<void> check_schema(const Database& database, const std::string& path) {
     const auto there = known(database, path);
     if (!there) return tl::unexpected(there.error());
-    if (!*there) return fail("{}: is empty; start the service, which fills it", path);
+    if (*there == 0) return fail("{}: is empty; start the service, which fills it", path);
     return {};
 }
 

@@ -17,6 +17,22 @@ bool asks(const PoolVerdict& verdict) {
     return verdict.decision == Decision::change || verdict.decision == Decision::revert;
 }
 
+/// Whether the runqueues in force are those of the layout they are called by. A cap may make others
+/// of them, for which a sample has no place.
+bool by_name(const PoolSeen& pool) {
+    return pool.exact && pool.same[index(pool.in_force.layout)] == pool.same[index(pool.current)];
+}
+
+/// Without a name and scores.
+proto::Sample sample_of(const FeatureVector& features, const PoolSeen& pool) {
+    proto::Sample sample;
+    sample.set_schema_version(feature_schema_version);
+    sample.set_current_layout(std::string(to_string(pool.current)));
+    for (const Layout layout : pool.same) sample.add_representative(std::string(to_string(layout)));
+    sample.mutable_features()->Add(features.values.begin(), features.values.end());
+    return sample;
+}
+
 std::string in_words(const PoolVerdict& verdict) {
     std::string text;
     if (asks(verdict))
@@ -54,8 +70,8 @@ void PoolKeeper::saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Momen
     feed(pool, now);
 }
 
-void PoolKeeper::saw(const WindowSeen& seen, Nanoseconds length, const std::string& bundle,
-                     Moment now) {
+void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nanoseconds length,
+                     const std::string& bundle, Moment now) {
     if (state_.mode == Mode::off) return;
     bundle_ = bundle;
     ++metrics_.windows;
@@ -70,7 +86,7 @@ void PoolKeeper::saw(const WindowSeen& seen, Nanoseconds length, const std::stri
                         .decisions = seen.observation.decisions,
                         .utility = seen.utility,
                         .prediction = seen.observation.prediction};
-    feed(seen, now, &window);
+    feed(seen, now, &window, &features);
 }
 
 void PoolKeeper::applied(const ApplyResult& result, Nanoseconds finished, Moment now) {
@@ -90,7 +106,8 @@ bool PoolKeeper::wants_reading() const {
     return state_.unread || !state_.pool || (state_.pending && !state_.pending->in_flight);
 }
 
-const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window* window) {
+const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window* window,
+                                    const FeatureVector* features) {
     const bool of_window = window != nullptr;
     std::optional<State> before;
     if (of_window && state_.mode == Mode::automatic && !state_.trial) before = state_;
@@ -104,6 +121,12 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
     bool acts = asks(verdict) || verdict.trial || answer;
     const bool told = !of_window && !verdict.reasons.empty();
     if (acts || told || std::holds_alternative<Pause>(input)) unstored_ = true;
+    // A trial begins or ends: what a window under that layout looked like is what can be learnt
+    // from.
+    std::optional<proto::Sample> sample;
+    if (features && state_.pool && by_name(*state_.pool) &&
+        (verdict.decision == Decision::change || verdict.trial))
+        sample = sample_of(*features, *state_.pool);
     const bool store = unstored_ || now.time >= stored_at_ + store_every;
     const bool keep = acts || told || (of_window && is_news(verdict, now));
     if (window || keep || store) {
@@ -113,6 +136,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
                                                .answer = answer,
                                                .verdict = keep ? &verdict : nullptr,
                                                .bundle = bundle_,
+                                               .sample = sample ? &*sample : nullptr,
                                                .state = store ? &state_ : nullptr});
         note(recorded, now);
         if (recorded && store) {

@@ -9,6 +9,7 @@
 // where the stored state will look for the pool or to what its owner had.
 #pragma once
 
+#include "collector/window/schema.hpp"
 #include "src/service/config.hpp"
 #include "src/service/journal.hpp"
 #include "src/service/metrics.hpp"
@@ -46,8 +47,9 @@ class PoolKeeper {
     /// What was read of the pool. `taken`: when the reading began, on the policy's clock; one that
     /// began before the last result was there is of the time before it, and is left out.
     void saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Moment now);
-    /// A window of that length that ends now; `bundle`: the id of the model.
-    void saw(const WindowSeen& seen, Nanoseconds length, const std::string& bundle, Moment now);
+    /// A window of that length that ends now, with its features; `bundle`: the id of the model.
+    void saw(const WindowSeen& seen, const FeatureVector& features, Nanoseconds length,
+             const std::string& bundle, Moment now);
     /// What came of an Asked; `finished`: when, on the policy's clock.
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
     /// There is no pool of that name any more.
@@ -73,7 +75,8 @@ class PoolKeeper {
     [[nodiscard]] std::uint64_t journal_errors() const { return journal_errors_; }
 
   private:
-    const PoolVerdict& feed(const Input& input, Moment now, const Window* window = nullptr);
+    const PoolVerdict& feed(const Input& input, Moment now, const Window* window = nullptr,
+                            const FeatureVector* features = nullptr);
     /// Whether a verdict on a window differs from the one that was kept last.
     [[nodiscard]] bool is_news(const PoolVerdict& verdict, Moment now);
     void note(const Result<void>& recorded, Moment now);

@@ -251,7 +251,7 @@ void Service::saw(const WindowRead& window) {
     const Moment moment = now();
     windows_of_[stats.facts.pool] = {window_status(stats, features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
-    keeper.saw(*seen, length, classifier_->manifest().id(), moment);
+    keeper.saw(*seen, features, length, classifier_->manifest().id(), moment);
 }
 
 void Service::on_call() {

@@ -251,8 +251,8 @@ TEST_CASE("a newer version and a database of another program are left alone") {
     std::string_view expected;
     SUBCASE("newer") {
         fill(folder.journal());
-        by_hand(folder.journal(), "PRAGMA user_version = 2");
-        expected = "is of version 2, this program knows 1";
+        by_hand(folder.journal(), "PRAGMA user_version = 3");
+        expected = "is of version 3, this program knows 2";
     }
     SUBCASE("another's") {
         put(folder.journal(), "");
@@ -268,6 +268,36 @@ TEST_CASE("a newer version and a database of another program are left alone") {
     CHECK(contains(reader.error().message, expected));
     CHECK(fs::file_size(folder.journal()) == size);
     CHECK(put_aside(folder).empty());
+}
+
+TEST_CASE("an older version is read as it is, and brought up to date by the service") {
+    const Folder folder;
+    fill(folder.journal());
+    by_hand(folder.journal(), "DROP TABLE samples; PRAGMA user_version = 1");
+    {
+        const auto reader = JournalReader::open(folder.journal());
+        REQUIRE(reader);
+        CHECK_FALSE(reader->history({}).value().empty());
+        const auto samples = reader->samples();
+        REQUIRE_FALSE(samples);
+        CHECK(contains(samples.error().message, "of version 1, which kept no samples"));
+    }
+    const Journal journal = open_journal(folder.journal());
+    CHECK_FALSE(journal.history({}).value().empty());
+    CHECK(journal.samples().value().empty());
+}
+
+TEST_CASE("a sample that cannot be is told, not read") {
+    const Folder folder;
+    fill(folder.journal());
+    by_hand(folder.journal(),
+            "UPDATE trials SET closed = 1, ending = 'kept-better', difference = 0.1,"
+            " error = 0.01, freedom = 9, load_changed = 0;"
+            "INSERT INTO samples (trial, intent, sample)"
+            " SELECT id, 'balanced', x'00ff' FROM trials LIMIT 1");
+    const auto samples = JournalReader::open(folder.journal()).value().samples();
+    REQUIRE_FALSE(samples);
+    CHECK(contains(samples.error().message, "damaged"));
 }
 
 TEST_CASE("one process writes, others read meanwhile") {

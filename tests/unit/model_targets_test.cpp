@@ -52,6 +52,36 @@ TEST_CASE("cases: equivalent layouts share the mean of their scores, and ties ar
     CHECK(one.regret(Layout::all) == doctest::Approx(0));
 }
 
+TEST_CASE("cases: what a trial did not measure is not known, and only the rest is a target") {
+    auto sample = synthetic::make_samples({.samples = 1})[0];
+    for (std::size_t l = 0; l < layout_count; ++l)
+        sample.set_representative(static_cast<int>(l), std::string(to_string(small_host[l])));
+    sample.mutable_scores()->DeleteSubrange(1, 2);
+    auto* scores = sample.mutable_scores(0);
+    const double given[] = {NAN, 0.9, 1, NAN, NAN};
+    for (int l = 0; l < 5; ++l) scores->set_score(l, given[l]);
+    const auto cases = make_cases(std::span(&sample, 1));
+    REQUIRE(cases);
+    const Case& one = cases->front();
+    CHECK_FALSE(one.complete());
+    CHECK(std::isnan(one.score[0]));
+    CHECK(one.score[4] == 1); // the same partition as socket
+    CHECK(one.best == std::array{false, false, true, true, true});
+    CHECK(std::isnan(one.regret(Layout::cpu)));
+    CHECK(one.regret(Layout::core) == doctest::Approx(0.1));
+    const Targets targets = targets_of(one);
+    CHECK_FALSE(targets.complete);
+    CHECK(targets.trust == trust_of_trial);
+    CHECK(targets.part == std::array{0.0, 1.0, 1.0 / 3, 1.0 / 3, 1.0 / 3});
+    CHECK(targets.probability[2] == doctest::Approx(1.0 / 3));
+    CHECK(targets.utility[1] == doctest::Approx(std::log(0.9) / 2));
+    CHECK(targets.utility[3] == doctest::Approx(-std::log(0.9) / 2));
+    CHECK(targets.probability[0] == 0);
+
+    scores->set_score(1, NAN); // of one layout nothing can be learnt
+    CHECK_FALSE(make_cases(std::span(&sample, 1)));
+}
+
 TEST_CASE("cases: folds never split a group, and every group has one") {
     for (const std::size_t scenarios : {2U, 20U, 21U, 57U}) {
         CAPTURE(scenarios);

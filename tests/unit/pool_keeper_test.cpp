@@ -3,6 +3,8 @@
 // on after a kill (the objects are dropped, the journal is opened again) at every point of a
 // switch, and what happens while the journal cannot be written.
 #include "src/service/pool_keeper.hpp"
+
+#include "src/model/samples.hpp"
 #include "tests/unit/journal_steps.hpp"
 #include "tests/unit/policy_world.hpp"
 
@@ -50,9 +52,16 @@ struct Kept {
         world.pool.current = world.pool.in_force.layout;
         keeper->saw(world.pool, 0, world.time, now());
     }
+    /// All of them tell which layout they were seen under.
+    [[nodiscard]] FeatureVector features() const {
+        FeatureVector features;
+        features.values.assign(feature_schema().size(),
+                               static_cast<float>(index(world.pool.in_force.layout)));
+        return features;
+    }
     const PoolVerdict& window() {
         world.time += second;
-        keeper->saw(world.next(), second, "b1", now());
+        keeper->saw(world.next(), features(), second, "b1", now());
         return keeper->verdict();
     }
     /// Windows until something is asked for.
@@ -370,4 +379,59 @@ TEST_CASE("the pool keeps what it has at the end when the state cannot be stored
     kept.read();
     const Broken broken(kept.folder.journal());
     CHECK_FALSE(kept.keeper->return_to_boot(kept.now()));
+}
+
+TEST_CASE("pool keeper: a trial becomes two samples, with what it found as scores") {
+    Kept kept;
+    kept.world.utility[index(Layout::core)] = 0.1;
+    REQUIRE(kept.until_asked());
+    kept.carry_out();
+    kept.answer();
+    kept.read();
+    SUBCASE("a kill in it loses nothing") { kept.restart(); }
+    SUBCASE("without a kill") {}
+    CHECK(kept.journal->samples().value().empty()); // it is not over
+    for (unsigned i = 0; i < 200 && kept.state().trial; ++i) kept.window();
+    const auto samples = kept.journal->samples().value();
+    REQUIRE(samples.size() == 2);
+    for (const auto& [sample, layout] :
+         {std::pair{samples[0], Layout::socket}, std::pair{samples[1], Layout::core}}) {
+        CHECK(check_sample(sample, "it"));
+        CHECK(sample.current_layout() == to_string(layout));
+        CHECK(sample.features(3) == static_cast<float>(index(layout)));
+        CHECK(sample.scenario() == "Pool-0 trial 1");
+        REQUIRE(sample.scores_size() == 1);
+        const auto& scores = sample.scores(0);
+        CHECK(scores.intent() == "balanced");
+        CHECK(scores.score(2) == 1);
+        CHECK(scores.score(1) == doctest::Approx(std::exp(0.1)).epsilon(0.05));
+        CHECK(std::isnan(scores.score(0)));
+        CHECK(scores.spread(1) > 0);
+    }
+}
+
+TEST_CASE("pool keeper: no sample of a trial whose load changed, or of runqueues without a name") {
+    Kept kept;
+    SUBCASE("the load changes") {
+        REQUIRE(kept.until_asked());
+        kept.carry_out();
+        kept.answer();
+        kept.read();
+        kept.world.guests = 8;
+    }
+    SUBCASE("a cap made others") {
+        kept.world.pool.in_force = {Layout::socket, 16};
+        kept.world.pool.exact = false;
+        kept.read(); // somebody else's choice
+        kept.keeper->resume(kept.now());
+        kept.world.time += kept.config.settings.dwell;
+        REQUIRE(kept.until_asked());
+        kept.carry_out();
+        kept.world.pool.exact = false;
+        kept.answer();
+        kept.read();
+    }
+    for (unsigned i = 0; i < 200 && kept.state().trial; ++i) kept.window();
+    CHECK_FALSE(kept.state().trial);
+    CHECK(kept.journal->samples().value().empty());
 }
