@@ -78,6 +78,7 @@ Result<void> Service::begin() {
     boot_ = std::move(*boot);
     wall_start_ = wall_clock();
     started_ = host_clock();
+    clock_ahead_ = wall_start_ - static_cast<UnixTime>(started_);
     auto journal = Journal::open(config_.journal, boot_, wall_start_);
     if (!journal) return tl::unexpected(journal.error());
     journal_ = std::move(*journal);
@@ -295,6 +296,10 @@ void Service::on_tick() {
 }
 
 void Service::prune() {
+    // A clock that was just set ahead may be wrong: by the next time somebody may have noticed.
+    const UnixTime ahead = wall_clock() - static_cast<UnixTime>(host_clock());
+    prune_more_ = false;
+    if (std::exchange(clock_ahead_, ahead) < ahead - static_cast<UnixTime>(prune_every)) return;
     const UnixTime before = wall_clock() - static_cast<UnixTime>(config_.journal_days * day);
     const auto pruned = journal_->prune(before, before);
     prune_more_ = pruned && *pruned;

@@ -91,6 +91,7 @@ class Service {
     bool watching_ = false, stop_ = false, stopping_ = false, prune_more_ = false;
     Nanoseconds host_start_ = 0, host_time_ = 0; ///< of a host of its own time
     UnixTime wall_start_ = 0;
+    UnixTime clock_ahead_ = 0; ///< the wall's of host_clock(), when it was pruned last
     Nanoseconds started_ = 0, read_at_ = 0, pruned_at_ = 0; ///< on host_clock()
     std::uint64_t windows_ = 0, records_lost_ = 0;
     double turn_seconds_ = 0;
