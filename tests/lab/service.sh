@@ -54,11 +54,17 @@ try byhand intellisched apply --pool Pool-0 --layout all
 metric 'pool_effective_layout_info\{pool="Pool-0",layout="all",.*\}' 1
 try standing intellisched status --config service.conf
 
-# A CPU goes and comes back; xenstored dies, with all that is in it, and is started again.
+# The wall clock is set a year ahead, and back.
 goes_on() {
     before=$(grep '^intellisched_windows_total' metrics.prom)
     soon 100 "! grep -qx '$before' metrics.prom"
 }
+for seconds in 31536000 -31536000; do
+    date -s "@$(($(date +%s) + seconds))" >/dev/null
+    goes_on
+done
+
+# A CPU goes and comes back; xenstored dies, with all that is in it, and is started again.
 cpus() { soon 60 "intellisched status --config service.conf --json | grep -q '\"cpus\":\[$1\]'"; }
 try offline xen-hptool cpu-offline 3
 cpus 0,1,2
