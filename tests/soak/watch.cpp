@@ -8,6 +8,10 @@ namespace {
 
 constexpr std::int64_t kLost = 1'000'000'000;
 constexpr double kIdle = 0.9; // of the time; it may have served an interrupt
+// Between two looks no more counts: when the host of an emulated machine stands still, so does
+// every vCPU of it that waits, and its clock goes on. A lost wake-up is still lost at the next
+// looks.
+constexpr std::int64_t kBetweenLooks = 300'000'000;
 
 } // namespace
 
@@ -26,13 +30,14 @@ std::vector<std::string> Watch::look(Xen& xen, const std::vector<std::uint32_t>&
             // One that ran in between, or was moved to another pool, waits anew.
             if (before == waits_.end() || before->second.run_ns != vcpu.run_ns ||
                 before->second.pool != domain.pool) {
-                waits[{domid, id}] = {now_ns, vcpu.run_ns, domain.pool, idle, false};
+                waits[{domid, id}] = {now_ns, 0, vcpu.run_ns, domain.pool, idle, false};
                 continue;
             }
             Wait& wait = waits[{domid, id}] = before->second;
             const std::int64_t waited = now_ns - wait.since_ns;
+            wait.seen_ns += std::min(now_ns - last_look_ns_, kBetweenLooks);
             longest_ = std::max(longest_, waited);
-            if (waited <= kLost || wait.told) continue;
+            if (wait.seen_ns <= kLost || wait.told) continue;
             const Cpus pool = xen.cpus_of(domain.pool);
             const Cpus hard = xen.hard_affinity(domid, id);
             for (unsigned cpu = 0; cpu < idle.size(); ++cpu) {
@@ -49,6 +54,7 @@ std::vector<std::string> Watch::look(Xen& xen, const std::vector<std::uint32_t>&
         }
     }
     waits_ = std::move(waits);
+    last_look_ns_ = now_ns;
     return lost;
 }
 

@@ -32,6 +32,7 @@ class Watch {
   private:
     struct Wait {
         std::int64_t since_ns = 0;
+        std::int64_t seen_ns = 0; // of it, as far as it was looked at
         std::uint64_t run_ns = 0;
         std::uint32_t pool = 0;
         std::vector<std::uint64_t> idle_ns; // of each CPU when it began
@@ -41,6 +42,7 @@ class Watch {
     Paused paused_;
     std::map<std::pair<std::uint32_t, unsigned>, Wait> waits_;
     std::int64_t longest_ = 0;
+    std::int64_t last_look_ns_ = 0;
 };
 
 } // namespace soak
