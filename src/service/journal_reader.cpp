@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/journal_reader.hpp"
 
+#include "collector/window/schema.hpp"
 #include "src/model/samples.hpp"
 #include "src/policy/journal.hpp"
 #include "src/service/journal_schema.hpp"
@@ -356,6 +357,7 @@ Result<std::vector<proto::Sample>> JournalReader::samples() const {
         sample.set_topology("host");
         sample.clear_scores();
         if (trial.what.comparison) add_scores(sample, trial.what, intent);
+        if (sample.schema_version() != feature_schema_version && wrong.empty()) return sample;
         if (auto checked = check_sample(sample, "a trial's sample"); !checked)
             wrong = checked.error().message;
         return sample;
@@ -370,7 +372,13 @@ Result<std::vector<proto::Sample>> JournalReader::samples() const {
                              to_string(Ending::reverted_unclear)},
                   "','"));
     auto samples = rows<proto::Sample>(database_.prepare(sql.c_str()), path_, read);
-    if (samples && !wrong.empty()) return fail("{}: damaged: {}", path_, wrong);
+    if (!samples) return samples;
+    if (!wrong.empty())
+        return fail("{}: damaged: {}; move the file away to begin a new one", path_, wrong);
+    // What another version of the program measured cannot be measured again, and is no damage.
+    std::erase_if(*samples, [](const proto::Sample& sample) {
+        return sample.schema_version() != feature_schema_version;
+    });
     return samples;
 }
 

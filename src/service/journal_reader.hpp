@@ -126,8 +126,9 @@ class JournalReader {
     [[nodiscard]] Result<std::vector<Entry<StoredTrial>>> open_trials() const;
     /// What trials have found, to train from (model/samples.hpp): the last window before each
     /// switch and the last one in its trial, with the two layouts' scores under the pool's intent,
-    /// oldest first. Of trials that were compared to their end, on one load. Errors: also a journal
-    /// of a version that kept none.
+    /// oldest first. Of trials that were compared to their end, on one load; those with
+    /// features of another version of the program are left out. Errors: also a journal of a version
+    /// that kept none.
     [[nodiscard]] Result<std::vector<proto::Sample>> samples() const;
     /// Of each pool that was ever asked to switch, by name.
     [[nodiscard]] Result<std::vector<Counts>> counts() const;
