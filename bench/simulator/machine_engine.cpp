@@ -135,7 +135,7 @@ void Engine::one_event() {
     now_ = std::max(now_, at);
     EngineCpu& cpu = cpus_[queue_.first()];
     if (cpu.worker != nullptr)
-        run_xen(cpu, at);
+        resume_xen(cpu, at);
     else if (holding_ && relaxing_ == 0) // who relaxes may wait for this CPU
         cpu.busy_until = at + tool_relax_time;
     else
@@ -232,28 +232,31 @@ void Engine::enter_xen(EngineCpu& cpu, Nanoseconds at) {
     cpu.worker->cpu = &cpu;
     idle_workers_.pop_back();
     xen_cpu_context(cpu.id, &cpu.context);
-    if (std::min(queue_.first_at_without(cpu.id), outside_at()) < at) { // while it woke up
+    const Nanoseconds others = others_at(cpu);
+    if (others < at) { // while it woke up
         cpu.resume = cpu.left = at;
         ++within_xen_;
     } else {
-        run_xen(cpu, at);
+        run_xen(cpu, at, others);
     }
 }
 
-void Engine::run_xen(EngineCpu& cpu, Nanoseconds at) {
-    if (cpu.resume != never) { // it goes on
-        cpu.resume = never;
-        --within_xen_;
-        relaxing_ -= cpu.relaxes;
-        cpu.relaxes = false;
-        if (cpu.pool != EngineCpu::no_pool)
-            pool_truth_[cpu.pool].lock_wait_ns += static_cast<double>(at - cpu.left);
-    }
+void Engine::resume_xen(EngineCpu& cpu, Nanoseconds at) {
+    cpu.resume = never;
+    --within_xen_;
+    relaxing_ -= cpu.relaxes;
+    cpu.relaxes = false;
+    if (cpu.pool != EngineCpu::no_pool)
+        pool_truth_[cpu.pool].lock_wait_ns += static_cast<double>(at - cpu.left);
+    run_xen(cpu, at, others_at(cpu));
+}
+
+void Engine::run_xen(EngineCpu& cpu, Nanoseconds at, Nanoseconds others) {
     xen_enter(&cpu.context);
     xen_clock.base = at;
     xen_clock.switching = 0;
     xen_clock.cold_blocks = cpu.cold;
-    xen_clock.others = std::min(queue_.first_at_without(cpu.id), outside_at());
+    xen_clock.others = others;
     xen_blocks = 0;
     within_ = &cpu;
     cpu.worker->coroutine.resume();

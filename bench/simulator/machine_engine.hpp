@@ -198,13 +198,18 @@ class Engine {
         return outside_.empty() ? never : outside_.top().at;
     }
     [[nodiscard]] Nanoseconds next_at() const { return std::min(queue_.first_at(), outside_at()); }
+    /// When the next happens but on this CPU.
+    [[nodiscard]] Nanoseconds others_at(const EngineCpu& cpu) const {
+        return std::min(queue_.first_at_without(cpu.id), outside_at());
+    }
     void one_event();
     void call_workload();
     void check_waiting();
     void cpu_event(EngineCpu& cpu, Nanoseconds at);
     void end_step(EngineCpu& cpu, Nanoseconds at);
     void enter_xen(EngineCpu& cpu, Nanoseconds at);
-    void run_xen(EngineCpu& cpu, Nanoseconds at);
+    void resume_xen(EngineCpu& cpu, Nanoseconds at);
+    void run_xen(EngineCpu& cpu, Nanoseconds at, Nanoseconds others);
     void leave_xen(EngineCpu& cpu, Nanoseconds at);
     void queue_device(EngineVcpu& vcpu, xen_work work, std::uint64_t value);
     void reschedule(EngineCpu& cpu) {

@@ -2,7 +2,7 @@
 // How fast the simulator is: simulated seconds a second of one core, over machines of 8 to 256 CPUs
 // with three bursty vCPUs a CPU (200 us run, 800 us sleep), with all costs and without, untraced
 // and traced.
-//   speed-bench [SIMULATED-SECONDS]
+//   speed-bench [SIMULATED-SECONDS [CPUS]]    (CPUS: only the machine of so many)
 #include "bench/simulator/bursty.hpp"
 #include "bench/simulator/machine.hpp"
 
@@ -66,19 +66,22 @@ Result<void> measure(const Shape& shape, bool all_costs, bool tracing, double se
 
 int main(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 5;
-    if (argc > 2 || !(seconds > 0 && seconds <= 1000)) {
-        fmt::print(stderr, "usage: speed-bench [SIMULATED-SECONDS]\n");
+    const unsigned long only = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 0;
+    if (argc > 3 || !(seconds > 0 && seconds <= 1000)) {
+        fmt::print(stderr, "usage: speed-bench [SIMULATED-SECONDS [CPUS]]\n");
         return 2;
     }
     fmt::print("{:>4} {:>8} {:>5} {:>6} {:>10} {:>10} {:>10} {:>8}\n", "CPUs", "machine", "costs",
                "trace", "sim s/s", "M events/s", "trace MB/s", "in Xen %");
     for (const Shape shape : {Shape{1, 4, 2}, Shape{1, 8, 2}, Shape{2, 8, 2}, Shape{2, 16, 2},
-                              Shape{4, 16, 2}, Shape{4, 32, 2}})
+                              Shape{4, 16, 2}, Shape{4, 32, 2}}) {
+        if (only != 0 && shape.sockets * shape.cores * shape.threads != only) continue;
         for (const auto& [all_costs, tracing] :
              {std::pair{true, false}, {true, true}, {false, false}})
             if (auto done = measure(shape, all_costs, tracing, seconds); !done) {
                 fmt::print(stderr, "speed-bench: {}\n", done.error().message);
                 return 1;
             }
+    }
     return 0;
 }

@@ -21,20 +21,25 @@ struct sim_waiter {
 
 static uint64_t transfer(unsigned int from, unsigned int to)
 {
-    if ( from == to )
-        return 0;
     if ( cpu_data[from].phys_proc_id != cpu_data[to].phys_proc_id )
         return xen_costs.transfer_remote;
     return cpu_data[from].cpu_core_id == cpu_data[to].cpu_core_id ? xen_costs.transfer_core
                                                                   : xen_costs.transfer_socket;
 }
 
+static inline void taken(union lock_debug *lock)
+{
+    unsigned int cpu = smp_processor_id();
+
+    if ( lock->used && lock->cpu != cpu )
+        xen_clock.base += transfer(lock->cpu, cpu);
+    lock->used = true;
+    lock->cpu = cpu;
+}
+
 void sim_lock_taken(union lock_debug *lock)
 {
-    if ( lock->used )
-        xen_clock.base += transfer(lock->cpu, smp_processor_id());
-    lock->used = true;
-    lock->cpu = smp_processor_id();
+    taken(lock);
 }
 
 void sim_lock_order(void)
@@ -45,12 +50,9 @@ void sim_lock_order(void)
         engine_wait(now);
 }
 
-void spin_lock(spinlock_t *lock)
+/* Has come to its turn by `now`, the time that it is. */
+static inline void take(spinlock_t *lock, uint64_t now)
 {
-    uint64_t now = xen_clock_now();
-
-    if ( xen_clock.others < now && !sim_is_own(lock) )
-        engine_wait(now);
     if ( lock->held )
     {
         struct sim_waiter me = { .who = engine_self() };
@@ -62,11 +64,23 @@ void spin_lock(spinlock_t *lock)
     else
     {
         lock->held = 1;
-        if ( xen_clock_now() < lock->free_at )
+        if ( now < lock->free_at )
             engine_wait(lock->free_at);
     }
     preempt_disable();
-    sim_lock_taken(&lock->debug);
+    taken(&lock->debug);
+}
+
+void spin_lock(spinlock_t *lock)
+{
+    uint64_t now = xen_clock_now();
+
+    if ( xen_clock.others < now && !sim_is_own(lock) )
+    {
+        engine_wait(now);
+        now = xen_clock_now();
+    }
+    take(lock, now);
 }
 
 int spin_trylock(spinlock_t *lock)
@@ -81,18 +95,19 @@ int spin_trylock(spinlock_t *lock)
 void spin_unlock(spinlock_t *lock)
 {
     struct sim_waiter *next;
+    uint64_t now = xen_clock_now();
 
     ASSERT(lock->held);
     next = lock->first;
     if ( next )
     {
         lock->first = next->next;
-        engine_wake(next->who, xen_clock_now());
+        engine_wake(next->who, now);
     }
     else
     {
         lock->held = 0;
-        lock->free_at = xen_clock_now();
+        lock->free_at = now;
     }
     preempt_enable();
 }
