@@ -74,6 +74,7 @@ void TraceStream::close_window() {
     pending_ -= queue.filled % 4; // a word that was cut, at the end of the stream
     queue.filled = end * 4;
     queue.words.resize(end);
+    queue.most = std::max(queue.most, end);
     queue.ends.push_back(end);
     // Xen tells of a loss before anything else once the buffer was emptied. (A count of 0 is a
     // pause, which is told in time.)
@@ -104,6 +105,27 @@ void TraceStream::compact() {
         queue.window = 0;
         for (std::size_t& end : queue.ends) end -= words;
     }
+    constexpr std::uint64_t now_and_then = 64; // rounds
+    if (stats_.rounds % now_and_then == 0) shrink();
+}
+
+// Losses make the queues long, a burst does; a service would keep their memory for good.
+void TraceStream::shrink() {
+    for (Queue& queue : queues_) {
+        if (queue.words.capacity() > 4 * queue.most) {
+            std::vector<std::uint32_t> words;
+            words.reserve(queue.most);
+            words.assign(queue.words.begin(), queue.words.end());
+            queue.words = std::move(words);
+        }
+        queue.most = queue.words.size();
+    }
+}
+
+std::size_t TraceStream::memory() const {
+    std::size_t words = 0;
+    for (const Queue& queue : queues_) words += queue.words.capacity();
+    return words * sizeof(std::uint32_t);
 }
 
 } // namespace intellisched::trace

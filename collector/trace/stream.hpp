@@ -80,6 +80,8 @@ class TraceStream {
     }
 
     [[nodiscard]] const StreamStats& stats() const { return stats_; }
+    /// Memory that the queues take, in bytes.
+    [[nodiscard]] std::size_t memory() const;
 
     /// Windows waiting for their round, in bytes, at most: beyond it they are handed over as they
     /// are. Larger than two rounds of the trace buffers of any real host.
@@ -89,6 +91,7 @@ class TraceStream {
     struct Queue {
         std::vector<std::uint32_t> words;
         std::size_t filled = 0;        ///< bytes of `words` that have come
+        std::size_t most = 0;          ///< words there have been, of late
         std::size_t position = 0;      ///< word of the head record
         std::vector<std::size_t> ends; ///< words at which the windows that came whole end
         std::size_t window = 0;        ///< the head's, as an index of `ends`
@@ -212,6 +215,8 @@ class TraceStream {
 
     /// Throws away the words that have been handed over.
     void compact();
+    /// Gives back memory that the queues have not needed of late.
+    void shrink();
 
     static constexpr std::array<std::uint32_t, 4> no_loss{0, idle_domain, 0, 0};
 

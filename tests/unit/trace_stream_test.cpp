@@ -355,3 +355,24 @@ TEST_CASE("stream: a loss that shows rounds later still begins where it began") 
     CHECK(std::count(reading.records.begin(), reading.records.end(),
                      Seen{begin, 1, lost_records}) == 1);
 }
+
+TEST_CASE("stream: the memory of a burst is given back") {
+    TraceStream stream("test");
+    std::uint64_t now = 0;
+    const auto round = [&](unsigned records) {
+        std::vector<Window> windows;
+        for (unsigned cpu = 0; cpu < 2; ++cpu) {
+            Window window(cpu);
+            for (unsigned i = 0; i < records; ++i) window.record(wake, ++now, {1, cpu});
+            windows.push_back(std::move(window));
+        }
+        REQUIRE(stream.feed(bytes_of(windows), [](const Record&) {}));
+    };
+    constexpr std::size_t record_size = 5 * 4;
+    round(10'000);
+    CHECK(stream.memory() >= 2 * 10'000 * record_size);
+    for (int i = 0; i < 128; ++i) round(10); // in half of them the burst was still of late
+    CHECK(stream.memory() <= 4 * 2 * 2 * 10 * record_size);
+    CHECK(stream.stats().late == 0);
+    CHECK(stream.stats().records >= 2 * 10'000 + 2 * 120 * 10);
+}
