@@ -166,11 +166,13 @@ Nanoseconds Stepper::dwell() const {
 }
 
 Margins Stepper::margins() const {
-    // A layout that nobody has changed is the boot's; the clock began there.
-    const auto since =
-        static_cast<double>(state_.now - std::min(state_.now, state_.changed_at.value_or(0)));
-    const double part = static_cast<double>(dwell()) / std::max(since, 1.0);
     Margins margins = settings_.leave;
+    double part = 0; // of a layout that nobody has changed
+    if (state_.changed_at) {
+        const auto since =
+            static_cast<double>(state_.now - std::min(state_.now, *state_.changed_at));
+        part = static_cast<double>(dwell()) / std::max(since, 1.0);
+    }
     margins.gain *= std::clamp(part, settings_.least_gain_part, 1.0);
     return margins;
 }

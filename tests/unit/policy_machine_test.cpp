@@ -121,6 +121,13 @@ TEST_CASE("policy machine: a pool that is left alone for long may try what promi
     }
 }
 
+TEST_CASE("policy machine: a layout that nobody has changed has been left alone for long") {
+    World world;
+    world.gain = 0.006;
+    CHECK(world.windows(60).decision == Decision::change);
+    CHECK(world.state.trial);
+}
+
 TEST_CASE("policy machine: no switch to an equivalent layout") {
     World world;
     world.pool.same = {Layout::cpu, Layout::core, Layout::core, Layout::node, Layout::all};
