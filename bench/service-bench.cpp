@@ -53,7 +53,8 @@ build/:
     bench/service-bench load capture big.trace 20
 
 The model is that of INTELLISCHED_BUNDLE, else models/default.bundle. The journal is made in a
-folder below TMPDIR, else /tmp, and removed.
+folder below TMPDIR, else /tmp, and removed. With GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the
+environment it runs as the systemd unit has it.
 )";
 
 constexpr double ns_of_second = 1e9;
