@@ -20,7 +20,9 @@ Result<void> TraceStream::take(std::span<const std::byte>& bytes) {
     if (window_left_ > 0) {
         Queue& queue = queues_[window_cpu_];
         const std::size_t n = std::min(window_left_, bytes.size());
-        queue.words.resize((queue.filled + n + 3) / 4);
+        const std::size_t words = (queue.filled + n + 3) / 4;
+        if (words > queue.words.capacity()) queue.words.reserve(words + words / 4);
+        queue.words.resize(words);
         std::memcpy(reinterpret_cast<std::byte*>(queue.words.data()) + queue.filled, bytes.data(),
                     n);
         queue.filled += n;
@@ -87,7 +89,10 @@ void TraceStream::close_window() {
 
 std::size_t TraceStream::rounds_behind() const {
     constexpr std::size_t careful = 16, recently = 64; // rounds, of about 100 ms each
-    return loss_round_ != 0 && stats_.rounds - loss_round_ < recently ? careful : 1;
+    // Where the tool that drains does not get round in time, all rounds are long and have losses.
+    constexpr std::size_t most_bytes = std::size_t{4} << 20;
+    const bool lost = loss_round_ != 0 && stats_.rounds - loss_round_ < recently;
+    return lost && pending_ <= most_bytes ? careful : 1;
 }
 
 void TraceStream::compact() {

@@ -9,9 +9,9 @@
 // began is final and handed over.
 //
 // A loss shows late: Xen writes of it with the next record of that CPU, and an idle CPU may have
-// none for many rounds. While there are losses the stream therefore stays further behind, so that
-// nearly all of them are known by the time at which they began; one that shows later still counts
-// from then.
+// none for many rounds. While there are losses the stream therefore stays further behind, as far as
+// little memory goes, so that nearly all of them are known by the time at which they began; one
+// that shows later still counts from then.
 //
 // A loss never goes unseen: Xen's LOST_RECORDS is handed over twice, as the loss begins and as it
 // ends; damaged windows and records that come too late to be merged are shown as losses as well.

@@ -376,3 +376,27 @@ TEST_CASE("stream: the memory of a burst is given back") {
     CHECK(stream.stats().late == 0);
     CHECK(stream.stats().records >= 2 * 10'000 + 2 * 120 * 10);
 }
+
+TEST_CASE("stream: however much is lost, its memory is bounded") {
+    TraceStream stream("test");
+    std::uint64_t now = 0;
+    constexpr unsigned records = 20'000, record_size = 5 * 4; // 400 kB a round and CPU
+    std::size_t most = 0;
+    for (int i = 0; i < 40; ++i) {
+        std::vector<Window> windows;
+        for (unsigned cpu = 0; cpu < 4; ++cpu) {
+            Window window(cpu);
+            window.lost(now + 1, now + 2, 5, 1, static_cast<std::uint16_t>(cpu));
+            now += 2;
+            for (unsigned n = 0; n < records; ++n) window.record(wake, ++now, {1, cpu});
+            windows.push_back(std::move(window));
+        }
+        REQUIRE(stream.feed(bytes_of(windows), [](const Record&) {}));
+        most = std::max(most, stream.memory());
+    }
+    // 4 MB and two rounds, twice over for what has been handed over, and a quarter to grow.
+    CHECK(most <= 2 * ((4 << 20) + 2 * 4 * records * record_size) * 5 / 4);
+    stream.finish([](const Record&) {});
+    CHECK(stream.stats().late == 0);
+    CHECK(stream.stats().lost == 5 * 4 * 40);
+}
