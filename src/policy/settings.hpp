@@ -62,10 +62,11 @@ struct PolicySettings {
     /// that needed another layout.
     Margins leave{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
     /// The gain that is asked for falls with the time since the last change, as the dwell's part of
-    /// that time, down to this part of leave.gain: 0.5% after four times the dwell. A trial costs
-    /// about the same whatever it promised, and the dwell after it costs what another load might
-    /// have needed then; on a pool that has been left alone for long there is little to lose. Of 20
-    /// days (bench/days.cpp) the mean over socket is 0.58% with it and 0.18% without.
+    /// that time, down to this part of leave.gain: 0.5% after four times the dwell, and where
+    /// nobody has changed the layout. A trial costs about the same whatever it promised, and the
+    /// dwell after it costs what another load might have needed then; on a pool that has been left
+    /// alone for long there is little to lose. Of 20 days (bench/days.cpp) the mean over socket is
+    /// 0.58% with it and 0.18% without.
     double least_gain_part = 0.25;
     /// Gain of the new layout over the old one, as predicted under the new one, that is enough to
     /// stay there when the trial could not tell. Less than leave.gain: the move is paid already.
