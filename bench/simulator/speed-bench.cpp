@@ -6,6 +6,7 @@
 #include "bench/simulator/bursty.hpp"
 #include "bench/simulator/machine.hpp"
 
+#include <bit>
 #include <cstdlib>
 #include <ctime>
 #include <fmt/format.h>
@@ -67,8 +68,10 @@ Result<void> measure(const Shape& shape, bool all_costs, bool tracing, double se
 int main(int argc, char** argv) {
     const double seconds = argc > 1 ? std::atof(argv[1]) : 5;
     const unsigned long only = argc > 2 ? std::strtoul(argv[2], nullptr, 10) : 0;
-    if (argc > 3 || !(seconds > 0 && seconds <= 1000)) {
-        fmt::print(stderr, "usage: speed-bench [SIMULATED-SECONDS [CPUS]]\n");
+    const bool known = argc <= 2 || (only >= 8 && only <= 256 && std::has_single_bit(only));
+    if (argc > 3 || !known || !(seconds > 0 && seconds <= 1000)) {
+        fmt::print(stderr, "usage: speed-bench [SIMULATED-SECONDS [CPUS]]    (8, 16, 32, 64, 128 "
+                           "or 256 CPUs)\n");
         return 2;
     }
     fmt::print("{:>4} {:>8} {:>5} {:>6} {:>10} {:>10} {:>10} {:>8}\n", "CPUs", "machine", "costs",

@@ -50,9 +50,15 @@ void sim_lock_order(void)
         engine_wait(now);
 }
 
-/* Has come to its turn by `now`, the time that it is. */
-static inline void take(spinlock_t *lock, uint64_t now)
+void spin_lock(spinlock_t *lock)
 {
+    uint64_t now = xen_clock_now();
+
+    if ( xen_clock.others < now && !sim_is_own(lock) )
+    {
+        engine_wait(now);
+        now = xen_clock_now();
+    }
     if ( lock->held )
     {
         struct sim_waiter me = { .who = engine_self() };
@@ -69,18 +75,6 @@ static inline void take(spinlock_t *lock, uint64_t now)
     }
     preempt_disable();
     taken(&lock->debug);
-}
-
-void spin_lock(spinlock_t *lock)
-{
-    uint64_t now = xen_clock_now();
-
-    if ( xen_clock.others < now && !sim_is_own(lock) )
-    {
-        engine_wait(now);
-        now = xen_clock_now();
-    }
-    take(lock, now);
 }
 
 int spin_trylock(spinlock_t *lock)
