@@ -37,4 +37,14 @@ void add_rates(WindowStats& stats, const proto::CounterSample& from, const proto
     stats.counted_cpu = cpu_ns / 1e9 / seconds;
 }
 
+void add_published(WindowStats& stats, const proto::CounterSample& sample,
+                   const std::unordered_map<unsigned, unsigned>& pool_ids) {
+    for (const proto::DomainCounters& domain : sample.domains()) {
+        const auto pool_id = pool_ids.find(domain.id());
+        if (domain.has_published_score() && pool_id != pool_ids.end() &&
+            pool_id->second == stats.facts.pool_id)
+            stats.published[domain.id()] = domain.published_score();
+    }
+}
+
 } // namespace intellisched

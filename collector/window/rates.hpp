@@ -13,4 +13,8 @@ namespace intellisched {
 void add_rates(WindowStats& stats, const proto::CounterSample& from, const proto::CounterSample& to,
                const std::unordered_map<unsigned, unsigned>& pool_ids);
 
+/// What the domains of the window's pool published in that sample.
+void add_published(WindowStats& stats, const proto::CounterSample& sample,
+                   const std::unordered_map<unsigned, unsigned>& pool_ids);
+
 } // namespace intellisched

@@ -99,6 +99,8 @@ struct WindowStats {
     double block_requests = std::numeric_limits<double>::quiet_NaN();  ///< a second
     double block_bytes = std::numeric_limits<double>::quiet_NaN();     ///< a second
     double counted_cpu = std::numeric_limits<double>::quiet_NaN(); ///< CPUs' worth of domain time
+    /// By domain of the pool, what it published when it was last looked at; never trusted.
+    std::map<unsigned, double> published;
 
     // Trust.
     std::uint64_t events = 0;    ///< on the pool's CPUs

@@ -259,7 +259,7 @@ struct WindowBuilder::Impl {
                 domain.wake_wait = wakes[slot->second];
     }
 
-    /// The two samples that lie nearest to the window's ends, at most a quarter of it late.
+    /// Of the two samples that lie nearest to the window's ends, at most a quarter of it late.
     void sum_up_counters(WindowStats& stats, std::uint64_t end) {
         const std::uint64_t slack = length / 4;
         const proto::CounterSample *first = nullptr, *second = nullptr;
@@ -270,6 +270,8 @@ struct WindowBuilder::Impl {
         }
         if (first && second && first->tsc() < second->tsc())
             add_rates(stats, *first, *second, pool_ids);
+        // However old: a sample that is late must not look as if guests had ceased to publish.
+        if (second) add_published(stats, *second, pool_ids);
         while (samples.size() > 1 && samples[1].tsc() <= begin) samples.pop_front();
     }
 

@@ -126,6 +126,7 @@ void add_record(CLI::App& app, Action& action) {
     auto options = std::make_shared<RecordArguments>();
     options->source.add_to(*command);
     options->source.add_trace_options(*command);
+    options->source.xen.published_scores = [] { return true; };
     command->add_option("--seconds", options->seconds, "how long; a simulated host: to its end")
         ->capture_default_str()
         ->check(CLI::PositiveNumber);

@@ -159,6 +159,8 @@ std::optional<proto::CounterSample> XenHost::Impl::sample() {
     auto sampled = xenstat.sample();
     if (sampled) {
         sample_failed = false;
+        if (options.published_scores && options.published_scores())
+            xl.add_published_scores(*sampled);
         return std::move(*sampled);
     }
     if (!std::exchange(sample_failed, true))

@@ -5,6 +5,7 @@
 #include "src/host/host.hpp"
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -23,6 +24,9 @@ struct XenOptions {
     /// or "-" for standard input (xentrace needs the name of a file: `xentrace -e 0x2f000
     /// /dev/stdout | ...`).
     std::string trace_from = {};
+    /// Asked with each counter sample: whether to read what guests publish (published_score.hpp).
+    /// May be empty: then it is not read.
+    std::function<bool()> published_scores = {};
 };
 
 /// The host that this dom0 controls. Tracing is on while this object lives. Its stream ends only

@@ -3,6 +3,7 @@
 
 #include "collector/counters/moment.hpp"
 #include "src/base/log.hpp"
+#include "src/host/published_score.hpp"
 #include "src/host/runqueue_calls.hpp"
 
 #include <array>
@@ -171,6 +172,19 @@ bool Xl::connected() {
     const std::unique_ptr<void, decltype(&std::free)> name(
         xs_read(impl_->store, XBT_NULL, "/local/domain/0/name", &length), &std::free);
     return name || errno == ENOENT;
+}
+
+void Xl::add_published_scores(proto::CounterSample& sample) {
+    for (proto::DomainCounters& domain : *sample.mutable_domains()) {
+        if (domain.id() == 0) continue;
+        const std::string path = fmt::format("/local/domain/{}/{}", domain.id(), score_node);
+        unsigned length = 0;
+        const std::unique_ptr<void, decltype(&std::free)> bytes(
+            xs_read(impl_->store, XBT_NULL, path.c_str(), &length), &std::free);
+        if (!bytes) continue; // no such node, or no xenstored, which connected() tells
+        const auto score = parse_score({static_cast<const char*>(bytes.get()), length});
+        if (score) domain.set_published_score(*score);
+    }
 }
 
 Rearranger& Xl::rearranger() { return *impl_->rearranger; }

@@ -41,6 +41,10 @@ class Xl {
     /// What Xen does not tell of pools is as info() found it booted.
     [[nodiscard]] Result<proto::HostSnapshot> snapshot();
 
+    /// Adds what the sample's guests publish (published_score.hpp), as of now. Whatever cannot be
+    /// read or be a score is left out.
+    void add_published_scores(proto::CounterSample& sample);
+
     /// Of the domain's online vCPUs, to be put back as they are. Errors: no such domain.
     [[nodiscard]] Result<std::vector<HardAffinity>> hard_affinities(std::uint32_t domain);
     /// Xen moves a vCPU that runs elsewhere at once. Errors: no CPU of the domain's pool in it.

@@ -223,6 +223,32 @@ TEST_CASE("window: rates of counters lie between the samples that are nearest") 
     CHECK(std::isnan(build({cpu}).value(0, "io.network_bytes")));
 }
 
+TEST_CASE("window: what guests publish is that of the last sample, until there is another") {
+    std::vector<proto::CounterSample> samples;
+    const auto sample = [&](std::uint64_t tsc) -> proto::CounterSample& {
+        samples.emplace_back().set_tsc(tsc);
+        for (const unsigned id : {0, 1, 2, 99}) samples.back().add_domains()->set_id(id);
+        return samples.back();
+    };
+    sample(10 * ms).mutable_domains(1)->set_published_score(5);
+    auto& second = sample(1010 * ms);
+    second.mutable_domains(1)->set_published_score(7);
+    second.mutable_domains(2)->set_published_score(-std::numeric_limits<double>::infinity());
+    second.mutable_domains(3)->set_published_score(1); // in no pool
+    sample(3900 * ms);
+    Window cpu(0);
+    cpu.record(0x28004, ms, {1, 0}).record(0x28004, 4100 * ms, {1, 0});
+    const auto windows = build({cpu}, samples).windows;
+    REQUIRE(windows.size() == 4);
+    CHECK(build({cpu}).windows[0].published.empty());
+    using Published = std::map<unsigned, double>;
+    const double minus_infinity = -std::numeric_limits<double>::infinity();
+    CHECK(windows[0].published == Published{{1, 7}, {2, minus_infinity}});
+    CHECK(windows[1].published == windows[0].published);
+    CHECK(windows[2].published == windows[0].published);
+    CHECK(windows[3].published.empty());
+}
+
 TEST_CASE("window: clocks that jump make neither years of windows nor a crash") {
     Window cpu(0);
     cpu.record(0x28004, ms, {1, 0})
