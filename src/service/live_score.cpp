@@ -38,7 +38,8 @@ double speed_of_moves(const WindowStats& stats) {
 
 } // namespace
 
-double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapshot, Intent intent) {
+double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapshot, Intent intent,
+                    const Published& published) {
     if (stats.rearrangements > 0) return no_utility;
     proto::Truth truth = estimate({&stats, 1}, snapshot, 1 - smt_speed);
     // Results go by name, and a name is no identity here.
@@ -50,6 +51,10 @@ double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapsho
     for (auto& [id, guest] : result->guests)
         if (guest.work > 0 && guest.demand && *guest.demand > 0)
             guest.work *= speed / (*guest.demand * 1e9);
+    for (const auto& [id, work] : published.work)
+        if (const auto guest = result->guests.find(std::to_string(id));
+            guest != result->guests.end())
+            guest->second.work = work;
     const auto utility = utilities(intent, {&*result, 1});
     return utility && std::isfinite(utility->front()) ? utility->front() : no_utility;
 }
@@ -82,24 +87,26 @@ std::uint64_t topology_hash(const Topology& topology, const Pool& pool) {
 
 WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
                        const proto::HostSnapshot& snapshot, const Prediction& prediction,
-                       Intent intent) {
+                       Intent intent, const Published& published) {
+    std::size_t guests = guests_hash(snapshot, stats.facts.pool_id);
+    if (published.hash != 0) boost::hash_combine(guests, published.hash);
     return {.observation = {.coverage = stats.coverage(),
                             .decisions = stats.decisions,
                             .prediction = prediction,
                             .rearrangements = stats.rearrangements},
             .in_force = stats.facts.in_force,
-            .utility = live_utility(stats, snapshot, intent),
+            .utility = live_utility(stats, snapshot, intent, published),
             .workload = workload_of(features),
-            .guests = guests_hash(snapshot, stats.facts.pool_id)};
+            .guests = guests};
 }
 
 Result<WindowSeen> window_seen(const WindowStats& stats, const FeatureVector& features,
                                const proto::HostSnapshot& snapshot, const Classifier& classifier,
-                               Intent intent) {
+                               Intent intent, const Published& published) {
     const auto prediction = classifier.predict(
         {&features, intent, stats.facts.current, stats.facts.representatives, {}});
     if (!prediction) return tl::unexpected(prediction.error());
-    return window_seen(stats, features, snapshot, *prediction, intent);
+    return window_seen(stats, features, snapshot, *prediction, intent, published);
 }
 
 PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,

@@ -12,11 +12,16 @@
 //          smt    1 - 0.30 * the part of the busy CPUs' time with a busy sibling (estimate.hpp)
 //          moves  1 - (30 us * starts on another core of the socket
 //                      + 100 us * starts on another socket) / running time; at least 0.1
+//          Of a guest that publishes a score, where the pool's configuration has it heard: that
+//          score over the guest's reference, 1/4 to 4 (guest_scores.hpp).
 //     T_g  ln((p99 + t0) / t0) of the window's waits from wake-up to running, of domains with ten
 //          of them a second
 //     e    as there, of the window's running and waiting times
 // 0: everybody got what it wanted at full speed. Guests that are idle in a window drop out of the
 // means. Domain-0 is as in score.hpp: no work, but its tail and its share count.
+//
+// A published score tells what none of the estimate can, and nothing of it is verified. It is all
+// that counts of such a guest's work: that it waits, moves or shares cores is in it or is no loss.
 //
 // Constants: smt_speed (0.70, fitted to published kernel builds) and the refills of a working set
 // of 256 kB (assumed) are the simulator's defaults, bench/simulator/costs.cpp; the least of `moves`
@@ -53,6 +58,7 @@
 #include "collector/window/stats.hpp"
 #include "src/policy/state.hpp"
 #include "src/proto/host.pb.h"
+#include "src/service/guest_scores.hpp"
 
 #include <cstdint>
 
@@ -60,9 +66,9 @@ namespace intellisched {
 
 /// The utility of one window under an intent; NaN when it cannot be told: nobody did anything that
 /// counts, the runqueues were formed anew in it, or its figures cannot be. `snapshot` has the
-/// domains and their parameters as they were during the window.
+/// domains and their parameters as they were during the window, `published` what its guests say.
 [[nodiscard]] double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapshot,
-                                  Intent intent);
+                                  Intent intent, const Published& published = {});
 
 /// A hash of the pool's guests (all its domains but Domain-0): their ids, online vCPUs, weights and
 /// caps, in whatever order the snapshot has them. It means something within one boot only, for
@@ -73,17 +79,19 @@ namespace intellisched {
 [[nodiscard]] std::uint64_t topology_hash(const Topology& topology, const Pool& pool);
 
 /// One window as the policy takes it. `features` are those of `stats`, `prediction` is made of
-/// them, and `snapshot` as for live_utility().
+/// them, and `snapshot` and `published` as for live_utility().
 [[nodiscard]] WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
                                      const proto::HostSnapshot& snapshot,
-                                     const Prediction& prediction, Intent intent);
+                                     const Prediction& prediction, Intent intent,
+                                     const Published& published = {});
 
 /// The same with the prediction that `classifier` makes of `features`. Errors: those of
 /// Classifier::predict().
 [[nodiscard]] Result<WindowSeen> window_seen(const WindowStats& stats,
                                              const FeatureVector& features,
                                              const proto::HostSnapshot& snapshot,
-                                             const Classifier& classifier, Intent intent);
+                                             const Classifier& classifier, Intent intent,
+                                             const Published& published = {});
 
 /// The pool as the policy takes it. `facts` are of `pool`, be they of a window or of pool_facts(),
 /// and `boot` is what the host was booted with.
