@@ -57,6 +57,9 @@ constexpr std::array<Number<PolicySettings>, 7> limits{{
      [](auto& s, double n) { s.trial.windows = static_cast<unsigned>(n); }},
 }};
 
+constexpr Number<PoolConfig> guest_scores{"guest_scores", 0, 1, true,
+                                          [](auto& p, double n) { p.guest_scores = n != 0; }};
+
 struct Path {
     std::string_view key;
     fs::path ServiceConfig::*member;
@@ -76,9 +79,9 @@ constexpr std::array<std::string_view, 11> known_keys{
     "bundle", "interval", "journal",   "journal_days",
     "socket", "metrics",  "log_level", "return_to_boot_layout",
     "mode",   "intent",   "pools"};
-constexpr std::array<std::string_view, 10> known_pool_keys{
-    "name", "mode",       "intent",     "dwell",        "longest_dwell", "switches_an_hour",
-    "gain", "confidence", "stand_down", "trial_windows"};
+constexpr std::array<std::string_view, 11> known_pool_keys{
+    "name", "mode",       "intent",     "dwell",         "longest_dwell", "switches_an_hour",
+    "gain", "confidence", "stand_down", "trial_windows", "guest_scores"};
 
 template<class Keys> bool has(const Keys& keys, std::string_view key) {
     return std::find(keys.begin(), keys.end(), key) != keys.end();
@@ -345,6 +348,7 @@ void Reader::pool(std::string_view entry, unsigned line) {
 std::string Reader::pool_value(PoolConfig& pool, std::string_view key, std::string_view text) {
     for (const auto& limit : limits)
         if (key == limit.key) return assign(limit, pool.settings, text);
+    if (key == guest_scores.key) return assign(guest_scores, pool, text);
     if (key == "mode") return assign_mode(pool.mode, text);
     if (key == "intent") return assign_intent(pool.intent, text);
     if (text.empty()) return "missing; it says which pool";
@@ -368,6 +372,11 @@ PoolConfig ServiceConfig::pool(std::string_view name) const {
     for (const PoolConfig& pool : pools)
         if (pool.name == name) return pool;
     return {std::string(name), mode, intent};
+}
+
+bool ServiceConfig::guest_scores() const {
+    return std::any_of(pools.begin(), pools.end(),
+                       [](const PoolConfig& pool) { return pool.guest_scores; });
 }
 
 Result<ServiceConfig> parse_config(std::string_view text, const std::string& name) {

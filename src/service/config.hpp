@@ -26,6 +26,7 @@ struct PoolConfig {
     Mode mode = Mode::recommend;
     Intent intent = Intent::balanced;
     PolicySettings settings = {};
+    bool guest_scores = false; ///< guests' published scores (guest_scores.hpp) are heard
 };
 
 struct ServiceConfig {
@@ -43,6 +44,8 @@ struct ServiceConfig {
 
     /// What holds for the pool of that name, be it named in the file or not.
     [[nodiscard]] PoolConfig pool(std::string_view name) const;
+    /// Whether any pool hears its guests' scores.
+    [[nodiscard]] bool guest_scores() const;
 };
 
 /// The configuration that `text` is; `name` is for messages. Errors: whatever is wrong with it, a

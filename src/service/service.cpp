@@ -98,6 +98,8 @@ Result<void> Service::begin_loop() {
     const std::chrono::seconds interval(config_.interval);
     XenOptions xen;
     xen.interval = interval;
+    guest_scores_ = config_.guest_scores();
+    xen.published_scores = [this] { return guest_scores_.load(); };
     auto watcher =
         Watcher::start({.open = [this, xen] { return open_host(options_.host, xen, &leaving_); },
                         .window_seconds = static_cast<double>(interval.count()),
@@ -246,13 +248,28 @@ void Service::saw(const WindowRead& window) {
     if (keeper.state().mode == Mode::off) return;
 
     const FeatureVector features = feature_vector(stats);
-    const auto seen =
-        window_seen(stats, features, last_->snapshot, *classifier_, keeper.state().intent);
+    const auto seen = window_seen(stats, features, last_->snapshot, *classifier_,
+                                  keeper.state().intent, published(stats));
     if (!seen) return complain(seen.error());
     const Moment moment = now();
     windows_of_[stats.facts.pool] = {window_status(stats, features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
     keeper.saw(*seen, features, length, classifier_->manifest().id(), moment);
+}
+
+Published Service::published(const WindowStats& stats) {
+    const std::string& pool = stats.facts.pool;
+    if (!config_.pool(pool).guest_scores) {
+        scores_.erase(pool);
+        return {};
+    }
+    Published published =
+        scores_[pool].saw(stats.published, last_->snapshot, stats.facts.pool_id, now().time);
+    for (const unsigned id : published.ignored)
+        BOOST_LOG_TRIVIAL(warning) << printable(pool, 64) << ": domain " << id
+                                   << " publishes scores on and off, or too many do; it is "
+                                      "ignored for a day";
+    return published;
 }
 
 void Service::on_call() {

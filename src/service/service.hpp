@@ -6,6 +6,7 @@
 #include "collector/window/schema.hpp"
 #include "src/service/applier.hpp"
 #include "src/service/control.hpp"
+#include "src/service/guest_scores.hpp"
 #include "src/service/pool_keeper.hpp"
 #include "src/service/watcher.hpp"
 
@@ -48,6 +49,8 @@ class Service {
     void saw(const Reading& reading);
     void saw(const WindowRead& window);
     void saw(const HostFailed& failed);
+    /// What counts of what the guests publish, if they are heard.
+    [[nodiscard]] Published published(const WindowStats& stats);
     [[nodiscard]] PoolKeeper& keeper(const PoolName& pool);
     /// Takes on, to end their trials, pools that went or got another name before this start.
     void look_back();
@@ -69,7 +72,8 @@ class Service {
     ServiceOptions options_;
     bool own_time_; ///< of the host
     ServiceConfig config_;
-    std::string boot_; ///< id of the boot of the host
+    std::string boot_;                       ///< id of the boot of the host
+    std::atomic<bool> guest_scores_ = false; ///< any pool hears them; the watcher's thread asks
     std::optional<Classifier> classifier_;
     std::optional<Journal> journal_;
     std::optional<Loop> loop_;
@@ -85,6 +89,7 @@ class Service {
         Nanoseconds end = 0; ///< on the policy's clock
     };
     std::map<std::string, LastWindow> windows_of_; ///< by pool; for status() alone
+    std::map<std::string, GuestScores> scores_;    ///< by pool, of those that hear them
     std::set<std::string> present_;                ///< credit2 pools of the last reading
     std::optional<Reading> last_;
     std::string host_ = "opening the host";

@@ -238,6 +238,7 @@ Result<void> Service::reload() {
             BOOST_LOG_TRIVIAL(warning)
                 << "another journal, socket or interval counts from the next start on";
         config_ = std::move(*config);
+        guest_scores_ = config_.guest_scores();
         classifier_ = std::move(*classifier);
         return {};
     }();

@@ -84,10 +84,11 @@ TEST_CASE("configuration: the example has every key, at its default") {
         names.push_back((*i)[1]);
     for (std::sregex_iterator i(limits.begin(), limits.end(), value), end; i != end; ++i)
         defaults.push_back((*i)[1]);
-    REQUIRE(names.size() == 7);
-    REQUIRE(defaults.size() == 7);
+    REQUIRE(names.size() == 8);
+    REQUIRE(defaults.size() == 8);
     for (std::size_t i = 0; i < names.size(); ++i) entry += "," + names[i] + "=" + defaults[i];
     check_same(good(pool(entry)).pools.at(0).settings, PolicySettings());
+    CHECK(!good(pool(entry)).guest_scores());
 
     // And the example of an entry is one.
     const auto begin = example.find("pools = [ \"name=");
@@ -107,7 +108,7 @@ TEST_CASE("configuration: what is set") {
                                       "pools = [ \"name=Pool-0,mode=auto,intent=latency,dwell=400,"
                                       "longest_dwell=500,switches_an_hour=3\",\n"
                                       " ' name = a = b , gain = 0.1,confidence=1,stand_down=0,"
-                                      "trial_windows=40 ', ]\n"
+                                      "trial_windows=40,guest_scores=1 ', ]\n"
                                       "pools += [ 'name=c,mode=off' ]\n"
                                       "mode = \"observe\"\nintent = \"throughput\" # the end");
     CHECK(config.bundle == "/b");
@@ -126,6 +127,7 @@ TEST_CASE("configuration: what is set") {
     CHECK(first.settings.dwell == 400 * second);
     CHECK(first.settings.longest_dwell == 500 * second);
     CHECK(first.settings.switches_an_hour == 3);
+    CHECK(!first.guest_scores);
     // What it does not say is as for pools that are not named, wherever in the file that is.
     const PoolConfig other = config.pool("a = b");
     CHECK(other.name == "a = b");
@@ -135,11 +137,14 @@ TEST_CASE("configuration: what is set") {
     CHECK(other.settings.leave.confidence == 1);
     CHECK(other.settings.stand_down == 0);
     CHECK(other.settings.trial.windows == 40);
+    CHECK(other.guest_scores);
+    CHECK(config.guest_scores());
     CHECK(config.pool("c").mode == Mode::off);
     const PoolConfig unnamed = config.pool("d");
     CHECK(unnamed.name == "d");
     CHECK(unnamed.mode == Mode::observe);
     CHECK(unnamed.intent == Intent::throughput);
+    CHECK(!unnamed.guest_scores);
     check_same(unnamed.settings, PolicySettings());
 }
 
@@ -204,6 +209,7 @@ TEST_CASE("configuration: the range of every number") {
     range("confidence", "-0.1", "0", "1", "1.01", entry, "pools: a: ");
     range("stand_down", "-1", "0", "2592000", "2592001", entry, "pools: a: ");
     range("trial_windows", "9", "10", "200", "201", entry, "pools: a: ");
+    range("guest_scores", "-1", "0", "1", "2", entry, "pools: a: ");
     CHECK(said("interval = 1.5") != "");
     CHECK(said(pool("name=a,dwell=0.5")) ==
           "conf:1: pools: a: dwell: '0.5' is not a whole number from 10 to 604800");
@@ -226,7 +232,7 @@ TEST_CASE("configuration: entries of pools") {
     CHECK(
         said(pool("name=a,Mode=off")) ==
         "conf:1: pools: a: Mode: no such key; there are name, mode, intent, dwell, longest_dwell, "
-        "switches_an_hour, gain, confidence, stand_down, trial_windows");
+        "switches_an_hour, gain, confidence, stand_down, trial_windows, guest_scores");
     // Whatever a name has in it, a message stays a line.
     CHECK(said(pool("name=a\\nb\xff,mode=\x1b[2J")) ==
           "conf:1: pools: a?b\xff: mode: '?[2J' is none of off, observe, recommend, auto");
