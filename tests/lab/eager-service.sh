@@ -12,7 +12,7 @@ cat >>service.conf <<CONF
 journal = "$LAB_OUT/journal.db"
 socket = "/run/intellisched.socket"
 metrics = "$LAB_OUT/metrics.prom"
-pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=${trial_windows:-20},dwell=10,longest_dwell=10,switches_an_hour=60" ]
+pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows=${trial_windows:-20},dwell=10,longest_dwell=10,switches_an_hour=60${pool_keys-}" ]
 CONF
 start() {
     intellisched daemon --config service.conf 2>>daemon.err &

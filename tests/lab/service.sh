@@ -2,6 +2,7 @@
 # Runs in the laboratory's dom0; tests/lab/service looks at what it leaves in $LAB_OUT.
 cd "$LAB_OUT" || exit 1
 trial_windows=100 # it is to be killed in the trial, some calls of the program after its beginning
+pool_keys=,guest_scores=1
 . /lab/in/eager-service.sh
 
 # What was done when, for the one who reads a run that took too long.
@@ -54,11 +55,21 @@ try byhand intellisched apply --pool Pool-0 --layout all
 metric 'pool_effective_layout_info\{pool="Pool-0",layout="all",.*\}' 1
 try standing intellisched status --config service.conf
 
-# The wall clock is set a year ahead, and back.
 goes_on() {
     before=$(grep '^intellisched_windows_total' metrics.prom)
     soon 100 "! grep -qx '$before' metrics.prom"
 }
+# A guest publishes scores, and what is none: it is ignored when it has done so too often.
+told scores
+for score in 1250 nan 1250 1e999 1250 "$(head -c 2000 /dev/zero | tr '\0' 9)" 1250; do
+    xenstore-write "/local/domain/$(lab_domid web)/data/intellisched/score" "$score"
+    sleep 2 # an interval, for a busy dom0
+done
+soon 20 "grep -q 'publishes scores on and off' daemon.err"
+goes_on
+try scored intellisched status --config service.conf
+
+# The wall clock is set a year ahead, and back.
 for seconds in 31536000 -31536000; do
     date -s "@$(($(date +%s) + seconds))" >/dev/null
     goes_on
