@@ -18,7 +18,7 @@ bool asks(const PoolVerdict& verdict) {
 
 ClosedLoop::ClosedLoop(const Classifier& classifier, ClosedLoopOptions options, Watcher watcher)
     : classifier_(classifier), options_(std::move(options)), watcher_(std::move(watcher)) {
-    feed(SetMode{Mode::automatic});
+    feed(SetMode{options_.mode});
     feed(SetIntent{options_.intent});
 }
 
@@ -82,6 +82,7 @@ Result<void> ClosedLoop::saw(const WindowStats& stats) {
     const auto seen =
         window_seen(stats, feature_vector(stats), snapshot_, classifier_, options_.intent);
     if (!seen) return tl::unexpected(seen.error());
+    if (watcher_.saw) watcher_.saw(*seen);
     feed(*seen);
     return {};
 }

@@ -19,6 +19,7 @@ namespace intellisched::bench {
 struct ClosedLoopOptions {
     std::string pool = "Pool-0";
     Intent intent = Intent::balanced;
+    Mode mode = Mode::automatic;
     PolicySettings settings = {};
     /// Ends a run when it becomes true. May be null.
     const std::atomic<bool>* stop = nullptr;
@@ -26,8 +27,10 @@ struct ClosedLoopOptions {
 
 class ClosedLoop {
   public:
-    /// Told what happens as it happens; an error ends the run with it. Either may be empty.
+    /// Told what happens as it happens; an error ends the run with it. Each may be empty.
     struct Watcher {
+        /// Each window, before the policy has it.
+        std::function<void(const WindowSeen&)> saw = {};
         /// A verdict that ends a trial or asks for an arrangement; before that is done.
         std::function<Result<void>(const PoolVerdict&)> acts = {};
         /// Some of the host's time has passed (100 ms or so), and what was asked for is done.
