@@ -59,11 +59,8 @@ struct PolicySettings {
     /// nobody looks at the table before it is done, and twice the gain. Tuned on days of changing
     /// load that nothing is reported from (bench/days.cpp): at 4% hardly anything was tried. At 1%
     /// the simulations of the tests show dwell spent on what makes no difference, while a load came
-    /// that needed another layout. The confidence is less than `recommend` asks for: promises are
-    /// right in the mean there for layouts that are likelier worse, too (25 promises of 0.5% and
-    /// more: 0.84% promised, 0.89% given), and a trial bounds what these cost. Without those
-    /// layouts 0.32% over socket is gained on 20 days, with them 0.46%, most of it on one of them.
-    Margins leave{.windows = 10, .agreement = 0.7, .confidence = 0.3, .gain = 0.02};
+    /// that needed another layout.
+    Margins leave{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
     /// The gain that is asked for falls with the time since the last change, as the dwell's part of
     /// that time, down to this part of leave.gain: 0.5% after four times the dwell, and where
     /// nobody has changed the layout. A trial costs about the same whatever it promised, and the

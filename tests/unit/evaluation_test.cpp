@@ -85,7 +85,7 @@ TEST_CASE("policy outcome: it stays without confidence or gain") {
     CHECK(judge_cautiously(one, prediction).chosen == Layout::socket);
     CHECK(judge_cautiously(one, prediction).confidence == 0.4);
     prediction.expected_gain[1] = 0.05;
-    prediction.probability = {0.2, 0.15, 0.65, 0, 0};
+    prediction.probability = {0.2, 0.35, 0.45, 0, 0};
     CHECK(judge_cautiously(one, prediction).chosen == Layout::socket);
 }
 
