@@ -211,6 +211,8 @@ Result<void> replay_service(const DayRequest& request, proto::Day& day) {
             made.length = run->now;
             made.runs.emplace(layout, std::move(*run));
         }
+        for (const Layout same : made.same)
+            if (!made.runs.contains(same)) return fail("it is not complete; remove the file");
     }
     const bench::ReplayedDay replayed = bench::replay(phases, request.intent, request.policy);
     day.set_switches(replayed.switches);

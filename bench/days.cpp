@@ -10,7 +10,7 @@
 // left out by that.
 //
 // With --replay the policy goes through windows that were recorded under each layout instead, which
-// takes milliseconds: policies can be compared on many days.
+// takes a fifth of a second a day: policies can be compared on many days.
 //
 // Its scenarios are of seeds that nothing is trained from. What is tuned, is on days from 1001 on;
 // those before are for the report.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Days without their simulation: each phase is recorded once under each layout, and from then on
-// any policy goes through the day in milliseconds. That is for comparing many policies; what is
-// reported comes from the simulation of the service itself.
+// any policy goes through the day in a fraction of a second. That is for comparing many policies;
+// what is reported comes from the simulation of the service itself.
 //
 // It takes the pool to be at once where it would be had it always had the layout. That is too good
 // where guests stay where they were put: vCPUs that never sleep are not moved to the new layout's
