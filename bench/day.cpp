@@ -28,18 +28,29 @@ constexpr double probe_s = 2;
 constexpr std::size_t most_bytes = 64 << 20; // of a stored day, or of a phase's windows
 const std::string pool_name = "Pool-0";
 
+struct PoolOfHost {
+    Topology topology;
+    Pool pool;
+};
+
+Result<PoolOfHost> pool_of(const SimHost& host) {
+    auto topology = topology_of(host.first_snapshot());
+    if (!topology) return tl::unexpected(topology.error());
+    const auto pools = pools_of(host.first_snapshot());
+    if (!pools) return tl::unexpected(pools.error());
+    auto pool = find_pool(*pools, pool_name);
+    if (!pool) return tl::unexpected(pool.error());
+    return PoolOfHost{std::move(*topology), std::move(*pool)};
+}
+
 /// The scenario's host with one layout, or as it is booted.
 Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario,
                                            std::optional<Layout> layout, bool tracing) {
     auto host = SimHost::open(scenario, {.tracing = tracing, .stop = &interrupted});
     if (!host || !layout) return host;
-    auto topology = topology_of((*host)->first_snapshot());
-    if (!topology) return tl::unexpected(topology.error());
-    auto pools = pools_of((*host)->first_snapshot());
-    if (!pools) return tl::unexpected(pools.error());
-    auto pool = find_pool(*pools, pool_name);
-    if (!pool) return tl::unexpected(pool.error());
-    auto applied = apply(**host, *topology, *pool, {*layout, no_cap}, false);
+    const auto seen = pool_of(**host);
+    if (!seen) return tl::unexpected(seen.error());
+    auto applied = apply(**host, seen->topology, seen->pool, {*layout, no_cap}, false);
     if (!applied) return tl::unexpected(applied.error());
     return host;
 }
@@ -95,13 +106,9 @@ Result<void> draw(const fs::path& folder, proto::Day& day) {
 Result<void> run_layouts(proto::DayPhase& phase) {
     auto host = SimHost::open(phase.scenario(), {.tracing = false, .stop = &interrupted});
     if (!host) return tl::unexpected(host.error());
-    auto topology = topology_of((*host)->first_snapshot());
-    if (!topology) return tl::unexpected(topology.error());
-    auto pools = pools_of((*host)->first_snapshot());
-    if (!pools) return tl::unexpected(pools.error());
-    auto pool = find_pool(*pools, pool_name);
-    if (!pool) return tl::unexpected(pool.error());
-    const Representatives same = representatives(*topology, *pool, no_cap);
+    const auto seen = pool_of(**host);
+    if (!seen) return tl::unexpected(seen.error());
+    const Representatives same = representatives(seen->topology, seen->pool, no_cap);
     for (const Layout layout : all_layouts) {
         phase.add_representative(std::string(to_string(same[index(layout)])));
         if (same[index(layout)] != layout) continue;

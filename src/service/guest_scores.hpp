@@ -15,9 +15,10 @@
 // no guests, however many, keep a policy from ever deciding.
 //
 // What it cannot see: a guest that lies within the bounds. One that says it fares worse after each
-// switch has all of them reverted, as far as its part of the claims goes; so the administrator says
-// by pool whether guests are heard. Nor does it know a score that is no longer written from one
-// that stays the same: that says nothing about any layout, and does no harm.
+// switch has all of them reverted, as far as its part of the claims goes, until the policy's
+// breaker opens; so the administrator says by pool whether guests are heard. Nor does it know a
+// score that is no longer written from one that stays the same: that says nothing about any layout,
+// and does no harm.
 #pragma once
 
 #include "src/policy/settings.hpp"
