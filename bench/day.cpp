@@ -27,6 +27,7 @@ constexpr unsigned drawn = 8;                 // scenarios of each family to cho
 constexpr double probe_s = 2;
 constexpr std::size_t most_bytes = 64 << 20; // of a stored day, or of a phase's windows
 const std::string pool_name = "Pool-0";
+constexpr const char* incomplete = "its day-NN.json is not complete; remove that file";
 
 struct PoolOfHost {
     Topology topology;
@@ -203,12 +204,11 @@ Result<void> replay_service(const DayRequest& request, proto::Day& day) {
     for (int p = 0; p < day.phases_size(); ++p) {
         const proto::DayPhase& phase = day.phases(p);
         bench::RecordedPhase& made = phases.emplace_back();
-        if (phase.representative_size() != layout_count)
-            return fail("it is not complete; remove the file");
+        if (phase.representative_size() != layout_count) return fail(incomplete);
         for (const Layout layout : all_layouts) {
             const auto same =
                 layout_from_string(phase.representative(static_cast<int>(index(layout))));
-            if (!same) return fail("it is not complete; remove the file");
+            if (!same) return fail(incomplete);
             made.same[index(layout)] = *same;
             if (*same != layout) continue;
             auto run = recorded(
@@ -219,7 +219,7 @@ Result<void> replay_service(const DayRequest& request, proto::Day& day) {
             made.runs.emplace(layout, std::move(*run));
         }
         for (const Layout same : made.same)
-            if (!made.runs.contains(same)) return fail("it is not complete; remove the file");
+            if (!made.runs.contains(same)) return fail(incomplete);
     }
     const bench::ReplayedDay replayed = bench::replay(phases, request.intent, request.policy);
     day.set_switches(replayed.switches);
@@ -312,10 +312,10 @@ Result<bench::PhaseFigures> figures_of(const proto::DayPhase& phase, Intent inte
                                 .service = phase.has_service() ? utility->back() : 0,
                                 .spent = {}};
     if (phase.representative_size() != layout_count || phase.spent_s_size() != layout_count)
-        return fail("it is not complete; remove the file");
+        return fail(incomplete);
     for (std::size_t l = 0; l < layout_count; ++l) {
         const auto run = place.find(phase.representative(static_cast<int>(l)));
-        if (run == place.end()) return fail("it is not complete; remove the file");
+        if (run == place.end()) return fail(incomplete);
         figures.utility[l] = (*utility)[run->second];
         figures.spent[l] = phase.spent_s(static_cast<int>(l));
     }

@@ -20,7 +20,9 @@ struct DayRequest {
     Intent intent = Intent::balanced;
     const PolicySettings& policy;
     std::string simulator; ///< its identity
-    bool replay = false;   ///< of windows recorded under each layout, below out/windows
+    /// Of windows recorded under each layout, below out/windows. They are of this simulator, bundle
+    /// and intent; after a change of windows or of the live score that folder is to be removed.
+    bool replay = false;
 };
 
 /// Makes what is not kept yet of the day. Errors: too few scenarios of as little work as is wanted;
