@@ -50,7 +50,7 @@ class FrameReader {
   private:
     FrameReader(FileDescriptor file, std::string name)
         : file_(std::move(file)), name_(std::move(name)),
-          context_(ZSTD_createDCtx(), &ZSTD_freeDCtx), buffer_(ZSTD_DStreamInSize()) {
+          context_(ZSTD_createDCtx(), &ZSTD_freeDCtx), buffer_(Reader::trace_piece) {
         if (!context_) throw std::bad_alloc();
         ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, max_window_log);
     }

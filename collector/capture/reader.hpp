@@ -40,7 +40,7 @@ class Reader {
     /// What a torn frame holds in whole blocks is given too.
     [[nodiscard]] Result<bool> next_trace(std::vector<std::byte>& bytes);
 
-    static constexpr std::size_t trace_piece = std::size_t{256} << 10;
+    static constexpr std::size_t trace_piece = std::size_t{64} << 10;
 
   private:
     struct Impl;

@@ -7,11 +7,13 @@ namespace intellisched::trace {
 static constexpr std::size_t max_slots = std::size_t{1} << 20;
 
 std::uint32_t RunstateTracker::enter(VcpuRef ref) {
-    auto& slots = domains_[ref.domain];
     if (vcpus_.size() >= max_vcpus || slots_ > max_slots) {
         ++untracked_;
         return none;
     }
+    auto& page = domains_[ref.domain / page_domains];
+    if (!page) page = std::make_unique<Page>();
+    Vcpus& slots = (*page)[ref.domain % page_domains];
     if (slots.size() <= ref.vcpu) {
         slots_ += std::size_t{ref.vcpu} + 1 - slots.size();
         slots.resize(std::size_t{ref.vcpu} + 1, none);

@@ -11,6 +11,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 namespace intellisched::trace {
@@ -97,9 +98,11 @@ class RunstateTracker {
 
     /// The number of that vCPU, which is entered if it is new; `none` when there are too many.
     std::uint32_t find(VcpuRef ref) {
-        const auto& slots = domains_[ref.domain];
-        if (ref.vcpu < slots.size() && slots[ref.vcpu] != none) [[likely]]
-            return slots[ref.vcpu];
+        if (const auto& page = domains_[ref.domain / page_domains]) [[likely]] {
+            const Vcpus& slots = (*page)[ref.domain % page_domains];
+            if (ref.vcpu < slots.size() && slots[ref.vcpu] != none) [[likely]]
+                return slots[ref.vcpu];
+        }
         return enter(ref);
     }
 
@@ -175,7 +178,12 @@ class RunstateTracker {
         vcpu.since = tsc;
     }
 
-    std::array<std::vector<std::uint32_t>, 65536> domains_; ///< vCPU numbers by domain and vCPU
+    // vCPU numbers by domain and vCPU. In pages that are made when a domain of theirs appears: a
+    // table of all domains would be 1.5 MB, for the few that a host has.
+    using Vcpus = std::vector<std::uint32_t>;
+    static constexpr std::size_t page_domains = 256;
+    using Page = std::array<Vcpus, page_domains>;
+    std::array<std::unique_ptr<Page>, (std::size_t{1} << 16) / page_domains> domains_;
     std::vector<VcpuState> vcpus_;
     std::vector<bool> ever_known_;
     std::vector<std::uint32_t> known_; ///< vCPUs whose state is not unknown

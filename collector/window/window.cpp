@@ -33,6 +33,9 @@ struct VcpuUse {
     static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
 };
 
+/// Windows in a row without a record, at most; a host's own timers write some each second.
+constexpr std::uint64_t most_without_records = 60;
+
 /// More domains than that have no histogram of their own.
 constexpr std::size_t most_domains = 4096;
 
@@ -283,8 +286,9 @@ struct WindowBuilder::Impl {
             snapshots.pop_front();
             apply(snapshot, *topology_of(snapshot), *pools_of(snapshot)); // checked in add()
         }
-        // A clock that jumps must not make us write windows for years.
-        if (!open || tsc < begin || tsc - begin > length * 3600) start(tsc);
+        // A clock that jumps must not make us write windows for years: a record of a few bytes
+        // could ask for them, and the next one again.
+        if (!open || tsc < begin || (tsc - begin) / length > most_without_records) start(tsc);
         while (tsc - begin >= length) close(begin + length);
         next_stop = begin + length;
         if (!snapshots.empty()) next_stop = std::min(next_stop, snapshots.front().tsc());

@@ -20,7 +20,7 @@ struct WindowOptions {
 
 /// Fed with snapshots, counter samples and records in the order of time; hands over one WindowStats
 /// for each pool and interval. Windows begin at the first record and follow each other without a
-/// gap; a stretch of more than an hour without records begins anew.
+/// gap; after more than 60 windows without a record they begin anew.
 class WindowBuilder {
   public:
     using Sink = std::function<void(const WindowStats&)>;

@@ -62,6 +62,26 @@ proto::ControlReply refusal(std::string text) {
 
 } // namespace
 
+std::size_t RequestFrame::wanted() const {
+    if (bytes_.size() < control_header) return control_header - bytes_.size();
+    return too_long() ? 0 : control_header + length_of(bytes_) - bytes_.size();
+}
+
+bool RequestFrame::too_long() const {
+    return bytes_.size() >= control_header && length_of(bytes_) > max_control_request;
+}
+
+proto::ControlReply RequestFrame::reply(const Answer& answer) const {
+    const std::size_t length = length_of(bytes_);
+    if (too_long())
+        return refusal(
+            fmt::format("a request of {} bytes; {} are possible", length, max_control_request));
+    proto::ControlRequest request;
+    if (!request.ParseFromArray(bytes_.data() + control_header, static_cast<int>(length)))
+        return refusal("the request is no message of this version");
+    return answer(request);
+}
+
 std::string framed(const google::protobuf::Message& message) {
     const std::string bytes = message.SerializeAsString();
     std::string out;
@@ -149,29 +169,14 @@ bool Control::handle(Client& client, int number) {
 
 bool Control::read(Client& client, int number) {
     std::array<char, 4096> bytes; // NOLINT: filled by recv
-    const std::size_t whole =
-        client.in.size() < control_header ? control_header : control_header + length_of(client.in);
-    const ssize_t size = ::recv(client.socket.get(), bytes.data(),
-                                std::min(bytes.size(), whole - client.in.size()), 0);
+    const ssize_t size =
+        ::recv(client.socket.get(), bytes.data(), std::min(bytes.size(), client.in.wanted()), 0);
     if (size <= 0) return size < 0 && (errno == EAGAIN || errno == EINTR);
-    client.in.append(bytes.data(), static_cast<std::size_t>(size));
-    if (client.in.size() < control_header) return true;
-    const std::size_t length = length_of(client.in);
-    proto::ControlReply reply;
-    if (length > max_control_request) {
-        reply = refusal(
-            fmt::format("a request of {} bytes; {} are possible", length, max_control_request));
-        client.last = true; // what follows cannot be told from what was too long
-    } else if (client.in.size() < control_header + length) {
-        return true;
-    } else {
-        proto::ControlRequest request;
-        const bool parsed =
-            request.ParseFromArray(client.in.data() + control_header, static_cast<int>(length));
-        reply = parsed ? answer_(request) : refusal("the request is no message of this version");
-    }
-    client.in.clear();
-    client.out = framed(reply);
+    client.in.add({bytes.data(), static_cast<std::size_t>(size)});
+    if (client.in.wanted() > 0) return true;
+    client.last = client.in.too_long();
+    client.out = framed(client.in.reply(answer_));
+    client.in = {};
     client.written = 0;
     return wait(client, number, EPOLLOUT);
 }

@@ -25,10 +25,27 @@ struct ControlLimits {
     std::chrono::milliseconds request{5000};
 };
 
+/// What a request is answered with.
+using Answer = std::function<proto::ControlReply(const proto::ControlRequest&)>;
+
+/// Puts one request together from the bytes that a client sends, cut anywhere; no socket in it.
+class RequestFrame {
+  public:
+    /// Bytes that the length, or then the request, still needs; 0: reply() may be asked.
+    [[nodiscard]] std::size_t wanted() const;
+    /// At most as many bytes as are wanted().
+    void add(std::string_view bytes) { bytes_.append(bytes); }
+    /// Longer than max_control_request, and so refused; what follows cannot be told from it.
+    [[nodiscard]] bool too_long() const;
+    /// What `answer` says to the request, or why it is refused.
+    [[nodiscard]] proto::ControlReply reply(const Answer& answer) const;
+
+  private:
+    std::string bytes_;
+};
+
 class Control {
   public:
-    using Answer = std::function<proto::ControlReply(const proto::ControlRequest&)>;
-
     /// Makes the socket, of mode 0660; one that nobody listens on any more is replaced. Errors: a
     /// service listens there, something else has that name, what the file system says.
     [[nodiscard]] static Result<std::unique_ptr<Control>>
@@ -42,7 +59,8 @@ class Control {
   private:
     struct Client {
         FileDescriptor socket;
-        std::string in, out;
+        RequestFrame in;
+        std::string out;
         std::size_t written = 0;
         bool last = false; ///< it is cut off after this reply
         Loop::Source ready, deadline;

@@ -64,7 +64,7 @@ std::vector<unsigned> GuestScores::silence(Nanoseconds now) {
     std::vector<unsigned> silenced;
     for (auto& [id, guest] : guests_) {
         const auto own = std::count_if(changes_.begin(), changes_.end(),
-                                       [&](const Change& change) { return change.domain == id; });
+                                       [id = id](const Change& c) { return c.domain == id; });
         const bool often =
             static_cast<std::size_t>(own) >= most_changes || windows.size() >= changing_windows;
         if (!often || now < guest.ignored_until) continue;

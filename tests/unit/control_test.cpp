@@ -107,6 +107,35 @@ template<class What> bool soon(What what) {
 
 } // namespace
 
+TEST_CASE("control: a request is put together from bytes cut anywhere") {
+    proto::ControlRequest request;
+    request.mutable_pause()->set_pool("Pool-0");
+    const std::string bytes = framed(request);
+    RequestFrame frame;
+    for (const char byte : bytes) {
+        REQUIRE(frame.wanted() > 0);
+        frame.add({&byte, 1});
+    }
+    CHECK(frame.wanted() == 0);
+    CHECK(!frame.too_long());
+    const auto reply = frame.reply([](const proto::ControlRequest& asked) {
+        proto::ControlReply told;
+        told.set_error(asked.pause().pool());
+        return told;
+    });
+    CHECK(reply.error() == "Pool-0");
+
+    RequestFrame longer;
+    longer.add(std::string("\x01\x00\x01\x00", 4)); // 65537 bytes
+    CHECK(longer.too_long());
+    CHECK(longer.wanted() == 0);
+    const auto never = [](const proto::ControlRequest&) -> proto::ControlReply {
+        FAIL("asked");
+        return {};
+    };
+    CHECK(longer.reply(never).error().find("65537") != std::string::npos);
+}
+
 TEST_CASE("a request is answered, an error comes as one, and the socket is not for everybody") {
     const Served served;
     const auto reply = served.status();

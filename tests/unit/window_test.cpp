@@ -257,6 +257,17 @@ TEST_CASE("window: clocks that jump make neither years of windows nor a crash") 
     CHECK(build({cpu}).windows.empty());
 }
 
+TEST_CASE("window: a record after a long silence does not ask for all the windows between") {
+    const auto windows_after = [](std::uint64_t seconds) {
+        Window cpu(0);
+        cpu.record(0x28004, ms, {1, 0});
+        cpu.record(0x28004, ms + seconds * 1000 * ms, {1, 0});
+        return build({cpu}).windows.size();
+    };
+    CHECK(windows_after(60) == 60);
+    CHECK(windows_after(61) == 0);
+}
+
 TEST_CASE("fairness: max-min shares by weight and demand") {
     using Claims = std::vector<Claim>;
     CHECK(std::isnan(share_error(Claims{})));
