@@ -149,16 +149,23 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::string_view input(reinterpret_cast<const char*>(data), size);
     const auto form = static_cast<unsigned char>(input[0]);
     input.remove_prefix(1);
+    // Most inputs differ from the one before in one file: the others stay.
+    static std::array<std::string, 4> written;
+    const auto spill = [](std::size_t file, const char* name, std::string bytes) {
+        if (bytes == written[file] && !bytes.empty()) return;
+        fuzz::spill(directory.path() / name, bytes);
+        written[file] = std::move(bytes);
+    };
     const std::array formats{capture::manifest_format, capture::host_format,
                              capture::counters_format};
     const std::array names{capture::manifest_file, capture::host_file, capture::counters_file};
     for (std::size_t i = 0; i < names.size(); ++i) {
         const std::string_view part = fuzz::take(input);
-        fuzz::spill(directory.path() / names[i],
-                    (form & as_payloads) != 0 ? as_records(part, formats[i]) : std::string(part));
+        spill(i, names[i],
+              (form & as_payloads) != 0 ? as_records(part, formats[i]) : std::string(part));
     }
-    fuzz::spill(directory.path() / capture::trace_file,
-                (form & compressed) != 0 ? as_frame(input) : std::string(input));
+    spill(names.size(), capture::trace_file,
+          (form & compressed) != 0 ? as_frame(input) : std::string(input));
 
     auto captured = CaptureHost::open(directory.path());
     if (!captured) return 0;

@@ -18,11 +18,11 @@ namespace {
 /// A window is a tenth of a millisecond of the hosts that the seeds are from: some in each.
 constexpr std::uint64_t tsc_khz = 250;
 
-/// Two sockets of two cores of two threads.
+/// Two sockets of a core of two threads; windows are of eight CPUs, half of which no pool has.
 proto::HostSnapshot host() {
     proto::Arrangement arrangement;
     arrangement.set_layout("socket");
-    return test::fake_snapshot(0, 2, 2, 2, 0, arrangement);
+    return test::fake_snapshot(0, 2, 1, 2, 0, arrangement);
 }
 
 /// Puts a window header before every 128 bytes.
