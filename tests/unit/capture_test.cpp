@@ -207,7 +207,9 @@ TEST_CASE("capture: the last whole block of a torn frame is given, cut by a piec
     const Directory directory;
     const fs::path path = write_capture(directory);
     std::string packed;
-    for (const std::size_t size : {std::size_t{1000}, capture::Reader::trace_piece + 5000}) {
+    constexpr std::size_t two_blocks = std::size_t{256} << 10;
+    static_assert(two_blocks % capture::Reader::trace_piece == 0);
+    for (const std::size_t size : {std::size_t{1000}, two_blocks + 5000}) {
         const auto bytes = noise(size, 1);
         std::string frame(ZSTD_compressBound(size), '\0');
         frame.resize(ZSTD_compress(frame.data(), frame.size(), bytes.data(), size, 1));
@@ -215,7 +217,7 @@ TEST_CASE("capture: the last whole block of a torn frame is given, cut by a piec
     }
     packed.resize(packed.size() - 10); // into the third block, the second ends past a piece
     spill(path / capture::trace_file, packed);
-    CHECK(contents_of(path).trace.size() == 1000 + capture::Reader::trace_piece);
+    CHECK(contents_of(path).trace.size() == 1000 + two_blocks);
 }
 
 TEST_CASE("capture: another version is refused by name") {
