@@ -7,7 +7,7 @@ namespace intellisched::trace {
 static constexpr std::size_t max_slots = std::size_t{1} << 20;
 
 std::uint32_t RunstateTracker::enter(VcpuRef ref) {
-    if (vcpus_.size() >= max_vcpus || slots_ > max_slots) {
+    if (ref.vcpu >= max_vcpu_number || vcpus_.size() >= max_vcpus || slots_ > max_slots) {
         ++untracked_;
         return none;
     }

@@ -36,6 +36,8 @@ class RunstateTracker {
   public:
     /// More vCPUs than that in one trace are not followed, but counted.
     static constexpr std::size_t max_vcpus = std::size_t{1} << 16;
+    /// Nor is a vCPU of this number or above: no domain of Xen has as many (MAX_VIRT_CPUS).
+    static constexpr std::uint16_t max_vcpu_number = 8192;
 
     template<class Observer> void on(const Record& r, const RunstateChange& change, Observer& o) {
         change_state(r, change.vcpu, change.from, change.to, o);
