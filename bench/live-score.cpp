@@ -101,7 +101,8 @@ Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& ru
         seconds += stats.seconds();
         if (began < 0.9 * scenario.warmup_s() || !bench::usable(stats, *pool, wanted)) return;
         for (const Intent intent : all_intents)
-            if (const double value = live_utility(stats, snapshot, intent); !std::isnan(value))
+            if (const double value = live_score(stats, snapshot, intent).utility;
+                !std::isnan(value))
                 run.windows[index(intent)].push_back(value);
     });
     if (!observed) return tl::unexpected(observed.error());

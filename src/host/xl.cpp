@@ -304,6 +304,7 @@ Result<void> Xl::Impl::add_domains(proto::HostSnapshot& snapshot,
         proto::Domain domain;
         domain.set_id(info.domid);
         domain.set_pool_id(info.cpupool);
+        domain.set_uuid(info.uuid.uuid, sizeof info.uuid.uuid);
         const std::unique_ptr<char, decltype(&std::free)> name(
             libxl_domid_to_name(context, info.domid), &std::free);
         if (name) domain.set_name(valid_utf8(name.get()));

@@ -62,6 +62,11 @@ struct Counted {
     [[nodiscard]] bool tail() const {
         return std::max({wakeups, responses, deadlines}) >= least_events;
     }
+    /// Call it where work() holds.
+    [[nodiscard]] double work_of(const GuestResult& guest) const {
+        return std::log(std::max(guest.work, least_work * most_work));
+    }
+    /// Call it where tail() holds.
     [[nodiscard]] double tail_of(const GuestResult& guest) const {
         const auto logarithm = [](double us) { return std::log1p(us / tail_floor_us); };
         Mean tails;
@@ -108,9 +113,7 @@ Result<std::vector<double>> utilities(Intent intent, std::span<const LayoutResul
         for (const auto& [name, counts] : counted) {
             const auto found = result.guests.find(name);
             const GuestResult guest = found == result.guests.end() ? GuestResult{} : found->second;
-            if (counts.work())
-                work.add(std::log(std::max(guest.work, least_work * counts.most_work)),
-                         counts.claim);
+            if (counts.work()) work.add(counts.work_of(guest), counts.claim);
             if (counts.tail()) tail.add(counts.tail_of(guest));
         }
         if (!work.any() && !tail.any())
@@ -120,6 +123,32 @@ Result<std::vector<double>> utilities(Intent intent, std::span<const LayoutResul
                             weight.share * result.share_error);
     }
     return utilities;
+}
+
+std::map<std::string, GuestTerms> terms(const LayoutResult& result) {
+    std::map<std::string, GuestTerms> out;
+    for (const auto& [name, guest] : result.guests) {
+        Counted counts;
+        counts.see(guest);
+        GuestTerms& one = out[name];
+        one.claim = guest.claim;
+        if (counts.work()) one.work = counts.work_of(guest);
+        if (counts.tail()) one.tail = counts.tail_of(guest);
+        one.share = guest.share_error;
+    }
+    return out;
+}
+
+std::optional<double> utility(Intent intent, std::span<const GuestTerms> guests) {
+    Mean work, tail, share;
+    for (const GuestTerms& guest : guests) {
+        if (guest.work) work.add(*guest.work, guest.claim);
+        if (guest.tail) tail.add(*guest.tail);
+        if (guest.share) share.add(*guest.share);
+    }
+    if (!work.any() && !tail.any()) return std::nullopt;
+    const ScoreWeights& weight = score_weights(intent);
+    return weight.work * work.value() - weight.tail * tail.value() - weight.share * share.value();
 }
 
 Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats) {
@@ -204,6 +233,7 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
     LayoutResult result;
     std::vector<Claimant> claimants;
     std::vector<double> got;
+    std::vector<GuestResult*> results; // map nodes stay where they are
     for (const proto::GuestTruth& guest : truth.guests()) {
         if (guest.pool() != pool) continue;
         if (!possible(guest))
@@ -229,17 +259,20 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
 
         const double cpus =
             guest.cap() > 0 ? std::min<double>(guest.vcpus(), guest.cap() / 100.0) : guest.vcpus();
-        claimants.push_back({.weight = out.claim,
-                             .demand = demand_ns,
-                             .limit = cpus * seconds * 1e9});
+        claimants.push_back(
+            {.weight = out.claim, .demand = demand_ns, .limit = cpus * seconds * 1e9});
         got.push_back(guest.run_ns());
+        results.push_back(&out);
     }
 
     const auto entitled = entitlements(claimants, cpu_ns);
     Mean error;
     for (std::size_t i = 0; i < entitled.size(); ++i)
-        if (claimants[i].demand >= idle_demand * seconds * 1e9 && entitled[i] > 0)
-            error.add(std::min(std::abs(got[i] - entitled[i]) / entitled[i], worst_share_error));
+        if (claimants[i].demand >= idle_demand * seconds * 1e9 && entitled[i] > 0) {
+            results[i]->share_error =
+                std::min(std::abs(got[i] - entitled[i]) / entitled[i], worst_share_error);
+            error.add(*results[i]->share_error);
+        }
     result.share_error = error.value();
     return result;
 }

@@ -56,6 +56,8 @@ struct GuestResult {
     double missed = 0; ///< part of the deadlines
     /// CPUs that it ran on or waited for, in the mean; nothing: not known.
     std::optional<double> demand = {};
+    /// Its part of the weighted-share error; nothing: it wanted no CPU time, or it is not known.
+    std::optional<double> share_error = {};
 };
 
 struct LayoutResult {
@@ -69,6 +71,22 @@ struct LayoutResult {
 /// Tails count of guests with ten events a second in any result. Errors: nothing counts.
 [[nodiscard]] Result<std::vector<double>> utilities(Intent intent,
                                                     std::span<const LayoutResult> results);
+
+/// What one guest adds to a utility, so that it can be made over some of the guests only. Nothing:
+/// the guest does not count in that part.
+struct GuestTerms {
+    double claim = 0;
+    std::optional<double> work = {};  ///< ln w_g
+    std::optional<double> tail = {};  ///< T_g
+    std::optional<double> share = {}; ///< the guest's share error
+};
+
+/// What each guest adds to the utility of this result, counted by this result alone.
+[[nodiscard]] std::map<std::string, GuestTerms> terms(const LayoutResult& result);
+
+/// The utility that these terms make under an intent; nothing when no guest counts with its work or
+/// its tail.
+[[nodiscard]] std::optional<double> utility(Intent intent, std::span<const GuestTerms> guests);
 
 /// By layout, the results of its repeats; repeat r of all layouts saw the same load (the same
 /// seed), so that what differs is the layout. Layouts of one partition share their results: give

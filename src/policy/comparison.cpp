@@ -3,6 +3,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <map>
+#include <optional>
+#include <set>
 #include <vector>
 
 namespace intellisched {
@@ -69,6 +73,61 @@ std::vector<double> utilities_of(std::span<const Sample> samples) {
     return out;
 }
 
+// A choice: a guest that came or went early in a side has a mean of its own there.
+constexpr double most_windows = 0.75;
+constexpr double most_claims = 0.5;
+
+/// The guests on both sides; nothing when what they claim is too little of what all claim that were
+/// seen to do anything.
+std::optional<std::set<std::uint64_t>> common_guests(std::span<const Sample> before,
+                                                     std::span<const Sample> after) {
+    struct Seen {
+        double claim = 0;
+        std::array<double, 2> present{}, active{}; ///< windows of either side
+    };
+    std::map<std::uint64_t, Seen> seen;
+    const std::array sides{before, after};
+    for (std::size_t side = 0; side < sides.size(); ++side)
+        for (const Sample& sample : sides[side])
+            for (const GuestSeen& guest : sample.guests) {
+                Seen& one = seen[guest.identity];
+                one.claim = guest.terms.claim;
+                ++one.present[side];
+                if (guest.terms.work || guest.terms.tail) ++one.active[side];
+            }
+    std::set<std::uint64_t> common;
+    double all = 0, compared = 0;
+    for (const auto& [identity, one] : seen) {
+        bool both = true;
+        double active = 0;
+        for (std::size_t side = 0; side < sides.size(); ++side) {
+            const auto count = static_cast<double>(sides[side].size());
+            both = both && one.present[side] >= most_windows * count;
+            active = std::max(active, count > 0 ? one.active[side] / count : 0);
+        }
+        all += one.claim * active;
+        if (!both) continue;
+        compared += one.claim * active;
+        common.insert(identity);
+    }
+    if (all <= 0 || compared < most_claims * all) return std::nullopt;
+    return common;
+}
+
+/// The utility of these guests by window; NaN where none of them did anything.
+std::vector<double> utilities_of(std::span<const Sample> samples,
+                                 const std::set<std::uint64_t>& common, Intent intent) {
+    std::vector<double> out;
+    std::vector<GuestTerms> terms;
+    for (const Sample& sample : samples) {
+        terms.clear();
+        for (const GuestSeen& guest : sample.guests)
+            if (common.contains(guest.identity)) terms.push_back(guest.terms);
+        out.push_back(utility(intent, terms).value_or(std::numeric_limits<double>::quiet_NaN()));
+    }
+    return out;
+}
+
 std::vector<double> numbers_of(std::span<const Sample> samples, std::size_t i) {
     std::vector<double> out;
     for (const Sample& sample : samples) out.push_back(sample.workload[i]);
@@ -103,11 +162,15 @@ double student(double normal, double freedom) {
            z * (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * v * v * v);
 }
 
-Comparison compare(std::span<const Sample> before, std::span<const Sample> after,
+Comparison compare(std::span<const Sample> before, std::span<const Sample> after, Intent intent,
                    const TrialSettings& settings) {
     Comparison out;
+    const auto common = common_guests(before, after);
     const Difference utility =
-        difference(utilities_of(before), utilities_of(after), settings.least_correlation);
+        common ? difference(utilities_of(before, *common, intent),
+                            utilities_of(after, *common, intent), settings.least_correlation)
+               : difference(utilities_of(before), utilities_of(after), settings.least_correlation);
+    out.guests_changed = !common || !utility.known;
     out.difference = utility.value;
     out.error = std::max(utility.error, settings.least_error);
     out.freedom = utility.freedom;
@@ -132,10 +195,10 @@ Finding find(const Comparison& comparison, const TrialSettings& settings) {
     const auto doubt = [&](double normal) {
         return student(normal, comparison.freedom) * comparison.error;
     };
-    if (comparison.load_changed) return Finding::load_changed;
     const double loss = -comparison.difference - comparison.excused;
     if (loss > settings.early_harm && loss > doubt(settings.early_sure)) return Finding::much_worse;
     if (loss > doubt(settings.sure)) return Finding::worse;
+    if (comparison.changed()) return Finding::incomparable;
     if (comparison.difference - comparison.undeserved > doubt(settings.sure))
         return Finding::better;
     return Finding::unclear;

@@ -14,8 +14,14 @@
 // layout; nor is as large a gain counted for it, whichever way demand went. A rise of demand
 // excuses no loss: a bad layout makes vCPUs wait, which is demand, too. Doubt is against the new
 // layout, because going back costs one move and staying may cost for long.
+//
+// Only guests that are in most windows of both sides are compared. Where these have less than half
+// of the claims there is nothing to compare either, and the utilities are those of the whole pool:
+// good enough to see harm, not to see a gain. A loss beyond doubt counts whatever else changed,
+// because a guest can make it another load, or other guests, whenever it likes.
 #pragma once
 
+#include "src/policy/guests.hpp"
 #include "src/policy/settings.hpp"
 #include "src/policy/workload.hpp"
 
@@ -25,26 +31,30 @@ namespace intellisched {
 
 /// A window of one side of a trial.
 struct Sample {
-    double utility = 0; ///< ln of a score, comparable among the windows of a trial
+    double utility = 0; ///< live score of the pool, whoever is in it
     /// Under the new layout: predicted gain of going back to the old one.
     double gain_back = 0;
     Workload workload{};
+    std::vector<GuestSeen> guests = {};
 };
 
 struct Comparison {
-    double difference = 0; ///< of mean utility, after less before
+    double difference = 0; ///< of mean utility of the guests compared, after less before
     double error = 0;      ///< its standard error, correlation counted
     double freedom = 1;    ///< degrees of freedom
     double correlation = 0;
     /// Utility that demand alone may have cost, and may have given; both 0 or more.
     double excused = 0, undeserved = 0;
     bool load_changed = false;
-    double gain_back = 0; ///< mean prediction
+    bool guests_changed = false; ///< `difference` is the pool's: too few guests are on both sides
+    double gain_back = 0;        ///< mean prediction
+
+    [[nodiscard]] bool changed() const { return load_changed || guests_changed; }
 };
 
-/// Both sides have two windows at least.
+/// The windows of a trial under `intent`. What nothing was seen of is 0, with `guests_changed`.
 [[nodiscard]] Comparison compare(std::span<const Sample> before, std::span<const Sample> after,
-                                 const TrialSettings& settings);
+                                 Intent intent, const TrialSettings& settings);
 
 /// The factor on a standard error that gives Student's t distribution the tail that `normal`
 /// standard errors have in the normal one; an approximation, too large below 3 degrees.
@@ -56,10 +66,10 @@ struct Comparison {
 
 enum class Finding : std::uint8_t {
     better,       ///< beyond chance and load
-    worse,        ///< beyond chance and load
+    worse,        ///< beyond chance and falling demand, whatever else changed
     much_worse,   ///< so much that no more windows are needed
     unclear,      ///< the difference may be chance
-    load_changed, ///< another load: nothing can be compared
+    incomparable, ///< another load or other guests, and no loss beyond doubt
 };
 [[nodiscard]] Finding find(const Comparison& comparison, const TrialSettings& settings);
 

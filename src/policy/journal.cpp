@@ -6,7 +6,7 @@
 namespace intellisched {
 namespace {
 
-constexpr std::uint32_t version = 1;
+constexpr std::uint32_t version = 2;
 // Far above what any settings ask for; a state's size is in proportion.
 constexpr int most_windows = 100'000;
 
@@ -25,6 +25,18 @@ void write(proto::PolicyPool& out, const PoolSeen& pool) {
     write(*out.mutable_boot(), pool.boot);
 }
 
+template<class List> void write_guests(List& out, std::span<const GuestSeen> guests) {
+    for (const GuestSeen& guest : guests) {
+        proto::PolicyGuest& one = *out.Add();
+        one.set_uuid(guest.uuid);
+        one.set_identity(guest.identity);
+        one.set_claim(guest.terms.claim);
+        if (guest.terms.work) one.set_work(*guest.terms.work);
+        if (guest.terms.tail) one.set_tail(*guest.terms.tail);
+        if (guest.terms.share) one.set_share(*guest.terms.share);
+    }
+}
+
 void write(proto::PolicyWindow& out, const PastWindow& past) {
     const WindowSeen& window = past.window;
     const Prediction& prediction = window.observation.prediction;
@@ -39,13 +51,14 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     write(*out.mutable_in_force(), window.in_force);
     out.set_utility(window.utility);
     for (const double number : window.workload) out.add_workload(number);
-    out.set_guests(window.guests);
+    write_guests(*out.mutable_guests(), window.guests);
 }
 
 void write(proto::PolicySample& out, const Sample& sample) {
     out.set_utility(sample.utility);
     out.set_gain_back(sample.gain_back);
     for (const double number : sample.workload) out.add_workload(number);
+    write_guests(*out.mutable_guests(), sample.guests);
 }
 
 void write(proto::PolicyTrial& out, const Trial& trial) {
@@ -58,8 +71,7 @@ void write(proto::PolicyTrial& out, const Trial& trial) {
     out.set_since(trial.since);
     out.set_settled(trial.settled);
     out.set_extensions(trial.extensions);
-    out.set_guests(trial.guests);
-    out.set_guests_changed(trial.guests_changed);
+    out.set_check(trial.check);
     if (trial.cancelled) out.set_cancelled(std::string(to_string(*trial.cancelled)));
     for (const Sample& sample : trial.before) write(*out.add_before(), sample);
     for (const Sample& sample : trial.after) write(*out.add_after(), sample);
@@ -143,7 +155,20 @@ class Reader {
         out.window.in_force = arrangement(in.in_force());
         out.window.utility = in.utility();
         out.window.workload = numbers<workload_size>(in.workload(), "a workload");
-        out.window.guests = in.guests();
+        out.window.guests = guests(in.guests());
+        return out;
+    }
+
+    template<class List> std::vector<GuestSeen> guests(const List& in) {
+        if (in.size() > static_cast<int>(most_guests)) refuse("too many guests");
+        std::vector<GuestSeen> out;
+        for (const proto::PolicyGuest& one : in) {
+            GuestSeen& guest = out.emplace_back(GuestSeen{one.uuid(), one.identity(), {}});
+            guest.terms.claim = one.claim();
+            if (one.has_work()) guest.terms.work = one.work();
+            if (one.has_tail()) guest.terms.tail = one.tail();
+            if (one.has_share()) guest.terms.share = one.share();
+        }
         return out;
     }
 
@@ -152,7 +177,8 @@ class Reader {
         std::vector<Sample> out;
         for (const auto& one : in)
             out.push_back({one.utility(), one.gain_back(),
-                           numbers<workload_size>(one.workload(), "a workload")});
+                           numbers<workload_size>(one.workload(), "a workload"),
+                           guests(one.guests())});
         return out;
     }
 
@@ -167,8 +193,7 @@ class Reader {
         out.since = in.since();
         out.settled = in.settled();
         out.extensions = in.extensions();
-        out.guests = in.guests();
-        out.guests_changed = in.guests_changed();
+        out.check = in.check();
         if (!in.cancelled().empty()) out.cancelled = ending(in.cancelled());
         out.before = samples(in.before());
         out.after = samples(in.after());
@@ -192,7 +217,7 @@ class Reader {
 /// What step() takes for granted.
 void check(const State& state, Reader& reader) {
     const bool switching = state.pending && !state.pending->revert;
-    if ((state.trial || state.pending) && !state.pool)
+    if ((state.trial || state.pending || state.unmeasured) && !state.pool)
         reader.refuse("a trial or an arrangement asked for, but no pool");
     if (switching && !state.trial) reader.refuse("a switch without a trial");
     if (state.trial && state.trial->in_force == state.pending.has_value())
@@ -213,6 +238,12 @@ proto::PolicyState message_of(const State& state) {
     for (const PastWindow& past : state.history) write(*out.add_history(), past);
     if (state.trial) write(*out.mutable_trial(), *state.trial);
     if (state.pending) write(*out.mutable_pending(), *state.pending);
+    if (state.unmeasured) {
+        write(*out.mutable_unmeasured()->mutable_from(), state.unmeasured->from);
+        out.mutable_unmeasured()->set_from_layout(
+            std::string(to_string(state.unmeasured->from_layout)));
+        out.mutable_unmeasured()->set_due(state.unmeasured->due);
+    }
     out.set_serial(state.serial);
     for (const Quarantined& entry : state.quarantines) write(*out.add_quarantines(), entry);
     for (const Nanoseconds time : state.switches) out.add_switches(time);
@@ -248,6 +279,10 @@ Result<State> state_of(const proto::PolicyState& in) {
                        .in_flight = in.pending().in_flight(),
                        .failures = in.pending().failures(),
                        .retry_at = in.pending().retry_at()};
+    if (in.has_unmeasured())
+        out.unmeasured = {.from = reader.arrangement(in.unmeasured().from()),
+                          .from_layout = reader.layout(in.unmeasured().from_layout()),
+                          .due = in.unmeasured().due()};
     out.serial = in.serial();
     for (const auto& entry : in.quarantines()) out.quarantines.push_back(reader.quarantine(entry));
     out.switches.assign(in.switches().begin(), in.switches().end());

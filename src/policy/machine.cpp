@@ -30,6 +30,7 @@ void move_clock(State& state, Nanoseconds now) {
     to_new(state.stand_down_until);
     to_new(state.breaker_until);
     if (state.changed_at) to_new(*state.changed_at);
+    if (state.unmeasured) to_new(state.unmeasured->due);
     for (auto& entry : state.quarantines) to_new(entry.until);
     for (auto* times : {&state.switches, &state.reverts})
         for (Nanoseconds& time : *times) to_new(time);
@@ -54,7 +55,17 @@ void leave_out(Prediction& prediction, const std::array<bool, layout_count>& out
 } // namespace
 
 bool scored(const WindowSeen& window, const InputGate& gate) {
-    return std::abs(window.utility) <= largest_utility && !rejected(window.observation, gate);
+    const auto can_be = [](std::optional<double> term) {
+        return !term || std::abs(*term) <= largest_utility;
+    };
+    return std::abs(window.utility) <= largest_utility &&
+           std::all_of(window.guests.begin(), window.guests.end(),
+                       [&](const GuestSeen& guest) {
+                           const GuestTerms& terms = guest.terms;
+                           return terms.claim > 0 && terms.claim <= largest_utility &&
+                                  can_be(terms.work) && can_be(terms.tail) && can_be(terms.share);
+                       }) &&
+           !rejected(window.observation, gate);
 }
 
 std::string text_of(Nanoseconds time) {
@@ -80,7 +91,7 @@ void Stepper::prune() {
     const auto over = [&](Nanoseconds stretch) {
         return [&, stretch](Nanoseconds time) { return passed(time, stretch, state_.now); };
     };
-    std::erase_if(state_.switches, over(hour));
+    std::erase_if(state_.switches, over(24 * hour));
     std::erase_if(state_.reverts, over(settings_.breaker_within));
     std::erase_if(state_.history, [&](const PastWindow& past) {
         return passed(past.time, settings_.window_age, state_.now);
@@ -154,10 +165,12 @@ void Stepper::judge_pool() {
         judge(evidence(), state_.pool->current, state_.pool->same, settings_.gate, margins());
     verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(), judged.reasons.end());
     verdict_.decision = judged.decision;
-    if (judged.decision == Decision::change) {
-        verdict_.decision = Decision::keep;
-        if (!obstacles(judged)) begin(judged, samples(settings_.trial.windows));
-    }
+    if (judged.decision == Decision::change) verdict_.decision = Decision::keep;
+    if (!check_unmeasured() && judged.decision == Decision::change && !obstacles(judged))
+        begin({.to = {judged.layout, no_cap},
+               .to_layout = judged.layout,
+               .promised = judged.mean.expected_gain[index(judged.layout)]},
+              samples(settings_.trial.windows));
     verdict_.evidence = std::move(judged);
 }
 
@@ -198,8 +211,13 @@ bool Stepper::obstacles(const Verdict& judged) {
     if (state_.changed_at && !passed(*state_.changed_at, dwell(), now))
         because("dwell", "the layout changed {} ago, {} are needed between changes",
                 text_of(now - *state_.changed_at), text_of(dwell()));
-    if (state_.switches.size() >= settings_.switches_an_hour)
-        because("rate-limit", "{} switches within the hour, which is all that may be",
+    const auto last_hour =
+        std::count_if(state_.switches.begin(), state_.switches.end(),
+                      [&](Nanoseconds time) { return !passed(time, hour, now); });
+    if (static_cast<std::size_t>(last_hour) >= settings_.switches_an_hour)
+        because("rate-limit", "{} switches within the hour, which is all that may be", last_hour);
+    if (state_.switches.size() >= settings_.switches_a_day)
+        because("rate-limit", "{} switches within the day, which is all that may be",
                 state_.switches.size());
     const std::size_t needed = settings_.trial.windows;
     // Some more than the baseline: a load that has just become another one must be gone from it.
@@ -214,13 +232,30 @@ bool Stepper::obstacles(const Verdict& judged) {
     return verdict_.reasons.size() > before;
 }
 
+bool Stepper::check_unmeasured() {
+    if (!state_.unmeasured || state_.mode != Mode::automatic || state_.paused) return false;
+    const Unmeasured unmeasured = *state_.unmeasured;
+    if (state_.now < unmeasured.due) return false;
+    const std::size_t needed = settings_.trial.windows;
+    const std::vector<Sample> recent = samples(needed + needed / 3);
+    if ((recent.size() < needed || !steady(recent, settings_.trial)) &&
+        !passed(unmeasured.due, settings_.measure_after, state_.now))
+        return false;
+    because("measuring", "{} was kept on a prediction alone: measured against {} now",
+            to_string(state_.pool->in_force), to_string(unmeasured.from));
+    begin({.check = true, .to = unmeasured.from, .to_layout = unmeasured.from_layout},
+          samples(needed));
+    return true;
+}
+
 std::vector<Sample> Stepper::samples(std::size_t most) const {
     std::vector<Sample> samples;
     const auto& history = state_.history;
     for (auto past = history.rbegin(); past != history.rend(); ++past) {
-        if (past->window.guests != history.back().window.guests || samples.size() >= most) break;
+        if (samples.size() >= most) break;
         if (scored(past->window, settings_.gate))
-            samples.push_back({past->window.utility, 0, past->window.workload});
+            samples.push_back(
+                {past->window.utility, 0, past->window.workload, past->window.guests});
     }
     std::reverse(samples.begin(), samples.end());
     return samples;
@@ -241,6 +276,7 @@ void Stepper::take(const PoolSeen& pool) {
     if (other_topology) {
         because("topology-changed", "the pool's CPUs or runqueues are others than before");
         state_.history.clear();
+        state_.unmeasured.reset();
         state_.quarantines.clear(); // of partitions that are no more
     }
     if (state_.pending && pool.in_force == state_.pending->target) {
@@ -256,6 +292,7 @@ void Stepper::take(const PoolSeen& pool) {
 
 void Stepper::foreign(const PoolSeen& pool, bool anew) {
     state_.pending.reset();
+    state_.unmeasured.reset();
     state_.history.clear();
     state_.changed_at = state_.now;
     if (anew)
@@ -331,6 +368,7 @@ void Stepper::forget_pool() {
     state_.unread = true;
     state_.pool.reset();
     state_.pending.reset();
+    state_.unmeasured.reset();
 }
 
 void Stepper::failed() {
@@ -347,7 +385,7 @@ void Stepper::chase() {
         if (state_.trial->after.size() >= settings_.trial.least_windows)
             conclude();
         else
-            end(Ending::reverted_untested);
+            end(state_.trial->check ? Ending::went_back : Ending::reverted_untested);
     }
     if (!state_.pending) return;
     const Pending& pending = *state_.pending;

@@ -17,12 +17,16 @@
 //    force is on trial like any other. That is also all there is to a restart after a kill.
 //  - A layout that has not passed its trial is not kept. Ends without a finding (mode, intent,
 //    topology) go back, too, but count neither for quarantine nor for the breaker. Exceptions:
-//    somebody else's change is never undone; after a change of load, where the old windows say
-//    nothing, the model's prediction under the new load decides once prolonging did not help.
+//    somebody else's change is never undone; where load or guests changed, so that the old windows
+//    say nothing, the prediction decides once prolonging did not help. A layout that was kept so is
+//    measured later, by going back to the one before it: a guest can bring such a change about.
+//  - A loss beyond doubt reverts whatever else changed, for the same reason. What nothing
+//    could be measured of counts for the breaker, though not for quarantine.
 //  - A trial without a clear finding keeps the layout only if the model still favours it in the
 //    windows under it and the measured difference is no loss beyond one standard error: two weak
 //    witnesses for it, none against it; to go back would be another move for nothing.
-//  - The gain that is asked for falls while the layout stays (PolicySettings::least_gain_part). What
+//  - The gain that is asked for falls while the layout stays (PolicySettings::least_gain_part).
+//  What
 //    such a switch promised is within what chance does to predictions: without a clear finding it
 //    has to lean to the good to be kept, and that it came to nothing is not held against the model.
 //  - Pausing stops switches, not the open trial: ending it is owed since the switch.
@@ -35,8 +39,8 @@
 // standing-down, breaker-open, cannot-rearrange, equivalent, no-pool, layout-unread, other-layout,
 // dwell, rate-limit, no-baseline, load-changing, quarantined, apply-pending, apply-failed,
 // late-result, in-force, reverting, foreign-change, pool-anew, topology-changed, settling,
-// trial-running, trial-prolonged, window-unusable, breaker-tripped, resumed, restarted, pool-gone,
-// and the names of Ending.
+// measuring, trial-running, trial-prolonged, window-unusable, breaker-tripped, resumed, restarted,
+// pool-gone, and the names of Ending.
 #pragma once
 
 #include "src/policy/state.hpp"

@@ -38,8 +38,9 @@ struct TrialSettings {
     double least_error = 0.002;
     /// Times that a trial is prolonged because the load changed in it.
     unsigned extensions = 2;
-    /// How long a trial may measure: windows may be unusable, and the layout is untried all along.
-    Nanoseconds longest = 10 * minute;
+    /// How long a trial may measure: windows may be unusable, which a guest can bring about, and
+    /// the layout is untried all along. Twice what a trial takes that is prolonged twice.
+    Nanoseconds longest = 3 * minute;
 };
 
 struct QuarantineSettings {
@@ -84,8 +85,14 @@ struct PolicySettings {
     Nanoseconds longest_dwell = 6 * hour;
     /// Switches in any hour, at most. Each may be followed by one revert.
     unsigned switches_an_hour = 4;
+    /// Switches in any day, at most. Harm ends a trial after 13 windows: so many of them are 0.7%
+    /// of the day. Simulated days of changing load have up to 45 (policy_simulation_test.cpp).
+    unsigned switches_a_day = 48;
+    /// A layout that was kept on a prediction alone is measured against the one before it after so
+    /// long. Where the load is not steady enough for as long again, it goes back unmeasured.
+    Nanoseconds measure_after = hour;
 
-    /// So many reverts for cause ...
+    /// So many reverts for cause, or of what nothing could be measured of ...
     unsigned breaker_reverts = 3;
     /// ... within so long: the model does not understand this pool. Boot layout, and hands off. One
     /// layout on one load alone does not come to that: quarantine lets it be tried at 0, 1, 3 and 7

@@ -5,6 +5,7 @@
 #pragma once
 
 #include "src/policy/comparison.hpp"
+#include "src/policy/guests.hpp"
 #include "src/policy/quarantine.hpp"
 
 #include <optional>
@@ -38,12 +39,11 @@ struct PoolSeen {
 struct WindowSeen {
     Observation observation; ///< the prediction is against PoolSeen::current
     Arrangement in_force;    ///< during all of it
-    /// Live score: utility (score.hpp) under the pool's intent, against a reference that stays the
-    /// same while `guests` does, so that windows can be compared; NaN: none.
+    /// Live score: utility (score.hpp) under the pool's intent; NaN: none.
     double utility = 0;
     Workload workload{};
-    /// Changes whenever the guests that are scored, or their vCPUs, weights or caps, do: a hash.
-    std::uint64_t guests = 0;
+    std::vector<GuestSeen> guests =
+        {}; ///< that it is made of; of these two windows can be compared
 };
 
 struct PastWindow {
@@ -55,11 +55,12 @@ struct PastWindow {
 enum class Ending : std::uint8_t {
     kept_better,        ///< sure to be better
     kept_unclear,       ///< no difference beyond chance; the prediction still favours it
-    kept_predicted,     ///< another load; the prediction favours it there, too
+    kept_predicted,     ///< nothing to compare; the prediction favours it: to be measured later
+    went_back,          ///< from a layout kept on a prediction: nothing showed that it is better
     reverted_harm,      ///< much worse, before all windows were in
     reverted_worse,     ///< sure to be worse
     reverted_unclear,   ///< no difference beyond chance, and nothing speaks for it any more
-    reverted_predicted, ///< another load, and the prediction there does not favour it
+    reverted_predicted, ///< nothing to compare, and the prediction does not favour it
     reverted_untested,  ///< too few usable windows for too long
     voided_mode,        ///< no longer automatic; reverted
     voided_intent,      ///< another intent; reverted
@@ -75,16 +76,17 @@ enum class Ending : std::uint8_t {
 
 /// From the decision to switch to the end of the trial.
 struct Trial {
-    Arrangement from, to;
+    /// The other way round: from a layout that was kept on a prediction alone to the one before it,
+    /// which stays unless it is found to be worse.
+    bool check = false;
+    Arrangement from = {}, to = {};
     Layout from_layout = Layout::socket, to_layout = Layout::socket;
     double promised = 0;   ///< predicted gain
     bool in_force = false; ///< `to` is
     Nanoseconds since = 0; ///< that it is in force, or that the trial began to measure anew
     unsigned settled = 0, extensions = 0;
-    std::uint64_t guests = 0; ///< of the windows before
-    bool guests_changed = false;
     std::optional<Ending> cancelled = {}; ///< how to end it once it is known what is in force
-    std::vector<Sample> before, after;
+    std::vector<Sample> before = {}, after = {};
 };
 
 /// An arrangement that was asked for, until the host is known to have it or not.
@@ -98,6 +100,13 @@ struct Pending {
     Nanoseconds retry_at = 0; ///< a revert that failed
 };
 
+/// A layout that was kept on a prediction alone is in force.
+struct Unmeasured {
+    Arrangement from = {}; ///< what there was before
+    Layout from_layout = Layout::socket;
+    Nanoseconds due = 0; ///< when it is to be measured
+};
+
 struct State {
     Nanoseconds now = 0;
     Mode mode = Mode::observe;
@@ -108,9 +117,10 @@ struct State {
     std::vector<PastWindow> history = {}; ///< under the layout in force, oldest first
     std::optional<Trial> trial = {};
     std::optional<Pending> pending = {};
+    std::optional<Unmeasured> unmeasured = {};
     std::uint64_t serial = 0; ///< of the last arrangement that was asked for
     std::vector<Quarantined> quarantines = {};
-    std::vector<Nanoseconds> switches = {};     ///< of the last hour
+    std::vector<Nanoseconds> switches = {};     ///< of the last day
     std::vector<Nanoseconds> reverts = {};      ///< for cause, that the breaker still counts
     std::optional<Nanoseconds> changed_at = {}; ///< the layout, by whomsoever
     unsigned setbacks = 0;                      ///< switches in a row that did not last

@@ -38,17 +38,20 @@ class Stepper {
     void judge_pool();
     [[nodiscard]] std::vector<Observation> evidence();
     [[nodiscard]] bool obstacles(const Verdict& judged);
+    /// Puts the layout on trial that was kept on a prediction alone, when that is due.
+    bool check_unmeasured();
     [[nodiscard]] Nanoseconds dwell() const;
     /// What a switch has to promise now; less, the longer there was none.
     [[nodiscard]] Margins margins() const;
-    /// The latest windows with a score and of the same guests, oldest first.
+    /// The latest windows with a score, oldest first.
     [[nodiscard]] std::vector<Sample> samples(std::size_t most) const;
     void forget_pool();
     void foreign(const PoolSeen& pool, bool anew);
     void failed();
 
     // trials.cpp
-    void begin(const Verdict& judged, std::vector<Sample> before);
+    /// `trial` says what is tried and why; the rest of it is filled in.
+    void begin(Trial trial, std::vector<Sample> before);
     void ask(const Arrangement& target, bool revert);
     void in_force();
     void not_in_force(std::string_view why);
@@ -60,7 +63,16 @@ class Stepper {
     void end(Ending ending);
     /// Now, or once it is known what is in force.
     void void_trial(Ending ending);
-    [[nodiscard]] Arrangement set_back(const Trial& trial, Ending ending);
+    /// What the ending of a trial means for the next ones, and where to go from its layout;
+    /// nothing: it stays. A check stays in the layout before the one that it measures, unless that
+    /// is worse. `blamed`: the layout itself was found wanting, with nothing else changed.
+    [[nodiscard]] std::optional<Arrangement> after_trial(const Trial& trial, Ending ending,
+                                                         bool blamed);
+    [[nodiscard]] std::optional<Arrangement> after_check(const Trial& trial, Ending ending);
+    /// Does not try the layout on the load before the trial again for a while.
+    void quarantine_layout(const Trial& trial, Layout layout);
+    /// Counts a switch that came to nothing; whether the breaker trips.
+    bool trips_breaker();
     [[nodiscard]] Comparison comparison() const;
 
     State& state_;

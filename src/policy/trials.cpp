@@ -32,8 +32,10 @@ std::string_view meaning(Ending ending) {
     case Ending::kept_unclear:
         return "no difference beyond chance, and the prediction still favours the new layout";
     case Ending::kept_predicted:
-        return "the load changed, so nothing can be compared; the prediction favours the new "
-               "layout under this load, too";
+        return "the load or the guests changed, so nothing can be compared; the prediction favours "
+               "the new layout still, and it will be measured later";
+    case Ending::went_back:
+        return "the layout before is back: nothing showed that the other one is better";
     case Ending::reverted_harm:
         return "the new layout does much harm";
     case Ending::reverted_worse:
@@ -41,8 +43,8 @@ std::string_view meaning(Ending ending) {
     case Ending::reverted_unclear:
         return "no difference beyond chance, and nothing speaks for the new layout any more";
     case Ending::reverted_predicted:
-        return "the load changed, so nothing can be compared; the prediction does not favour the "
-               "new layout under this load";
+        return "the load or the guests changed, and neither the prediction nor the score speaks "
+               "for the new layout any more";
     case Ending::reverted_untested:
         return "too few windows could be used to tell what the new layout does";
     case Ending::voided_mode:
@@ -65,19 +67,14 @@ std::string_view meaning(Ending ending) {
 
 } // namespace
 
-void Stepper::begin(const Verdict& judged, std::vector<Sample> before) {
-    const PoolSeen& pool = *state_.pool;
-    Trial& trial = state_.trial.emplace();
-    trial.from = pool.in_force;
-    trial.to = {judged.layout, no_cap};
-    trial.from_layout = pool.current;
-    trial.to_layout = judged.layout;
-    trial.promised = judged.mean.expected_gain[index(judged.layout)];
-    trial.guests = state_.history.back().window.guests;
+void Stepper::begin(Trial trial, std::vector<Sample> before) {
+    trial.from = state_.pool->in_force;
+    trial.from_layout = state_.pool->current;
     trial.before = std::move(before);
+    state_.trial = std::move(trial);
     state_.switches.push_back(state_.now);
     state_.history.clear();
-    ask(trial.to, false);
+    ask(Arrangement{state_.trial->to}, false);
 }
 
 void Stepper::ask(const Arrangement& target, bool revert) {
@@ -90,6 +87,7 @@ void Stepper::ask(const Arrangement& target, bool revert) {
                       .failures = failures,
                       .retry_at = later(state_.now, settings_.retry)};
     state_.changed_at = state_.now;
+    state_.unmeasured.reset();
     verdict_.decision = revert ? Decision::revert : Decision::change;
     verdict_.target = target;
     verdict_.serial = state_.serial;
@@ -124,7 +122,7 @@ void Stepper::void_trial(Ending ending) {
 }
 
 Comparison Stepper::comparison() const {
-    return compare(state_.trial->before, state_.trial->after, settings_.trial);
+    return compare(state_.trial->before, state_.trial->after, state_.intent, settings_.trial);
 }
 
 void Stepper::measure(const WindowSeen& window) {
@@ -141,9 +139,8 @@ void Stepper::measure(const WindowSeen& window) {
     } else {
         const double gain_back =
             window.observation.prediction.expected_gain[index(trial.from_layout)];
-        trial.after.push_back({window.utility, gain_back, window.workload});
-        trial.guests_changed = trial.guests_changed || window.guests != trial.guests;
-        if (!trial.guests_changed && trial.after.size() >= settings.early_windows &&
+        trial.after.push_back({window.utility, gain_back, window.workload, window.guests});
+        if (trial.after.size() >= settings.early_windows &&
             find(comparison(), settings) == Finding::much_worse)
             return end(Ending::reverted_harm);
         if (trial.after.size() >= settings.windows) return conclude();
@@ -161,25 +158,30 @@ void Stepper::conclude() {
     Trial& trial = *state_.trial;
     const Comparison found = comparison();
     const bool favoured = found.gain_back <= -settings_.stay_gain;
-    switch (trial.guests_changed ? Finding::load_changed : find(found, settings)) {
+    switch (find(found, settings)) {
     case Finding::better:
         return end(Ending::kept_better);
     case Finding::worse:
-        return end(Ending::reverted_worse);
+        return end(trial.check || !found.changed() ? Ending::reverted_worse
+                                                   : Ending::reverted_predicted);
     case Finding::much_worse:
         return end(Ending::reverted_harm);
     case Finding::unclear: {
+        if (trial.check) return end(Ending::went_back);
         // The less was promised, the likelier it was chance that did.
         const double least = small_promise(trial) ? 0 : -found.error;
         const bool leans_to_harm = found.difference + found.excused < least;
         return end(favoured && !leans_to_harm ? Ending::kept_unclear : Ending::reverted_unclear);
     }
-    case Finding::load_changed:
+    case Finding::incomparable:
         break;
     }
     const bool overdue = state_.now >= later(trial.since, settings.longest);
-    if (trial.guests_changed || overdue || trial.extensions >= settings.extensions)
+    // More windows do not bring guests back that are gone.
+    if (found.guests_changed || overdue || trial.extensions >= settings.extensions) {
+        if (trial.check) return end(Ending::went_back);
         return end(favoured ? Ending::kept_predicted : Ending::reverted_predicted);
+    }
     ++trial.extensions;
     trial.after.clear();
     because("trial-prolonged", "the load is another one than before the switch: {} more windows",
@@ -189,7 +191,7 @@ void Stepper::conclude() {
 void Stepper::end(Ending ending) {
     const Trial trial = std::move(*state_.trial);
     TrialReport report{ending, trial.from, trial.to, trial.promised,
-                       compare(trial.before, trial.after, settings_.trial)};
+                       compare(trial.before, trial.after, state_.intent, settings_.trial)};
     state_.trial.reset();
     state_.history.clear();
     const Comparison& found = report.comparison;
@@ -202,37 +204,65 @@ void Stepper::end(Ending ending) {
         because(to_string(ending), "{} after {}: {}", to_string(trial.to), to_string(trial.from),
                 meaning(ending));
     verdict_.trial = std::move(report);
-    if (kept(ending)) state_.setbacks = 0;
-    if (ending == Ending::not_applied) ++state_.setbacks;
-    if (!goes_back(ending)) return;
-    const Arrangement target = set_back(trial, ending);
+    const bool blamed = for_cause(ending) && !found.changed();
+    const auto target =
+        trial.check ? after_check(trial, ending) : after_trial(trial, ending, blamed);
     // A pool that was formed anew may have it already.
-    if (state_.pool && state_.pool->in_force == trial.to && target != trial.to) ask(target, true);
+    if (target && state_.pool && state_.pool->in_force == trial.to && *target != trial.to)
+        ask(*target, true);
 }
 
-Arrangement Stepper::set_back(const Trial& trial, Ending ending) {
-    const bool voided = !for_cause(ending) && ending != Ending::reverted_predicted &&
-                        ending != Ending::reverted_untested;
-    // That little was promised and nothing found says nothing against the model.
-    const bool expected = ending == Ending::reverted_unclear && small_promise(trial);
-    if (!voided && !expected) ++state_.setbacks;
-    if (!for_cause(ending)) return trial.from;
-
+void Stepper::quarantine_layout(const Trial& trial, Layout layout) {
     std::vector<Workload> workloads;
     for (const Sample& sample : trial.before) workloads.push_back(sample.workload);
     const Quarantined& entry =
-        quarantine(state_.quarantines, state_.pool->same[index(trial.to_layout)], state_.intent,
+        quarantine(state_.quarantines, state_.pool->same[index(layout)], state_.intent,
                    mean_workload(workloads), state_.now, settings_.quarantine);
-    because("quarantined", "{} is not tried again on this load for {}", to_string(trial.to_layout),
+    because("quarantined", "{} is not tried again on this load for {}", to_string(layout),
             text_of(entry.until - state_.now));
-    if (expected) return trial.from;
+}
+
+bool Stepper::trips_breaker() {
     state_.reverts.push_back(state_.now);
-    if (state_.reverts.size() < settings_.breaker_reverts) return trial.from;
+    if (state_.reverts.size() < settings_.breaker_reverts) return false;
     because(
         "breaker-tripped", "{} reverts within {}: the boot layout, and recommendations only for {}",
         state_.reverts.size(), text_of(settings_.breaker_within), text_of(settings_.breaker_for));
     state_.breaker_until = later(state_.now, settings_.breaker_for);
     state_.reverts.clear();
+    return true;
+}
+
+std::optional<Arrangement> Stepper::after_trial(const Trial& trial, Ending ending, bool blamed) {
+    if (ending == Ending::kept_predicted)
+        state_.unmeasured = {trial.from, trial.from_layout,
+                             later(state_.now, settings_.measure_after)};
+    if (kept(ending)) state_.setbacks = 0;
+    if (ending == Ending::not_applied) ++state_.setbacks;
+    if (!goes_back(ending)) return std::nullopt;
+    const bool untested =
+        ending == Ending::reverted_predicted || ending == Ending::reverted_untested;
+    // That little was promised and nothing found says nothing against the model.
+    const bool expected = ending == Ending::reverted_unclear && small_promise(trial);
+    const bool voided = !untested && !for_cause(ending);
+    if (!voided && !expected) ++state_.setbacks;
+    if (blamed) quarantine_layout(trial, trial.to_layout);
+    // Another load is no sign of a model that is wrong; windows that cannot be used, three times in
+    // a row, are a sign of somebody who sees to it.
+    const bool counts = (blamed && !expected) || ending == Ending::reverted_untested;
+    return counts && trips_breaker() ? state_.pool->boot : trial.from;
+}
+
+std::optional<Arrangement> Stepper::after_check(const Trial& trial, Ending ending) {
+    if (ending == Ending::reverted_worse || ending == Ending::reverted_harm) {
+        state_.setbacks = 0; // the layout that was kept on a prediction has been measured now
+        return trial.from;
+    }
+    if (ending == Ending::not_applied) ++state_.setbacks;
+    if (ending != Ending::kept_better && ending != Ending::went_back) return std::nullopt;
+    ++state_.setbacks;
+    if (ending == Ending::kept_better) quarantine_layout(trial, trial.from_layout);
+    if (!trips_breaker()) return std::nullopt;
     return state_.pool->boot;
 }
 

@@ -11,7 +11,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
-#include <tuple>
+#include <utility>
 #include <vector>
 
 namespace intellisched {
@@ -36,39 +36,77 @@ double speed_of_moves(const WindowStats& stats) {
     return running_us > 0 ? std::max(1 - refill_us / running_us, least_speed) : 1;
 }
 
-} // namespace
-
-double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapshot, Intent intent,
-                    const Published& published) {
-    if (stats.rearrangements > 0) return no_utility;
+/// What the guests had of one window, by domain id as text: a name is no identity.
+Result<LayoutResult> live_result(const WindowStats& stats, const proto::HostSnapshot& snapshot,
+                                 const Published& published) {
     proto::Truth truth = estimate({&stats, 1}, snapshot, 1 - smt_speed);
-    // Results go by name, and a name is no identity here.
     for (proto::GuestTruth& guest : *truth.mutable_guests())
         guest.set_name(std::to_string(guest.domid()));
     auto result = result_from(truth, stats.facts.pool);
-    if (!result) return no_utility;
+    if (!result) return result;
     const double speed = speed_of_moves(stats);
     for (auto& [id, guest] : result->guests)
         if (guest.work > 0 && guest.demand && *guest.demand > 0)
             guest.work *= speed / (*guest.demand * 1e9);
-    for (const auto& [id, work] : published.work)
+    for (const auto& [id, score] : published)
         if (const auto guest = result->guests.find(std::to_string(id));
             guest != result->guests.end())
-            guest->second.work = work;
-    const auto utility = utilities(intent, {&*result, 1});
-    return utility && std::isfinite(utility->front()) ? utility->front() : no_utility;
+            guest->second.work = score.work;
+    // The claim is what the administrator gave, not how many vCPUs the guest has online.
+    for (const proto::Domain& domain : snapshot.domains())
+        if (const auto guest = result->guests.find(std::to_string(domain.id()));
+            guest != result->guests.end())
+            guest->second.claim =
+                std::max<double>(domain.weight(), 1) * std::max<double>(domain.vcpus_size(), 1);
+    return result;
 }
 
-std::uint64_t guests_hash(const proto::HostSnapshot& snapshot, unsigned pool_id) {
-    std::vector<std::tuple<std::uint64_t, std::uint64_t, std::uint64_t, std::uint64_t>> guests;
+/// The guests with the largest claims that the window was made of.
+std::vector<GuestSeen> guests_seen(const LayoutResult& result, const proto::HostSnapshot& snapshot,
+                                   unsigned pool_id, const Published& published) {
+    const auto terms_of = terms(result);
+    std::vector<GuestSeen> guests;
     for (const proto::Domain& domain : snapshot.domains()) {
-        if (domain.pool_id() != pool_id || domain.id() == 0) continue;
-        const auto online = std::count_if(domain.vcpus().begin(), domain.vcpus().end(),
-                                          [](const proto::Vcpu& vcpu) { return vcpu.online(); });
-        guests.emplace_back(domain.id(), online, domain.weight(), domain.cap());
+        if (domain.pool_id() != pool_id) continue;
+        const auto found = terms_of.find(std::to_string(domain.id()));
+        if (found == terms_of.end()) continue;
+        const std::uint64_t uuid = uuid_hash(domain);
+        std::size_t identity = uuid;
+        boost::hash_combine(identity, domain.vcpus_size());
+        boost::hash_combine(identity, domain.weight());
+        boost::hash_combine(identity, domain.cap());
+        // Scores against another reference are of another unit.
+        if (const auto score = published.find(domain.id()); score != published.end())
+            boost::hash_combine(identity, score->second.reference);
+        guests.push_back({uuid, identity, found->second});
     }
-    std::sort(guests.begin(), guests.end());
-    return boost::hash_value(guests);
+    std::sort(guests.begin(), guests.end(), [](const GuestSeen& a, const GuestSeen& b) {
+        return std::pair(-a.terms.claim, a.identity) < std::pair(-b.terms.claim, b.identity);
+    });
+    if (guests.size() > most_guests) guests.resize(most_guests);
+    return guests;
+}
+
+} // namespace
+
+std::uint64_t uuid_hash(const proto::Domain& domain) {
+    if (domain.id() == 0) return dom0_uuid;
+    // An older capture has none; there ids are all that can be told.
+    const std::uint64_t hash =
+        domain.uuid().empty() ? boost::hash_value(domain.id()) : boost::hash_value(domain.uuid());
+    return hash == dom0_uuid ? ~dom0_uuid : hash;
+}
+
+LiveScore live_score(const WindowStats& stats, const proto::HostSnapshot& snapshot, Intent intent,
+                     const Published& published) {
+    LiveScore score{.utility = no_utility};
+    if (stats.rearrangements > 0) return score;
+    const auto result = live_result(stats, snapshot, published);
+    if (!result) return score;
+    const auto whole = utilities(intent, {&*result, 1});
+    if (whole && std::isfinite(whole->front())) score.utility = whole->front();
+    score.guests = guests_seen(*result, snapshot, stats.facts.pool_id, published);
+    return score;
 }
 
 std::uint64_t topology_hash(const Topology& topology, const Pool& pool) {
@@ -88,16 +126,15 @@ std::uint64_t topology_hash(const Topology& topology, const Pool& pool) {
 WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
                        const proto::HostSnapshot& snapshot, const Prediction& prediction,
                        Intent intent, const Published& published) {
-    std::size_t guests = guests_hash(snapshot, stats.facts.pool_id);
-    if (published.hash != 0) boost::hash_combine(guests, published.hash);
+    LiveScore score = live_score(stats, snapshot, intent, published);
     return {.observation = {.coverage = stats.coverage(),
                             .decisions = stats.decisions,
                             .prediction = prediction,
                             .rearrangements = stats.rearrangements},
             .in_force = stats.facts.in_force,
-            .utility = live_utility(stats, snapshot, intent, published),
+            .utility = score.utility,
             .workload = workload_of(features),
-            .guests = guests};
+            .guests = std::move(score.guests)};
 }
 
 Result<WindowSeen> window_seen(const WindowStats& stats, const FeatureVector& features,

@@ -64,22 +64,27 @@
 
 namespace intellisched {
 
-/// The utility of one window under an intent; NaN when it cannot be told: nobody did anything that
-/// counts, the runqueues were formed anew in it, or its figures cannot be. `snapshot` has the
-/// domains and their parameters as they were during the window, `published` what its guests say.
-[[nodiscard]] double live_utility(const WindowStats& stats, const proto::HostSnapshot& snapshot,
-                                  Intent intent, const Published& published = {});
+/// The score of one window under an intent, and the guests that it is made of.
+struct LiveScore {
+    double utility = 0; ///< NaN when it cannot be told: nobody did anything that counts, the
+                        ///< runqueues were formed anew in it, or its figures cannot be
+    std::vector<GuestSeen> guests = {};
+};
 
-/// A hash of the pool's guests (all its domains but Domain-0): their ids, online vCPUs, weights and
-/// caps, in whatever order the snapshot has them. It means something within one boot only, for
-/// domain ids begin anew with each.
-[[nodiscard]] std::uint64_t guests_hash(const proto::HostSnapshot& snapshot, unsigned pool_id);
+/// `snapshot` has the domains and their parameters as they were during the window, `published` what
+/// its guests say.
+[[nodiscard]] LiveScore live_score(const WindowStats& stats, const proto::HostSnapshot& snapshot,
+                                   Intent intent, const Published& published = {});
+
+/// What the policy knows a domain by (guests.hpp): a hash of its UUID, or of its id where a capture
+/// has none.
+[[nodiscard]] std::uint64_t uuid_hash(const proto::Domain& domain);
 
 /// A hash of the pool's CPUs, their cores, sockets and nodes, and the pool's granularity.
 [[nodiscard]] std::uint64_t topology_hash(const Topology& topology, const Pool& pool);
 
 /// One window as the policy takes it. `features` are those of `stats`, `prediction` is made of
-/// them, and `snapshot` and `published` as for live_utility().
+/// them, and `snapshot` and `published` as for live_score().
 [[nodiscard]] WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
                                      const proto::HostSnapshot& snapshot,
                                      const Prediction& prediction, Intent intent,

@@ -248,10 +248,18 @@ void Service::saw(const WindowRead& window) {
     if (keeper.state().mode == Mode::off) return;
 
     const FeatureVector features = feature_vector(stats);
-    const auto seen = window_seen(stats, features, last_->snapshot, *classifier_,
-                                  keeper.state().intent, published(stats));
+    auto seen = window_seen(stats, features, last_->snapshot, *classifier_, keeper.state().intent,
+                            published(stats));
     if (!seen) return complain(seen.error());
     const Moment moment = now();
+    for (const std::uint64_t uuid : steady_[stats.facts.pool].saw(seen->guests, moment.time))
+        for (const proto::Domain& domain : last_->snapshot.domains())
+            if (uuid_hash(domain) == uuid)
+                BOOST_LOG_TRIVIAL(warning)
+                    << printable(stats.facts.pool, 64) << ": domain " << domain.id() << " ("
+                    << printable(domain.name(), 64)
+                    << ") came and went, or was changed, three times within an hour: no trial is "
+                       "judged by it for a day";
     windows_of_[stats.facts.pool] = {window_status(stats, features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
     keeper.saw(*seen, features, length, classifier_->manifest().id(), moment);
@@ -263,13 +271,7 @@ Published Service::published(const WindowStats& stats) {
         scores_.erase(pool);
         return {};
     }
-    Published published =
-        scores_[pool].saw(stats.published, last_->snapshot, stats.facts.pool_id, now().time);
-    for (const unsigned id : published.ignored)
-        BOOST_LOG_TRIVIAL(warning) << printable(pool, 64) << ": domain " << id
-                                   << " publishes scores on and off, or too many do; it is "
-                                      "ignored for a day";
-    return published;
+    return scores_[pool].saw(stats.published, last_->snapshot, stats.facts.pool_id);
 }
 
 void Service::on_call() {

@@ -90,6 +90,7 @@ class Service {
     };
     std::map<std::string, LastWindow> windows_of_; ///< by pool; for status() alone
     std::map<std::string, GuestScores> scores_;    ///< by pool, of those that hear them
+    std::map<std::string, SteadyGuests> steady_;   ///< by pool
     std::set<std::string> present_;                ///< credit2 pools of the last reading
     std::optional<Reading> last_;
     std::string host_ = "opening the host";

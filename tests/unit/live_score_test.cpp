@@ -8,6 +8,8 @@
 #include <functional>
 #include <initializer_list>
 #include <limits>
+#include <map>
+#include <set>
 
 using namespace intellisched;
 using doctest::Approx;
@@ -66,7 +68,7 @@ void add_waits(WindowStats& stats, unsigned id, std::uint64_t each) {
 }
 
 double utility(const WindowStats& stats, Intent intent = Intent::throughput) {
-    return live_utility(stats, two_guests(), intent);
+    return live_score(stats, two_guests(), intent).utility;
 }
 
 } // namespace
@@ -154,8 +156,8 @@ TEST_CASE("live score: nothing where there is nothing to tell") {
     WindowStats rearranged = untroubled();
     rearranged.rearrangements = 1;
     CHECK(std::isnan(utility(rearranged)));
-    CHECK(std::isnan(live_utility(untroubled(), {}, Intent::latency)));
-    CHECK(std::isnan(live_utility({}, two_guests(), Intent::latency)));
+    CHECK(std::isnan(live_score(untroubled(), {}, Intent::latency).utility));
+    CHECK(std::isnan(live_score({}, two_guests(), Intent::latency).utility));
 }
 
 TEST_CASE("live score: absurd figures give a number or NaN, never infinity") {
@@ -196,37 +198,64 @@ TEST_CASE("live score: absurd figures give a number or NaN, never infinity") {
     odd.mutable_domains(1)->clear_vcpus();
     odd.mutable_domains(2)->set_weight(UINT32_MAX);
     odd.mutable_domains(2)->set_cap(UINT32_MAX);
-    CHECK(std::isfinite(live_utility(untroubled(), odd, Intent::balanced)));
+    CHECK(std::isfinite(live_score(untroubled(), odd, Intent::balanced).utility));
     odd.mutable_domains(2)->set_id(1); // an id twice
-    CHECK(!std::isinf(live_utility(untroubled(), odd, Intent::balanced)));
+    CHECK(!std::isinf(live_score(untroubled(), odd, Intent::balanced).utility));
 }
 
-TEST_CASE("guests hash: what it heeds, and what not") {
-    const auto hash = guests_hash(two_guests(), 3);
-    const auto changed = [&](const std::function<void(proto::HostSnapshot&)>& change) {
-        proto::HostSnapshot snapshot = two_guests();
-        change(snapshot);
-        return guests_hash(snapshot, 3) != hash;
+TEST_CASE("live score: what a guest is known by, and what not") {
+    using Identities = std::map<std::uint64_t, std::uint64_t>; // by UUID hash
+    const auto identities = [](const proto::HostSnapshot& snapshot) {
+        Identities out;
+        for (const GuestSeen& guest : live_score(untroubled(), snapshot, Intent::balanced).guests)
+            out[guest.uuid] = guest.identity;
+        return out;
     };
-    CHECK(!changed([](auto& s) { s.mutable_domains()->SwapElements(1, 2); }));
-    CHECK(!changed([](auto& s) { s.mutable_domains(1)->set_name("other"); }));
-    CHECK(!changed([](auto& s) { s.mutable_domains(0)->set_weight(512); })); // Domain-0
-    CHECK(!changed([](auto& s) { s.mutable_domains()->DeleteSubrange(0, 1); }));
-    CHECK(!changed([](auto& s) { add_domain(s, 9, 1).set_pool_id(4); }));
-    CHECK(!changed([](auto& s) { s.mutable_domains(1)->add_vcpus()->set_online(false); }));
+    const auto with_uuids = [] {
+        proto::HostSnapshot snapshot = two_guests();
+        for (auto& domain : *snapshot.mutable_domains())
+            domain.set_uuid(std::string(16, static_cast<char>('a' + domain.id())));
+        return snapshot;
+    };
+    const Identities known = identities(with_uuids());
+    CHECK(known.size() == 3);
+    CHECK(known.contains(dom0_uuid));
+    const auto same = [&](const std::function<void(proto::HostSnapshot&)>& change) {
+        proto::HostSnapshot snapshot = with_uuids();
+        change(snapshot);
+        return identities(snapshot) == known;
+    };
+    CHECK(same([](auto& s) { s.mutable_domains()->SwapElements(1, 2); }));
+    CHECK(same([](auto& s) { s.mutable_domains(1)->set_name("other"); }));
+    CHECK(same([](auto& s) { add_domain(s, 9, 1).set_pool_id(4); }));
+    // What a guest does itself: a reboot, and vCPUs taken offline.
+    CHECK(same([](auto& s) { s.mutable_domains(1)->set_id(5); }));
+    CHECK(same([](auto& s) { s.mutable_domains(1)->mutable_vcpus(0)->set_online(false); }));
+    // What the administrator does.
+    CHECK(!same([](auto& s) { s.mutable_domains(1)->set_weight(512); }));
+    CHECK(!same([](auto& s) { s.mutable_domains(1)->set_cap(50); }));
+    CHECK(!same([](auto& s) { s.mutable_domains(1)->add_vcpus()->set_online(false); }));
+    CHECK(!same([](auto& s) { s.mutable_domains(1)->set_pool_id(4); }));
+    CHECK(!same([](auto& s) { add_domain(s, 9, 1); }));
+    // Of an older capture, which has no UUIDs, the ids have to do.
+    CHECK(identities(two_guests()).size() == 3);
+}
 
-    CHECK(changed([](auto& s) { s.mutable_domains(1)->set_weight(512); }));
-    CHECK(changed([](auto& s) { s.mutable_domains(1)->set_cap(50); }));
-    CHECK(changed([](auto& s) { s.mutable_domains(1)->set_id(5); }));
-    CHECK(changed([](auto& s) { s.mutable_domains(1)->set_pool_id(4); }));
-    CHECK(changed([](auto& s) { s.mutable_domains(1)->mutable_vcpus(0)->set_online(false); }));
-    CHECK(changed([](auto& s) { add_domain(s, 9, 1); }));
-    // The same numbers on other guests.
-    CHECK(changed([](auto& s) {
-        s.mutable_domains(1)->set_id(2);
-        s.mutable_domains(2)->set_id(1);
-    }));
-    CHECK(guests_hash({}, 3) == guests_hash({}, 4));
+TEST_CASE("live score: claims are of the vCPUs that a guest may have; at most 64 guests are told") {
+    proto::HostSnapshot snapshot = two_guests();
+    const auto claims = [&] {
+        std::multiset<double> out;
+        for (const GuestSeen& guest : live_score(untroubled(), snapshot, Intent::balanced).guests)
+            out.insert(guest.terms.claim);
+        return out;
+    };
+    const auto all_online = claims();
+    snapshot.mutable_domains(1)->mutable_vcpus(0)->set_online(false);
+    CHECK(claims() == all_online);
+    for (unsigned id = 10; id < 110; ++id) add_domain(snapshot, id, 1);
+    snapshot.mutable_domains(snapshot.domains_size() - 1)->set_weight(60000);
+    CHECK(claims().size() == most_guests);
+    CHECK(*claims().rbegin() >= 60000);
 }
 
 TEST_CASE("topology hash: CPUs, places and granularity") {
@@ -270,7 +299,7 @@ TEST_CASE("window seen, pool seen: each number in its place") {
     CHECK(window.in_force == Arrangement{Layout::core, no_cap});
     CHECK(window.utility == Approx(0));
     CHECK(window.workload == workload_of(features));
-    CHECK(window.guests == guests_hash(two_guests(), 3));
+    CHECK(window.guests.size() == 3);
 
     PoolFacts facts;
     facts.can_rearrange = true;

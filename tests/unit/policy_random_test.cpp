@@ -264,7 +264,7 @@ TEST_CASE("policy random: what always holds, and states that are stored and rest
         for (const auto& [ending, count] : chaos.endings) endings[ending] += count;
     }
     // Or the test shows nothing.
-    CHECK(switches > 300);
+    CHECK(switches > 250);
     CHECK(endings.size() >= 12);
 }
 
@@ -280,7 +280,7 @@ TEST_CASE("policy journal: states that cannot be are refused") {
         const auto state = state_of(bad);
         return !state && state.error().message.find("remove it") != std::string::npos;
     };
-    CHECK(refused([](auto& bad) { bad.set_version(2); }));
+    CHECK(refused([](auto& bad) { bad.set_version(1); }));
     CHECK(refused([](auto& bad) { bad.set_mode("manual"); }));
     CHECK(refused([](auto& bad) { bad.set_intent("speed"); }));
     CHECK(refused([](auto& bad) { bad.clear_pool(); }));

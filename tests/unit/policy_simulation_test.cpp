@@ -79,7 +79,8 @@ class Simulation {
                           .in_force = world_.pool.in_force,
                           .utility = phase.truth[index(current)] + noise_,
                           .workload = phase.load,
-                          .guests = 1};
+                          .guests = {}};
+        window.guests = {{1, 1, {.claim = 256, .work = window.utility}}};
         for (double& number : window.workload) number += normal(0.3);
         out_.got += phase.truth[index(current)];
         out_.boot += phase.truth[index(world_.pool.boot.layout)];

@@ -11,6 +11,11 @@ using namespace intellisched::test;
 
 namespace {
 
+/// A window with one guest, whose work is all that counts.
+Sample sample(double utility) {
+    return {utility, -0.05, usual_load, {{7, 7, {.claim = 256, .work = utility}}}};
+}
+
 std::vector<Sample> series(std::mt19937_64& random, double mean, double deviation,
                            double correlation, unsigned count = 30) {
     std::normal_distribution<double> normal(0,
@@ -18,7 +23,7 @@ std::vector<Sample> series(std::mt19937_64& random, double mean, double deviatio
     std::vector<Sample> samples;
     double state = std::normal_distribution<double>(0, deviation)(random);
     for (unsigned i = 0; i < count; ++i) {
-        samples.push_back({mean + state, -0.05, usual_load});
+        samples.push_back(sample(mean + state));
         state = correlation * state + normal(random);
     }
     return samples;
@@ -51,7 +56,8 @@ TEST_CASE("policy trial: windows that are correlated do not make chance a findin
         for (int i = 0; i < 2000; ++i) {
             const auto before = series(random, 0, 0.05, correlation);
             const auto after = series(random, 0, 0.05, correlation);
-            wrong += find(compare(before, after, defaults), defaults) != Finding::unclear;
+            wrong += find(compare(before, after, Intent::balanced, defaults), defaults) !=
+                     Finding::unclear;
         }
         INFO("correlation " << correlation << ": " << wrong << " of 2000");
         CHECK(wrong < 2000 * 0.08);
@@ -64,7 +70,7 @@ TEST_CASE("policy trial: what 30 windows on either side show") {
         unsigned found = 0;
         for (int i = 0; i < 500; ++i)
             found += find(compare(series(random, 0, 0.05, 0.2), series(random, effect, 0.05, 0.2),
-                                  defaults),
+                                  Intent::balanced, defaults),
                           defaults) == wanted;
         return found / 500.0;
     };
@@ -77,28 +83,36 @@ TEST_CASE("policy trial: both spreads are in the comparison") {
     std::mt19937_64 random(9);
     const auto calm = series(random, 0, 0.01, 0);
     const auto wild = series(random, -0.05, 0.3, 0);
-    CHECK(find(compare(calm, wild, defaults), defaults) == Finding::unclear);
-    CHECK(find(compare(wild, calm, defaults), defaults) == Finding::unclear);
-    CHECK(find(compare(calm, series(random, -0.05, 0.01, 0), defaults), defaults) ==
-          Finding::worse);
+    CHECK(find(compare(calm, wild, Intent::balanced, defaults), defaults) == Finding::unclear);
+    CHECK(find(compare(wild, calm, Intent::balanced, defaults), defaults) == Finding::unclear);
+    CHECK(find(compare(calm, series(random, -0.05, 0.01, 0), Intent::balanced, defaults),
+               defaults) == Finding::worse);
 }
 
 TEST_CASE("policy trial: another load is told from another layout") {
     std::mt19937_64 random(10);
     const auto before = series(random, 0, 0.02, 0);
+    const auto better = series(random, 0.2, 0.02, 0);
     const auto worse = series(random, -0.2, 0.02, 0);
-    REQUIRE(find(compare(before, worse, defaults), defaults) == Finding::much_worse);
+    const auto compared = [&](const std::vector<Sample>& after) {
+        return compare(before, after, Intent::balanced, defaults);
+    };
+    REQUIRE(find(compared(better), defaults) == Finding::better);
+    REQUIRE(find(compared(worse), defaults) == Finding::much_worse);
     for (std::size_t number = 0; number < workload_size; ++number) {
-        CHECK(find(compare(before, with_load(worse, number, -2), defaults), defaults) ==
-              Finding::load_changed);
-        CHECK(compare(before, with_load(worse, number, -0.9), defaults).load_changed == false);
+        CHECK(find(compared(with_load(better, number, -2)), defaults) == Finding::incomparable);
+        CHECK_FALSE(compared(with_load(better, number, -0.9)).load_changed);
+        // A guest can make it another load: that is no cover for harm. Less demand excuses as much.
+        CHECK(find(compared(with_load(worse, number, -2)), defaults) ==
+              (number == 0 ? Finding::incomparable : Finding::much_worse));
     }
     // A number that jumps about proves nothing by its mean.
-    auto jumpy = before, jumpy_after = worse;
+    auto jumpy = before, jumpy_after = better;
     for (auto* side : {&jumpy, &jumpy_after})
         for (std::size_t i = 0; i < side->size(); ++i)
             (*side)[i].workload[1] += i / 5 % 2 == 0 ? 10 : -10;
-    CHECK_FALSE(compare(jumpy, with_load(jumpy_after, 1, 1.5), defaults).load_changed);
+    CHECK_FALSE(
+        compare(jumpy, with_load(jumpy_after, 1, 1.5), Intent::balanced, defaults).load_changed);
 }
 
 TEST_CASE("policy trial: a fall of demand excuses a loss, a rise does not, neither gives a gain") {
@@ -107,7 +121,8 @@ TEST_CASE("policy trial: a fall of demand excuses a loss, a rise does not, neith
     const auto worse = series(random, -0.15, 0.02, 0);
     const auto better = series(random, 0.15, 0.02, 0);
     const auto found = [&](const std::vector<Sample>& after, double demand) {
-        return find(compare(before, with_load(after, 0, demand), defaults), defaults);
+        return find(compare(before, with_load(after, 0, demand), Intent::balanced, defaults),
+                    defaults);
     };
     CHECK(found(worse, 0) == Finding::much_worse);
     CHECK(found(worse, -0.6) == Finding::unclear); // e^-0.15 of the demand
@@ -133,8 +148,8 @@ TEST_CASE("policy trial: what ends it early is large, and surer than what ends i
 }
 
 TEST_CASE("policy trial: without noise a trifle is no difference") {
-    const std::vector<Sample> before(30, {0, 0, usual_load}), after(30, {-0.002, 0, usual_load});
-    CHECK(find(compare(before, after, defaults), defaults) == Finding::unclear);
+    const std::vector<Sample> before(30, sample(0)), after(30, sample(-0.002));
+    CHECK(find(compare(before, after, Intent::balanced, defaults), defaults) == Finding::unclear);
 }
 
 TEST_CASE("policy trial: a layout that is better is kept") {
@@ -244,7 +259,7 @@ TEST_CASE("policy trial: another load prolongs it, and then the prediction decid
     REQUIRE(world.switched().decision == Decision::change);
     world.load[3] += 5;
     const auto old_utility = world.utility;
-    world.utility.fill(-0.7);
+    world.utility.fill(0.2); // a loss would revert it, whatever the load
     PoolVerdict verdict = world.windows(35);
     CHECK(has(verdict, "trial-prolonged"));
     SUBCASE("the load comes back") {
@@ -270,12 +285,95 @@ TEST_CASE("policy trial: another load prolongs it, and then the prediction decid
     CHECK(verdict.trial);
 }
 
-TEST_CASE("policy trial: with other guests nothing can be compared") {
+TEST_CASE("policy trial: with other guests nothing can be compared, but harm is seen") {
     World world;
-    world.utility[index(Layout::core)] = -1;
     REQUIRE(world.switched().decision == Decision::change);
     world.guests = 8;
-    CHECK(world.windows(100).trial->ending == Ending::kept_predicted);
+    SUBCASE("no harm") {
+        CHECK(world.windows(100).trial->ending == Ending::kept_predicted);
+        REQUIRE(world.state.unmeasured);
+        CHECK(world.state.unmeasured->from == Arrangement{Layout::socket, no_cap});
+    }
+    SUBCASE("harm") {
+        world.utility[index(Layout::core)] = -1;
+        CHECK(world.windows(100).trial->ending == Ending::reverted_harm);
+    }
+}
+
+TEST_CASE("policy trial: a guest that comes, goes or falls idle leaves the others comparable") {
+    std::mt19937_64 random(12);
+    const auto sides = [&](double effect) {
+        return std::pair(series(random, 0, 0.02, 0), series(random, effect, 0.02, 0));
+    };
+    const auto add = [](std::vector<Sample>& side, std::uint64_t identity, double work) {
+        for (Sample& one : side)
+            one.guests.push_back({identity, identity, {.claim = 200, .work = work}});
+    };
+    SUBCASE("one more guest, which says that all is well") {
+        auto [before, after] = sides(-0.2);
+        add(after, 8, 10);
+        const Comparison found = compare(before, after, Intent::balanced, defaults);
+        CHECK_FALSE(found.guests_changed);
+        CHECK(found.difference == doctest::Approx(-0.2).epsilon(0.1));
+        CHECK(find(found, defaults) == Finding::much_worse);
+    }
+    SUBCASE("one that is gone") {
+        auto [before, after] = sides(0.2);
+        add(before, 8, 10);
+        CHECK(find(compare(before, after, Intent::balanced, defaults), defaults) ==
+              Finding::better);
+    }
+    SUBCASE("most of what is claimed is gone") {
+        auto [before, after] = sides(0.2);
+        add(before, 8, 0);
+        add(before, 9, 0);
+        const Comparison found = compare(before, after, Intent::balanced, defaults);
+        CHECK(found.guests_changed);
+        CHECK(find(found, defaults) == Finding::incomparable);
+    }
+    SUBCASE("no guest at all") {
+        CHECK(compare({}, {}, Intent::balanced, defaults).guests_changed);
+    }
+}
+
+TEST_CASE("policy trial: a layout kept on a prediction alone is measured later") {
+    World world;
+    REQUIRE(world.switched().decision == Decision::change);
+    world.guests = 8;
+    REQUIRE(world.windows(100).trial->ending == Ending::kept_predicted);
+    PoolVerdict verdict;
+    for (int i = 0; i < 4000 && verdict.decision != Decision::change; ++i) verdict = world.window();
+    REQUIRE(verdict.decision == Decision::change);
+    CHECK(has(verdict, "measuring"));
+    CHECK(verdict.target == Arrangement{Layout::socket, no_cap});
+    SUBCASE("it is better") {
+        world.utility[index(Layout::socket)] = -0.05;
+        world.apply(verdict);
+        verdict = world.windows(100);
+        CHECK(verdict.trial->ending == Ending::reverted_worse);
+        CHECK(verdict.target == Arrangement{Layout::core, no_cap});
+        CHECK(world.state.reverts.empty());
+        world.apply(verdict);
+        CHECK_FALSE(world.state.unmeasured);
+    }
+    SUBCASE("it is worse") {
+        world.utility[index(Layout::socket)] = 0.05;
+        world.apply(verdict);
+        verdict = world.windows(100);
+        CHECK(verdict.trial->ending == Ending::kept_better);
+        CHECK(verdict.decision != Decision::revert);
+        CHECK(world.state.quarantines.size() == 1);
+        CHECK(world.state.reverts.size() == 1);
+    }
+    SUBCASE("it makes no difference, or nothing can be compared") {
+        world.apply(verdict);
+        SUBCASE("the same guests") {}
+        SUBCASE("others again") { world.guests = 9; }
+        verdict = world.windows(100);
+        CHECK(verdict.trial->ending == Ending::went_back);
+        CHECK(verdict.decision != Decision::revert);
+        CHECK(world.state.setbacks == 1);
+    }
 }
 
 TEST_CASE("policy trial: an untested layout does not stay") {

@@ -50,7 +50,7 @@ struct World {
     double noise = 0.02;                        ///< standard deviation of utility
     bool regular = false; ///< noise by turns above and below, rather than random
     Workload load = usual_load;
-    std::uint64_t guests = 7;
+    std::uint64_t guests = 7; ///< identity of the only one
     std::mt19937_64 random{1};
 
     explicit World(Mode mode = Mode::automatic) {
@@ -75,7 +75,8 @@ struct World {
                          (regular ? time / second % 2 == 0 ? noise : -noise : normal(random));
         window.workload = load;
         for (double& number : window.workload) number += little(random);
-        window.guests = guests;
+        // Under the balanced intent, utility is ln of work.
+        window.guests = {{guests, guests, {.claim = 256, .work = window.utility}}};
         return window;
     }
 

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT
+// Whose score a window's is: by guest, so that a trial compares the guests that are on both of its
+// sides, whoever else comes and goes.
+//
+// A guest must not be able to keep a trial from being measured. So it is known by its UUID, which a
+// reboot does not change, and by what only the administrator sets: weight, cap, the vCPUs that it
+// may have. How many of them are online is the guest's own doing and part of nothing here.
+#pragma once
+
+#include "src/model/score.hpp"
+#include "src/policy/quarantine.hpp"
+
+#include <cstdint>
+#include <map>
+#include <span>
+#include <vector>
+
+namespace intellisched {
+
+/// One guest in one window.
+struct GuestSeen {
+    std::uint64_t uuid = 0;     ///< a hash of its UUID; dom0_uuid: Domain-0
+    std::uint64_t identity = 0; ///< a hash of that and of all that makes it comparable
+    GuestTerms terms;
+};
+inline constexpr std::uint64_t dom0_uuid = 0;
+
+/// More guests than that in a window are not told apart: those with the largest claims are kept.
+inline constexpr std::size_t most_guests = 64;
+
+/// Leaves out of the windows who changes identity too often: no comparison would ever hold it on
+/// both sides.
+class SteadyGuests {
+  public:
+    static constexpr std::size_t most_changes = 3; ///< within an hour
+    static constexpr Nanoseconds left_out_for = 24 * hour;
+
+    /// The guests of the next window. A change of identity is another one under the same UUID, or a
+    /// guest that is there again. Takes those that are left out from `guests` and returns the UUID
+    /// hashes of those that are left out from now on.
+    std::vector<std::uint64_t> saw(std::vector<GuestSeen>& guests, Nanoseconds now);
+
+  private:
+    struct Known {
+        std::uint64_t identity = 0;
+        bool here = false;
+        Nanoseconds last_seen = 0;
+        std::vector<Nanoseconds> changes = {}; ///< of the last hour
+        Nanoseconds left_out_until = 0;
+    };
+    std::map<std::uint64_t, Known> known_; ///< by UUID hash
+};
+
+} // namespace intellisched
