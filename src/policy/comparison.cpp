@@ -85,29 +85,30 @@ std::optional<std::set<std::uint64_t>> common_guests(std::span<const Sample> bef
         double claim = 0;
         std::array<double, 2> present{}, active{}; ///< windows of either side
     };
-    std::map<std::uint64_t, Seen> seen;
+    // What all claim is counted by UUID: a guest that changes is not many guests.
+    std::map<std::uint64_t, Seen> by_identity, by_uuid;
     const std::array sides{before, after};
     for (std::size_t side = 0; side < sides.size(); ++side)
         for (const Sample& sample : sides[side])
-            for (const GuestSeen& guest : sample.guests) {
-                Seen& one = seen[guest.identity];
-                one.claim = guest.terms.claim;
-                ++one.present[side];
-                if (guest.terms.work || guest.terms.tail) ++one.active[side];
-            }
-    std::set<std::uint64_t> common;
+            for (const GuestSeen& guest : sample.guests)
+                for (Seen* one : {&by_identity[guest.identity], &by_uuid[guest.uuid]}) {
+                    one->claim = guest.terms.claim;
+                    ++one->present[side];
+                    if (guest.terms.work || guest.terms.tail) ++one->active[side];
+                }
+    const auto count = [&](std::size_t side) {
+        return std::max(static_cast<double>(sides[side].size()), 1.0);
+    };
+    const auto claim = [&](const Seen& one) {
+        return one.claim * std::max(one.active[0] / count(0), one.active[1] / count(1));
+    };
     double all = 0, compared = 0;
-    for (const auto& [identity, one] : seen) {
-        bool both = true;
-        double active = 0;
-        for (std::size_t side = 0; side < sides.size(); ++side) {
-            const auto count = static_cast<double>(sides[side].size());
-            both = both && one.present[side] >= most_windows * count;
-            active = std::max(active, count > 0 ? one.active[side] / count : 0);
-        }
-        all += one.claim * active;
-        if (!both) continue;
-        compared += one.claim * active;
+    for (const auto& [uuid, one] : by_uuid) all += claim(one);
+    std::set<std::uint64_t> common;
+    for (const auto& [identity, one] : by_identity) {
+        if (one.present[0] < most_windows * count(0) || one.present[1] < most_windows * count(1))
+            continue;
+        compared += claim(one);
         common.insert(identity);
     }
     if (all <= 0 || compared < most_claims * all) return std::nullopt;
@@ -153,6 +154,11 @@ bool steady(std::span<const Sample> samples, const TrialSettings& settings) {
         if (number.known && another_load(number, settings)) return false;
     }
     return true;
+}
+
+bool same_guests(std::span<const Sample> samples) {
+    const std::size_t half = samples.size() / 2;
+    return common_guests(samples.first(half), samples.last(half)).has_value();
 }
 
 double student(double normal, double freedom) {

@@ -64,6 +64,10 @@ struct Comparison {
 /// two loads is no baseline: it has a mean that neither has, and a spread that hides any effect.
 [[nodiscard]] bool steady(std::span<const Sample> samples, const TrialSettings& settings);
 
+/// Whether most of what is claimed is of guests that are in both halves of these. A baseline of
+/// others could be compared with nothing.
+[[nodiscard]] bool same_guests(std::span<const Sample> samples);
+
 enum class Finding : std::uint8_t {
     better,       ///< beyond chance and load
     worse,        ///< beyond chance and falling demand, whatever else changed

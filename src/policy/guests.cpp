@@ -5,18 +5,17 @@
 
 namespace intellisched {
 
-std::vector<std::uint64_t> SteadyGuests::saw(std::vector<GuestSeen>& guests, Nanoseconds now) {
+std::vector<std::uint64_t>
+SteadyGuests::saw(const std::map<std::uint64_t, std::uint64_t>& identities, Nanoseconds now) {
     // Who has been gone for as long as anything is remembered of it is forgotten.
     std::erase_if(known_, [&](const auto& entry) {
         const Known& one = entry.second;
         return now >= later(one.last_seen, hour) && now >= one.left_out_until;
     });
-    std::map<std::uint64_t, std::uint64_t> here;
-    for (const GuestSeen& guest : guests) here[guest.uuid] = guest.identity;
-    for (auto& [uuid, one] : known_) one.here = one.here && here.contains(uuid);
+    for (auto& [uuid, one] : known_) one.here = one.here && identities.contains(uuid);
 
     std::vector<std::uint64_t> left_out;
-    for (const auto& [uuid, identity] : here) {
+    for (const auto& [uuid, identity] : identities) {
         const auto [entry, is_new] = known_.try_emplace(uuid);
         Known& one = entry->second;
         if (!is_new && (!one.here || one.identity != identity)) one.changes.push_back(now);
@@ -29,9 +28,12 @@ std::vector<std::uint64_t> SteadyGuests::saw(std::vector<GuestSeen>& guests, Nan
         one.changes.clear();
         left_out.push_back(uuid);
     }
-    std::erase_if(
-        guests, [&](const GuestSeen& guest) { return now < known_.at(guest.uuid).left_out_until; });
     return left_out;
+}
+
+bool SteadyGuests::leaves_out(std::uint64_t uuid, Nanoseconds now) const {
+    const auto found = known_.find(uuid);
+    return found != known_.end() && now < found->second.left_out_until;
 }
 
 } // namespace intellisched

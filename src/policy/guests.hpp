@@ -35,10 +35,13 @@ class SteadyGuests {
     static constexpr std::size_t most_changes = 3; ///< within an hour
     static constexpr Nanoseconds left_out_for = 24 * hour;
 
-    /// The guests of the next window. A change of identity is another one under the same UUID, or a
-    /// guest that is there again. Takes those that are left out from `guests` and returns the UUID
+    /// Who is in the pool at the next window: what a guest is known by, by UUID hash. A change is
+    /// another identity under the same UUID, or a guest that is there again. Returns the UUID
     /// hashes of those that are left out from now on.
-    std::vector<std::uint64_t> saw(std::vector<GuestSeen>& guests, Nanoseconds now);
+    [[nodiscard]] std::vector<std::uint64_t>
+    saw(const std::map<std::uint64_t, std::uint64_t>& identities, Nanoseconds now);
+    /// Whether the guest with this UUID hash does not count.
+    [[nodiscard]] bool leaves_out(std::uint64_t uuid, Nanoseconds now) const;
 
   private:
     struct Known {

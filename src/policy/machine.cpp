@@ -229,6 +229,9 @@ bool Stepper::obstacles(const Verdict& judged) {
     else if (!steady(recent, settings_.trial))
         because("load-changing", "the load is becoming another one; what is there to compare a new "
                                  "layout with is a mixture of both");
+    else if (!same_guests(recent))
+        because("guests-changing", "too few of the guests have been there for long enough to "
+                                   "compare a new layout by");
     return verdict_.reasons.size() > before;
 }
 

@@ -103,8 +103,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         }
         verdict.mean.outside_training /= verdict.windows;
         verdict.favourite = verdict.mean.best = favourite(verdict.mean, same, current);
-        verdict.agreement =
-            static_cast<double>(better[index(verdict.favourite)]) / verdict.windows;
+        verdict.agreement = static_cast<double>(better[index(verdict.favourite)]) / verdict.windows;
     }
 
     const bool one_partition =

@@ -8,7 +8,9 @@
 // another load, or the first one for a mistake, and becomes the reference.
 //
 // A guest that begins or ceases to publish or gets another reference is another one to the policy
-// (src/policy/guests.hpp), which compares the others meanwhile.
+// (src/policy/guests.hpp), which compares the others meanwhile. Of a guest the first score is free;
+// one that does so three times within an hour is not heard for a day: what the host sees of it
+// counts then.
 //
 // What it cannot see: a guest that lies within the bounds. One that says it fares worse after each
 // switch has all of them reverted, as far as its part of the claims goes, until the policy's
@@ -38,20 +40,28 @@ class GuestScores {
   public:
     static constexpr double bound = 4; ///< of score / reference, and its inverse
     static constexpr unsigned windows_beyond = 300;
+    static constexpr std::size_t most_changes = 3; ///< within an hour
+    static constexpr Nanoseconds ignored_for = 24 * hour;
 
     /// The next window's: what each domain published, whatever that is, and who is in the pool.
     [[nodiscard]] Published saw(const std::map<unsigned, double>& told,
-                                const proto::HostSnapshot& snapshot, unsigned pool_id);
+                                const proto::HostSnapshot& snapshot, unsigned pool_id,
+                                Nanoseconds now);
+    /// The domains that are not heard any more since the last window.
+    [[nodiscard]] const std::vector<unsigned>& silenced() const { return silenced_; }
 
   private:
     struct Guest {
-        double reference = 0; ///< 0: it does not publish
-        unsigned beyond = 0;  ///< windows in a row
+        double reference = 0;                  ///< 0: it does not publish, or is not heard
+        unsigned beyond = 0;                   ///< windows in a row
+        std::vector<Nanoseconds> changes = {}; ///< of the last hour
+        Nanoseconds ignored_until = 0;
     };
-    /// Takes the guest's score, 0 for none.
-    static void follow(Guest& guest, double score);
+    /// Takes the guest's score, 0 for none; whether it has another reference now.
+    static bool follow(Guest& guest, double score);
 
     std::map<unsigned, Guest> guests_; ///< of the pool, that have published
+    std::vector<unsigned> silenced_;
 };
 
 } // namespace intellisched

@@ -61,6 +61,14 @@ Result<LayoutResult> live_result(const WindowStats& stats, const proto::HostSnap
     return result;
 }
 
+std::uint64_t identity_of(const proto::Domain& domain) {
+    std::size_t identity = uuid_hash(domain);
+    boost::hash_combine(identity, domain.vcpus_size());
+    boost::hash_combine(identity, domain.weight());
+    boost::hash_combine(identity, domain.cap());
+    return identity;
+}
+
 /// The guests with the largest claims that the window was made of.
 std::vector<GuestSeen> guests_seen(const LayoutResult& result, const proto::HostSnapshot& snapshot,
                                    unsigned pool_id, const Published& published) {
@@ -71,10 +79,7 @@ std::vector<GuestSeen> guests_seen(const LayoutResult& result, const proto::Host
         const auto found = terms_of.find(std::to_string(domain.id()));
         if (found == terms_of.end()) continue;
         const std::uint64_t uuid = uuid_hash(domain);
-        std::size_t identity = uuid;
-        boost::hash_combine(identity, domain.vcpus_size());
-        boost::hash_combine(identity, domain.weight());
-        boost::hash_combine(identity, domain.cap());
+        std::size_t identity = identity_of(domain);
         // Scores against another reference are of another unit.
         if (const auto score = published.find(domain.id()); score != published.end())
             boost::hash_combine(identity, score->second.reference);
@@ -95,6 +100,14 @@ std::uint64_t uuid_hash(const proto::Domain& domain) {
     const std::uint64_t hash =
         domain.uuid().empty() ? boost::hash_value(domain.id()) : boost::hash_value(domain.uuid());
     return hash == dom0_uuid ? ~dom0_uuid : hash;
+}
+
+std::map<std::uint64_t, std::uint64_t> guest_identities(const proto::HostSnapshot& snapshot,
+                                                        unsigned pool_id) {
+    std::map<std::uint64_t, std::uint64_t> identities;
+    for (const proto::Domain& domain : snapshot.domains())
+        if (domain.pool_id() == pool_id) identities[uuid_hash(domain)] = identity_of(domain);
+    return identities;
 }
 
 LiveScore live_score(const WindowStats& stats, const proto::HostSnapshot& snapshot, Intent intent,

@@ -61,6 +61,7 @@
 #include "src/service/guest_scores.hpp"
 
 #include <cstdint>
+#include <map>
 
 namespace intellisched {
 
@@ -79,6 +80,11 @@ struct LiveScore {
 /// What the policy knows a domain by (guests.hpp): a hash of its UUID, or of its id where a capture
 /// has none.
 [[nodiscard]] std::uint64_t uuid_hash(const proto::Domain& domain);
+
+/// What the domains of the pool are known by, by uuid_hash(): a hash of their UUIDs, weights, caps
+/// and the vCPUs that they may have.
+[[nodiscard]] std::map<std::uint64_t, std::uint64_t>
+guest_identities(const proto::HostSnapshot& snapshot, unsigned pool_id);
 
 /// A hash of the pool's CPUs, their cores, sockets and nodes, and the pool's granularity.
 [[nodiscard]] std::uint64_t topology_hash(const Topology& topology, const Pool& pool);

@@ -252,7 +252,9 @@ void Service::saw(const WindowRead& window) {
                             published(stats));
     if (!seen) return complain(seen.error());
     const Moment moment = now();
-    for (const std::uint64_t uuid : steady_[stats.facts.pool].saw(seen->guests, moment.time))
+    SteadyGuests& steady = steady_[stats.facts.pool];
+    for (const std::uint64_t uuid :
+         steady.saw(guest_identities(last_->snapshot, stats.facts.pool_id), moment.time))
         for (const proto::Domain& domain : last_->snapshot.domains())
             if (uuid_hash(domain) == uuid)
                 BOOST_LOG_TRIVIAL(warning)
@@ -260,6 +262,9 @@ void Service::saw(const WindowRead& window) {
                     << printable(domain.name(), 64)
                     << ") came and went, or was changed, three times within an hour: no trial is "
                        "judged by it for a day";
+    std::erase_if(seen->guests, [&](const GuestSeen& guest) {
+        return steady.leaves_out(guest.uuid, moment.time);
+    });
     windows_of_[stats.facts.pool] = {window_status(stats, features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
     keeper.saw(*seen, features, length, classifier_->manifest().id(), moment);
@@ -271,7 +276,13 @@ Published Service::published(const WindowStats& stats) {
         scores_.erase(pool);
         return {};
     }
-    return scores_[pool].saw(stats.published, last_->snapshot, stats.facts.pool_id);
+    GuestScores& scores = scores_[pool];
+    Published published =
+        scores.saw(stats.published, last_->snapshot, stats.facts.pool_id, now().time);
+    for (const unsigned id : scores.silenced())
+        BOOST_LOG_TRIVIAL(warning) << printable(pool, 64) << ": domain " << id
+                                   << " publishes scores on and off; it is ignored for a day";
+    return published;
 }
 
 void Service::on_call() {

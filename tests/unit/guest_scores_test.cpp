@@ -43,7 +43,12 @@ struct Watched {
     GuestScores scores;
     proto::HostSnapshot snapshot = host({1, 2, 3});
 
-    Published saw(const Told& told) { return scores.saw(told, snapshot, 3); }
+    Nanoseconds now = 1000 * second;
+
+    Published saw(const Told& told) {
+        now += second;
+        return scores.saw(told, snapshot, 3, now);
+    }
 };
 
 Told work_of(const Published& published) {
@@ -96,6 +101,30 @@ TEST_CASE("guest scores: one that ceases, comes again or is another guest has an
     // A guest of an old id is another one, which has to begin anew.
     pool.snapshot = host({3, 2, 1});
     CHECK(work_of(pool.saw({{1, 50}, {2, 6}})) == Told{{1, 1}, {2, 1}});
+}
+
+TEST_CASE("guest scores: one that flaps is not heard for a day, and then again") {
+    for (const double none : {not_a_number, -1.0}) {
+        Watched pool;
+        for (const double score : {1.0, none, 1.0})
+            CHECK(pool.saw({{1, score}}).size() == (score > 0 ? 1 : 0));
+        CHECK(work_of(pool.saw({{1, none}, {2, 1}})) == Told{{2, 1}});
+        CHECK(pool.scores.silenced() == std::vector<unsigned>{1});
+        for (int i = 1; i < 24 * 60; ++i) {
+            pool.now += minute - second;
+            REQUIRE(work_of(pool.saw({{1, i % 2 ? 1 : none}, {2, 1}})) == Told{{2, 1}});
+            REQUIRE(pool.scores.silenced().empty());
+        }
+        pool.now += minute;
+        CHECK(work_of(pool.saw({{1, 9}, {2, 1}})) == Told{{1, 1}, {2, 1}});
+    }
+    // Twice within any hour is not too often.
+    Watched slow;
+    for (int i = 0; i < 40; ++i) {
+        (void)slow.saw(i % 2 ? Told{} : Told{{1, 1}});
+        CHECK(slow.scores.silenced().empty());
+        slow.now += 31 * minute;
+    }
 }
 
 TEST_CASE("guest scores: out of bounds for long is another load") {

@@ -34,12 +34,25 @@ TEST_CASE("policy machine: windows without a score are no baseline") {
     CHECK(world.windows(40).decision == Decision::change);
 }
 
-TEST_CASE("policy machine: guests that come and go do not put a switch off") {
+TEST_CASE("policy machine: guests that come and go put a switch off only where they are most") {
     World world;
-    world.windows(20);
-    world.guests = 8;
-    for (int i = 0; i < 9; ++i) CHECK(world.window().decision == Decision::keep);
-    CHECK(world.window().decision == Decision::change);
+    SUBCASE("the only guest is another one: no switch until most of the baseline is of it") {
+        world.windows(20);
+        world.guests = 8;
+        world.windows(9);
+        CHECK(has(world.window(), "guests-changing"));
+        CHECK(world.windows(30).decision == Decision::change);
+    }
+    SUBCASE("one of two is another one in each window") {
+        PoolVerdict verdict;
+        for (std::uint64_t i = 0; i < 30; ++i) {
+            world.time += second;
+            WindowSeen window = world.next();
+            window.guests.push_back({100, 100 + i, {.claim = 200, .work = 0}});
+            verdict = world.feed(window);
+        }
+        CHECK(verdict.decision == Decision::change);
+    }
 }
 
 TEST_CASE("policy machine: no switch while the load becomes another one") {
