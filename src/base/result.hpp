@@ -23,8 +23,9 @@ template<class... Args>
     return tl::unexpected(Error{fmt::format(format, std::forward<Args>(args)...)});
 }
 
-/// `text` made fit for one line of a terminal or a log: control characters (a guest chooses its
-/// own name) become '?', and anything past `limit` bytes is cut.
+/// `text` made fit for one line of a terminal or a log (a guest chooses its own name): characters
+/// that control it, change the order of others or cannot be seen become '?', as does what is no
+/// UTF-8; what goes past `limit` bytes is cut.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 128);
 
 } // namespace intellisched

@@ -310,3 +310,24 @@ TEST_CASE("records: a record that does not fit on the disk leaves no half behind
     auto reader = RecordReader::open(path, counters);
     CHECK(read_all(*reader) == std::vector<std::string>{"one", "two"});
 }
+
+TEST_CASE("printable: nothing that a terminal acts on or does not show") {
+    CHECK(printable("plain \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80") ==
+          "plain \xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
+    CHECK(printable("\x1b[2J\n\x7f") == "?[2J??");
+    CHECK(printable("\xc2\x9b"
+                    "2J") == "?2J"); // U+009B, the control sequence introducer
+    CHECK(printable("\x9b"
+                    "2J") == "?2J"); // the same as a byte of Latin-1
+    CHECK(printable("a\xe2\x80\xae"
+                    "b") == "a?b"); // U+202E, right to left override
+    CHECK(printable("a\xe2\x81\xa6"
+                    "b") == "a?b"); // U+2066, left to right isolate
+    CHECK(printable("a\xe2\x80\x8b"
+                    "b") == "a?b"); // U+200B, zero width
+    CHECK(printable("a\xef\xbb\xbf"
+                    "b") == "a?b");                // U+FEFF
+    CHECK(printable("\xf3\xa0\x81\x81") == "?");   // U+E0041, a tag
+    CHECK(printable("\xe2\x82") == "??");          // cut
+    CHECK(printable("ab\xe2\x82\xac", 4) == "ab"); // no half characters
+}

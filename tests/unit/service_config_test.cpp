@@ -235,7 +235,7 @@ TEST_CASE("configuration: entries of pools") {
         "switches_an_hour, gain, confidence, stand_down, trial_windows, guest_scores");
     // Whatever a name has in it, a message stays a line.
     CHECK(said(pool("name=a\\nb\xff,mode=\x1b[2J")) ==
-          "conf:1: pools: a?b\xff: mode: '?[2J' is none of off, observe, recommend, auto");
+          "conf:1: pools: a?b?: mode: '?[2J' is none of off, observe, recommend, auto");
     CHECK(said(pool("name=" + std::string(5000, 'n') + ",mode=x")).size() < 200);
 }
 
