@@ -149,7 +149,7 @@ struct Reader::Impl {
     /// The next message. A torn record is where a recorder was killed; that not even the file's
     /// header can be read is no such thing when the recorder came to its end.
     Result<bool> next(RecordReader& records, const char* file,
-                      google::protobuf::MessageLite& message) const {
+                      google::protobuf::Message& message) const {
         auto read = records.next(message);
         if (read && !*read && manifest.complete() && records.torn() && records.offset() == 0)
             return fail("{}/{}: not a file of records; the capture is damaged, record it again",

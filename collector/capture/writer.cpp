@@ -2,7 +2,7 @@
 #include "collector/capture/writer.hpp"
 
 #include "collector/capture/format.hpp"
-#include "src/base/files.hpp"
+#include "src/base/folder.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -99,31 +99,33 @@ class FrameWriter {
 /// Removes what create() has made, unless it came to its end.
 class Undo {
   public:
-    explicit Undo(fs::path directory, bool made_directory)
-        : directory_(std::move(directory)), made_directory_(made_directory) {}
+    Undo(const Folder& folder, fs::path made) : folder_(folder), made_(std::move(made)) {}
     Undo(const Undo&) = delete;
     Undo& operator=(const Undo&) = delete;
     ~Undo() {
         if (!armed_) return;
-        for (const char* name : {manifest_file, host_file, counters_file, trace_file})
-            ::unlink((directory_ / name).c_str());
-        if (made_directory_) ::rmdir(directory_.c_str());
+        for (const std::string& name : files) ::unlinkat(folder_.fd(), name.c_str(), 0);
+        if (!made_.empty()) ::rmdir(made_.c_str());
     }
     void disarm() { armed_ = false; }
+    std::vector<std::string> files; ///< that were made
 
   private:
-    fs::path directory_;
-    bool made_directory_;
+    const Folder& folder_;
+    fs::path made_; ///< the directory; empty: it was there
     bool armed_ = true;
 };
 
 /// Makes the directory, or accepts an empty one; true: it was made here.
 Result<bool> make_directory(const fs::path& path) {
     const std::string name = path.string();
-    if (::mkdir(path.c_str(), 0755) == 0) return true;
-    if (errno == ENOENT)
+    std::error_code unknown;
+    if (path.has_parent_path() && !fs::exists(path.parent_path(), unknown))
         return fail("{}: cannot create: the directory above it does not exist; create that first",
                     name);
+    const auto above = Folder::open(path.parent_path());
+    if (!above) return tl::unexpected(above.error());
+    if (::mkdirat(above->fd(), path.filename().c_str(), 0755) == 0) return true;
     if (errno != EEXIST)
         return fail("{}: cannot create: {}; choose a directory that can be written to", name,
                     std::strerror(errno));
@@ -137,18 +139,17 @@ Result<bool> make_directory(const fs::path& path) {
     return false;
 }
 
-Result<void> put_manifest(const fs::path& directory, const proto::CaptureManifest& manifest) {
-    const fs::path path = directory / manifest_file;
+Result<void> put_manifest(const Folder& folder, const proto::CaptureManifest& manifest) {
     auto record = encode_record(manifest.SerializeAsString());
-    if (!record) return fail("{}: {}", path.string(), record.error().message);
+    if (!record) return fail("{}: {}", manifest_file, record.error().message);
     const std::string file = encode_header(manifest_format) + *record;
-    return replace_file(path, std::as_bytes(std::span(file)));
+    return folder.replace(manifest_file, std::as_bytes(std::span(file)));
 }
 
 } // namespace
 
 struct Writer::Impl {
-    fs::path directory;
+    Folder folder;
     proto::CaptureManifest manifest;
     RecordWriter host;
     RecordWriter counters;
@@ -160,32 +161,42 @@ Writer::Writer(Writer&&) noexcept = default;
 Writer& Writer::operator=(Writer&&) noexcept = default;
 Writer::~Writer() = default;
 
-Result<Writer> Writer::create(const fs::path& path, proto::CaptureManifest manifest) {
-    if (path.empty()) return fail("a capture needs the name of a new directory");
+Result<Writer> Writer::create(const fs::path& wanted, proto::CaptureManifest manifest) {
+    if (wanted.empty()) return fail("a capture needs the name of a new directory");
+    const fs::path path = wanted.has_filename() ? wanted : wanted.parent_path();
     const auto made = make_directory(path);
     if (!made) return tl::unexpected(made.error());
-    Undo undo(path, *made);
-
-    auto host = RecordWriter::create(path / host_file, host_format);
+    // All files go to the folder that this is now, whatever takes its place.
+    auto folder = Folder::open(path);
+    if (!folder) return tl::unexpected(folder.error());
+    Undo undo(*folder, *made ? path : fs::path());
+    const auto create = [&](const char* name) {
+        auto file = folder->create(name);
+        if (file) undo.files.emplace_back(name);
+        return file;
+    };
+    const auto create_records = [&](const char* name, const RecordFormat& format) {
+        return create(name).and_then([&](FileDescriptor&& file) {
+            return RecordWriter::begin(std::move(file), (path / name).string(), format);
+        });
+    };
+    auto host = create_records(host_file, host_format);
     if (!host) return tl::unexpected(host.error());
-    auto counters = RecordWriter::create(path / counters_file, counters_format);
+    auto counters = create_records(counters_file, counters_format);
     if (!counters) return tl::unexpected(counters.error());
-    const fs::path trace_path = path / trace_file;
-    FileDescriptor trace(
-        ::open(trace_path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_APPEND | O_CLOEXEC, 0644));
-    if (trace.get() < 0)
-        return fail("{}: cannot create: {}; choose a directory that can be written to",
-                    trace_path.string(), std::strerror(errno));
+    auto trace = create(trace_file);
+    if (!trace) return tl::unexpected(trace.error());
     // The manifest last: a directory that has one has all of it.
     manifest.set_format_version(format_version);
     manifest.set_complete(false);
     manifest.set_end_tsc(0);
-    if (auto put = put_manifest(path, manifest); !put) return tl::unexpected(put.error());
+    if (auto put = put_manifest(*folder, manifest); !put)
+        return fail("{}: {}", path.string(), put.error().message);
 
     undo.disarm();
-    return Writer(std::make_unique<Impl>(Impl{path, std::move(manifest), std::move(*host),
-                                              std::move(*counters),
-                                              FrameWriter(std::move(trace), trace_path.string())}));
+    return Writer(std::make_unique<Impl>(
+        Impl{std::move(*folder), std::move(manifest), std::move(*host), std::move(*counters),
+             FrameWriter(std::move(*trace), (path / trace_file).string())}));
 }
 
 Result<void> Writer::snapshot(const proto::HostSnapshot& snapshot) {
@@ -208,7 +219,7 @@ Result<void> Writer::finish(std::uint64_t end_tsc, std::uint64_t lost_records) {
     impl_->manifest.set_end_tsc(end_tsc);
     impl_->manifest.set_lost_records(lost_records);
     impl_->manifest.set_complete(true);
-    return put_manifest(impl_->directory, impl_->manifest);
+    return put_manifest(impl_->folder, impl_->manifest);
 }
 
 std::uint64_t Writer::size() const {

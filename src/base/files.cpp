@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT
 #include "src/base/files.hpp"
 
+#include "src/base/folder.hpp"
+
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace intellisched {
@@ -32,25 +35,28 @@ Result<void> write_all(int fd, std::span<const std::byte> bytes, const std::stri
     return {};
 }
 
-Result<void> replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes) {
-    const std::string temporary = path.string() + ".tmp";
-    const FileDescriptor file(
-        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-    if (file.get() < 0)
-        return fail("{}: cannot create: {}; choose a directory that can be written to",
-                    path.string(), std::strerror(errno));
-    auto written = write_all(file.get(), bytes, path.string());
-    if (written && ::fsync(file.get()) != 0)
-        written = fail("{}: cannot sync: {}", path.string(), std::strerror(errno));
-    if (written && ::rename(temporary.c_str(), path.c_str()) != 0)
-        written = fail("{}: cannot put in place: {}", path.string(), std::strerror(errno));
-    if (!written) ::unlink(temporary.c_str());
-    return written;
+Result<void> replace_file(const std::filesystem::path& path, std::span<const std::byte> bytes,
+                          std::optional<mode_t> mode) {
+    if (!path.has_filename()) return fail("{}: not a file's name; name a file", path.string());
+    const auto folder = Folder::open(path.parent_path());
+    if (!folder) return fail("{}: cannot create: {}", path.string(), folder.error().message);
+    return folder->replace(path.filename().string(), bytes, mode);
+}
+
+Result<FileDescriptor> open_to_read(const std::filesystem::path& path) {
+    // O_NONBLOCK: a FIFO must not hold us up before it is refused.
+    FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (file.get() < 0) return fail("{}: cannot open: {}", path.string(), std::strerror(errno));
+    struct stat status {};
+    if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
+        return fail("{}: not a regular file; name a file, a copy if need be", path.string());
+    return file;
 }
 
 Result<std::vector<std::byte>> read_file(const std::filesystem::path& path, std::size_t limit) {
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (file.get() < 0) return fail("{}: cannot open: {}", path.string(), std::strerror(errno));
+    const auto opened = open_to_read(path);
+    if (!opened) return tl::unexpected(opened.error());
+    const FileDescriptor& file = *opened;
     std::vector<std::byte> bytes;
     for (;;) {
         const std::size_t have = bytes.size();

@@ -6,8 +6,10 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
+#include <sys/types.h>
 #include <vector>
 
 namespace intellisched {
@@ -31,13 +33,20 @@ class FileDescriptor {
 [[nodiscard]] Result<void> write_all(int fd, std::span<const std::byte> bytes,
                                      const std::string& name);
 
-/// Replaces the file at `path` by `bytes`: written beside it, synced, then renamed over it, so that
-/// a reader (or a crash) sees the old contents or the new, never a part. The temporary is removed
-/// on failure.
+/// Replaces the file at `path` by `bytes`: written beside it under a random name, synced, then
+/// renamed over it, so that a reader (or a crash) sees the old contents or the new, never a part. A
+/// link at `path` is replaced, not followed; its folder is opened as Folder::open() says. The
+/// temporary is removed on failure. `mode`: the file's, whatever the umask; else 0644 less the
+/// umask. Errors: also what is no regular file at `path`.
 [[nodiscard]] Result<void> replace_file(const std::filesystem::path& path,
-                                        std::span<const std::byte> bytes);
+                                        std::span<const std::byte> bytes,
+                                        std::optional<mode_t> mode = {});
 
-/// Reads a whole file of at most `limit` bytes; a larger one is an error.
+/// Opens a regular file for reading. Errors: also a FIFO, which is not waited for, a device or a
+/// folder.
+[[nodiscard]] Result<FileDescriptor> open_to_read(const std::filesystem::path& path);
+
+/// Reads a whole regular file of at most `limit` bytes; a larger one is an error.
 [[nodiscard]] Result<std::vector<std::byte>> read_file(const std::filesystem::path& path,
                                                        std::size_t limit);
 

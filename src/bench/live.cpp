@@ -2,6 +2,7 @@
 #include "src/bench/live.hpp"
 
 #include "collector/window/features.hpp"
+#include "src/base/folder.hpp"
 #include "src/base/log.hpp"
 #include "src/bench/load_command.hpp"
 #include "src/bench/runner.hpp"
@@ -11,11 +12,7 @@
 #include "src/model/samples.hpp"
 
 #include <algorithm>
-#include <cerrno>
 #include <cmath>
-#include <cstring>
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace intellisched::bench {
 namespace {
@@ -31,7 +28,7 @@ struct Change {
     std::string entry;
     Pool pool;
     Arrangement original;
-    std::string stop; ///< the entry's
+    std::string stop; ///< the entry's, of the plan at hand
 };
 
 /// The file and its name are on the disk before anything is changed.
@@ -41,16 +38,13 @@ Result<void> remember(const fs::path& path, const Change& change) {
     restore.mutable_arrangement()->set_layout(std::string(to_string(change.original.layout)));
     restore.mutable_arrangement()->set_max_cpus(change.original.max_cpus);
     restore.set_entry(change.entry);
-    restore.set_stop(change.stop);
     auto record = encode_record(restore.SerializeAsString());
     if (!record) return tl::unexpected(record.error());
     const std::string bytes = encode_header(restore_format) + *record;
-    if (auto written = replace_file(path, std::as_bytes(std::span(bytes))); !written)
-        return written;
-    const FileDescriptor folder(::open(path.parent_path().c_str(), O_RDONLY | O_CLOEXEC));
-    if (folder.get() < 0 || ::fsync(folder.get()) != 0)
-        return fail("{}: cannot sync: {}", path.parent_path().string(), std::strerror(errno));
-    return {};
+    const auto folder = Folder::open(path.parent_path());
+    if (!folder) return tl::unexpected(folder.error());
+    auto written = folder->replace(path.filename().string(), std::as_bytes(std::span(bytes)));
+    return written ? folder->sync() : written;
 }
 
 Result<void> put_back(Rearranger& rearranger, const Pool& pool, const Arrangement& original) {
@@ -81,12 +75,14 @@ Result<void> undo(Rearranger& rearranger, const Change& change, const fs::path& 
     return {};
 }
 
-/// What a killed benchmark left changed.
-Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools, const fs::path& path,
+/// What a killed benchmark left changed. Of the load the file has the entry's name only: what is
+/// run is what the plan at hand says of it.
+Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools,
+                       std::span<const Entry> entries, const fs::path& path,
                        std::chrono::milliseconds limit) {
     std::error_code ignored;
     if (!fs::exists(path, ignored)) return {};
-    auto reader = RecordReader::open(path, restore_format);
+    auto reader = RecordReader::open(path, restore_format, Author::trusted);
     if (!reader) return tl::unexpected(reader.error());
     proto::Restore restore;
     auto got = reader->next(restore);
@@ -99,12 +95,21 @@ Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools, c
     if (!pool)
         return fail("{}: {}; remove the file if the pool is gone for good", path.string(),
                     pool.error().message);
-    const Change change{
-        restore.entry(), *pool, {*layout, restore.arrangement().max_cpus()}, restore.stop()};
+    const auto entry = std::find_if(entries.begin(), entries.end(),
+                                    [&](const Entry& one) { return one.name == restore.entry(); });
+    const bool known = entry != entries.end();
+    const Change change{restore.entry(),
+                        *pool,
+                        {*layout, restore.arrangement().max_cpus()},
+                        known ? entry->stop : std::string()};
     if (auto done = undo(rearranger, change, path, limit); !done) return done;
-    BOOST_LOG_TRIVIAL(warning) << pool->name << ": put back " << to_string(change.original)
-                               << (change.stop.empty() ? "" : " and ran the stop command")
-                               << ", as a benchmark that was killed had not";
+    BOOST_LOG_TRIVIAL(warning)
+        << pool->name << ": put back " << to_string(change.original)
+        << (change.stop.empty() ? "" : " and ran the stop command")
+        << ", as a benchmark that was killed had not"
+        << (known ? ""
+                  : "; its entry '" + printable(change.entry, 64) +
+                        "' is not in this plan: if it had a load, end that by hand");
     return {};
 }
 
@@ -342,7 +347,7 @@ Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& pla
     auto pools = pools_of(snapshot);
     if (!pools) return tl::unexpected(pools.error());
     const fs::path path = directory / restore_name;
-    if (auto done = undo_left(rearranger, *pools, path, options.command_limit); !done)
+    if (auto done = undo_left(rearranger, *pools, entries, path, options.command_limit); !done)
         return tl::unexpected(done.error());
 
     std::string undone;

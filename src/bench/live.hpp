@@ -23,8 +23,7 @@ struct LiveOptions {
     std::chrono::milliseconds command_limit{120'000};
 };
 
-/// Where the arrangement that a pool had is kept while it has others, and the command that stops
-/// the load.
+/// Where the arrangement that a pool had is kept while it has others, and for which entry.
 inline constexpr RecordFormat restore_format{"restore", 1};
 inline constexpr const char* restore_name = "restore.pb";
 
@@ -35,11 +34,11 @@ inline constexpr const char* restore_name = "restore.pb";
 /// file removed, at the end, on an error and on a stop. So it is with the entry's load: started
 /// before its trials, unless there are none to make, and stopped in any case after the layout is
 /// put back. A file that is there at the start is of a benchmark that was killed: its pool is put
-/// back and its stop command run first. A run that fails is stored with its error; a load that
-/// cannot be started is the failure of the entry's next run, and no other of it is made. Returns
-/// what was undone after the last entry, in words; empty when nothing was changed. Errors: the
-/// host's; a pool that cannot be changed; one that could not be put back or a load that could not
-/// be stopped (the message says how to do it by hand).
+/// back first, and the stop command run that the plan has for its entry. A run that fails is stored
+/// with its error; a load that cannot be started is the failure of the entry's next run, and no
+/// other of it is made. Returns what was undone after the last entry, in words; empty when nothing
+/// was changed. Errors: the host's; a pool that cannot be changed; one that could not be put back
+/// or a load that could not be stopped (the message says how to do it by hand).
 [[nodiscard]] Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& plan,
                                            std::span<const Entry> entries, Results& results,
                                            const std::filesystem::path& directory,

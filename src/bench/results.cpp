@@ -2,6 +2,7 @@
 #include "src/bench/results.hpp"
 
 #include "collector/window/schema.hpp"
+#include "src/base/folder.hpp"
 #include "src/model/samples.hpp"
 
 #include <algorithm>
@@ -67,7 +68,7 @@ Result<std::map<RunKey, Outcome>> read_results(const fs::path& directory) {
     const fs::path path = directory / results_name;
     std::error_code error;
     if (!fs::exists(path, error)) return outcomes;
-    auto reader = RecordReader::open(path, results_format);
+    auto reader = RecordReader::open(path, results_format, Author::trusted);
     if (!reader) return tl::unexpected(reader.error());
     for (;;) {
         proto::Run run;
@@ -84,11 +85,9 @@ Result<std::map<RunKey, Outcome>> read_results(const fs::path& directory) {
 }
 
 Result<Results> Results::open(const fs::path& directory) {
-    std::error_code error;
-    fs::create_directories(directory, error);
-    if (error)
-        return fail("{}: cannot be made: {}; choose another directory", directory.string(),
-                    error.message());
+    const auto folder = Folder::open(directory, /*make=*/true);
+    if (!folder) return tl::unexpected(folder.error());
+    if (auto ours = folder->check_trusted(); !ours) return tl::unexpected(ours.error());
     const fs::path path = directory / results_name;
     auto file = RecordWriter::resume(path, results_format);
     if (!file) return tl::unexpected(file.error());

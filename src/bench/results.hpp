@@ -37,14 +37,16 @@ struct Outcome {
 [[nodiscard]] Result<Outcome> outcome_of(const proto::Run& run);
 
 /// The runs that are stored in a directory, the last one of each key; what its program goes on
-/// writing meanwhile is left alone. None without a file. Errors: a damaged file; a record that is no
-/// run.
-[[nodiscard]] Result<std::map<RunKey, Outcome>> read_results(const std::filesystem::path& directory);
+/// writing meanwhile is left alone. None without a file. Errors: a damaged file; a record that is
+/// no run.
+[[nodiscard]] Result<std::map<RunKey, Outcome>>
+read_results(const std::filesystem::path& directory);
 
 class Results {
   public:
     /// Reads what is there; makes the directory and the file if need be. A torn last record is cut
-    /// off. Errors: a damaged file, one that cannot be written; a record that is no run.
+    /// off. Errors: a damaged file, one that cannot be written; a record that is no run; for root,
+    /// a folder or file that others can change.
     [[nodiscard]] static Result<Results> open(const std::filesystem::path& directory);
 
     /// Stores one run (it replaces an earlier one of its key). Errors: a disk that is full: nothing

@@ -22,7 +22,9 @@ Result<int> run_daemon(DaemonArguments& options) {
         return done;
     }
     keep_little_memory();
-    options.service.bundle = bundle_path();
+    auto bundle = bundle_path();
+    if (!bundle) return tl::unexpected(bundle.error());
+    options.service.bundle = *bundle;
     options.service.version = INTELLISCHED_VERSION;
     auto service = service::Service::start(options.service);
     if (!service) return tl::unexpected(service.error());

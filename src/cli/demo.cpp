@@ -169,7 +169,7 @@ Result<int> demo(const DemoArguments& options) {
     proto::Scenario scenario;
     if (auto parsed = bench::parse_file(options.scenario, scenario); !parsed)
         return tl::unexpected(parsed.error());
-    auto bundle = read_bundle(bundle_path(options.bundle));
+    auto bundle = bundle_path(options.bundle).and_then(read_bundle);
     if (!bundle) return tl::unexpected(bundle.error());
     auto classifier = Classifier::load(*bundle);
     if (!classifier) return tl::unexpected(classifier.error());

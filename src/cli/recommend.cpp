@@ -288,7 +288,7 @@ Result<void> read_costs(RecommendArguments& options) {
 Result<int> recommend(RecommendArguments& options) {
     if (auto read = read_costs(options); !read) return tl::unexpected(read.error());
     const auto intent = intent_from_string(options.intent);
-    auto bundle = read_bundle(bundle_path(options.bundle));
+    auto bundle = bundle_path(options.bundle).and_then(read_bundle);
     if (!bundle) return tl::unexpected(bundle.error());
     auto classifier = Classifier::load(*bundle);
     if (!classifier) return tl::unexpected(classifier.error());

@@ -2,6 +2,8 @@
 // Options that several commands have.
 #pragma once
 
+#include "src/base/result.hpp"
+
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <string>
@@ -12,6 +14,7 @@ namespace intellisched::cli {
 void add_config(CLI::App& command, std::filesystem::path& config);
 
 /// The model bundle: `given`, or if that is empty $INTELLISCHED_BUNDLE, or else the installed one.
-[[nodiscard]] std::string bundle_path(const std::string& given = {});
+/// Errors: for root, check_trusted_path()'s of what the environment names.
+[[nodiscard]] Result<std::string> bundle_path(const std::string& given = {});
 
 } // namespace intellisched::cli

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/simulator.hpp"
 
+#include "src/base/log.hpp"
+#include "src/base/trust.hpp"
 #include "src/host/spawn.hpp"
 
 #include <algorithm>
@@ -38,6 +40,8 @@ bool plain(const std::string& word) {
 
 Result<fs::path> find_simulator() {
     if (const char* named = std::getenv("CREDIT2_SIM"); named && *named) {
+        if (auto ours = check_trusted_path(named); executable(named) && !ours)
+            return fail("CREDIT2_SIM: {}", ours.error().message);
         if (executable(named)) return fs::path(named);
         return fail("{}: no program that can be run; CREDIT2_SIM names it as the simulator", named);
     }
@@ -52,8 +56,12 @@ Result<fs::path> find_simulator() {
         if (end > 0) places.push_back(fs::path(left.substr(0, end)) / program_name);
         left.remove_prefix(std::min(end + 1, left.size()));
     }
-    for (const fs::path& place : places)
-        if (executable(place)) return place.lexically_normal();
+    for (const fs::path& place : places) {
+        if (!executable(place)) continue;
+        const auto ours = check_trusted_path(place);
+        if (ours) return place.lexically_normal();
+        BOOST_LOG_TRIVIAL(warning) << "not run: " << ours.error().message;
+    }
     return fail("the simulator {0} is not there: build it (ninja -C build bench/simulator/{0}), or "
                 "name it in CREDIT2_SIM",
                 program_name);

@@ -12,7 +12,8 @@
 namespace intellisched {
 
 /// $CREDIT2_SIM if it is set; else beside this program, in the build tree of this program, on PATH.
-/// Errors: nowhere; the message says how to get it.
+/// Root takes none that others than trusted users can change (check_trusted_path()). Errors:
+/// nowhere; the message says how to get it.
 [[nodiscard]] Result<std::filesystem::path> find_simulator();
 
 /// A program as it is now, whatever becomes of its file meanwhile (a build may replace it).

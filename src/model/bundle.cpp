@@ -7,6 +7,7 @@
 #include "src/model/inputs.hpp"
 #include "src/model/intent.hpp"
 #include "src/model/verify_model.hpp"
+#include "src/proto/records.hpp"
 
 #include <algorithm>
 #include <array>
@@ -135,7 +136,7 @@ Result<std::string> decompress_model(const std::string& frame) {
 // `bytes` is what follows the head.
 Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
     proto::Bundle message;
-    if (!message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size())))
+    if (!parse_bounded(bytes, message))
         return fail("{}: its contents are no bundle; {}", name, way_out);
     Bundle bundle;
     bundle.manifest = std::move(*message.mutable_manifest());

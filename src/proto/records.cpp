@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT
 #include "src/proto/records.hpp"
 
+#include "src/base/folder.hpp"
 #include "src/base/log.hpp"
+#include "src/base/trust.hpp"
 #include "src/proto/capture.pb.h"
 
 #include <algorithm>
@@ -12,6 +14,8 @@
 #include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/util/delimited_message_util.h>
+#include <google/protobuf/wire_format_lite.h>
+#include <limits>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zlib.h>
@@ -58,7 +62,44 @@ Prefix read_prefix(std::string_view bytes) {
 
 std::string with_errno(int error) { return std::strerror(error); }
 
+/// Whether no more than `left` fields stand in what is left of a message of type `type` (null: not
+/// known), which are subtracted. Nothing is kept of them.
+bool count_fields(google::protobuf::io::CodedInputStream& in,
+                  const google::protobuf::Descriptor* type, unsigned& left) {
+    using google::protobuf::internal::WireFormatLite;
+    while (const std::uint32_t tag = in.ReadTag()) {
+        if (left-- == 0) return false;
+        const auto kind = WireFormatLite::GetTagWireType(tag);
+        // Groups are none of ours, and another way to have fields in fields.
+        if (kind == WireFormatLite::WIRETYPE_START_GROUP ||
+            kind == WireFormatLite::WIRETYPE_END_GROUP)
+            return false;
+        const auto* field =
+            type ? type->FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag)) : nullptr;
+        if (kind != WireFormatLite::WIRETYPE_LENGTH_DELIMITED || !field || !field->message_type()) {
+            if (!WireFormatLite::SkipField(&in, tag)) return false;
+            continue;
+        }
+        int size = 0;
+        if (!in.ReadVarintSizeAsInt(&size)) return false;
+        const auto within = in.IncrementRecursionDepthAndPushLimit(size);
+        if (within.second < 0 || !count_fields(in, field->message_type(), left) ||
+            !in.DecrementRecursionDepthAndPopLimit(within.first))
+            return false;
+    }
+    return true;
+}
+
 } // namespace
+
+bool parse_bounded(std::string_view bytes, google::protobuf::Message& message) {
+    google::protobuf::io::CodedInputStream in(reinterpret_cast<const std::uint8_t*>(bytes.data()),
+                                              static_cast<int>(bytes.size()));
+    unsigned left = max_fields;
+    return bytes.size() <= std::numeric_limits<int>::max() &&
+           count_fields(in, message.GetDescriptor(), left) && in.ConsumedEntireMessage() &&
+           message.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()));
+}
 
 Result<std::string> encode_record(std::string_view payload) {
     if (payload.empty())
@@ -91,12 +132,16 @@ RecordWriter::RecordWriter(FileDescriptor file, std::string name, std::uint64_t 
 
 Result<RecordWriter> RecordWriter::create(const std::filesystem::path& path,
                                           const RecordFormat& format) {
-    FileDescriptor file(
-        ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644));
-    if (file.get() < 0)
-        return fail("{}: cannot create: {}; choose a directory that can be written to",
-                    path.string(), with_errno(errno));
-    RecordWriter writer(std::move(file), path.string(), 0);
+    const auto folder = Folder::open(path.parent_path());
+    if (!folder) return tl::unexpected(folder.error());
+    auto file = folder->create(path.filename().string());
+    if (!file) return tl::unexpected(file.error());
+    return begin(std::move(*file), path.string(), format);
+}
+
+Result<RecordWriter> RecordWriter::begin(FileDescriptor file, std::string name,
+                                         const RecordFormat& format) {
+    RecordWriter writer(std::move(file), std::move(name), 0);
     if (auto written = writer.write(encode_header(format)); !written)
         return tl::unexpected(written.error());
     return writer;
@@ -104,21 +149,31 @@ Result<RecordWriter> RecordWriter::create(const std::filesystem::path& path,
 
 Result<RecordWriter> RecordWriter::resume(const std::filesystem::path& path,
                                           const RecordFormat& format) {
-    std::error_code ignored;
-    if (!std::filesystem::exists(path, ignored)) return create(path, format);
-    auto reader = RecordReader::open(path, format);
-    if (!reader) return tl::unexpected(reader.error());
+    const auto folder = Folder::open(path.parent_path());
+    if (!folder) return tl::unexpected(folder.error());
+    FileDescriptor file(::openat(folder->fd(), path.filename().c_str(),
+                                 O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                                 0644));
+    struct stat status {};
+    if (file.get() < 0 || ::fstat(file.get(), &status) != 0)
+        return fail("{}: cannot open for writing: {}; choose a file that can be written to, and no "
+                    "link",
+                    path.string(), with_errno(errno));
+    if (!S_ISREG(status.st_mode) || status.st_nlink > 1)
+        return fail("{}: {}; name a {} file", path.string(),
+                    S_ISREG(status.st_mode) ? "has a second name, as which it would be changed too"
+                                            : "not a regular file",
+                    format.kind);
+    if (auto ours = check_trusted(file.get(), path.string()); !ours)
+        return tl::unexpected(ours.error());
+    FileDescriptor to_read(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
+    if (to_read.get() < 0) return fail("{}: cannot open: {}", path.string(), with_errno(errno));
+    std::optional<RecordReader> reader(RecordReader(std::move(to_read), path.string(), format));
     for (;;) {
         auto payload = reader->next();
         if (!payload) return tl::unexpected(payload.error());
         if (!*payload) break;
     }
-    if (reader->offset() == 0) return create(path, format);
-
-    FileDescriptor file(::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC));
-    if (file.get() < 0)
-        return fail("{}: cannot open for writing: {}; choose a file that can be written to",
-                    path.string(), with_errno(errno));
     if (reader->torn()) {
         if (::ftruncate(file.get(), static_cast<off_t>(reader->offset())) != 0)
             return fail(
@@ -128,10 +183,11 @@ Result<RecordWriter> RecordWriter::resume(const std::filesystem::path& path,
         BOOST_LOG_TRIVIAL(warning)
             << path.string() << ": cut off a torn record at byte " << reader->offset();
     }
+    if (reader->offset() == 0) return begin(std::move(file), path.string(), format);
     return RecordWriter(std::move(file), path.string(), reader->offset());
 }
 
-Result<void> RecordWriter::append(const google::protobuf::MessageLite& message) {
+Result<void> RecordWriter::append(const google::protobuf::Message& message) {
     return append_payload(message.SerializeAsString());
 }
 
@@ -164,7 +220,7 @@ RecordReader::RecordReader(FileDescriptor file, std::string name, RecordFormat f
     : file_(std::move(file)), name_(std::move(name)), format_(format) {}
 
 Result<RecordReader> RecordReader::open(const std::filesystem::path& path,
-                                        const RecordFormat& format) {
+                                        const RecordFormat& format, Author author) {
     // O_NONBLOCK: a FIFO of that name must not hold us up before it can be refused.
     FileDescriptor file(::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (file.get() < 0)
@@ -173,6 +229,9 @@ Result<RecordReader> RecordReader::open(const std::filesystem::path& path,
     struct stat status {};
     if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
         return fail("{}: not a regular file; name a {} file", path.string(), format.kind);
+    if (author == Author::trusted)
+        if (auto ours = check_trusted(file.get(), path.string()); !ours)
+            return tl::unexpected(ours.error());
     return RecordReader(std::move(file), path.string(), format);
 }
 
@@ -217,7 +276,8 @@ Result<std::optional<std::string>> RecordReader::next_payload() {
     if (!*filled) return std::nullopt;
 
     proto::Record record;
-    if (!record.ParseFromArray(unread().data() + prefix.size, static_cast<int>(prefix.length)))
+    if (!parse_bounded(unread().substr(prefix.size, static_cast<std::size_t>(prefix.length)),
+                       record))
         return corrupt("is no record");
     if (record.payload().empty() || record.crc32() != checksum(record.payload()))
         return corrupt("does not match its checksum");
@@ -228,8 +288,7 @@ Result<std::optional<std::string>> RecordReader::next_payload() {
 
 Result<void> RecordReader::check_header(std::string_view payload) const {
     proto::FileHeader header;
-    if (!header.ParseFromArray(payload.data(), static_cast<int>(payload.size())) ||
-        header.magic() != magic)
+    if (!parse_bounded(payload, header) || header.magic() != magic)
         return fail("{}: not a file of intellisched; name a {} file", name_, format_.kind);
     if (header.kind() != format_.kind)
         return fail("{}: a file of kind '{}', not '{}'; name a {} file", name_,
@@ -259,11 +318,11 @@ Result<std::optional<std::string>> RecordReader::next() {
     }
 }
 
-Result<bool> RecordReader::next(google::protobuf::MessageLite& message) {
+Result<bool> RecordReader::next(google::protobuf::Message& message) {
     auto payload = next();
     if (!payload) return tl::unexpected(payload.error());
     if (!*payload) return false;
-    if (!message.ParseFromString(**payload)) {
+    if (!parse_bounded(**payload, message)) {
         error_ = Error{fmt::format("{}: the record that ends at byte {} holds no {}; the file is "
                                    "damaged or of another program: record it again",
                                    name_, offset_, message.GetTypeName())};

@@ -154,7 +154,8 @@ std::string metrics_text(const ServiceMetrics& metrics) {
 
 Result<void> write_metrics(const std::filesystem::path& path, const ServiceMetrics& metrics) {
     const std::string text = metrics_text(metrics);
-    return replace_file(path, std::as_bytes(std::span(text)));
+    // Others read it, whatever the umask of the service is.
+    return replace_file(path, std::as_bytes(std::span(text)), 0644);
 }
 
 } // namespace intellisched

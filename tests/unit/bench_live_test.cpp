@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <doctest/doctest.h>
 #include <thread>
+#include <unistd.h>
 
 using namespace intellisched;
 using namespace intellisched::test;
@@ -315,4 +316,40 @@ TEST_CASE("live bench: a stop command that fails is said, and tried again at the
     CHECK(bench.run(host, results));
     CHECK(bench.logged() == "start\nstop\nstop\n");
     CHECK(!fs::exists(bench.restore));
+}
+
+TEST_CASE("live bench: no command is run that the plan at hand does not have") {
+    LoadBench bench;
+    const fs::path ran = bench.directory.path / "ran";
+    proto::Restore planted;
+    planted.set_pool("Pool-0");
+    planted.mutable_arrangement()->set_layout("core");
+    planted.set_entry("web");
+    // Where the command once stood: field 4, a string.
+    const std::string command = "touch " + ran.string();
+    const std::string payload =
+        planted.SerializeAsString() + '\x22' + static_cast<char>(command.size()) + command;
+    FakeLive host;
+    auto results = bench.results();
+    bench.stop = true;
+    SUBCASE("for an entry of the plan") {
+        spill(bench.restore, encode_header(bench::restore_format) + *encode_record(payload));
+        CHECK(bench.run(host, results));
+        CHECK(bench.logged() == "stop\n"); // the plan's
+    }
+    SUBCASE("for one that it does not have") {
+        bench.entries[0].name = "other";
+        spill(bench.restore, encode_header(bench::restore_format) + *encode_record(payload));
+        CHECK(bench.run(host, results));
+        CHECK(bench.logged().empty());
+    }
+    if (::geteuid() == 0) {
+        SUBCASE("and nothing is put back as others than root say") {
+            spill(bench.restore, encode_header(bench::restore_format) + *encode_record(payload));
+            REQUIRE(::chown(bench.restore.c_str(), 65534, 65534) == 0);
+            CHECK(contains(error_of(bench.run(host, results)), "others than root can change it"));
+            CHECK(host.set.empty());
+        }
+    }
+    CHECK(!fs::exists(ran));
 }

@@ -87,6 +87,7 @@ TEST_CASE("samples: other versions, kinds and directories are refused by name") 
     CHECK(contains(error, "old.samples: sample 2"));
     CHECK(contains(error, fmt::format("version {} ", feature_schema_version + 7)));
     CHECK(contains(error, fmt::format("version {};", feature_schema_version)));
+    std::filesystem::remove(directory.path / "old.samples");
     auto other = RecordWriter::create(directory.path / "old.samples", {"counters", 1});
     REQUIRE(other);
     CHECK(contains(error_of(directory.path), "kind 'counters'"));

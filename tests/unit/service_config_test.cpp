@@ -323,5 +323,5 @@ TEST_CASE("configuration: files") {
     CHECK(read_config(path).error().message.starts_with(path.string() + ":1: intervall: "));
     spill(path, std::string(max_config_bytes + 1, '#'));
     CHECK(contains(read_config(path).error().message, "larger than"));
-    CHECK(contains(read_config(directory.path).error().message, "Is a directory"));
+    CHECK(contains(read_config(directory.path).error().message, "not a regular file"));
 }

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+// Folders to write into, which may belong to somebody who wishes the writer ill: every file is new
+// and goes to the folder that was opened, whatever its owner puts in the way meanwhile.
+#pragma once
+
+#include "src/base/files.hpp"
+
+#include <optional>
+#include <sys/types.h>
+
+namespace intellisched {
+
+class Folder {
+  public:
+    /// Opens a folder. Root follows no link of a user it does not trust (trusted_user()): it could
+    /// lead anywhere. `make`: folders that are missing are made. Errors: those of the file system;
+    /// such a link.
+    [[nodiscard]] static Result<Folder> open(const std::filesystem::path& path, bool make = false);
+
+    /// Makes a file that was not there. Errors: anything of that name is there already, also a
+    /// link.
+    [[nodiscard]] Result<FileDescriptor> create(const std::string& name) const;
+
+    /// replace_file() in this folder.
+    [[nodiscard]] Result<void> replace(const std::string& name, std::span<const std::byte> bytes,
+                                       std::optional<mode_t> mode = {}) const;
+
+    /// Has the disk know the names in it.
+    [[nodiscard]] Result<void> sync() const;
+
+    /// Errors: others than trusted users can change what is in it or put another in its place.
+    [[nodiscard]] Result<void> check_trusted() const;
+
+    [[nodiscard]] int fd() const { return fd_.get(); }
+
+  private:
+    Folder(FileDescriptor fd, std::filesystem::path path, std::string untrusted)
+        : fd_(std::move(fd)), path_(std::move(path)), untrusted_(std::move(untrusted)) {}
+
+    FileDescriptor fd_;
+    std::filesystem::path path_;
+    std::string untrusted_; ///< what on the way to it others can change; "": nothing
+};
+
+} // namespace intellisched
