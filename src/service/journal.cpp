@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/journal.hpp"
 
+#include "src/base/folder.hpp"
+#include "src/base/trust.hpp"
 #include "src/policy/journal.hpp"
 #include "src/service/journal_schema.hpp"
 
@@ -22,7 +24,8 @@ constexpr std::size_t longest_text = 1024;
 // Why not SQLite's exclusive locking: readers would be shut out, too.
 Result<FileDescriptor> lock(const fs::path& journal) {
     const std::string path = journal.string() + ".lock";
-    FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, file_mode));
+    FileDescriptor file(
+        ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, file_mode));
     if (file.get() < 0)
         return fail("{}: cannot create: {}; the folder must exist and this user may write to it",
                     path, std::strerror(errno));
@@ -124,9 +127,16 @@ bool asks(const PoolVerdict& verdict) {
 } // namespace
 
 Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime now) {
+    // SQLite opens its files by their names.
+    const auto folder = Folder::open(path.parent_path());
+    if (!folder)
+        return fail("{}; the folder must exist and this user may write to it",
+                    folder.error().message);
+    if (auto ours = folder->check_trusted(); !ours) return tl::unexpected(ours.error());
     auto locked = lock(path);
     if (!locked) return tl::unexpected(locked.error());
     if (auto made = make_file(path); !made) return tl::unexpected(made.error());
+    if (auto ours = check_trusted_path(path); !ours) return tl::unexpected(ours.error());
     std::string warning;
     std::string damage;
     auto database = prepare(path, damage);

@@ -2,17 +2,23 @@
 #include "src/service/journal_reader.hpp"
 
 #include "collector/window/schema.hpp"
+#include "src/base/interrupt.hpp"
 #include "src/model/samples.hpp"
 #include "src/policy/journal.hpp"
+#include "src/proto/records.hpp"
 #include "src/service/journal_schema.hpp"
 
 #include <algorithm>
 #include <array>
+#include <chrono>
 #include <cmath>
 #include <fmt/ranges.h>
 
 namespace intellisched::service {
 namespace {
+
+// The file may be anybody's, and made to take for ever.
+constexpr auto longest_reading = std::chrono::minutes(2);
 
 /// The columns of a row, from left to right. What cannot be is kept, and ends the reading.
 class Row {
@@ -265,8 +271,12 @@ Result<JournalReader> JournalReader::open(const std::filesystem::path& path) {
     if (!std::filesystem::exists(path, error))
         return fail("{}: there is no journal{}; start the service, or name the file that it has",
                     path.string(), error ? ": " + error.message() : "");
+    if (!std::filesystem::is_regular_file(path, error)) // a FIFO would be waited for
+        return fail("{}: not a regular file; name the service's journal", path.string());
     auto database = Database::open(path, SQLITE_OPEN_READONLY);
     if (!database) return tl::unexpected(database.error());
+    const auto until = std::chrono::steady_clock::now() + longest_reading;
+    database->watch([until] { return interrupted || std::chrono::steady_clock::now() > until; });
     if (auto known = check_schema(*database, path.string()); !known)
         return tl::unexpected(known.error());
     return JournalReader(std::move(*database), path.string());
@@ -351,7 +361,7 @@ Result<std::vector<proto::Sample>> JournalReader::samples() const {
         const auto trial = entry(trial_of)(row);
         const std::string intent = row.text();
         proto::Sample sample;
-        if (!sample.ParseFromString(row.text())) wrong = "no sample where one is to be";
+        if (!parse_bounded(row.text(), sample)) wrong = "no sample where one is to be";
         sample.set_scenario(fmt::format("{} trial {}", printable(trial.pool.name, 64), trial.id));
         sample.set_family("trial");
         sample.set_topology("host");
@@ -394,7 +404,7 @@ Result<std::optional<StoredState>> JournalReader::state(const std::string& pool)
         return fail("{}: pool {}: {}", path_, printable(pool, 64), why);
     };
     proto::PolicyState message;
-    if (!message.ParseFromString(statement->text(2)))
+    if (!parse_bounded(statement->text(2), message))
         return bad("the policy's stored state is damaged; it begins anew when the service does");
     auto state = state_of(message);
     if (!state) return bad(state.error().message);

@@ -126,9 +126,15 @@ Result<std::int64_t> known(const Database& database, const std::string& path) {
     if (!program) return tl::unexpected(program.error());
     const auto objects = database.value("SELECT count(*) FROM sqlite_schema");
     if (!objects) return tl::unexpected(objects.error());
+    const auto acting =
+        database.value("SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger')");
+    if (!acting) return tl::unexpected(acting.error());
     if (**objects == 0 && **version == 0 && **program == 0) return 0;
     if (**program != application)
         return fail("{}: is a database of another program; name another file for the journal",
+                    path);
+    if (**acting != 0)
+        return fail("{}: has views or triggers, as no journal of the service has; do not use it",
                     path);
     if (**version > journal_schema_version)
         return fail("{}: is of version {}, this program knows {}; install the newer program again, "

@@ -9,6 +9,9 @@ namespace {
 
 // Somebody may look at the file with other tools; they are done by then, or hang.
 constexpr int busy_ms = 5000;
+// Bytes of a text or a row, which a foreign file may have of up to 2 GiB.
+constexpr int longest_value = 16 << 20;
+constexpr int steps_between_looks = 100'000; // of its virtual machine: milliseconds
 
 const char* way_out(int result) {
     if (result == SQLITE_READONLY_ROLLBACK || result == SQLITE_READONLY_RECOVERY)
@@ -26,6 +29,8 @@ const char* way_out(int result) {
         return "end the other program that has it open";
     case SQLITE_IOERR:
         return "look after its disk and file system (the kernel's log may say more)";
+    case SQLITE_INTERRUPT:
+        return "it takes longer than a journal of the service can, or Ctrl-C has ended it";
     case SQLITE_CORRUPT:
     case SQLITE_NOTADB:
         return "start the service again, which puts a damaged journal aside and begins a new one";
@@ -101,6 +106,11 @@ Result<Database> Database::open(const std::filesystem::path& path, int flags) {
     if (result != SQLITE_OK) return failure(handle, result);
     sqlite3_extended_result_codes(handle, 1);
     sqlite3_busy_timeout(handle, busy_ms);
+    sqlite3_db_config(handle, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+    for (const int allowed : {SQLITE_DBCONFIG_TRUSTED_SCHEMA, SQLITE_DBCONFIG_ENABLE_VIEW,
+                              SQLITE_DBCONFIG_ENABLE_TRIGGER})
+        sqlite3_db_config(handle, allowed, 0, nullptr);
+    sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, longest_value);
     return database;
 }
 
@@ -137,6 +147,14 @@ Result<void> Database::script(const char* sql) const {
 std::string Database::damage() const {
     const int result = sqlite3_errcode(handle_.get()) & 0xff;
     return result == SQLITE_CORRUPT || result == SQLITE_NOTADB ? sqlite3_errstr(result) : "";
+}
+
+void Database::watch(std::function<bool()> ended) {
+    ended_ = std::make_unique<std::function<bool()>>(std::move(ended));
+    sqlite3_progress_handler(
+        handle_.get(), steps_between_looks,
+        [](void* asked) { return (*static_cast<std::function<bool()>*>(asked))() ? 1 : 0; },
+        ended_.get());
 }
 
 void Database::keep_log_on_close(bool keep) const {

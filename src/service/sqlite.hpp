@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <sqlite3.h>
@@ -66,7 +67,8 @@ class Statement {
 class Database {
   public:
     /// `flags`: SQLITE_OPEN_READONLY or SQLITE_OPEN_READWRITE. The file must exist. Whether it is a
-    /// database shows when it is first used.
+    /// database shows when it is first used. Its schema is data from outside: no view and no
+    /// trigger of it is used, and no function that does more than compute.
     [[nodiscard]] static Result<Database> open(const std::filesystem::path& path, int flags);
 
     /// The statement with its parameters, which must outlive neither: they are copied.
@@ -94,6 +96,9 @@ class Database {
     /// What is wrong with the file, when what failed last did because it is no database or a
     /// damaged one; otherwise "".
     [[nodiscard]] std::string damage() const;
+    /// Has `ended` asked every few milliseconds while a statement runs; when it says so, that
+    /// statement is an error.
+    void watch(std::function<bool()> ended);
     /// Whether closing the last connection writes the log of writes (-wal) into the file.
     void keep_log_on_close(bool keep) const;
 
@@ -107,6 +112,7 @@ class Database {
     [[nodiscard]] static Result<void> finish(Result<Statement> statement);
     [[nodiscard]] static Result<std::optional<std::int64_t>> first(Result<Statement> statement);
 
+    std::unique_ptr<std::function<bool()>> ended_; ///< SQLite has its address
     std::unique_ptr<sqlite3, Close> handle_;
 };
 
