@@ -23,6 +23,10 @@ namespace {
 // take up to 2 GiB.
 constexpr int max_window_log = 23;
 
+// A trace becomes 3 to 30 times smaller, and zeros 30,000 times: a file may make us read so much
+// more than it has, beside what a small one may.
+constexpr std::uint64_t max_ratio = 1000, always_allowed = std::uint64_t{64} << 20;
+
 constexpr std::array<unsigned char, 4> frame_magic{0x28, 0xb5, 0x2f, 0xfd};
 
 /// Decompresses a file of zstd frames piece by piece.
@@ -83,6 +87,9 @@ class FrameReader {
             in_frame_ = left != 0;
             flush_ = in_frame_ && out.pos == out.size;
         }
+        given_ += out.pos;
+        if (given_ > always_allowed + max_ratio * (file_offset_ - (end_ - begin_)))
+            return damaged("it claims to be of many times the bytes that a trace has");
         bytes.resize(out.pos);
         return out.pos > 0;
     }
@@ -108,6 +115,7 @@ class FrameReader {
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::uint64_t file_offset_ = 0; ///< of buffer_[end_]
+    std::uint64_t given_ = 0;       ///< decompressed bytes
     bool in_frame_ = false;
     bool flush_ = false; ///< the last piece was filled, so libzstd may hold more of the input
     std::optional<Error> error_;

@@ -4,6 +4,12 @@
 #include <utility>
 
 namespace intellisched {
+namespace {
+
+// 1 MHz (clocks of Arm have a few) to 100 GHz. The length of windows comes of it.
+constexpr std::uint64_t least_khz = 1'000, most_khz = 100'000'000;
+
+} // namespace
 
 CaptureHost::CaptureHost(std::string name, HostInfo info, capture::Reader reader)
     : name_(std::move(name)), info_(std::move(info)), reader_(std::move(reader)) {}
@@ -16,6 +22,11 @@ Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::pa
     info.xen_version = printable(manifest.xen_version());
     info.xen_command_line = printable(manifest.xen_command_line(), 4096);
     info.tsc_khz = manifest.tsc_khz();
+    if (info.tsc_khz != 0 && (info.tsc_khz < least_khz || info.tsc_khz > most_khz))
+        return fail(
+            "{}: its manifest has a TSC of {} kHz, as no host has; it is damaged, record it "
+            "again",
+            path.string(), info.tsc_khz);
     info.boot = boot_arrangement(info.xen_command_line);
     if (!manifest.boot_layout().empty()) {
         const auto layout = layout_from_string(manifest.boot_layout());

@@ -257,3 +257,23 @@ TEST_CASE("capture: what is none is told from what is broken") {
     }
     CHECK(contents_of(path).samples.size() == 2);
 }
+
+TEST_CASE("capture: a trace of a few bytes that claims to be gigabytes is refused in time") {
+    const Directory directory;
+    const fs::path path = write_capture(directory);
+    // 64 kB of blocks that each say "128 kB of zeros".
+    std::string frame("\x28\xb5\x2f\xfd\x00\x58", 6); // no checksum, a window of 2 MiB
+    for (int i = 0; i < 16'000; ++i) frame += std::string("\x02\x00\x10\x00", 4);
+    frame += std::string("\x03\x00\x00\x00", 4);
+    spill(path / capture::trace_file, frame);
+    auto reader = capture::Reader::open(path);
+    REQUIRE(reader);
+    std::uint64_t bytes = 0;
+    std::vector<std::byte> piece;
+    Result<bool> more;
+    while ((more = reader->next_trace(piece)) && *more) bytes += piece.size();
+    REQUIRE_FALSE(more);
+    CHECK(contains(more.error().message, "many times the bytes"));
+    CHECK(bytes > std::uint64_t{32} << 20);
+    CHECK(bytes < std::uint64_t{512} << 20);
+}

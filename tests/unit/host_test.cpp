@@ -201,6 +201,11 @@ TEST_CASE("capture as a host: one without a snapshot or with an unknown layout i
     manifest.set_boot_layout("galaxy");
     REQUIRE(capture::Writer::create(directory.path / "b", manifest));
     CHECK(contains(error_of(CaptureHost::open(directory.path / "b")), "unknown layout 'galaxy'"));
+
+    manifest.clear_boot_layout();
+    manifest.set_tsc_khz(1); // a window would be a thousand cycles
+    REQUIRE(capture::Writer::create(directory.path / "c", manifest));
+    CHECK(contains(error_of(CaptureHost::open(directory.path / "c")), "a TSC of 1 kHz"));
 }
 
 TEST_CASE("open_host: an unknown host is answered with those that are known") {
