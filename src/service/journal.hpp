@@ -38,9 +38,12 @@ class Journal : public JournalReader {
     /// a service before this one asked for and did not hear of become "unknown". `boot`: the id of
     /// this boot of the host (/proc/sys/kernel/random/boot_id).
     ///
+    /// A file of 64 MiB and more is checked only when the service before was killed, with the time
+    /// for it asked of systemd.
+    ///
     /// A file that is damaged, or no database, is renamed to NAME.damaged-SECONDS (`now`, of the
     /// Unix epoch; the next that is free), and a new one is begun; warning() says so.
-    /// Errors: another process writes it; it is of a newer version or of another program; what the
+    /// Errors: for root, a folder or file that others can change; another process writes it; it is of a newer version or of another program; what the
     /// file system says.
     [[nodiscard]] static Result<Journal> open(const std::filesystem::path& path, std::string boot,
                                               UnixTime now);

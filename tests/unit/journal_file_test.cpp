@@ -270,6 +270,62 @@ TEST_CASE("a newer version and a database of another program are left alone") {
     CHECK(put_aside(folder).empty());
 }
 
+TEST_CASE("a foreign database runs nothing and ends") {
+    const Folder folder;
+    fill(folder.journal());
+    SUBCASE("a view that has no end, in place of a table") {
+        by_hand(folder.journal(),
+                "PRAGMA foreign_keys = OFF; DROP TABLE trials; CREATE VIEW trials AS WITH RECURSIVE"
+                " c(id) AS (SELECT 1 UNION ALL SELECT id + 1 FROM c) SELECT id FROM c");
+        const auto reader = JournalReader::open(folder.journal());
+        REQUIRE_FALSE(reader);
+        CHECK(contains(reader.error().message, "has views or triggers"));
+        CHECK_FALSE(Journal::open(folder.journal(), "boot-1", epoch));
+        const auto database = Database::open(folder.journal(), SQLITE_OPEN_READONLY);
+        CHECK_FALSE(database->value("SELECT id FROM trials")); // nor by any other way
+    }
+    SUBCASE("a statement that takes too long") {
+        auto database = Database::open(folder.journal(), SQLITE_OPEN_READONLY);
+        unsigned asked = 0;
+        database->watch([&] { return ++asked == 3; });
+        const auto endless = database->value("WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT"
+                                             " x + 1 FROM c) SELECT count(*) FROM c");
+        REQUIRE_FALSE(endless);
+        CHECK(contains(endless.error().message, "takes longer"));
+        CHECK(database->value("SELECT 1"));
+    }
+    SUBCASE("a FIFO") {
+        const fs::path fifo = folder.path / "fifo";
+        REQUIRE(::mkfifo(fifo.c_str(), 0600) == 0);
+        CHECK_FALSE(JournalReader::open(fifo));
+    }
+}
+
+TEST_CASE("a journal in a place that others than root can change is refused to root") {
+    if (::geteuid() != 0) return;
+    const Folder folder;
+    fill(folder.journal());
+    SUBCASE("its folder") { REQUIRE(::chmod(folder.path.c_str(), 0777) == 0); }
+    SUBCASE("itself") { REQUIRE(::chown(folder.journal().c_str(), 65534, 65534) == 0); }
+    const auto journal = Journal::open(folder.journal(), "boot-1", epoch);
+    REQUIRE_FALSE(journal);
+    CHECK(contains(journal.error().message, "others than root can change"));
+}
+
+TEST_CASE("a large journal is checked after a kill, and not at every start") {
+    const Folder folder;
+    fill(folder.journal());
+    by_hand(folder.journal(), "INSERT INTO samples (trial, intent, sample) SELECT t.id, 'balanced',"
+                              " zeroblob(14000000) FROM trials t LIMIT 5");
+    const auto page = Database::open(folder.journal(), SQLITE_OPEN_READONLY)
+                          ->value("SELECT rootpage FROM sqlite_schema WHERE name = 'reasons'")
+                          .value();
+    overwrite(folder.journal(), static_cast<std::size_t>(page.value() - 1) * 4096, 4096);
+    CHECK(open_journal(folder.journal()).warning().empty());
+    put(folder.journal().string() + "-wal", "what a kill leaves");
+    CHECK(contains(open_journal(folder.journal()).warning(), "is damaged"));
+}
+
 TEST_CASE("an older version is read as it is, and brought up to date by the service") {
     const Folder folder;
     fill(folder.journal());

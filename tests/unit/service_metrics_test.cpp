@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <limits>
+#include <sys/stat.h>
 
 using namespace intellisched;
 using namespace intellisched::test;
@@ -190,7 +191,11 @@ TEST_CASE("metrics: the file") {
     spill(path, "before");
     ServiceMetrics metrics;
     metrics.windows = 7;
-    REQUIRE(write_metrics(path, metrics));
+    const auto umask = ::umask(0077); // as in the shipped unit: another user reads it
+    const auto written = write_metrics(path, metrics);
+    ::umask(umask);
+    REQUIRE(written);
+    CHECK(std::filesystem::status(path).permissions() == std::filesystem::perms{0644});
     CHECK(slurp(path) == metrics_text(metrics));
     std::size_t files = 0;
     for ([[maybe_unused]] const auto& file : std::filesystem::directory_iterator(directory.path))
