@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "src/base/interrupt.hpp"
 #include "src/base/log.hpp"
+#include "src/base/memory.hpp"
 #include "src/cli/commands.hpp"
 
 #include <cstdio>
 #include <exception>
 #include <google/protobuf/stubs/logging.h>
+#include <new>
 
 using namespace intellisched;
 
@@ -50,6 +52,7 @@ static int run(int argc, char** argv) {
     google::protobuf::SetLogHandler(nullptr);
     start_log(verbose ? severity_level::debug : severity_level::warning);
     watch_signals();
+    limit_memory();
     const auto status = action();
     if (status) return *status;
     fmt::print(stderr, "intellisched: {}\n", status.error().message);
@@ -57,9 +60,13 @@ static int run(int argc, char** argv) {
 }
 
 int main(int argc, char** argv) {
-    // Errors are values here; what still throws is memory and a defect of ours.
+    // Errors are values here; what still throws is want of memory and a defect of ours.
     try {
         return run(argc, argv);
+    } catch (const std::bad_alloc&) {
+        std::fputs("intellisched: it would take more than half of this host's memory; give it less "
+                   "to read, or run it elsewhere\n",
+                   stderr);
     } catch (const std::exception& error) {
         std::fprintf(stderr, "intellisched: internal error: %s; please report it\n", error.what());
     }

@@ -2,6 +2,7 @@
 // Files and folders of somebody who wishes this program ill. What only root must fear is tried when
 // the tests run as root; user 65534 is then the other one.
 #include "src/base/folder.hpp"
+#include "src/base/memory.hpp"
 #include "src/base/trust.hpp"
 #include "src/bench/results.hpp"
 #include "src/host/simulator.hpp"
@@ -248,3 +249,24 @@ TEST_CASE("records: the snapshot of a large host is read") {
     CHECK(parse_bounded(large.SerializeAsString(), again));
     CHECK(again.domains_size() == 4096);
 }
+
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+TEST_CASE("memory: no command takes more than half of the host's") {
+    const pid_t child = ::fork();
+    if (child == 0) {
+        limit_memory();
+        const auto all = static_cast<std::size_t>(::sysconf(_SC_PHYS_PAGES)) *
+                         static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+        try {
+            const std::vector<char> large(std::max(all * 3 / 4, std::size_t{600} << 20));
+            ::_exit(large.back() + 1);
+        } catch (const std::bad_alloc&) {
+            const std::vector<char> small(std::size_t{100} << 20);
+            ::_exit(small.back());
+        }
+    }
+    int status = 0;
+    REQUIRE(::waitpid(child, &status, 0) == child);
+    CHECK(status == 0);
+}
+#endif
