@@ -9,6 +9,7 @@
 #include "src/host/simulator.hpp"
 #include "src/model/score.hpp"
 #include "src/policy/journal.hpp"
+#include "src/proto/records.hpp"
 
 #include <algorithm>
 #include <google/protobuf/util/json_util.h>
@@ -176,7 +177,8 @@ Result<State> recorded(const fs::path& path, const proto::Scenario& scenario, La
                        const Classifier& classifier, Intent intent) {
     proto::PolicyState message;
     if (const auto bytes = read_file(path, most_bytes);
-        bytes && message.ParseFromArray(bytes->data(), static_cast<int>(bytes->size())))
+        bytes &&
+        parse_bounded({reinterpret_cast<const char*>(bytes->data()), bytes->size()}, message))
         if (auto state = state_of(message); state && state->pool) return state;
     auto host = open_with(scenario, layout, /*tracing=*/true);
     if (!host) return tl::unexpected(host.error());

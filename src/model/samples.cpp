@@ -102,8 +102,9 @@ Representatives representatives_of(const proto::Sample& sample) {
     return representatives;
 }
 
-Result<std::vector<proto::Sample>> read_samples_file(const std::filesystem::path& path) {
-    auto reader = RecordReader::open(path, samples_format);
+Result<std::vector<proto::Sample>> read_samples_file(const std::filesystem::path& path,
+                                                     Author author) {
+    auto reader = RecordReader::open(path, samples_format, author);
     if (!reader) return tl::unexpected(reader.error());
     std::vector<proto::Sample> samples;
     for (;;) {
@@ -122,7 +123,8 @@ Result<std::vector<proto::Sample>> read_samples_file(const std::filesystem::path
     return samples;
 }
 
-Result<std::vector<proto::Sample>> read_samples(const std::filesystem::path& directory) {
+Result<std::vector<proto::Sample>> read_samples(const std::filesystem::path& directory,
+                                                Author author) {
     std::error_code error;
     std::vector<std::filesystem::path> files;
     for (std::filesystem::directory_iterator it(directory, error), end; !error && it != end;
@@ -138,7 +140,7 @@ Result<std::vector<proto::Sample>> read_samples(const std::filesystem::path& dir
     std::sort(files.begin(), files.end());
     std::vector<proto::Sample> samples;
     for (const auto& file : files) {
-        auto more = read_samples_file(file);
+        auto more = read_samples_file(file, author);
         if (!more) return tl::unexpected(more.error());
         std::move(more->begin(), more->end(), std::back_inserter(samples));
     }

@@ -40,13 +40,14 @@ inline constexpr std::array<std::string_view, 9> sample_costs{
 [[nodiscard]] Representatives representatives_of(const proto::Sample& sample);
 
 /// Reads one file. A torn last record is left out, with a warning in the log. Errors: a damaged
-/// file, one that is no samples file, a sample that check_sample() refuses.
+/// file, one that is no samples file, a sample that check_sample() refuses; for Author::trusted, a
+/// file that others than trusted users can change.
 [[nodiscard]] Result<std::vector<proto::Sample>>
-read_samples_file(const std::filesystem::path& path);
+read_samples_file(const std::filesystem::path& path, Author author = Author::any);
 
 /// Reads every *.samples file of a directory (not of those below it), in the order of their names.
 /// Errors: also a directory without any.
 [[nodiscard]] Result<std::vector<proto::Sample>>
-read_samples(const std::filesystem::path& directory);
+read_samples(const std::filesystem::path& directory, Author author = Author::any);
 
 } // namespace intellisched

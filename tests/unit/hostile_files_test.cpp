@@ -6,7 +6,9 @@
 #include "src/base/trust.hpp"
 #include "src/bench/results.hpp"
 #include "src/host/simulator.hpp"
+#include "src/model/samples.hpp"
 #include "src/proto/capture.pb.h"
+#include "test_paths.hpp"
 #include "tests/unit/capture_files.hpp"
 
 #include <sys/resource.h>
@@ -175,6 +177,19 @@ TEST_CASE("bench: root goes on with results of its own only") {
     fs::remove(directory.path / "second");
     give_away(out);
     CHECK(contains(error_of(bench::Results::open(out)), "others than root can change"));
+}
+
+TEST_CASE("samples: root trains from what nobody else has written") {
+    if (!root()) return;
+    const Directory directory;
+    const fs::path file = directory.path / "a.samples";
+    fs::copy_file(fs::path(INTELLISCHED_SAMPLES) / "13-scenarios.samples", file);
+    REQUIRE(::chmod(file.c_str(), 0644) == 0);
+    CHECK(read_samples(directory.path, Author::trusted));
+    give_away(file);
+    CHECK(contains(error_of(read_samples(directory.path, Author::trusted)),
+                   "others than root can change it"));
+    CHECK(read_samples(directory.path));
 }
 
 TEST_CASE("simulator: root runs none that others can change") {
