@@ -252,15 +252,16 @@ TEST_CASE("calibrate: the CPUs' measurements measure") {
     const auto cpus = own_cpus();
     const unsigned one = cpus.front(), other = cpus.back();
     WorkingSet set(std::size_t{256} << 10);
-    // Half a nanosecond a line is less than any cache that is not the core's own takes. What else the
-    // machine does can hide it for a while.
+    // A quarter of a nanosecond a line is less than any cache that is not the core's own takes: a
+    // core that reads many lines at once has 0.45 (a Zen 5, after 16 times its second level; after
+    // 4 times, 0.27). What else the machine does can hide it for a while.
     const auto refills = [&](auto measure) {
         for (int tries = 0; tries < 20; ++tries)
-            if (median_of(15, measure) > 4096 * 0.0005) return true;
+            if (median_of(15, measure) > 4096 * 0.00025) return true;
         return false;
     };
     if (one != other) CHECK(refills([&] { return set.refill_us(one, other); }));
-    CHECK(refills([&] { return set.refill_after_us(one, 4 * core_cache_bytes()); }));
+    CHECK(refills([&] { return set.refill_after_us(one, 16 * core_cache_bytes()); }));
     const double near = median_of(3, [&] { return remote_speed(one, other, 16 << 20); });
     CHECK(near > 0); // how near to 1 depends on what else the machine does
     CHECK(near <= 1);
