@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/guests.hpp"
 
-#include <algorithm>
-
 namespace intellisched {
 
 std::vector<std::uint64_t>

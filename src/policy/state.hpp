@@ -60,6 +60,7 @@ enum class Ending : std::uint8_t {
     reverted_harm,      ///< much worse, before all windows were in
     reverted_worse,     ///< sure to be worse
     reverted_unclear,   ///< no difference beyond chance, and nothing speaks for it any more
+    reverted_changed,   ///< sure to be worse, but load or guests are others, too
     reverted_predicted, ///< nothing to compare, and the prediction does not favour it
     reverted_untested,  ///< too few usable windows for too long
     voided_mode,        ///< no longer automatic; reverted

@@ -65,9 +65,8 @@ class Stepper {
     void void_trial(Ending ending);
     /// What the ending of a trial means for the next ones, and where to go from its layout;
     /// nothing: it stays. A check stays in the layout before the one that it measures, unless that
-    /// is worse. `blamed`: the layout itself was found wanting, with nothing else changed.
-    [[nodiscard]] std::optional<Arrangement> after_trial(const Trial& trial, Ending ending,
-                                                         bool blamed);
+    /// is worse.
+    [[nodiscard]] std::optional<Arrangement> after_trial(const Trial& trial, Ending ending);
     [[nodiscard]] std::optional<Arrangement> after_check(const Trial& trial, Ending ending);
     /// Does not try the layout on the load before the trial again for a while.
     void quarantine_layout(const Trial& trial, Layout layout);

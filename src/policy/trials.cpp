@@ -20,9 +20,16 @@ bool for_cause(Ending ending) {
 
 /// Whether the old layout is to be had again.
 bool goes_back(Ending ending) {
-    return for_cause(ending) || ending == Ending::reverted_predicted ||
-           ending == Ending::reverted_untested || ending == Ending::voided_mode ||
-           ending == Ending::voided_intent || ending == Ending::voided_topology;
+    return for_cause(ending) || ending == Ending::reverted_changed ||
+           ending == Ending::reverted_predicted || ending == Ending::reverted_untested ||
+           ending == Ending::voided_mode || ending == Ending::voided_intent ||
+           ending == Ending::voided_topology;
+}
+
+/// How a trial ends for a loss while the load or the guests changed. The layout before is the one
+/// to be in then: a check is in it.
+Ending lost(const Trial& trial) {
+    return trial.check ? Ending::went_back : Ending::reverted_changed;
 }
 
 std::string_view meaning(Ending ending) {
@@ -42,9 +49,11 @@ std::string_view meaning(Ending ending) {
         return "the new layout is worse";
     case Ending::reverted_unclear:
         return "no difference beyond chance, and nothing speaks for the new layout any more";
+    case Ending::reverted_changed:
+        return "it is worse since, and the load or the guests changed, too: not held against it";
     case Ending::reverted_predicted:
-        return "the load or the guests changed, and neither the prediction nor the score speaks "
-               "for the new layout any more";
+        return "the load or the guests changed, so nothing can be compared; the prediction does "
+               "not favour the new layout any more";
     case Ending::reverted_untested:
         return "too few windows could be used to tell what the new layout does";
     case Ending::voided_mode:
@@ -140,9 +149,11 @@ void Stepper::measure(const WindowSeen& window) {
         const double gain_back =
             window.observation.prediction.expected_gain[index(trial.from_layout)];
         trial.after.push_back({window.utility, gain_back, window.workload, window.guests});
-        if (trial.after.size() >= settings.early_windows &&
-            find(comparison(), settings) == Finding::much_worse)
-            return end(Ending::reverted_harm);
+        if (trial.after.size() >= settings.early_windows) {
+            const Comparison found = comparison();
+            if (find(found, settings) == Finding::much_worse)
+                return end(found.changed() ? lost(trial) : Ending::reverted_harm);
+        }
         if (trial.after.size() >= settings.windows) return conclude();
         because("trial-running", "{} on trial: {} of {} windows", to_string(trial.to),
                 trial.after.size(), settings.windows);
@@ -162,10 +173,9 @@ void Stepper::conclude() {
     case Finding::better:
         return end(Ending::kept_better);
     case Finding::worse:
-        return end(trial.check || !found.changed() ? Ending::reverted_worse
-                                                   : Ending::reverted_predicted);
+        return end(found.changed() ? lost(trial) : Ending::reverted_worse);
     case Finding::much_worse:
-        return end(Ending::reverted_harm);
+        return end(found.changed() ? lost(trial) : Ending::reverted_harm);
     case Finding::unclear: {
         if (trial.check) return end(Ending::went_back);
         // The less was promised, the likelier it was chance that did.
@@ -204,9 +214,7 @@ void Stepper::end(Ending ending) {
         because(to_string(ending), "{} after {}: {}", to_string(trial.to), to_string(trial.from),
                 meaning(ending));
     verdict_.trial = std::move(report);
-    const bool blamed = for_cause(ending) && !found.changed();
-    const auto target =
-        trial.check ? after_check(trial, ending) : after_trial(trial, ending, blamed);
+    const auto target = trial.check ? after_check(trial, ending) : after_trial(trial, ending);
     // A pool that was formed anew may have it already.
     if (target && state_.pool && state_.pool->in_force == trial.to && *target != trial.to)
         ask(*target, true);
@@ -233,23 +241,23 @@ bool Stepper::trips_breaker() {
     return true;
 }
 
-std::optional<Arrangement> Stepper::after_trial(const Trial& trial, Ending ending, bool blamed) {
+std::optional<Arrangement> Stepper::after_trial(const Trial& trial, Ending ending) {
     if (ending == Ending::kept_predicted)
         state_.unmeasured = {trial.from, trial.from_layout,
                              later(state_.now, settings_.measure_after)};
     if (kept(ending)) state_.setbacks = 0;
     if (ending == Ending::not_applied) ++state_.setbacks;
     if (!goes_back(ending)) return std::nullopt;
-    const bool untested =
-        ending == Ending::reverted_predicted || ending == Ending::reverted_untested;
     // That little was promised and nothing found says nothing against the model.
     const bool expected = ending == Ending::reverted_unclear && small_promise(trial);
-    const bool voided = !untested && !for_cause(ending);
-    if (!voided && !expected) ++state_.setbacks;
-    if (blamed) quarantine_layout(trial, trial.to_layout);
+    const bool blamed = for_cause(ending) && !expected;
+    if (blamed || ending == Ending::reverted_changed || ending == Ending::reverted_predicted ||
+        ending == Ending::reverted_untested)
+        ++state_.setbacks;
+    if (for_cause(ending)) quarantine_layout(trial, trial.to_layout);
     // Another load is no sign of a model that is wrong; windows that cannot be used, three times in
     // a row, are a sign of somebody who sees to it.
-    const bool counts = (blamed && !expected) || ending == Ending::reverted_untested;
+    const bool counts = blamed || ending == Ending::reverted_untested;
     return counts && trips_breaker() ? state_.pool->boot : trial.from;
 }
 

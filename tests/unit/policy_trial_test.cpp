@@ -296,7 +296,11 @@ TEST_CASE("policy trial: with other guests nothing can be compared, but harm is 
     }
     SUBCASE("harm") {
         world.utility[index(Layout::core)] = -1;
-        CHECK(world.windows(100).trial->ending == Ending::reverted_harm);
+        const PoolVerdict verdict = world.windows(100);
+        CHECK(verdict.trial->ending == Ending::reverted_changed); // from which nothing is learnt
+        CHECK(verdict.decision == Decision::revert);
+        CHECK(world.state.quarantines.empty());
+        CHECK(world.state.setbacks == 1);
     }
 }
 
