@@ -99,7 +99,7 @@ class Judge {
         if (pools->empty()) return fail("the capture has no pool; record another one");
         const Pool& pool = pools->front();
         snapshot_ = snapshot;
-        const auto facts = pool_facts(snapshot, *topology, pool, boot);
+        const auto facts = pool_facts(snapshot, *topology, pool, boot, {});
         if (!keeper_) {
             vcpus_ = facts.vcpus;
             cpus_ = facts.cpus;

@@ -52,7 +52,7 @@ Result<std::unique_ptr<Machine>> Machine::boot(const MachineOptions& options) {
 }
 
 MachineImpl::MachineImpl(const MachineOptions& options, const xen_topology& topology)
-    : engine_(topology, options.costs), xen_args_(options.xen_args) {
+    : engine_(topology, options.costs), threads_(options.threads), xen_args_(options.xen_args) {
     engine_.set_platform(*this);
     machine_exists = true;
 }

@@ -73,6 +73,7 @@ class MachineImpl final : public Machine {
     [[nodiscard]] std::uint64_t runnable_ns(const Domain& domain) const;
 
     mutable Engine engine_; // what looks at it settles the accounts first
+    unsigned threads_; ///< of a core
     std::string xen_args_;
     proto::Arrangement boot_;
     std::map<std::uint32_t, std::string> pools_;

@@ -87,6 +87,7 @@ proto::HostSnapshot MachineImpl::snapshot() const {
     proto::HostSnapshot told;
     told.set_tsc(tsc_of(now()));
     told.set_monotonic_ns(now());
+    told.set_threads_per_core(threads_);
     for (const EngineCpu& cpu : engine_.cpus()) {
         if (!cpu.online) continue;
         proto::Cpu& one = *told.add_cpus();
@@ -107,7 +108,10 @@ proto::HostSnapshot MachineImpl::snapshot() const {
         pool.set_granularity(std::string(granularities[found.granularity]));
         for (const EngineCpu& cpu : engine_.cpus())
             if (cpu.pool == id) pool.add_cpus(cpu.id);
-        if (const auto in_force = layout(id)) *pool.mutable_arrangement() = in_force->arrangement();
+        if (const auto in_force = layout(id)) {
+            *pool.mutable_arrangement() = in_force->arrangement();
+            pool.set_runqueues(in_force->runqueues());
+        }
         pool.set_can_rearrange(true);
     }
     for (const auto& one : engine_.domains()) {

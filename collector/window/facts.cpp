@@ -17,12 +17,14 @@ bool narrows(const google::protobuf::RepeatedField<std::uint32_t>& affinity, con
 
 } // namespace
 
-void set_layouts(PoolFacts& facts, const Topology& topology, const Pool& pool,
-                 const Arrangement& boot) {
+void set_layouts(PoolFacts& facts, const Topology& told, const Pool& pool, const Arrangement& boot,
+                 const SeenRunqueues& seen) {
     facts.in_force = pool.arrangement.value_or(boot);
     facts.can_rearrange = pool.can_rearrange;
-    const Partition now = partition(topology, pool, facts.in_force);
-    facts.runqueues_in_force = static_cast<unsigned>(now.size());
+    Explained now = explain_runqueues(told, pool, facts.in_force, seen);
+    Topology topology = told;
+    topology.threads_per_core = now.threads_per_core;
+    facts.explained = now.explained;
 
     const unsigned max_cpus = pool.can_rearrange ? no_cap : facts.in_force.max_cpus;
     facts.representatives = representatives(topology, pool, max_cpus);
@@ -31,20 +33,21 @@ void set_layouts(PoolFacts& facts, const Topology& topology, const Pool& pool,
         const Partition candidate = partition(topology, pool, {l, max_cpus});
         facts.runqueues[index(l)] = static_cast<unsigned>(candidate.size());
         // Of several, the one that has its name.
-        if (candidate == now && (!facts.exact || l == facts.in_force.layout)) {
+        if (candidate == now.runqueues && (!facts.exact || l == facts.in_force.layout)) {
             facts.exact = true;
             facts.current = l;
         }
     }
     if (!facts.exact) facts.current = facts.in_force.layout;
+    facts.runqueues_in_force = std::move(now.runqueues);
 }
 
 PoolFacts pool_facts(const proto::HostSnapshot& snapshot, const Topology& topology,
-                     const Pool& pool, const Arrangement& boot) {
+                     const Pool& pool, const Arrangement& boot, const SeenRunqueues& seen) {
     PoolFacts facts;
     facts.pool_id = pool.id;
     facts.pool = pool.name;
-    set_layouts(facts, topology, pool, boot);
+    set_layouts(facts, topology, pool, boot, seen);
 
     std::set<std::pair<unsigned, unsigned>> cores;
     std::set<unsigned> sockets, nodes;

@@ -7,10 +7,11 @@
 
 namespace intellisched {
 
-PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool, double tsc_hz)
+PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const std::vector<unsigned>& cpus,
+                       double tsc_hz)
     : facts_(std::move(facts)), tsc_hz_(tsc_hz) {
     std::map<std::pair<unsigned, unsigned>, unsigned> core_numbers;
-    for (unsigned id : pool.cpus) {
+    for (unsigned id : cpus) {
         const Cpu* cpu = topology.find(id);
         CpuSlot slot;
         slot.id = id;
@@ -29,12 +30,12 @@ PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const Pool& po
     }
     idle_ = static_cast<int>(cpus_.size());
     for (const CoreSlot& core : cores_) count_core(core, +1);
-    form_runqueues(topology, pool);
+    form_runqueues();
     begin(0);
 }
 
-void PoolWindow::form_runqueues(const Topology& topology, const Pool& pool) {
-    const Partition runqueues = partition(topology, pool, facts_.in_force);
+void PoolWindow::form_runqueues() {
+    const Partition& runqueues = facts_.runqueues_in_force;
     std::map<unsigned, unsigned> runqueue_of;
     for (unsigned r = 0; r < runqueues.size(); ++r)
         for (unsigned id : runqueues[r]) runqueue_of[id] = r;
@@ -43,7 +44,7 @@ void PoolWindow::form_runqueues(const Topology& topology, const Pool& pool) {
     for (CpuSlot& cpu : cpus_) {
         const auto found = runqueue_of.find(cpu.id);
         cpu.runqueue = found == runqueue_of.end() ? 0 : found->second;
-        cpu.seen_runqueue = no_runqueue;
+        if (cpu.seen_runqueue < trace_runqueues) number(cpu.seen_runqueue, cpu.runqueue);
         RunqueueSlot& runqueue = runqueues_[cpu.runqueue];
         ++runqueue.cpus;
         if (cpu.use == Use::idle) ++runqueue.idle;
@@ -54,12 +55,16 @@ void PoolWindow::form_runqueues(const Topology& topology, const Pool& pool) {
     for (const RunqueueSlot& runqueue : runqueues_) count_runqueue(runqueue, +1);
 }
 
-void PoolWindow::rearrange(PoolFacts facts, const Topology& topology, const Pool& pool,
-                           std::uint64_t tsc) {
+void PoolWindow::rearrange(PoolFacts facts, std::uint64_t tsc) {
+    for (CpuSlot& cpu : cpus_) cpu.seen_runqueue = no_runqueue;
+    correct(std::move(facts), tsc);
+    ++stats.rearrangements;
+}
+
+void PoolWindow::correct(PoolFacts facts, std::uint64_t tsc) {
     advance(tsc); // the time until now was the old runqueues'
     set_facts(std::move(facts));
-    form_runqueues(topology, pool);
-    ++stats.rearrangements;
+    form_runqueues();
 }
 
 void PoolWindow::count_core(const CoreSlot& core, int sign) {
@@ -139,13 +144,24 @@ Distance PoolWindow::distance(unsigned from, unsigned to) const {
     return a.node == b.node ? Distance::node : Distance::remote;
 }
 
-void PoolWindow::saw_runqueue(unsigned position, unsigned id) {
+bool PoolWindow::saw_runqueue(unsigned position, unsigned id) {
     CpuSlot& cpu = cpus_[position];
-    if (cpu.seen_runqueue == id) return;
+    if (cpu.seen_runqueue == id) return false;
     cpu.seen_runqueue = id;
-    if (id >= trace_runqueues) return;
+    if (id < trace_runqueues) number(id, cpu.runqueue);
+    return true;
+}
+
+void PoolWindow::number(unsigned id, unsigned runqueue) {
     if (by_id_.size() <= id) by_id_.resize(id + 1, no_runqueue);
-    by_id_[id] = cpu.runqueue;
+    by_id_[id] = runqueue;
+}
+
+SeenRunqueues PoolWindow::seen_runqueues() const {
+    SeenRunqueues seen;
+    for (const CpuSlot& cpu : cpus_)
+        if (cpu.seen_runqueue != no_runqueue) seen[cpu.id] = cpu.seen_runqueue;
+    return seen;
 }
 
 void PoolWindow::begin(std::uint64_t tsc) {
@@ -163,9 +179,8 @@ WindowStats PoolWindow::close(std::uint64_t tsc) {
     for (std::size_t i = 0; i < cpus_.size(); ++i) {
         if (cpus_[i].use == Use::busy)
             stats.cpu_busy[i] += static_cast<double>(now_ - cpus_[i].since);
-        if (cpus_[i].seen_runqueue != no_runqueue)
-            stats.runqueue_of[cpus_[i].id] = cpus_[i].seen_runqueue;
     }
+    stats.runqueue_of = seen_runqueues();
     stats.end_tsc = tsc;
     WindowStats closed = std::move(stats);
     begin(tsc);

@@ -12,7 +12,8 @@ namespace intellisched {
 
 class PoolWindow {
   public:
-    PoolWindow(PoolFacts facts, const Topology& topology, const Pool& pool, double tsc_hz);
+    PoolWindow(PoolFacts facts, const Topology& topology, const std::vector<unsigned>& cpus,
+               double tsc_hz);
 
     /// Domains or their parameters changed; the CPUs did not.
     void set_facts(PoolFacts facts) { facts_ = stats.facts = std::move(facts); }
@@ -21,7 +22,10 @@ class PoolWindow {
 
     /// The runqueues were formed anew, as `facts` say; nobody waits in any of them until told. The
     /// hypervisor's numbers of them are not known until its records name them again.
-    void rearrange(PoolFacts facts, const Topology& topology, const Pool& pool, std::uint64_t tsc);
+    void rearrange(PoolFacts facts, std::uint64_t tsc);
+    /// The runqueues are, and were, others than was thought: those that `facts` say. Nobody waits
+    /// in any of them until told; the hypervisor's numbers of them stay.
+    void correct(PoolFacts facts, std::uint64_t tsc);
 
     /// What a CPU does. Before its first record a CPU is idle: a busy one would have had a
     /// scheduling decision within credit2's longest slice, 10 ms.
@@ -34,8 +38,11 @@ class PoolWindow {
     [[nodiscard]] unsigned runqueue_of(unsigned position) const { return cpus_[position].runqueue; }
     [[nodiscard]] Distance distance(unsigned from, unsigned to) const;
 
-    /// A SCHEDULE record: the hypervisor's own number of the runqueue that a CPU is on.
-    void saw_runqueue(unsigned position, unsigned id);
+    /// A SCHEDULE record: the hypervisor's own number of the runqueue that a CPU is on. Returns
+    /// whether it is news.
+    bool saw_runqueue(unsigned position, unsigned id);
+    /// All that such records said.
+    [[nodiscard]] SeenRunqueues seen_runqueues() const;
     /// The runqueue of the current partition with the hypervisor's number, or `no_runqueue`.
     [[nodiscard]] unsigned runqueue_with(unsigned id) const {
         return id < by_id_.size() ? by_id_[id] : no_runqueue;
@@ -67,7 +74,8 @@ class PoolWindow {
         unsigned cpus = 0, busy = 0, idle = 0, waiting = 0;
     };
 
-    void form_runqueues(const Topology& topology, const Pool& pool);
+    void form_runqueues();
+    void number(unsigned id, unsigned runqueue);
     void advance(std::uint64_t tsc);
     void count_core(const CoreSlot& core, int sign);
     void count_runqueue(const RunqueueSlot& runqueue, int sign);

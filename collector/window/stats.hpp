@@ -19,7 +19,8 @@ struct PoolFacts {
     unsigned pool_id = 0;
     std::string pool;
     Arrangement in_force;
-    unsigned runqueues_in_force = 0;
+    Partition runqueues_in_force; ///< as far as is known
+    bool explained = true; ///< some layout gives them; else the model is asked of another machine
     bool can_rearrange = false; ///< the pool can go to another layout while it runs
     // The layouts to choose from. Without a cap where the pool can be rearranged; elsewhere with
     // that of the boot, since another boot parameter is all that can change them.
@@ -109,7 +110,7 @@ struct WindowStats {
     /// Times that the runqueues were formed anew: the sums above are of both layouts then, and the
     /// facts of the last one. Nothing may be concluded from such a window.
     std::uint64_t rearrangements = 0;
-    std::map<unsigned, unsigned> runqueue_of; ///< by CPU, as SCHEDULE records told
+    SeenRunqueues runqueue_of; ///< by CPU, as SCHEDULE records told
 
     [[nodiscard]] double seconds() const {
         return static_cast<double>(end_tsc - begin_tsc) / tsc_hz;

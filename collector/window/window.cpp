@@ -33,6 +33,9 @@ struct VcpuUse {
     static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
 };
 
+/// Of what was thought of a pool's runqueues, in one window; each CPU tells of one at most.
+constexpr unsigned most_corrections = 64;
+
 /// Windows in a row without a record, at most; a host's own timers write some each second.
 constexpr std::uint64_t most_without_records = 60;
 
@@ -58,11 +61,12 @@ struct WindowBuilder::Impl {
     RunstateTracker tracker;
     std::vector<Pool> pools;
     Topology topology;
-    std::vector<PoolWindow> windows;                  ///< by pool
-    std::vector<Place> places;                        ///< by CPU
-    std::vector<VcpuUse> uses;                        ///< by the tracker's number
-    std::unordered_map<unsigned, double> weights;     ///< by domain
-    std::unordered_map<unsigned, unsigned> pool_ids;  ///< of domains
+    std::vector<PoolWindow> windows;                 ///< by pool
+    std::vector<unsigned> corrections;               ///< by pool, of its runqueues in this window
+    std::vector<Place> places;                       ///< by CPU
+    std::vector<VcpuUse> uses;                       ///< by the tracker's number
+    std::unordered_map<unsigned, double> weights;    ///< by domain
+    std::unordered_map<unsigned, unsigned> pool_ids; ///< of domains
     std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
     std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
     std::unordered_map<unsigned, Arrangement> traced; ///< of pools by id, last told by a record
@@ -201,9 +205,31 @@ struct WindowBuilder::Impl {
             pool->can_rearrange = true;
             traced[pool->id] = *pool->arrangement;
         }
+        pool->runqueues = 0; // the next snapshot tells
+        windows[p].rearrange(facts_of(p, {}), tsc);
+        runqueues_formed(p, tsc);
+    }
+
+    /// The facts of a pool as before, but for its runqueues.
+    PoolFacts facts_of(std::uint16_t p, const SeenRunqueues& seen) const {
         PoolFacts facts = windows[p].facts();
-        set_layouts(facts, topology, *pool, options.boot);
-        windows[p].rearrange(std::move(facts), topology, *pool, tsc);
+        set_layouts(facts, topology, pools[p], options.boot, seen);
+        return facts;
+    }
+
+    /// A CPU is on another runqueue than was thought. A damaged trace can say so with each record.
+    void check_runqueues(std::uint16_t p, std::uint64_t tsc) {
+        PoolWindow& window = windows[p];
+        const SeenRunqueues seen = window.seen_runqueues();
+        if (agrees(window.facts().runqueues_in_force, seen, 0)) return;
+        if (corrections[p] == most_corrections) return;
+        ++corrections[p];
+        window.correct(facts_of(p, seen), tsc);
+        runqueues_formed(p, tsc);
+    }
+
+    /// Nobody waits in the pool's runqueues until they are told who does.
+    void runqueues_formed(std::uint16_t p, std::uint64_t tsc) {
         for (VcpuUse& vcpu : uses) {
             if (vcpu.pool != p) continue;
             const bool waiting = std::exchange(vcpu.waiting, false);
@@ -228,6 +254,7 @@ struct WindowBuilder::Impl {
     void forget_window() {
         for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = 0;
         for (Histogram& waits : wakes) waits.clear();
+        corrections.assign(windows.size(), 0);
     }
 
     void close(std::uint64_t end) {
@@ -327,8 +354,9 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
                           [&](const trace::Schedule& e) {
                               bump(&WindowStats::decisions);
                               const Place there = place(e.cpu);
-                              if (there.pool != nowhere)
-                                  windows[there.pool].saw_runqueue(there.position, e.runqueue);
+                              if (there.pool != nowhere &&
+                                  windows[there.pool].saw_runqueue(there.position, e.runqueue))
+                                  check_runqueues(there.pool, r.tsc);
                           },
                           [&](const trace::RunqAssign& e) {
                               assigned(tracker.find(e.unit), e.runqueue, r.tsc);
@@ -368,21 +396,28 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
         pool.arrangement = told->second;
         pool.can_rearrange = true;
     }
-    const bool same = now.cpus == topology.cpus && now_pools == pools;
+    const auto same_pool = [](const Pool& before, Pool now) {
+        now.runqueues = before.runqueues; // follows from the rest, or tells more of the same
+        return now == before;
+    };
+    const bool same = now == topology && std::equal(pools.begin(), pools.end(), now_pools.begin(),
+                                                    now_pools.end(), same_pool);
     topology = std::move(now);
     pools = std::move(now_pools);
-    std::vector<PoolFacts> facts;
-    for (const Pool& pool : pools)
-        facts.push_back(pool_facts(snapshot, topology, pool, options.boot));
+    const auto facts_with = [&](const Pool& pool, const SeenRunqueues& seen) {
+        return pool_facts(snapshot, topology, pool, options.boot, seen);
+    };
     if (same) {
-        for (std::size_t p = 0; p < pools.size(); ++p) windows[p].set_facts(std::move(facts[p]));
+        for (std::size_t p = 0; p < pools.size(); ++p)
+            windows[p].set_facts(facts_with(pools[p], windows[p].seen_runqueues()));
         return;
     }
     windows.clear();
+    corrections.assign(pools.size(), 0);
     places.clear();
     for (std::size_t p = 0; p < pools.size(); ++p) {
         const Pool& pool = pools[p];
-        windows.emplace_back(std::move(facts[p]), topology, pool, hz);
+        windows.emplace_back(facts_with(pool, {}), topology, pool.cpus, hz);
         for (std::size_t i = 0; i < pool.cpus.size(); ++i) {
             if (places.size() <= pool.cpus[i]) places.resize(pool.cpus[i] + 1);
             places[pool.cpus[i]] = {static_cast<std::uint16_t>(p), static_cast<std::uint16_t>(i)};

@@ -68,7 +68,7 @@ Result<void> ClosedLoop::read_pool() {
     if (!in_force) return tl::unexpected(in_force.error());
     pool_.arrangement = in_force->arrangement;
     const Arrangement boot = host_->info().boot;
-    feed(pool_seen(pool_facts(snapshot_, topology_, pool_, boot), topology_, pool_, boot));
+    feed(pool_seen(pool_facts(snapshot_, topology_, pool_, boot, {}), topology_, pool_, boot));
     return {};
 }
 

@@ -44,7 +44,6 @@ struct Watched {
     PoolFacts facts; ///< of the last window
     std::vector<Seen> windows;
     std::vector<Observation> observations;
-    std::map<unsigned, unsigned> runqueue_of; ///< by CPU, as the trace told last
 };
 
 // Explaining takes about 2 ms a window; a few, evenly spread, say as much as all of them.
@@ -93,7 +92,6 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
             watched.windows.clear();
         }
         watched.facts = stats.facts;
-        watched.runqueue_of = stats.runqueue_of;
         events += stats.events;
         decisions += stats.decisions;
         Seen seen{feature_vector(stats), stats.facts};
@@ -103,8 +101,8 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
             predicted = tl::unexpected(prediction.error());
             return;
         }
-        watched.observations.push_back(
-            {stats.coverage(), stats.decisions, *prediction, stats.rearrangements});
+        watched.observations.push_back({stats.coverage(), stats.decisions, *prediction,
+                                        stats.rearrangements, stats.facts.explained});
         watched.windows.push_back(std::move(seen));
     });
     if (!observed) return tl::unexpected(observed.error());
@@ -162,21 +160,21 @@ std::vector<std::string> remarks(const Watched& watched) {
     const PoolFacts& facts = watched.facts;
     std::vector<std::string> remarks;
     const std::string in_force = to_string(facts.in_force);
+    const auto runqueues = facts.runqueues_in_force.size();
+    if (!facts.explained)
+        return {
+            fmt::format("{} is in force by name, but the trace shows {} runqueues, which it does "
+                        "not give",
+                        in_force, runqueues)};
     if (!facts.exact)
         remarks.push_back(fmt::format("{} is in force, which is {} runqueues; the table's layouts "
-                                      "are without a cap",
-                                      in_force, facts.runqueues_in_force));
+                                      "are without a cap: `intellisched apply --pool {} --layout "
+                                      "{}` gives the {} that the model speaks of",
+                                      in_force, runqueues, facts.pool, to_string(facts.current),
+                                      facts.runqueues[index(facts.current)]));
     else if (facts.current != facts.in_force.layout)
         remarks.push_back(fmt::format("{} is in force, which is the same runqueues as {}", in_force,
                                       to_string(facts.current)));
-    std::set<unsigned> seen;
-    for (const auto& [cpu, runqueue] : watched.runqueue_of) seen.insert(runqueue);
-    if (watched.runqueue_of.size() >= facts.cpus && seen.size() != facts.runqueues_in_force)
-        remarks.push_back(fmt::format("the trace shows other runqueues than layout {} gives: {}",
-                                      to_string(facts.in_force.layout),
-                                      facts.can_rearrange
-                                          ? "the pool's CPUs may have come to it one by one"
-                                          : "the boot options may not tell the layout in force"));
     return remarks;
 }
 
@@ -187,6 +185,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     proto::Recommendation out;
     out.set_pool(facts.pool);
     out.set_current(std::string(to_string(facts.current)));
+    out.set_runqueues(static_cast<std::uint32_t>(facts.runqueues_in_force.size()));
     out.set_recommended(std::string(to_string(verdict.layout)));
     out.set_verdict(std::string(to_string(verdict.decision)));
     out.set_confidence(verdict.mean.probability[index(verdict.layout)]);

@@ -33,12 +33,21 @@ Result<Applied> apply(Rearranger& rearranger, const Topology& topology, const Po
     if (!before) return tl::unexpected(before.error());
 
     Applied applied{.before = *before, .after = {}, .runqueues = {}, .dry_run = dry_run};
-    const Partition old = partition(topology, pool, before->arrangement);
-    applied.runqueues = partition(topology, pool, wanted);
+    // Xen's own count tells what the topology may not: how many threads a core has.
+    const auto now = [&](const InForce& in_force) {
+        Pool told = pool;
+        told.runqueues = in_force.runqueues;
+        return explain_runqueues(topology, told, in_force.arrangement, {});
+    };
+    const Explained old = now(*before);
+    Topology explained = topology;
+    explained.threads_per_core = old.threads_per_core;
+    applied.runqueues = partition(explained, pool, wanted);
     applied.after = {wanted, static_cast<unsigned>(applied.runqueues.size())};
     // CPUs that joined the pool one by one may have come to other runqueues than the topology
     // gives; then there is something to form anew, even by the same setting.
-    applied.equivalent = old == applied.runqueues && before->runqueues == old.size();
+    applied.equivalent =
+        old.runqueues == applied.runqueues && before->runqueues == old.runqueues.size();
     applied.changed = !applied.equivalent || before->arrangement != wanted;
     if (!applied.changed || dry_run) return applied;
 
@@ -49,11 +58,12 @@ Result<Applied> apply(Rearranger& rearranger, const Topology& topology, const Po
         return fail("{}: {} was set, but {} is in force: another program changes it too; end that "
                     "one and run it again",
                     pool.name, to_string(wanted), to_string(after->arrangement));
-    if (after->runqueues != applied.after.runqueues)
-        return fail("{}: {} is in force with {} runqueues where the topology gives {}: the pool's "
-                    "CPUs may have changed meanwhile; look at `xl cpupool-list -c` and run it "
-                    "again",
-                    pool.name, to_string(wanted), after->runqueues, applied.after.runqueues);
+    applied.after = *after;
+    if (after->runqueues != applied.runqueues.size()) {
+        Explained formed = now(*after);
+        applied.explained = formed.explained;
+        applied.runqueues = std::move(formed.runqueues);
+    }
     return applied;
 }
 
@@ -65,6 +75,9 @@ std::string describe(const Pool& pool, const Applied& applied) {
                            applied.equivalent ? "; the same runqueues, nothing moves" : "");
     else
         text = fmt::format("{}: {} is in force already\n", pool.name, in_words(applied.after));
+    if (!applied.explained)
+        return text + "\nXen has another number of runqueues than the topology gives: which CPUs "
+                      "share one, `xl debug-keys r` and `xl dmesg` tell\n";
     text += "\nrunqueue   CPUs\n";
     for (std::size_t i = 0; i < applied.runqueues.size(); ++i)
         text += fmt::format("{:>8}   {}\n", i, ranges(applied.runqueues[i]));

@@ -9,15 +9,17 @@ namespace intellisched {
 struct Applied {
     InForce before;
     InForce after;
-    Partition runqueues;     ///< of `after`
+    Partition runqueues;     ///< of `after`, as far as the topology tells
+    bool explained = true;   ///< Xen has formed as many
     bool equivalent = false; ///< the runqueues were these already: nothing has moved
     bool changed = false;    ///< the setting, at least
     bool dry_run = false;    ///< all of it is what would be
 };
 
-/// Reads what is in force, sets `wanted` unless it is that already, reads it back and holds it
-/// against the partition that `topology` gives. Errors: a pool of another scheduler than credit2;
-/// those of the rearranger; something else in force afterwards than was wanted.
+/// Reads what is in force, sets `wanted` unless it is that already, and reads it back. Where Xen's
+/// number of runqueues is another than `topology` gives, Xen's counts. Errors: a pool of another
+/// scheduler than credit2; those of the rearranger; something else in force afterwards than was
+/// wanted.
 [[nodiscard]] Result<Applied> apply(Rearranger& rearranger, const Topology& topology,
                                     const Pool& pool, const Arrangement& wanted, bool dry_run);
 

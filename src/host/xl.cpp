@@ -3,6 +3,7 @@
 
 #include "collector/counters/moment.hpp"
 #include "src/base/log.hpp"
+#include "src/host/processor.hpp"
 #include "src/host/published_score.hpp"
 #include "src/host/runqueue_calls.hpp"
 
@@ -101,6 +102,7 @@ struct Xl::Impl {
     libxl_ctx* context = nullptr;
     xenhypfs_handle* hypfs = nullptr;
     xs_handle* store = nullptr; ///< as old as libxl's own, which it does not show
+    unsigned threads_per_core = 0;
     std::string boot_granularity = "cpu";
     Arrangement boot;
     std::optional<XlRearranger> rearranger; ///< from open() on
@@ -142,6 +144,7 @@ Result<Xl> Xl::open() {
     impl->store = xs_open(0);
     if (!impl->store) return impl->failed("reach xenstored");
     impl->rearranger.emplace(find_runqueue_calls(), impl->context, &impl->logger.last);
+    impl->threads_per_core = threads_per_core_of_host();
     impl->hypfs = xenhypfs_open(&impl->logger.base, 0); // a Xen without hypfs is fine
     return Xl(std::move(impl));
 }
@@ -220,6 +223,7 @@ Result<proto::HostSnapshot> Xl::snapshot() {
     proto::HostSnapshot snapshot;
     snapshot.set_tsc(moment.tsc);
     snapshot.set_monotonic_ns(moment.monotonic_ns);
+    snapshot.set_threads_per_core(impl_->threads_per_core);
     auto online = impl_->add_cpus(snapshot);
     if (!online) return tl::unexpected(online.error());
     auto credit2_pools = impl_->add_pools(snapshot);
@@ -288,6 +292,7 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapsho
         to.mutable_arrangement()->set_layout(std::string(to_string(arrangement.layout)));
         to.mutable_arrangement()->set_max_cpus(arrangement.max_cpus);
         to.set_can_rearrange(told->has_value());
+        if (*told) to.set_runqueues((*told)->runqueues);
     }
     return credit2_pools;
 }

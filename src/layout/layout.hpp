@@ -5,6 +5,7 @@
 #include <array>
 #include <cstddef>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,9 +42,13 @@ struct Cpu {
 /// The online CPUs of a host, in ascending order of id.
 struct Topology {
     std::vector<Cpu> cpus;
+    /// That the processor counts in a core, online or not (Xen's x86_num_siblings); 0: not told,
+    /// then taken for what the fullest core has.
+    unsigned threads_per_core = 0;
 
     /// The CPU with this id; null when it is not online.
     [[nodiscard]] const Cpu* find(unsigned id) const;
+    friend bool operator==(const Topology&, const Topology&) = default;
 };
 
 [[nodiscard]] inline bool same_core(const Cpu& a, const Cpu& b) {
@@ -77,6 +82,7 @@ struct Pool {
     std::vector<unsigned> cpus;
     std::optional<Arrangement> arrangement = {}; ///< in force; nothing: as the host was booted
     bool can_rearrange = false;                  ///< the host changes it while the pool runs
+    unsigned runqueues = 0;                      ///< that Xen says it has; 0: not told
     friend bool operator==(const Pool&, const Pool&) = default;
 };
 
@@ -90,6 +96,29 @@ using Partition = std::vector<std::vector<unsigned>>;
 /// pool that are not in the topology are left out.
 [[nodiscard]] Partition partition(const Topology& topology, const Pool& pool,
                                   const Arrangement& arrangement);
+
+/// Runqueues in force, and what had to be assumed to explain them.
+struct Explained {
+    Partition runqueues;
+    unsigned threads_per_core = 0; ///< as Topology's
+    /// Whether some layout gives them. Otherwise they are as the trace says, as far as it does: the
+    /// pool's CPUs came and went, or something else is not as told.
+    bool explained = true;
+};
+
+/// Xen's numbers of runqueues by CPU, as SCHEDULE records told; of CPUs not heard of it has none.
+using SeenRunqueues = std::map<unsigned, unsigned>;
+
+/// Whether these may be the runqueues of which `seen` and the count (0: not told) tell.
+[[nodiscard]] bool agrees(const Partition& runqueues, const SeenRunqueues& seen, unsigned count);
+
+/// The runqueues in force on the pool: what `arrangement` gives, unless the trace or Xen's own
+/// count of them (Pool::runqueues) says otherwise. Then in this order: with more threads a core, if
+/// the processor's count is not told; as another layout gives them, since those of a CPU that went
+/// offline stay as they were; with another count than told; as seen.
+[[nodiscard]] Explained explain_runqueues(const Topology& topology, const Pool& pool,
+                                          const Arrangement& arrangement,
+                                          const SeenRunqueues& seen);
 
 /// For each layout, the finest layout that gives the same partition on this pool (itself when none
 /// does): layouts are equivalent exactly when their representatives are equal.

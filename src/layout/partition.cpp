@@ -5,6 +5,7 @@
 #include "src/layout/layout.hpp"
 
 #include <algorithm>
+#include <set>
 
 namespace intellisched {
 namespace {
@@ -62,23 +63,17 @@ bool matches(Layout layout, const Cpu& peer, const Cpu& cpu) {
     return false;
 }
 
-/// Threads of a core. Xen knows it from the processor and counts offline ones too; told of the
-/// online CPUs only, we take what the fullest core has. `all_online`: no core has fewer.
+/// Threads of a core: what the processor counts, but no fewer than the fullest core has online.
+/// `all_online`: no core has fewer.
 struct Threads {
     std::size_t of_core = 1;
     bool all_online = true;
 };
 Threads threads_of(const Topology& topology) {
-    std::size_t most = 1;
-    std::size_t cores = 0;
-    for (const Cpu& cpu : topology.cpus) {
-        const auto same = [&](const Cpu& other) { return same_core(other, cpu); };
-        const auto& cpus = topology.cpus;
-        most =
-            std::max(most, static_cast<std::size_t>(std::count_if(cpus.begin(), cpus.end(), same)));
-        cores += &*std::find_if(cpus.begin(), cpus.end(), same) == &cpu;
-    }
-    return {most, cores * most == topology.cpus.size()};
+    std::size_t most = std::max(1U, topology.threads_per_core);
+    std::map<std::pair<unsigned, unsigned>, std::size_t> cores;
+    for (const Cpu& cpu : topology.cpus) most = std::max(most, ++cores[{cpu.socket, cpu.core}]);
+    return {most, cores.size() * most == topology.cpus.size()};
 }
 
 /// Whether the runqueue has room for the CPU and all its siblings, counting every sibling of the
@@ -144,6 +139,76 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
     }
     std::sort(result.begin(), result.end());
     return result;
+}
+
+bool agrees(const Partition& runqueues, const SeenRunqueues& seen, unsigned count) {
+    if (count != 0 && runqueues.size() != count) return false;
+    std::set<unsigned> others; // numbers of the runqueues before
+    for (const std::vector<unsigned>& cpus : runqueues) {
+        std::optional<unsigned> number;
+        for (const unsigned cpu : cpus) {
+            const auto told = seen.find(cpu);
+            if (told == seen.end()) continue;
+            if (number && *number != told->second) return false;
+            number = told->second;
+        }
+        if (number && !others.insert(*number).second) return false;
+    }
+    return true;
+}
+
+namespace {
+
+/// As seen; CPUs not heard of stay together as in `otherwise`, apart from the others.
+Partition as_seen(const Partition& otherwise, const SeenRunqueues& seen) {
+    std::map<unsigned, std::vector<unsigned>> by_number;
+    Partition result;
+    for (const std::vector<unsigned>& cpus : otherwise) {
+        std::vector<unsigned> unseen;
+        for (const unsigned cpu : cpus) {
+            const auto told = seen.find(cpu);
+            (told == seen.end() ? unseen : by_number[told->second]).push_back(cpu);
+        }
+        if (!unseen.empty()) result.push_back(std::move(unseen));
+    }
+    for (auto& [number, cpus] : by_number) {
+        std::sort(cpus.begin(), cpus.end());
+        result.push_back(std::move(cpus));
+    }
+    std::sort(result.begin(), result.end());
+    return result;
+}
+
+} // namespace
+
+Explained explain_runqueues(const Topology& topology, const Pool& pool,
+                            const Arrangement& arrangement, const SeenRunqueues& seen) {
+    const auto with = [&](unsigned threads, const Arrangement& assumed) {
+        Topology other = topology;
+        other.threads_per_core = threads;
+        return partition(other, pool, assumed);
+    };
+    const unsigned told = topology.threads_per_core;
+    const Partition usual = partition(topology, pool, arrangement);
+    if (agrees(usual, seen, pool.runqueues)) return {usual, told, true};
+
+    const auto online = static_cast<unsigned>(threads_of({topology.cpus, 0}).of_core);
+    const auto try_threads = [&](unsigned threads) -> std::optional<Explained> {
+        Partition other = with(threads, arrangement);
+        if (!agrees(other, seen, pool.runqueues)) return std::nullopt;
+        return Explained{std::move(other), threads, true};
+    };
+    if (told == 0)
+        if (auto more = try_threads(2 * online)) return *more;
+    for (const Layout layout : all_layouts)
+        for (const unsigned cap : {arrangement.max_cpus, no_cap}) {
+            Partition other = with(told, {layout, cap});
+            if (agrees(other, seen, pool.runqueues)) return {std::move(other), told, true};
+        }
+    if (told != 0)
+        for (const unsigned threads : {online, 2 * online})
+            if (auto other = try_threads(threads)) return *other;
+    return {as_seen(usual, seen), told, false};
 }
 
 Representatives representatives(const Topology& topology, const Pool& pool, unsigned max_cpus) {

@@ -10,6 +10,7 @@ namespace intellisched {
 namespace {
 
 constexpr unsigned max_cpus = 4096; // Xen's NR_CPUS never came near it
+constexpr unsigned max_threads_per_core = 16;
 
 std::optional<Granularity> granularity_from(const std::string& name) {
     if (name == "cpu") return Granularity::cpu;
@@ -26,7 +27,11 @@ Result<Topology> topology_of(const proto::HostSnapshot& snapshot) {
         return fail("the snapshot of the host has {} CPUs, more than the {} that are possible; it "
                     "is damaged, take it again",
                     snapshot.cpus_size(), max_cpus);
-    Topology topology;
+    if (snapshot.threads_per_core() > max_threads_per_core)
+        return fail("the snapshot of the host has {} threads a core, more than the {} that are "
+                    "possible; it is damaged, take it again",
+                    snapshot.threads_per_core(), max_threads_per_core);
+    Topology topology{.cpus = {}, .threads_per_core = snapshot.threads_per_core()};
     topology.cpus.reserve(static_cast<std::size_t>(snapshot.cpus_size()));
     for (const proto::Cpu& cpu : snapshot.cpus()) {
         if (cpu.id() >= max_cpus)
@@ -54,7 +59,8 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
                   .name = printable(from.name()),
                   .scheduler = printable(from.scheduler()),
                   .cpus = {},
-                  .can_rearrange = from.can_rearrange()};
+                  .can_rearrange = from.can_rearrange(),
+                  .runqueues = from.runqueues()};
         if (!ids.insert(pool.id).second)
             return fail("the snapshot of the host has pool {} twice; it is damaged, take it again",
                         pool.id);

@@ -10,7 +10,8 @@
 
 namespace intellisched {
 
-/// The online CPUs, sorted. Errors: none at all, more than 4096, an id twice or above 4095.
+/// The online CPUs, sorted. Errors: none at all, more than 4096, an id twice or above 4095, more
+/// than 16 threads a core.
 [[nodiscard]] Result<Topology> topology_of(const proto::HostSnapshot& snapshot);
 
 /// The pools, their CPUs sorted. Errors: a pool id twice, a CPU in two pools, an unknown

@@ -44,6 +44,7 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     out.set_coverage(window.observation.coverage);
     out.set_decisions(window.observation.decisions);
     out.set_rearrangements(window.observation.rearrangements);
+    out.set_unexplained(!window.observation.explained);
     for (const double value : prediction.probability) out.add_probability(value);
     for (const double value : prediction.expected_gain) out.add_expected_gain(value);
     out.set_best(std::string(to_string(prediction.best)));
@@ -149,6 +150,7 @@ class Reader {
         observation.coverage = in.coverage();
         observation.decisions = in.decisions();
         observation.rearrangements = in.rearrangements();
+        observation.explained = !in.unexplained();
         observation.prediction = {numbers<layout_count>(in.probability(), "probabilities"),
                                   numbers<layout_count>(in.expected_gain(), "gains"),
                                   layout(in.best()), in.outside_training()};

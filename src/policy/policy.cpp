@@ -43,6 +43,11 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
         return Reason{"impossible", "its coverage or its prediction is no possible number"};
     if (window.rearrangements > 0)
         return Reason{"rearranged", "the pool's runqueues were formed anew in the middle of it"};
+    if (!window.explained)
+        return Reason{"unexplained",
+                      "the runqueues in force are none that a layout gives on this topology: CPUs "
+                      "came and went, or the processor counts its threads otherwise; forming them "
+                      "anew (`intellisched apply`, or a reboot) helps"};
     if (window.coverage < gate.coverage)
         return Reason{"records-lost",
                       fmt::format("records were lost: the trace covers {:.0f}% of the CPUs' time, "
@@ -107,6 +112,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
     }
 
     const bool one_partition =
+        !refusals.contains("unexplained") &&
         std::all_of(same.begin(), same.end(), [&](Layout l) { return l == same.front(); });
     if (one_partition) {
         verdict.decision = Decision::keep;

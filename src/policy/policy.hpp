@@ -32,6 +32,7 @@ struct Observation {
     std::uint64_t decisions = 0;
     Prediction prediction;
     std::uint64_t rearrangements = 0; ///< of the pool's runqueues, in the middle of it
+    bool explained = true; ///< a layout gives the runqueues that are in force (PoolFacts)
 };
 
 enum class Decision : std::uint8_t { keep, change, abstain, revert };

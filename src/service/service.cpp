@@ -207,7 +207,7 @@ void Service::saw(const Reading& reading) {
     for (const Pool& pool : *found) {
         if (pool.scheduler != "credit2") continue;
         present_.insert(pool.name);
-        PoolSeen seen = pool_seen(pool_facts(reading.snapshot, *topology, pool, reading.boot),
+        PoolSeen seen = pool_seen(pool_facts(reading.snapshot, *topology, pool, reading.boot, {}),
                                   *topology, pool, reading.boot);
         // What was recorded cannot be changed, whatever could be at the time.
         if (options_.host.starts_with("capture:")) seen.can_rearrange = false;

@@ -28,6 +28,19 @@ intellisched::Partition scheduled(const std::string& bytes) {
     return partition;
 }
 
+/// The runqueues of a pool as Xen has them.
+intellisched::Partition formed(const Machine& machine, int pool) {
+    std::map<std::uint32_t, std::vector<unsigned>> by_number;
+    const auto truth = machine.truth();
+    const auto& numbers = truth.pools(pool).runqueue();
+    for (int cpu = 0; cpu < numbers.size(); ++cpu)
+        if (numbers[cpu] != 0) by_number[numbers[cpu]].push_back(static_cast<unsigned>(cpu));
+    intellisched::Partition partition;
+    for (auto& [number, cpus] : by_number) partition.push_back(std::move(cpus));
+    std::sort(partition.begin(), partition.end());
+    return partition;
+}
+
 /// ... as they should be by src/layout.
 intellisched::Partition expected(const Machine& machine, std::size_t pool) {
     const auto snapshot = machine.snapshot();
@@ -394,4 +407,48 @@ TEST_CASE("an idle CPU takes a vCPU whose credit is at the bottom") {
     const auto& light = machine->truth().guests(2);
     CHECK(light.work_ns() == doctest::Approx(4e9 / 7).epsilon(0.01));
     CHECK(light.wake_to_run().max_us() < 1);
+}
+
+TEST_CASE("machine: Xen forms the runqueues that src/layout says, on 10,000 topologies") {
+    std::mt19937_64 random(17);
+    const auto any = [&](unsigned below) { return static_cast<unsigned>(random() % below); };
+    constexpr unsigned machines = 250, of_each = 40;
+    const char* const granularities[] = {"", "sched-gran=core", "sched-gran=socket"};
+    const unsigned caps[] = {0, 1, 2, 3, 4, 5, 6, 8, 12, 16, 16, 16, 24};
+    unsigned one_thread = 0;
+    for (unsigned i = 0; i < machines; ++i) {
+        auto options = options_of(1 + any(4), 1 + any(9), 1 + any(2), 1);
+        options.nodes = options.sockets % 2 == 0 && any(2) == 0 ? options.sockets / 2 : 1;
+        options.xen_args = granularities[any(8) < 6 ? 0 : 1 + any(2)];
+        options.tracing = false;
+        auto machine = booted(options);
+        Bursty idle(0, 1, 50, 50, 1);
+        created(*machine, domain_of(0, 1), idle);
+        const unsigned cpus = options.sockets * options.cores * options.threads;
+        for (unsigned k = 0; k < of_each; ++k) {
+            const bool firsts_only = options.threads == 2 && any(3) == 0; // as with smt=off
+            for (unsigned cpu = 1; cpu < cpus; ++cpu) {
+                const bool off = firsts_only ? cpu % 2 == 1 : any(5) == 0;
+                // One that cannot be moved just now stays: that is a topology too.
+                (void)machine->move_cpu(cpu, off ? std::optional<std::uint32_t>() : 0);
+            }
+            const unsigned cap = caps[any(std::size(caps))];
+            const auto layout = std::string(to_string(intellisched::all_layouts[any(5)]));
+            // To another one first: one that gives the same runqueues would leave them as they
+            // grew.
+            (void)machine->set_layout(0, arrangement(layout == "cpu" ? "all" : "cpu", 0));
+            REQUIRE(machine->set_layout(0, arrangement(layout, cap)).has_value());
+            machine->reset_truth();
+            const auto topology = intellisched::topology_of(machine->snapshot());
+            REQUIRE(topology.has_value());
+            CAPTURE(i);
+            CAPTURE(k);
+            CHECK(formed(*machine, 0) == expected(*machine, 0));
+            const auto& online = topology->cpus;
+            one_thread +=
+                options.threads == 2 && std::adjacent_find(online.begin(), online.end(),
+                                                           intellisched::same_core) == online.end();
+        }
+    }
+    CHECK(one_thread > 1000); // of these only the processor can tell
 }

@@ -103,7 +103,7 @@ TEST_CASE("credit2-sim: a capture is read into windows like that of a host") {
     double wakeups = 0;
     for (const intellisched::WindowStats& window : windows) {
         CHECK(window.facts.in_force.layout == intellisched::Layout::core);
-        CHECK(window.facts.runqueues_in_force == 8);
+        CHECK(window.facts.runqueues_in_force.size() == 8);
         CHECK(window.facts.can_rearrange);
         running_s += window.running / window.tsc_hz;
         waiting_s += window.waiting / window.tsc_hz;

@@ -165,11 +165,6 @@ class Walk {
         const auto pools = intellisched::pools_of(snapshot);
         if (!topology) return tl::unexpected(topology.error());
         if (!pools) return tl::unexpected(pools.error());
-        // Xen also knows threads that are offline; from the others they can be told only by a core
-        // that has all of its own.
-        const auto& cpus = topology->cpus;
-        if (std::adjacent_find(cpus.begin(), cpus.end(), intellisched::same_core) == cpus.end())
-            return {};
         const auto truth = machine_->truth();
         for (std::size_t i = 0; i < pools->size(); ++i) {
             if ((*pools)[i].id != id) continue;

@@ -197,3 +197,141 @@ TEST_CASE("partition: every CPU is in exactly one runqueue, on any machine") {
                             CHECK(all == expected);
                         }
 }
+
+namespace {
+
+/// Online CPUs as id and core, of one socket.
+Topology online(std::initializer_list<std::pair<unsigned, unsigned>> cpus, unsigned threads) {
+    Topology topology;
+    for (const auto& [id, core] : cpus) topology.cpus.push_back({id, core, 0, 0});
+    topology.threads_per_core = threads;
+    return topology;
+}
+
+struct RealHost {
+    const char* what;
+    Topology topology;
+    Partition runqueues; ///< that its Xen printed, under layout socket and a cap of 16
+};
+
+// From public boot logs of Xen 4.17 to 4.19 ("Adding cpu 2 to runqueue 1").
+std::vector<RealHost> real_hosts() {
+    return {
+        {"laptop, 4 cores, hyperthreads off",
+         online({{0, 0}, {1, 1}, {2, 2}, {3, 3}}, 2),
+         {{0, 1}, {2, 3}}},
+        {"hybrid, hyperthreads off",
+         online({{0, 0},
+                 {2, 1},
+                 {4, 2},
+                 {6, 3},
+                 {8, 4},
+                 {9, 5},
+                 {10, 6},
+                 {11, 7},
+                 {12, 8},
+                 {13, 9},
+                 {14, 10},
+                 {15, 11},
+                 {16, 12},
+                 {18, 13},
+                 {20, 14},
+                 {21, 15}},
+                2),
+         {{0, 2, 4, 6, 8, 9, 10, 11}, {12, 13, 14, 15, 16, 18, 20, 21}}},
+        {"hybrid, 2 cores of 2 threads and 8 of one",
+         online({{0, 0},
+                 {1, 0},
+                 {2, 4},
+                 {3, 4},
+                 {4, 8},
+                 {5, 9},
+                 {6, 10},
+                 {7, 11},
+                 {8, 12},
+                 {9, 13},
+                 {10, 14},
+                 {11, 15}},
+                2),
+         {{0, 1, 2, 3, 4, 5, 6, 7}, {8, 9, 10, 11}}},
+        {"laptop, 4 cores of 2 threads",
+         online({{0, 0}, {1, 0}, {2, 1}, {3, 1}, {4, 2}, {5, 2}, {6, 3}, {7, 3}}, 2),
+         {{0, 1, 2, 3, 4, 5, 6, 7}}},
+        {"2 cores, hyperthreads off", online({{0, 0}, {2, 1}}, 2), {{0}, {2}}},
+        {"4 cores that never had hyperthreads",
+         online({{0, 0}, {1, 1}, {2, 2}, {3, 3}}, 1),
+         {{0, 1, 2, 3}}},
+    };
+}
+
+/// As SCHEDULE records tell it.
+SeenRunqueues seen_in(const Partition& runqueues) {
+    SeenRunqueues seen;
+    for (unsigned number = 0; number < runqueues.size(); ++number)
+        for (const unsigned cpu : runqueues[number]) seen[cpu] = number;
+    return seen;
+}
+
+} // namespace
+
+TEST_CASE("partition: real hosts") {
+    for (const RealHost& host : real_hosts()) {
+        CAPTURE(host.what);
+        CHECK(partition(host.topology, whole(host.topology), {}) == host.runqueues);
+    }
+}
+
+TEST_CASE("runqueues in force: a processor that is not asked for its threads shows them") {
+    for (const RealHost& host : real_hosts()) {
+        CAPTURE(host.what);
+        Topology untold = host.topology;
+        untold.threads_per_core = 0;
+        const Explained now = explain_runqueues(untold, whole(untold), {}, seen_in(host.runqueues));
+        CHECK(now.explained);
+        CHECK(now.runqueues == host.runqueues);
+        untold.threads_per_core = now.threads_per_core;
+        CHECK(partition(untold, whole(untold), {}) == host.runqueues);
+
+        // Xen's count of them says the same where the CPUs are not known to share any.
+        Pool pool = whole(untold);
+        pool.runqueues = static_cast<unsigned>(host.runqueues.size());
+        untold.threads_per_core = 0;
+        CHECK(explain_runqueues(untold, pool, {}, {}).runqueues == host.runqueues);
+    }
+}
+
+TEST_CASE("runqueues in force: of a CPU that went offline they are what they have become") {
+    // 8 threads in one runqueue, then the last one goes: formed anew it would be two.
+    const Topology topology = online({{0, 0}, {1, 0}, {2, 1}, {3, 1}, {4, 2}, {5, 2}, {6, 3}}, 2);
+    const Pool pool = whole(topology);
+    CHECK(partition(topology, pool, {}).size() == 2);
+    const SeenRunqueues seen = seen_in({{0, 1, 2, 3, 4, 5, 6}});
+    const Explained now = explain_runqueues(topology, pool, {}, seen);
+    CHECK(now.explained);
+    CHECK(now.threads_per_core == 2);
+    CHECK(now.runqueues == Partition{{0, 1, 2, 3, 4, 5, 6}});
+
+    // All second threads went, as `xen-hptool smt-disable` does: the processor still has them.
+    const Topology half = online({{0, 0}, {2, 1}, {4, 2}, {6, 3}}, 2);
+    const Explained one = explain_runqueues(half, whole(half), {}, seen_in({{0, 2, 4, 6}}));
+    CHECK(one.explained);
+    CHECK(one.threads_per_core == 2);
+    CHECK(one.runqueues == Partition{{0, 2, 4, 6}});
+}
+
+TEST_CASE("runqueues in force: what no layout gives is taken from the trace, and said") {
+    const Topology topology = machine(1, 2, 4, 2);
+    const Partition odd{{0, 5}, {1, 2, 3, 4}, {6, 7, 8, 9, 10, 11, 12, 13, 14, 15}};
+    const Explained now = explain_runqueues(topology, whole(topology), {}, seen_in(odd));
+    CHECK_FALSE(now.explained);
+    CHECK(now.runqueues == odd);
+
+    // Of CPUs without a record nothing is known but what the layout would do.
+    SeenRunqueues some{{0, 3}, {5, 3}, {1, 4}, {2, 4}, {8, 4}};
+    CHECK(explain_runqueues(topology, whole(topology), {}, some).runqueues ==
+          Partition{{0, 5}, {1, 2, 8}, {3, 4, 6, 7}, {9, 10, 11, 12, 13, 14, 15}});
+    // And what they tell may agree with the layout.
+    some = {{0, 3}, {5, 3}, {8, 4}};
+    CHECK(explain_runqueues(topology, whole(topology), {}, some).runqueues ==
+          partition(topology, whole(topology), {}));
+}

@@ -225,9 +225,32 @@ TEST_CASE("apply: what is read back must be what was set, with the runqueues it 
           "Pool-0: core was set, but socket capped at 16 is in force: another program changes it "
           "too; end that one and run it again");
     machine.xl.deaf = false;
+}
+
+TEST_CASE("apply: Xen's number of runqueues counts, not the topology's") {
+    Machine machine;
     machine.xl.then_runqueues = 7;
-    CHECK(contains(error_of(machine.apply({Layout::core, no_cap})),
-                   "Pool-0: core is in force with 7 runqueues where the topology gives 8: "));
+    const auto odd = machine.apply({Layout::core, no_cap});
+    REQUIRE_MESSAGE(odd, error_of(odd));
+    CHECK(odd->after == InForce{{Layout::core, no_cap}, 7});
+    CHECK_FALSE(odd->explained);
+    CHECK(contains(describe(machine.pool, *odd), "another number of runqueues than the topology"));
+
+    // One thread of each core is online: what Xen says of the runqueues before tells it.
+    machine.xl = {};
+    machine.topology.cpus = {{0, 0, 0, 0}, {2, 1, 0, 0}, {4, 2, 0, 0}, {6, 3, 0, 0}};
+    machine.pool.cpus = {0, 2, 4, 6};
+    machine.xl.in_force = {2, 16, 2};
+    machine.xl.then_runqueues = 1;
+    const auto all = machine.apply({Layout::all, 16});
+    REQUIRE_MESSAGE(all, error_of(all));
+    CHECK_FALSE(all->equivalent);
+    CHECK(all->runqueues == Partition{{0, 2, 4, 6}});
+    machine.xl.then_runqueues = 2;
+    const auto back = machine.apply({Layout::socket, 16});
+    REQUIRE_MESSAGE(back, error_of(back));
+    CHECK(back->runqueues == Partition{{0, 2}, {4, 6}});
+    CHECK(back->explained);
 }
 
 TEST_CASE("apply: errors are handed on, and a pool of another scheduler is not asked for") {

@@ -35,7 +35,7 @@ struct LargeSocket {
         return facts();
     }
     PoolFacts facts() const {
-        return pool_facts(snapshot, *topology_of(snapshot), pools_of(snapshot)->front(), {});
+        return pool_facts(snapshot, *topology_of(snapshot), pools_of(snapshot)->front(), {}, {});
     }
 };
 
@@ -77,7 +77,7 @@ TEST_CASE("facts: what can be rearranged chooses among layouts without a cap") {
     // Booted with the cap: two runqueues, which no layout gives.
     const PoolFacts booted = host.told("socket", 16, true);
     CHECK(booted.runqueues == facts.runqueues);
-    CHECK(booted.runqueues_in_force == 2);
+    CHECK(booted.runqueues_in_force.size() == 2);
     CHECK(booted.current == Layout::socket);
     CHECK_FALSE(booted.exact);
     // A cap may also turn one layout into another.
@@ -109,7 +109,7 @@ TEST_CASE("window: a rearrangement goes by for all but the runqueues, and is cou
     CHECK(windows[0].facts.current == Layout::core);
     CHECK(windows[1].rearrangements == 0);
     CHECK(windows[1].facts.in_force == Arrangement{Layout::core, no_cap});
-    CHECK(windows[1].facts.runqueues_in_force == 4);
+    CHECK(windows[1].facts.runqueues_in_force.size() == 4);
     CHECK(windows[1].facts.can_rearrange);
     CHECK(windows[1].stalled == doctest::Approx(1e9));
     CHECK(windows[1].runqueue_of == std::map<unsigned, unsigned>{{0, 0}});
@@ -183,4 +183,63 @@ TEST_CASE("window: a snapshot tells of a rearrangement that the trace lost, or a
     CHECK(windows[2].begin_tsc == 2300 * ms);
     CHECK(windows[2].facts.current == Layout::all);
     CHECK(windows[2].rearrangements == 0);
+}
+
+namespace {
+
+/// One socket whose cores have one thread online; booted with layout socket, capped at 16.
+proto::HostSnapshot half_host(unsigned cores) {
+    auto snapshot = host();
+    snapshot.clear_cpus();
+    snapshot.mutable_pools(0)->clear_cpus();
+    for (unsigned core = 0; core < cores; ++core) {
+        snapshot.add_cpus()->set_id(2 * core);
+        snapshot.mutable_cpus(static_cast<int>(core))->set_core(core);
+        snapshot.mutable_pools(0)->add_cpus(2 * core);
+    }
+    return snapshot;
+}
+
+/// Two windows in which each CPU has one SCHEDULE record, on that runqueue.
+std::vector<WindowStats> windows_with(const proto::HostSnapshot& snapshot,
+                                      const std::vector<std::uint32_t>& runqueues) {
+    std::vector<Window> cpus;
+    for (std::uint16_t i = 0; i < runqueues.size(); ++i) {
+        cpus.emplace_back(static_cast<std::uint16_t>(2 * i));
+        schedule(cpus.back(), (1 + i) * ms, runqueues[i]);
+        schedule(cpus.back(), 2100 * ms, runqueues[i]);
+    }
+    return build(cpus, {}, snapshot).windows;
+}
+
+} // namespace
+
+TEST_CASE("window: SCHEDULE records tell what the processor was not asked for") {
+    const auto windows = windows_with(half_host(4), {0, 0, 1, 1});
+    REQUIRE(windows.size() == 2);
+    for (const WindowStats& window : windows) {
+        CHECK(window.facts.runqueues_in_force == Partition{{0, 2}, {4, 6}});
+        CHECK(window.facts.explained);
+        CHECK(window.facts.exact);
+        CHECK(window.facts.current == Layout::socket);
+        CHECK(window.facts.runqueues == Counts{4, 4, 2, 2, 1});
+        CHECK(window.rearrangements == 0); // they were like that all the time
+    }
+    // Told by the processor, it is known before any record.
+    auto told = half_host(4);
+    told.set_threads_per_core(2);
+    CHECK(pool_facts(told, *topology_of(told), pools_of(told)->front(), {}, {}).runqueues ==
+          Counts{4, 4, 2, 2, 1});
+}
+
+TEST_CASE("window: runqueues that no layout gives are said to be so") {
+    const auto windows = windows_with(half_host(5), {7, 7, 7, 7, 3});
+    REQUIRE(windows.size() == 2);
+    CHECK_FALSE(windows[1].facts.explained);
+    CHECK(windows[1].facts.runqueues_in_force == Partition{{0, 2, 4, 6}, {8}});
+
+    // Numbers that never hold still are followed for so long only.
+    std::vector<Window> cpus{Window(0), Window(2)};
+    for (std::uint32_t i = 0; i < 3000; ++i) schedule(cpus[i % 2], (i + 1) * ms / 4, i);
+    CHECK(build(cpus, {}, half_host(2)).windows.size() == 1);
 }
