@@ -125,16 +125,16 @@ struct Counter {
             got.running += static_cast<double>(tsc - since);
         if (counts && before.state == Runstate::runnable)
             got.waiting += static_cast<double>(tsc - since);
-        // Off line is a vCPU that Xen moves to another runqueue; it wants to run all the same.
         if (before.state == Runstate::running) {
             past.ran_on = before.cpu;
-            if (to == Runstate::runnable || to == Runstate::offline) past.preempted = tsc;
+            if (to == Runstate::runnable || (to == Runstate::offline && before.moved))
+                past.preempted = tsc;
             if (counts && past.preempted == tsc) {
                 ++got.preemptions;
                 if (before.since >= from) stints.push_back(tsc - before.since);
             }
         }
-        if (before.state == Runstate::blocked && to != Runstate::unknown) {
+        if (before.asleep() && (to == Runstate::runnable || to == Runstate::running)) {
             past.woken = tsc;
             past.woken_on = cpu;
             past.tickled = past.served = 0;

@@ -25,6 +25,15 @@ struct VcpuState {
     std::uint16_t cpu = no_cpu;   ///< runs or last ran there; no_cpu after a loss
     std::uint64_t since = 0;      ///< TSC at which it entered `state`
     std::uint32_t known_slot = 0; ///< where it stands in the list of known vCPUs
+    bool moved = false; ///< has run when Xen chose another runqueue for it, and not run since then
+
+    /// Whether it wants no CPU in that state, its own or the next one: it is blocked, paused, or
+    /// waits for its device model. A vCPU that runs and is moved to another runqueue is offline as
+    /// well until it is there, and wants to go on.
+    [[nodiscard]] bool asleep_in(Runstate s) const {
+        return s == Runstate::blocked || (s == Runstate::offline && !moved);
+    }
+    [[nodiscard]] bool asleep() const { return asleep_in(state); }
 };
 
 /// `Observer` is told of each change as it happens, and sees the vCPU as it was before:
@@ -49,6 +58,10 @@ class RunstateTracker {
         // Nobody else was put on this CPU since the trace began, so it has been here since then.
         else if (!at(r.cpu).scheduled)
             start_running(r.cpu, i, at(r.cpu).first, o);
+    }
+    template<class Observer> void on(const Record&, const Migrate& e, Observer&) {
+        const std::uint32_t i = find(e.unit);
+        if (i != none && vcpus_[i].state == Runstate::running) vcpus_[i].moved = true;
     }
     template<class Observer> void on(const Record& r, const LossBegin&, Observer& o) {
         Pcpu& pcpu = at(r.cpu);
@@ -176,6 +189,7 @@ class RunstateTracker {
         if ((vcpu.state == Runstate::unknown) != (to == Runstate::unknown))
             list_known(i, to != Runstate::unknown);
         vcpu.state = to;
+        if (to != Runstate::offline) vcpu.moved = false;
         vcpu.cpu = to == Runstate::unknown ? no_cpu : vcpu_cpu;
         vcpu.since = tsc;
     }

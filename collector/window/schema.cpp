@@ -161,11 +161,11 @@ constexpr auto table = std::to_array<Feature>({
      [](const Stats& s) { return us(s, s.burst.quantile(0.5)); }},
     {{"burst.p90", "us", "90th percentile of the stretches of running", runstate_source},
      [](const Stats& s) { return us(s, s.burst.quantile(0.9)); }},
-    {{"sleep.mean", "us", "mean time blocked", runstate_source},
+    {{"sleep.mean", "us", "mean sleep: blocked, paused, or waiting for a device model", runstate_source},
      [](const Stats& s) { return us(s, s.sleep.mean()); }},
-    {{"sleep.p50", "us", "median time blocked", runstate_source},
+    {{"sleep.p50", "us", "median sleep", runstate_source},
      [](const Stats& s) { return us(s, s.sleep.quantile(0.5)); }},
-    {{"sleep.p90", "us", "90th percentile of the time blocked", runstate_source},
+    {{"sleep.p90", "us", "90th percentile of the sleeps", runstate_source},
      [](const Stats& s) { return us(s, s.sleep.quantile(0.9)); }},
 
     // --- events

@@ -62,7 +62,7 @@ struct WindowStats {
     Histogram wake_wait;          ///< runnable after a wake-up, until it ran
     Histogram preempt_wait;       ///< runnable after it was taken off its CPU, until it ran again
     Histogram burst;              ///< one stretch of running
-    Histogram sleep;              ///< blocked
+    Histogram sleep;              ///< blocked, paused, or waiting for a device model, until woken
     std::vector<double> cpu_busy; ///< by position in the pool: cycles under a guest or dom0
     double observed = 0;          ///< cycles × CPUs not in a loss
     double clear = 0;             ///< cycles with no CPU in a loss

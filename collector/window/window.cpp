@@ -27,6 +27,7 @@ struct VcpuUse {
     unsigned runqueue = 0; ///< in which it waits
     bool waiting = false;
     bool preempted = false;
+    std::uint64_t asleep = 0; ///< TSC since which it sleeps, if it does
     double running = 0; ///< cycles in this window
     double waited = 0;
     std::uint32_t wakes = unasked; ///< its domain's place in Impl::wakes, or one of these:
@@ -92,9 +93,10 @@ struct WindowBuilder::Impl {
             left_cpu(vcpu, before, to, tsc);
         else if (before.state == Runstate::runnable)
             waited(vcpu, before, to, tsc);
-        else if (before.state == Runstate::blocked && to == Runstate::runnable)
+        else if (before.asleep() && (to == Runstate::runnable || to == Runstate::running))
             woke(vcpu, before, i, cpu, tsc);
 
+        if (!before.asleep() && before.asleep_in(to)) vcpu.asleep = tsc;
         if (to == Runstate::running)
             took_cpu(vcpu, before, cpu, tsc);
         else if (to == Runstate::runnable && vcpu.pool != nowhere && !before.ref.idle())
@@ -113,7 +115,7 @@ struct WindowBuilder::Impl {
         vcpu.running += static_cast<double>(tsc - in_window(before.since));
         if (to == Runstate::unknown) return; // cut by a loss: its length is not known
         window.stats.burst.add(tsc - before.since);
-        vcpu.preempted = to == Runstate::runnable;
+        vcpu.preempted = to != Runstate::running && !before.asleep_in(to);
         if (vcpu.preempted) ++window.stats.preemptions;
     }
 
@@ -142,7 +144,7 @@ struct WindowBuilder::Impl {
         vcpu.preempted = false;
         if (vcpu.pool == nowhere) return;
         auto& stats = windows[vcpu.pool].stats;
-        stats.sleep.add(tsc - before.since);
+        stats.sleep.add(tsc - vcpu.asleep);
         ++stats.wakeups;
         if (before.ref.domain == 0) ++stats.dom0_wakeups;
         const std::uint32_t waker = tracker.current(cpu);
@@ -363,6 +365,7 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
                           },
                           [&](const trace::Migrate& e) {
                               bump(&WindowStats::migrations);
+                              tracker.on(r, e, *this);
                               assigned(tracker.find(e.unit), e.to, r.tsc);
                           },
                           [&](const trace::Rearrange& e) { rearranged(e, r.tsc); },

@@ -22,11 +22,9 @@ void StretchCollector::finish() { tracker_->finish(*this); }
 void StretchCollector::on_change(std::uint32_t vcpu, const trace::VcpuState& before, Runstate to,
                                  std::uint16_t, std::uint64_t tsc) {
     if (before.ref.idle()) return;
-    // Off line is not what the vCPU wants: Xen has it so while it moves it to another runqueue.
-    if (to == Runstate::offline) to = Runstate::runnable;
     if (open_.size() <= vcpu) open_.resize(vcpu + 1);
     auto& mine = stretches_[before.ref.key()];
-    const bool wants = to == Runstate::running || to == Runstate::runnable;
+    const bool wants = to != Runstate::unknown && !before.asleep_in(to);
     if (open_[vcpu]) {
         if (before.state == Runstate::running) mine.back().ran += tsc - before.since;
         mine.back().blocked = tsc;

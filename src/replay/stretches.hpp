@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What the vCPUs of a trace wanted: when each was woken, and how long it computed until it blocked.
+// What the vCPUs of a trace wanted: when each was woken, and how long it computed until it slept.
 #pragma once
 
 #include "collector/trace/runstates.hpp"
@@ -11,12 +11,12 @@
 
 namespace intellisched::replay {
 
-/// From a wake-up to the next block, in cycles of the TSC. Preemptions, yields and pauses are
-/// inside.
+/// From a wake-up until the vCPU sleeps again: blocks, is paused, or waits for its device model. In
+/// cycles of the TSC. Preemptions, yields and moves between runqueues are inside.
 struct Stretch {
     std::uint64_t woken = 0;   ///< TSC; of a vCPU's first: when it was first seen running
     std::uint64_t ran = 0;     ///< on CPUs
-    std::uint64_t blocked = 0; ///< TSC at which it blocked, or the end of the trace
+    std::uint64_t blocked = 0; ///< TSC at which it fell asleep, or the end of the trace
 };
 
 /// Takes the records of a trace in their order and cuts each vCPU's time into stretches. Like the

@@ -125,21 +125,6 @@ TEST_CASE("replay: a stretch is from a wake-up to the next block, without the wa
     CHECK(recording->seconds() == doctest::Approx(1.1e-3));
 }
 
-TEST_CASE("replay: a vCPU that Xen takes to another runqueue has not blocked") {
-    Recorded host(
-        {Window(0)
-             .runstate(1000, 1, 0, runnable, running)
-             .runstate(1100, 1, 0, running, Runstate::offline)
-             .runstate(1101, 1, 0, Runstate::offline, runnable),
-         Window(1).runstate(1150, 1, 0, runnable, running).runstate(1400, 1, 0, running, blocked)});
-    const auto recording = replay::read_recording(host, "a");
-    REQUIRE(recording);
-    const auto& mine = recording->collected.stretches().at(d1v0);
-    REQUIRE(mine.size() == 1);
-    CHECK(mine[0].ran == 100 + 250);
-    CHECK(mine[0].blocked == 1400);
-}
-
 TEST_CASE("replay: the scenario has the host and the times, open or closed") {
     Recorded host(three_stretches());
     const auto open = scenario_of(host);
