@@ -150,6 +150,7 @@ Result<void> put_manifest(const Folder& folder, const proto::CaptureManifest& ma
 
 struct Writer::Impl {
     Folder folder;
+    fs::path made; ///< the directory, if it was not there
     proto::CaptureManifest manifest;
     RecordWriter host;
     RecordWriter counters;
@@ -195,7 +196,7 @@ Result<Writer> Writer::create(const fs::path& wanted, proto::CaptureManifest man
 
     undo.disarm();
     return Writer(std::make_unique<Impl>(
-        Impl{std::move(*folder), std::move(manifest), std::move(*host), std::move(*counters),
+        Impl{std::move(*folder), *made ? path : fs::path(), std::move(manifest), std::move(*host), std::move(*counters),
              FrameWriter(std::move(*trace), (path / trace_file).string())}));
 }
 
@@ -220,6 +221,12 @@ Result<void> Writer::finish(std::uint64_t end_tsc, std::uint64_t lost_records) {
     impl_->manifest.set_lost_records(lost_records);
     impl_->manifest.set_complete(true);
     return put_manifest(impl_->folder, impl_->manifest);
+}
+
+void Writer::discard() {
+    for (const char* name : {manifest_file, trace_file, counters_file, host_file})
+        ::unlinkat(impl_->folder.fd(), name, 0);
+    if (!impl_->made.empty()) ::rmdir(impl_->made.c_str());
 }
 
 std::uint64_t Writer::size() const {

@@ -45,6 +45,10 @@ class Writer {
     /// number that Xen told.
     [[nodiscard]] Result<void> finish(std::uint64_t end_tsc, std::uint64_t lost_records);
 
+    /// Removes the capture, and the directory if create() made it: for a writer that has no use for
+    /// the part that there is. Nothing but the destructor may follow.
+    void discard();
+
     /// Bytes that the capture takes on disk, as of the last sync(), without the manifest.
     [[nodiscard]] std::uint64_t size() const;
 

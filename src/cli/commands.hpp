@@ -22,6 +22,7 @@ using Action = std::function<Result<int>()>;
 
 void add_recommend(CLI::App& app, Action& action);
 void add_record(CLI::App& app, Action& action);
+void add_import(CLI::App& app, Action& action);
 void add_features(CLI::App& app, Action& action);
 void add_train(CLI::App& app, Action& action);
 void add_evaluate(CLI::App& app, Action& action);

@@ -26,6 +26,7 @@ static int run(int argc, char** argv) {
     cli::add_apply(app, action);
     cli::add_calibrate(app, action);
     cli::add_record(app, action);
+    cli::add_import(app, action);
     cli::add_features(app, action);
     cli::add_bench(app, action);
     cli::add_train(app, action);

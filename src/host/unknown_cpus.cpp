@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+#include "src/host/unknown_cpus.hpp"
+
+#include <fmt/format.h>
+
+namespace intellisched {
+
+void UnknownCpus::add(const proto::HostSnapshot& snapshot) {
+    constexpr std::uint32_t most = 65536; // a record's CPU is 16 bits
+    for (const proto::Cpu& cpu : snapshot.cpus()) {
+        if (cpu.id() >= most) continue;
+        if (cpu.id() >= known_.size()) known_.resize(cpu.id() + 1);
+        known_[cpu.id()] = 1;
+        records_.erase(cpu.id());
+    }
+}
+
+std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records) {
+    std::uint64_t count = 0;
+    std::string list;
+    for (auto at = records.begin(); at != records.end();) {
+        const unsigned first = at->first;
+        unsigned last = first;
+        for (; at != records.end() && at->first <= last + 1; ++at) {
+            last = at->first;
+            count += at->second;
+        }
+        if (list.size() < 80)
+            list += fmt::format("{}{}", list.empty() ? "" : ",",
+                                first == last ? fmt::format("{}", first)
+                                              : fmt::format("{}-{}", first, last));
+        else if (!list.ends_with("..."))
+            list += ",...";
+    }
+    const bool one = records.size() == 1;
+    return fmt::format("{} records of the trace are of CPU{} {}, which the host has not", count,
+                       one ? "" : "s", list);
+}
+
+} // namespace intellisched
