@@ -148,6 +148,8 @@ Result<int> calibrate_host(const CalibrateArguments& options) {
     const auto start = Clock::now();
     auto watched = watch_machine(options, options.seconds / 2);
     if (!watched) return tl::unexpected(watched.error());
+    for (const std::string& line : watched->observed.unknown.told())
+        fmt::print(stderr, "calibrate: {}\n", line);
     proto::Calibration found;
     found.set_pool(watched->pool.name);
     calibrate::add_trace_costs(found, watched->times, watched->observed.tsc_khz);

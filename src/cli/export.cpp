@@ -88,6 +88,8 @@ Result<int> export_scenario(const ExportArguments& options) {
     const auto recording = replay::read_recording(interruptible, options.capture);
     if (!recording) return tl::unexpected(recording.error());
     auto name = std::filesystem::weakly_canonical(options.capture).filename().string();
+    for (const std::string& line : recording->unknown.told())
+        fmt::print(stderr, "export: {}: {}\n", options.capture, line);
     const auto scenario = replay::scenario_of(*recording, printable(name), options.closed);
     if (!scenario) return fail("{}: {}", options.capture, scenario.error().message);
     if (const auto odd = recording->collected.mismatches(); odd > 0)

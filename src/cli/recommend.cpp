@@ -44,6 +44,7 @@ struct Watched {
     PoolFacts facts; ///< of the last window
     std::vector<Seen> windows;
     std::vector<Observation> observations;
+    std::vector<std::string> unknown_cpus; ///< UnknownCpus' lines
 };
 
 // Explaining takes about 2 ms a window; a few, evenly spread, say as much as all of them.
@@ -108,6 +109,7 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
     if (!observed) return tl::unexpected(observed.error());
     if (!predicted) return tl::unexpected(predicted.error());
     if (!pool) return fail("the host gave no snapshot of its pools; nothing can be recommended");
+    watched.unknown_cpus = observed->unknown.told();
     if (watched.observations.empty())
         return fail("cpupool '{}': the trace is too short for one window of a second; record or "
                     "watch for longer",
@@ -155,17 +157,18 @@ Result<std::vector<Contribution>> explain(const Classifier& classifier, const Wa
     return result;
 }
 
-/// What there is to say of the layout in force beside its name.
+/// What there is to say beside the verdict: of the layout in force, of what does not fit the host.
 std::vector<std::string> remarks(const Watched& watched) {
     const PoolFacts& facts = watched.facts;
-    std::vector<std::string> remarks;
+    std::vector<std::string> remarks = watched.unknown_cpus;
     const std::string in_force = to_string(facts.in_force);
     const auto runqueues = facts.runqueues_in_force.size();
-    if (!facts.explained)
-        return {
-            fmt::format("{} is in force by name, but the trace shows {} runqueues, which it does "
-                        "not give",
-                        in_force, runqueues)};
+    if (!facts.explained) {
+        remarks.push_back(fmt::format("{} is in force by name, but the trace shows {} runqueues, "
+                                      "which it does not give",
+                                      in_force, runqueues));
+        return remarks;
+    }
     if (!facts.exact)
         remarks.push_back(fmt::format("{} is in force, which is {} runqueues; the table's layouts "
                                       "are without a cap: `intellisched apply --pool {} --layout "

@@ -5,6 +5,7 @@
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/source.hpp"
+#include "src/host/unknown_cpus.hpp"
 
 #include <chrono>
 
@@ -45,13 +46,18 @@ proto::CaptureManifest manifest_of(const HostInfo& info, const Pool& pool,
 /// Counts what goes into the capture and knows where it ends.
 struct Written {
     trace::TraceStream stream{"the trace"};
+    UnknownCpus unknown;
     std::uint64_t end_tsc = 0;
 
     Result<void> trace(std::span<const std::byte> bytes) {
-        return stream.feed(bytes, [this](const trace::Record& r) { end_tsc = r.tsc; });
+        return stream.feed(bytes, [this](const trace::Record& r) { add(r); });
     }
     void finish() {
-        stream.finish([this](const trace::Record& r) { end_tsc = r.tsc; });
+        stream.finish([this](const trace::Record& r) { add(r); });
+    }
+    void add(const trace::Record& record) {
+        end_tsc = record.tsc;
+        unknown.add(record);
     }
 };
 
@@ -74,6 +80,7 @@ Result<int> record(const RecordArguments& options) {
     if (auto written = writer->snapshot(first); !written) return tl::unexpected(written.error());
 
     Written written;
+    written.unknown.add(first);
     Progress progress;
     const auto start = Clock::now();
     const auto elapsed = [&] {
@@ -86,6 +93,7 @@ Result<int> record(const RecordArguments& options) {
         if (!*next) break; // a pipe that ended
         Result<void> stored;
         if (auto* snapshot = std::get_if<proto::HostSnapshot>(&**next)) {
+            written.unknown.add(*snapshot);
             stored = writer->snapshot(*snapshot);
         } else if (auto* sample = std::get_if<proto::CounterSample>(&**next)) {
             stored = writer->counters(*sample);
@@ -115,6 +123,8 @@ Result<int> record(const RecordArguments& options) {
                options.out, elapsed(), interrupted ? " (interrupted)" : "", stats.records,
                static_cast<double>(stats.bytes) / 1e6, static_cast<double>(writer->size()) / 1e6,
                stats.lost);
+    for (const std::string& line : written.unknown.told())
+        fmt::print(stderr, "record: {}\n", line);
     return done;
 }
 

@@ -15,10 +15,14 @@ struct Source {
     XenOptions xen;
 
     void add_to(CLI::App& command);
-    /// Where the live trace comes from, and how much of it.
+    /// Where the live trace comes from, and how much of it. On another host these are wrong usage.
     void add_trace_options(CLI::App& command);
 
     [[nodiscard]] Result<std::unique_ptr<Host>> open() const;
+    /// What open_host() takes.
+    [[nodiscard]] std::string place() const {
+        return capture.empty() ? host : "capture:" + capture;
+    }
     /// It goes on for as long as one looks, in the time of the clock on the wall.
     [[nodiscard]] bool live() const {
         return capture.empty() && !host.starts_with("capture:") && !host.starts_with("sim:");

@@ -22,8 +22,10 @@ class Observer {
             early_.push_back(item);
             return {};
         }
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&item))
+        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&item)) {
+            unknown_.add(*snapshot);
             return builder_->add(*snapshot);
+        }
         builder_->add(std::get<proto::CounterSample>(item));
         return {};
     }
@@ -33,9 +35,9 @@ class Observer {
             calibrating_.finish([&](const trace::Record& record) { calibrator_(record); });
             if (auto begun = begin(); !begun) return tl::unexpected(begun.error());
         }
-        stream_.finish([&](const trace::Record& record) { builder_->add(record); });
+        stream_.finish([&](const trace::Record& record) { add(record); });
         builder_->finish();
-        return Observed{stream_.stats(), khz_};
+        return Observed{stream_.stats(), khz_, std::move(unknown_)};
     }
 
   private:
@@ -44,9 +46,13 @@ class Observer {
         builder_.emplace(WindowOptions{options_.window_seconds, info_.boot}, khz, sink_);
     }
 
+    void add(const trace::Record& record) {
+        unknown_.add(record);
+        builder_->add(record);
+    }
+
     Result<void> take_trace(std::span<const std::byte> bytes) {
-        if (builder_)
-            return stream_.feed(bytes, [&](const trace::Record& record) { builder_->add(record); });
+        if (builder_) return stream_.feed(bytes, [&](const trace::Record& record) { add(record); });
         waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
         auto fed =
             calibrating_.feed(bytes, [&](const trace::Record& record) { calibrator_(record); });
@@ -74,6 +80,7 @@ class Observer {
     trace::TraceStream stream_;
     std::optional<WindowBuilder> builder_;
     std::uint64_t khz_ = 0;
+    UnknownCpus unknown_;
 
     // Until the frequency is known.
     std::vector<HostItem> early_;

@@ -5,6 +5,7 @@
 #include "collector/trace/stream.hpp"
 #include "collector/window/window.hpp"
 #include "src/host/host.hpp"
+#include "src/host/unknown_cpus.hpp"
 
 #include <functional>
 
@@ -14,13 +15,15 @@ struct ObserveOptions {
     double window_seconds = 1.0;
     /// Sees every item before it is used; record writes it to a capture there. May be empty.
     std::function<Result<void>(const HostItem&)> tap = {};
-    /// Asked after every piece of trace; true ends the observation. May be empty: then the host's end does.
+    /// Asked after every piece of trace; true ends the observation. May be empty: then the host's
+    /// end does.
     std::function<bool()> stop = {};
 };
 
 struct Observed {
     trace::StreamStats stream;
     std::uint64_t tsc_khz = 0;
+    UnknownCpus unknown; ///< CPUs that were named and are in no snapshot
 };
 
 /// Reads the host to its end (or until `stop`) and hands each pool's windows to `sink`. A host that

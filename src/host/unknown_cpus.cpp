@@ -5,6 +5,9 @@
 
 namespace intellisched {
 
+// Domains; one line is enough to look at the rest.
+static constexpr std::size_t most_told = 4;
+
 void UnknownCpus::add(const proto::HostSnapshot& snapshot) {
     constexpr std::uint32_t most = 65536; // a record's CPU is 16 bits
     for (const proto::Cpu& cpu : snapshot.cpus()) {
@@ -13,6 +16,24 @@ void UnknownCpus::add(const proto::HostSnapshot& snapshot) {
         known_[cpu.id()] = 1;
         records_.erase(cpu.id());
     }
+    for (const proto::Domain& domain : snapshot.domains()) {
+        if (affinities_.size() >= most_told) break;
+        for (const proto::Vcpu& vcpu : domain.vcpus())
+            for (const auto* cpus : {&vcpu.hard_affinity(), &vcpu.soft_affinity()})
+                for (const std::uint32_t cpu : *cpus)
+                    if (cpu >= known_.size() || !known_[cpu]) affinities_[domain.id()] = cpu;
+    }
+}
+
+std::vector<std::string> UnknownCpus::told() const {
+    std::vector<std::string> lines;
+    if (!records_.empty())
+        lines.push_back(unknown_cpus_text(records_) +
+                        "; they are left out, and more may be wrong: is the trace of this host?");
+    for (const auto& [domain, cpu] : affinities_)
+        lines.push_back(
+            fmt::format("domain {} has affinity to CPU {}, which the host has not", domain, cpu));
+    return lines;
 }
 
 std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records) {

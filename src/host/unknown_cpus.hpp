@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Records of CPUs that the host has not: of another host's trace, or of CPUs that went.
+// CPUs that are named and that the host has not: another host's trace, or CPUs that went.
 #pragma once
 
 #include "collector/trace/event.hpp"
@@ -12,7 +12,8 @@
 
 namespace intellisched {
 
-/// Counts the records of CPUs that no snapshot has; nothing else looks at these.
+/// Counts the records of CPUs that no snapshot has, which nothing else looks at, and notes the
+/// domains with affinity to such.
 class UnknownCpus {
   public:
     void add(const proto::HostSnapshot& snapshot);
@@ -20,12 +21,13 @@ class UnknownCpus {
         if (record.cpu >= known_.size() || !known_[record.cpu]) [[unlikely]]
             ++records_[record.cpu];
     }
-    /// By CPU. One that a later snapshot has counts no more.
-    [[nodiscard]] const std::map<unsigned, std::uint64_t>& records() const { return records_; }
+    /// What there is to tell of it, a line each without a full stop; usually nothing.
+    [[nodiscard]] std::vector<std::string> told() const;
 
   private:
-    std::vector<std::uint8_t> known_; ///< by CPU
-    std::map<unsigned, std::uint64_t> records_;
+    std::vector<std::uint8_t> known_;              ///< by CPU
+    std::map<unsigned, std::uint64_t> records_;    ///< by CPU
+    std::map<std::uint32_t, unsigned> affinities_; ///< such a CPU of each domain
 };
 
 /// Says so, without a full stop: "12 records are of CPUs 8-15, which the host has not".

@@ -123,7 +123,8 @@ struct Xl::Impl {
 
     std::string granularity(std::uint32_t pool);
     Result<std::set<std::uint32_t>> add_cpus(proto::HostSnapshot& snapshot);
-    Result<std::set<std::uint32_t>> add_pools(proto::HostSnapshot& snapshot);
+    Result<std::set<std::uint32_t>> add_pools(proto::HostSnapshot& snapshot,
+                                              const std::set<std::uint32_t>& online);
     Result<void> add_domains(proto::HostSnapshot& snapshot, const std::set<std::uint32_t>& online,
                              const std::set<std::uint32_t>& credit2_pools);
     bool add_vcpus(proto::Domain& domain, const std::set<std::uint32_t>& online);
@@ -226,7 +227,7 @@ Result<proto::HostSnapshot> Xl::snapshot() {
     snapshot.set_threads_per_core(impl_->threads_per_core);
     auto online = impl_->add_cpus(snapshot);
     if (!online) return tl::unexpected(online.error());
-    auto credit2_pools = impl_->add_pools(snapshot);
+    auto credit2_pools = impl_->add_pools(snapshot, *online);
     if (!credit2_pools) return tl::unexpected(credit2_pools.error());
     if (auto added = impl_->add_domains(snapshot, *online, *credit2_pools); !added)
         return tl::unexpected(added.error());
@@ -266,7 +267,8 @@ std::string Xl::Impl::granularity(std::uint32_t pool) {
 }
 
 /// Adds the pools and returns the ids of those that credit2 schedules.
-Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapshot) {
+Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapshot,
+                                                    const std::set<std::uint32_t>& online) {
     int count = 0;
     libxl_cpupoolinfo* pools = libxl_list_cpupool(context, &count);
     const List list(pools, count, libxl_cpupoolinfo_list_free);
@@ -279,8 +281,9 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapsho
         to.set_name(valid_utf8(pool.pool_name ? pool.pool_name : ""));
         to.set_scheduler(scheduler ? scheduler : "unknown");
         to.set_granularity(granularity(pool.poolid));
-        for (int cpu = 0; cpu < static_cast<int>(pool.cpumap.size) * 8; ++cpu)
-            if (libxl_bitmap_test(&pool.cpumap, cpu)) to.add_cpus(static_cast<std::uint32_t>(cpu));
+        // One that came since the topology was read is there at the next look.
+        for (const std::uint32_t cpu : online)
+            if (libxl_bitmap_test(&pool.cpumap, static_cast<int>(cpu))) to.add_cpus(cpu);
         if (pool.sched != LIBXL_SCHEDULER_CREDIT2) continue;
         credit2_pools.insert(pool.poolid);
         auto told = rearranger->layout_if_told({.id = pool.poolid,

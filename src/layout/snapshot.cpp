@@ -54,6 +54,8 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
     std::vector<Pool> pools;
     std::set<unsigned> ids;
     std::set<unsigned> taken;
+    std::set<unsigned> online;
+    for (const proto::Cpu& cpu : snapshot.cpus()) online.insert(cpu.id());
     for (const proto::Pool& from : snapshot.pools()) {
         Pool pool{.id = from.id(),
                   .name = printable(from.name()),
@@ -84,6 +86,10 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
                             "take it again",
                             pool.name, cpu,
                             cpu >= max_cpus ? "is not possible" : "a pool has already");
+            if (!online.contains(cpu))
+                return fail("pool '{}' has CPU {}, which the host has not; the snapshot of the host "
+                            "is damaged, take it again",
+                            pool.name, cpu);
             pool.cpus.push_back(cpu);
         }
         std::sort(pool.cpus.begin(), pool.cpus.end());

@@ -162,6 +162,7 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
     bool first = true;
     const auto handler = [&](const trace::Record& record) {
         recording.collected.add(record);
+        recording.unknown.add(record);
         if (recording.info.tsc_khz == 0) calibrator(record);
     };
     for (;;) {
@@ -169,6 +170,7 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
         if (!item) return tl::unexpected(item.error());
         if (!*item) break;
         if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) {
+            recording.unknown.add(*snapshot);
             if (std::exchange(first, false))
                 recording.snapshot = *snapshot;
             else if (!google::protobuf::util::MessageDifferencer::Equals(

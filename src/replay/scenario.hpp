@@ -4,6 +4,7 @@
 
 #include "src/base/result.hpp"
 #include "src/host/host.hpp"
+#include "src/host/unknown_cpus.hpp"
 #include "src/proto/scenario.pb.h"
 #include "src/replay/stretches.hpp"
 
@@ -16,6 +17,7 @@ struct Recording {
     HostInfo info; ///< with the TSC's frequency
     proto::HostSnapshot snapshot;
     StretchCollector collected;
+    UnknownCpus unknown; ///< CPUs that were named and are not in the snapshot
     [[nodiscard]] double seconds() const {
         return static_cast<double>(collected.end() - collected.begin()) /
                (static_cast<double>(info.tsc_khz) * 1e3);

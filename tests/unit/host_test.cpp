@@ -7,6 +7,7 @@
 #include "src/host/capture_host.hpp"
 #include "src/host/open_host.hpp"
 #include "src/host/piped_trace.hpp"
+#include "src/host/unknown_cpus.hpp"
 #include "src/host/xl.hpp"
 #include "tests/unit/capture_files.hpp"
 
@@ -54,6 +55,43 @@ proto::HostSnapshot two_pools() {
 }
 
 } // namespace
+
+TEST_CASE("snapshot: a pool of CPUs that the host has not") {
+    auto pools = two_pools();
+    pools.mutable_pools(1)->add_cpus(7);
+    CHECK(contains(error_of(pools_of(pools)), "pool 'batch' has CPU 7, which the host has not"));
+}
+
+TEST_CASE("unknown CPUs: records and affinities of CPUs that no snapshot has are told, once") {
+    UnknownCpus unknown;
+    auto host = two_pools();
+    unknown.add(host);
+    const auto record = [&](unsigned cpu) {
+        unknown.add(trace::Record{1, 0x28004, static_cast<std::uint16_t>(cpu), 0, nullptr});
+    };
+    for (unsigned cpu = 0; cpu < 4; ++cpu) record(cpu);
+    CHECK(unknown.told().empty());
+    for (const unsigned cpu : {4, 5, 6, 9, 9, 65535}) record(cpu);
+    REQUIRE(unknown.told().size() == 1);
+    CHECK(contains(unknown.told()[0],
+                   "6 records of the trace are of CPUs 4-6,9,65535, which the host has not"));
+    // They were about to come.
+    for (const unsigned cpu : {4, 5, 6, 65535}) add_cpu(host, cpu);
+    unknown.add(host);
+    CHECK(contains(unknown.told()[0], "2 records of the trace are of CPU 9, "));
+
+    for (unsigned id = 0; id < 6; ++id) {
+        proto::Domain& domain = *host.add_domains();
+        domain.set_id(id);
+        domain.add_vcpus()->add_hard_affinity(id < 3 ? 0 : 4000 + id);
+    }
+    unknown.add(host);
+    CHECK(unknown.told().size() == 4);
+    CHECK(unknown.told()[1] == "domain 3 has affinity to CPU 4003, which the host has not");
+    // However many.
+    for (unsigned cpu = 0; cpu < 65536; cpu += 2) record(cpu);
+    CHECK(unknown.told()[0].size() < 250);
+}
 
 TEST_CASE("snapshot: topology and pools come out in order") {
     const auto topology = topology_of(two_pools());
