@@ -116,13 +116,22 @@ Result<int> import_trace(const ImportArguments& options) {
         writer->discard();
         return tl::unexpected(written.error());
     }
+    if (const auto late = trace.stats().late; late > 0)
+        fmt::print(stderr,
+                   "import: {} records are older than what came before them and will be left out; "
+                   "the file may hold two traces, or the CPUs' clocks differ\n",
+                   late);
     for (const std::string& one : host->assumed) fmt::print(stderr, "import: {}\n", one);
-    fmt::print(stderr, "{}: {:.1f} s, {} records, {} lost; {} CPUs, {} pools, {} domains\n",
-               options.out,
+    const auto counted = [](int n, std::string_view what) {
+        return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
+    };
+    fmt::print(stderr, "{}: {:.1f} s, {} records, {} lost; {}, {}, {}\n", options.out,
                static_cast<double>(trace.end_tsc() - trace.begin_tsc()) /
                    (static_cast<double>(host->info.tsc_khz) * 1e3),
-               trace.stats().records, trace.stats().lost, host->snapshot.cpus_size(),
-               host->snapshot.pools_size(), host->snapshot.domains_size());
+               trace.stats().records, trace.stats().lost,
+               counted(host->snapshot.cpus_size(), "CPU"),
+               counted(host->snapshot.pools_size(), "pool"),
+               counted(host->snapshot.domains_size(), "domain"));
     return done;
 }
 

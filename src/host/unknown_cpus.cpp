@@ -53,9 +53,9 @@ std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records) 
         else if (!list.ends_with("..."))
             list += ",...";
     }
-    const bool one = records.size() == 1;
-    return fmt::format("{} records of the trace are of CPU{} {}, which the host has not", count,
-                       one ? "" : "s", list);
+    return fmt::format("{} record{} of the trace {} of CPU{} {}, which the host has not", count,
+                       count == 1 ? "" : "s", count == 1 ? "is" : "are",
+                       records.size() == 1 ? "" : "s", list);
 }
 
 } // namespace intellisched

@@ -3,6 +3,7 @@
 
 #include "src/host/unknown_cpus.hpp"
 #include "src/host/xl.hpp" // granularity_at_boot
+#include "src/proto/records.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +16,7 @@ namespace {
 /// hypervisor below may have scaled the TSC.
 constexpr double same_clock = 0.005;
 
-/// Affinities are lists of CPU ids, and a snapshot has to fit a record of 16 MiB.
+/// CPU ids in affinities; more would not fit a record.
 constexpr std::size_t most_affinity_entries = std::size_t{4} << 20;
 
 class HostMaker {
@@ -23,8 +24,9 @@ class HostMaker {
     HostMaker(const XlText& text, const TraceSurvey& trace) : text_(text), trace_(trace) {}
 
     Result<ImportedHost> make() {
-        for (const auto step : {&HostMaker::add_cpus, &HostMaker::add_info, &HostMaker::check_trace,
-                                &HostMaker::add_pools, &HostMaker::add_domains})
+        for (const auto step :
+             {&HostMaker::add_cpus, &HostMaker::add_info, &HostMaker::check_trace,
+              &HostMaker::add_pools, &HostMaker::add_domains, &HostMaker::check_size})
             if (auto done = (this->*step)(); !done) return tl::unexpected(done.error());
         return std::move(host_);
     }
@@ -222,11 +224,22 @@ class HostMaker {
                 return fail("vCPU {} of domain {} ('{}') is pinned to CPUs of which the topology "
                             "has none; paste `xl info -n` and `xl vcpu-list` of one host",
                             index, id, printable(domain.name()));
-            if (entries_ > most_affinity_entries)
-                return fail("more vCPUs and CPUs than a capture can hold; paste `xl vcpu-list` of "
-                            "the pool's domains only");
+            if (entries_ > most_affinity_entries) return too_large();
         }
         return {};
+    }
+
+    /// Whether a reader of captures will take it.
+    Result<void> check_size() {
+        const std::string bytes = snapshot().SerializeAsString();
+        proto::HostSnapshot read;
+        if (bytes.size() > max_record_payload || !parse_bounded(bytes, read)) return too_large();
+        return {};
+    }
+
+    static tl::unexpected<Error> too_large() {
+        return fail("more vCPUs and affinities than a capture can hold; paste `xl vcpu-list` of "
+                    "some of the domains only");
     }
 
     /// The online CPUs of `from`; none where it is all of them. False: there are none.

@@ -27,6 +27,7 @@ std::string_view trimmed(std::string_view text) {
 
 Words words_of(std::string_view text) {
     Words words;
+    words.reserve(8);
     for (std::size_t at = text.find_first_not_of(blank); at != std::string_view::npos;) {
         const std::size_t end = std::min(text.find_first_of(blank, at), text.size());
         words.push_back(text.substr(at, end - at));
@@ -98,6 +99,7 @@ constexpr std::array heads{
 };
 
 const Head* head_of(const Words& words) {
+    if (words[0] != "Name" && words[0] != "cpu:") return nullptr;
     const std::string line = fmt::format("{}", fmt::join(words, " "));
     const auto found = std::find_if(heads.begin(), heads.end(),
                                     [&](const Head& head) { return head.words == line; });
@@ -329,7 +331,7 @@ class Reader {
             const auto mhz = number(value.substr(0, dot));
             const auto khz =
                 dot == std::string_view::npos ? std::nullopt : number(value.substr(dot + 1));
-            const bool good = mhz && khz && *mhz < 100'000 && *khz < 1000;
+            const bool good = mhz && khz && *mhz >= 1 && *mhz < 100'000 && *khz < 1000;
             return count(to_.cpu_khz, good ? std::optional(*mhz * 1000 + *khz) : std::nullopt);
         }
         return {};
