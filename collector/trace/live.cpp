@@ -272,6 +272,20 @@ Result<LiveTrace> LiveTrace::open(const LiveOptions& options) {
     return LiveTrace(std::move(impl));
 }
 
+Result<bool> LiveTrace::stop_left_on() {
+    constexpr std::uint32_t all_events = 0x0ffff000; // TRC_ALL
+    if (!available()) return false;
+    Impl impl;
+    impl.xc = xc_interface_open(&silent, &silent, 0);
+    if (!impl.xc)
+        return fail("cannot talk to Xen: {}; run it as root in dom0", std::strerror(errno));
+    if (!impl.bind()) return false; // held until the end, so that nobody begins meanwhile
+    impl.tracing = impl.mask_changed = true;
+    impl.previous_mask = all_events;
+    if (auto closed = impl.close(); !closed) return tl::unexpected(closed.error());
+    return true;
+}
+
 Result<void> LiveTrace::drain(std::vector<std::byte>& out) {
     for (TraceRing& ring : impl_->rings)
         if (auto drained = ring.drain(out); !drained) return drained;

@@ -34,6 +34,11 @@ class LiveTrace {
     /// memory for the buffers, no rights. Whatever was changed before an error is put back.
     [[nodiscard]] static Result<LiveTrace> open(const LiveOptions& options = {});
 
+    /// Turns off the tracing that a consumer left on which was killed, and has all events in the
+    /// mask again, as Xen begins. False: another consumer has the buffers, or this is no dom0;
+    /// nothing is done. Errors: Xen's.
+    [[nodiscard]] static Result<bool> stop_left_on();
+
     LiveTrace(LiveTrace&&) noexcept;
     LiveTrace& operator=(LiveTrace&&) noexcept;
     /// As close(); a failure is logged.

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "collector/trace/live.hpp"
 #include "src/base/memory.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
@@ -10,7 +11,7 @@ namespace {
 
 struct DaemonArguments {
     service::ServiceOptions service;
-    bool check_config = false;
+    bool check_config = false, stop_tracing = false;
 };
 
 Result<int> run_daemon(DaemonArguments& options) {
@@ -19,6 +20,11 @@ Result<int> run_daemon(DaemonArguments& options) {
         if (!config) return tl::unexpected(config.error());
         auto printed = print(fmt::format("{}: nothing wrong\n", options.service.config.string()));
         if (!printed) return tl::unexpected(printed.error());
+        return done;
+    }
+    if (options.stop_tracing) {
+        if (auto stopped = trace::LiveTrace::stop_left_on(); !stopped)
+            return tl::unexpected(stopped.error());
         return done;
     }
     keep_little_memory();
@@ -42,6 +48,8 @@ void add_daemon(CLI::App& app, Action& action) {
     add_config(*command, service.config);
     command->add_flag("--check-config", options->check_config,
                       "say what is wrong with the configuration, and end");
+    command->add_flag("--stop-tracing", options->stop_tracing,
+                      "turn off the tracing that a killed service has left on, and end");
     command
         ->add_option("--host", service.host,
                      "where to look: xen (default), capture:PATH or sim:SCENARIO")

@@ -9,8 +9,8 @@
 #include <cstring>
 #include <ctime>
 #include <deque>
+#include <map>
 #include <mutex>
-#include <set>
 #include <sys/eventfd.h>
 #include <system_error>
 #include <thread>
@@ -22,8 +22,8 @@ struct Applier::Shared {
     HostCalls calls;
     FileDescriptor wake;
     std::mutex mutex;
-    std::set<std::string> pools; ///< that a call is under way for
-    bool reading = false;
+    std::map<std::string, Nanoseconds> pools; ///< that a call is under way for: since when
+    std::optional<Nanoseconds> reading;       ///< is under way since then
     std::deque<CallDone> done;
 
     /// With the mutex held.
@@ -76,7 +76,7 @@ void Applier::apply(const Asked& asked) {
             Applied{asked.pool, {asked.serial, false, std::move(why)}, host_clock(), {}});
     };
     const std::lock_guard lock(shared_->mutex);
-    if (!shared_->pools.insert(asked.pool.name).second)
+    if (!shared_->pools.emplace(asked.pool.name, host_clock()).second)
         return refuse("the call before has not come back; look whether xenstored and Xen answer "
                       "(xl cpupool-list)");
     const bool begun = begin([shared = shared_, asked] {
@@ -95,18 +95,27 @@ void Applier::apply(const Asked& asked) {
 
 void Applier::read() {
     const std::lock_guard lock(shared_->mutex);
-    if (std::exchange(shared_->reading, true)) return;
-    shared_->reading = begin([shared = shared_] {
+    if (shared_->reading) return;
+    const bool begun = begin([shared = shared_] {
         auto reading = shared->calls.read();
         const std::lock_guard lock_done(shared->mutex);
-        shared->reading = false;
+        shared->reading.reset();
         shared->deliver(std::move(reading));
     });
+    if (begun) shared_->reading = host_clock();
 }
 
 std::size_t Applier::applying() const {
     const std::lock_guard lock(shared_->mutex);
     return shared_->pools.size();
+}
+
+Nanoseconds Applier::away() const {
+    const std::lock_guard lock(shared_->mutex);
+    const Nanoseconds now = host_clock();
+    Nanoseconds longest = shared_->reading ? now - *shared_->reading : 0;
+    for (const auto& [pool, since] : shared_->pools) longest = std::max(longest, now - since);
+    return longest;
 }
 
 Nanoseconds host_clock() {

@@ -66,6 +66,8 @@ class Applier {
     void read();
     /// Calls that are under way, readings not counted.
     [[nodiscard]] std::size_t applying() const;
+    /// How long the oldest call that is under way, or reading, has taken so far; 0: there is none.
+    [[nodiscard]] Nanoseconds away() const;
 
   private:
     struct Shared;

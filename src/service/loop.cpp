@@ -104,8 +104,8 @@ Result<Loop::Source> Loop::on_signal(int signal, std::function<void()> handle) {
     return made;
 }
 
-Result<bool> Loop::feed_watchdog() {
-    const int on = sd_event_set_watchdog(event_.get(), 1);
+Result<bool> Loop::feed_watchdog(bool feed) {
+    const int on = sd_event_set_watchdog(event_.get(), feed ? 1 : 0);
     if (on < 0) return failed(on);
     return on > 0;
 }

@@ -45,8 +45,9 @@ class Loop {
     [[nodiscard]] Result<Source> after(Microseconds time, std::function<void()> handle);
     /// The signal has to be blocked in all threads.
     [[nodiscard]] Result<Source> on_signal(int signal, std::function<void()> handle);
-    /// Tells systemd that the loop goes round, if it wants to know. True: it does.
-    [[nodiscard]] Result<bool> feed_watchdog();
+    /// Tells systemd that the loop goes round, if it wants to know, or does so no longer; systemd
+    /// then kills the service, and starts it anew. True: it wants to know.
+    [[nodiscard]] Result<bool> feed_watchdog(bool feed = true);
 
     /// Waits for something to be ready, `most` at most, and handles one of it; how long that took.
     [[nodiscard]] Result<Microseconds> turn(Microseconds most);

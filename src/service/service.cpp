@@ -10,6 +10,7 @@
 #include <boost/log/core.hpp>
 #include <boost/log/expressions.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <cstring>
 #include <sys/epoll.h>
 #include <systemd/sd-daemon.h>
@@ -25,6 +26,10 @@ constexpr Nanoseconds read_every = 2 * second, prune_every = hour, day = 24 * ho
 constexpr unsigned news_a_turn = 64;
 /// For the way back to the boot layout, which takes milliseconds.
 constexpr Nanoseconds leave_within = 10 * second;
+/// A call to the host that has not come back: from when on that is told, from when on the watchdog
+/// is no longer fed, and how long it is waited for at the end.
+constexpr Nanoseconds told_after = 10 * second, unfed_after = 60 * second;
+constexpr auto end_within = 5s;
 
 UnixTime wall_clock() {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(
@@ -307,7 +312,32 @@ void Service::on_call() {
     }
 }
 
+bool Service::watched() const { return watching_ && watcher_->away() < told_after; }
+
+std::string Service::host_text() const {
+    constexpr const char* way_out = "look whether xenstored and Xen answer (xl list)";
+    if (const Nanoseconds away = watcher_->away(); away >= told_after)
+        return fmt::format("not watched for {} s, a call to the host does not come back; {}",
+                           away / second, way_out);
+    if (const Nanoseconds away = applier_->away(); away >= told_after)
+        return fmt::format("{}; a layout that was asked for has not come back for {} s; {}", host_,
+                           away / second, way_out);
+    return host_;
+}
+
+void Service::look_after_calls() {
+    const Nanoseconds away = std::max(watcher_->away(), applier_->away());
+    if (std::exchange(away_told_, away >= told_after) != away_told_)
+        BOOST_LOG_TRIVIAL(warning)
+            << (away_told_ ? host_text() : "the call to the host has come back");
+    if (std::exchange(fed_, away < unfed_after) == fed_) return;
+    if (!fed_)
+        BOOST_LOG_TRIVIAL(error) << host_text() << "; systemd is to end and start the service";
+    if (const auto set = loop_->feed_watchdog(fed_); !set) complain(set.error());
+}
+
 void Service::on_tick() {
+    look_after_calls();
     const Nanoseconds clock = host_clock();
     bool wanted = false;
     for (const std::string& name : present_) {
@@ -337,7 +367,7 @@ void Service::prune() {
 }
 
 void Service::publish() {
-    std::string text = host_;
+    std::string text = host_text();
     for (const std::string& name : present_) {
         const State& state = keepers_.at(name)->state();
         text += fmt::format("; {}: {}, {}{}{}", printable(name, 64),
@@ -363,7 +393,15 @@ void Service::complain(const Error& error) {
 void Service::leave() {
     stopping_ = true;
     control_.reset();
-    if (!config_.return_to_boot_layout) return;
+    if (config_.return_to_boot_layout) return_to_boot_layouts();
+    leaving_ = true;
+    if (watcher_->end(end_within)) return;
+    BOOST_LOG_TRIVIAL(error) << "the host does not come back; the service ends all the same";
+    journal_.reset();
+    std::_Exit(EXIT_SUCCESS); // anything else would wait for the thread
+}
+
+void Service::return_to_boot_layouts() {
     for (const std::string& name : present_)
         if (const auto asked = keepers_.at(name)->return_to_boot(now())) applier_->apply(*asked);
     const Nanoseconds until = host_clock() + leave_within;

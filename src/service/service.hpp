@@ -46,6 +46,12 @@ class Service {
     void on_call();
     void on_tick();
     void publish();
+    /// What is told of the host; a call to it that does not come back, too.
+    [[nodiscard]] std::string host_text() const;
+    /// It is watched, by a thread that comes back.
+    [[nodiscard]] bool watched() const;
+    /// Has systemd end the service when a call to the host does not come back.
+    void look_after_calls();
     void saw(const Reading& reading);
     void saw(const WindowRead& window);
     void saw(const HostFailed& failed);
@@ -66,8 +72,9 @@ class Service {
     /// What status_of() cannot know: the last window, and the runqueues.
     void add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) const;
     [[nodiscard]] ServiceMetrics metrics() const;
-    /// Gives pools the boot layout back, if they are to have it.
+    /// Comes to an end in a bounded time, if need be that of the process.
     void leave();
+    void return_to_boot_layouts();
 
     ServiceOptions options_;
     bool own_time_; ///< of the host
@@ -95,6 +102,7 @@ class Service {
     std::optional<Reading> last_;
     std::string host_ = "opening the host";
     bool watching_ = false, stop_ = false, stopping_ = false, prune_more_ = false;
+    bool away_told_ = false, fed_ = true;        ///< the watchdog
     Nanoseconds host_start_ = 0, host_time_ = 0; ///< of a host of its own time
     UnixTime wall_start_ = 0;
     UnixTime clock_ahead_ = 0; ///< the wall's of host_clock(), when it was pruned last

@@ -138,7 +138,7 @@ proto::ServiceStatus Service::status() const {
     const ServiceMetrics told = metrics();
     out.set_version(options_.version);
     out.set_uptime_s((host_clock() - started_) / second);
-    out.set_host(host_);
+    out.set_host(host_text());
     out.set_model_id(told.model_id);
     out.set_model_name(told.model_name);
     out.set_records_lost(told.records_lost);
@@ -171,7 +171,7 @@ void Service::add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) cons
 }
 
 ServiceMetrics Service::metrics() const {
-    ServiceMetrics out{.host_up = watching_,
+    ServiceMetrics out{.host_up = watched(),
                        .records_lost = records_lost_,
                        .windows = windows_,
                        .model_id = classifier_->manifest().id(),

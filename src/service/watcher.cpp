@@ -35,13 +35,22 @@ Result<std::unique_ptr<Watcher>> Watcher::start(WatcherOptions options) {
     return watcher;
 }
 
-Watcher::~Watcher() {
-    {
-        const std::lock_guard lock(shared_->mutex);
-        stop_ = true;
-    }
+bool Watcher::end(std::chrono::milliseconds most) {
+    if (!thread_.joinable()) return true;
+    std::unique_lock lock(shared_->mutex);
+    stop_ = true;
     shared_->changed.notify_all();
+    return shared_->changed.wait_for(lock, most, [&] { return shared_->ended; });
+}
+
+Watcher::~Watcher() {
+    (void)end(std::chrono::milliseconds(0));
     if (thread_.joinable()) thread_.join();
+}
+
+Nanoseconds Watcher::away() const {
+    const Nanoseconds asked = asked_;
+    return asked == 0 ? 0 : host_clock() - asked;
 }
 
 std::optional<HostNews> Watcher::take() {
@@ -60,6 +69,7 @@ std::optional<HostNews> Watcher::take() {
 }
 
 void Watcher::push(HostNews news) {
+    const bool watching = asked_.exchange(0) != 0; // what is waited for here is the service
     std::unique_lock lock(shared_->mutex);
     shared_->changed.wait(lock, [&] { return stop_ || queue_.size() < options_.queue; });
     if (stop_) return;
@@ -68,6 +78,7 @@ void Watcher::push(HostNews news) {
     const std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one); // fails only when it is readable anyway
     if (options_.own_time) shared_->changed.wait(lock, [&] { return stop_ || handled_; });
+    if (watching) asked_ = host_clock();
 }
 
 bool Watcher::wait(std::chrono::milliseconds time) {
@@ -81,7 +92,9 @@ void Watcher::run() {
     auto pause = options_.first_wait;
     while (!stop_) {
         seen_window_ = false;
+        asked_ = host_clock();
         auto watched = watch();
+        asked_ = 0; // it is closed, too
         last_.reset();
         if (stop_) break;
         if (options_.own_time) {
@@ -102,6 +115,7 @@ void Watcher::run() {
         const std::lock_guard lock(shared_->mutex);
         shared_->ended = true;
     }
+    shared_->changed.notify_all();
     serve(nullptr);
 }
 
@@ -112,6 +126,7 @@ Result<void> Watcher::watch() {
     ObserveOptions observing{.window_seconds = options_.window_seconds};
     observing.stop = [&] { return stop_.load(); };
     observing.tap = [&](const HostItem& item) -> Result<void> {
+        asked_ = host_clock();
         const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
         if (!snapshot) {
             serve(host->get());

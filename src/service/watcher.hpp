@@ -55,6 +55,14 @@ class Watcher {
     Watcher(const Watcher&) = delete;
     Watcher& operator=(const Watcher&) = delete;
 
+    /// Has the thread end, and waits `most` for that. False: the host has not come back. Then only
+    /// _exit() is left: the destructor would wait for it.
+    [[nodiscard]] bool end(std::chrono::milliseconds most);
+
+    /// How long the host has not come back to the thread: a live one does every 200 ms. 0: nothing
+    /// is asked of it, as while it waits to be opened again.
+    [[nodiscard]] Nanoseconds away() const;
+
     /// Readable when there is something to take().
     [[nodiscard]] int fd() const { return wake_.get(); }
     /// The next news; nothing: that was all so far, and all before it has been handled.
@@ -92,6 +100,7 @@ class Watcher {
     WatcherOptions options_;
     FileDescriptor wake_;
     std::atomic<bool> stop_ = false;
+    std::atomic<Nanoseconds> asked_ = 0; ///< the host, last, on host_clock(); 0: it is not now
     std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
     // With the mutex held.
     std::deque<HostNews> queue_;

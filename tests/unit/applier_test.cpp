@@ -5,6 +5,7 @@
 #include <doctest/doctest.h>
 #include <future>
 #include <poll.h>
+#include <thread>
 
 using namespace intellisched;
 using namespace intellisched::service;
@@ -75,6 +76,8 @@ TEST_CASE("a call that hangs: refused for its pool, not for others, and late whe
     applier.apply(ask("stuck", 1));
     CHECK(applier.applying() == 1);
     CHECK_FALSE(applier.take());
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    CHECK(applier.away() >= 20 * second / 1000);
     applier.apply(ask("stuck", 2));
     auto done = next(applier);
     REQUIRE(done);
@@ -91,6 +94,7 @@ TEST_CASE("a call that hangs: refused for its pool, not for others, and late whe
     REQUIRE(done);
     CHECK(std::get<Applied>(*done).result.serial == 1);
     CHECK(*calls == 2);
+    CHECK(applier.away() == 0);
     applier.apply(ask("stuck", 4));
     done = next(applier);
     REQUIRE(done);

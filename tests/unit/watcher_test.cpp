@@ -5,6 +5,7 @@
 #include "tests/unit/fake_world.hpp"
 
 #include <doctest/doctest.h>
+#include <future>
 #include <poll.h>
 
 using namespace intellisched;
@@ -169,6 +170,45 @@ TEST_CASE("a live host waits when nobody listens, and ends at once even so") {
     const auto before = std::chrono::steady_clock::now();
     watcher.reset();
     CHECK(std::chrono::steady_clock::now() - before < 2s);
+}
+
+TEST_CASE("a host that does not come back shows, and is not waited for at the end") {
+    struct Hung final : Host {
+        std::shared_future<void> gate;
+        HostInfo told;
+        [[nodiscard]] const HostInfo& info() const override { return told; }
+        [[nodiscard]] Result<std::optional<HostItem>> next() override {
+            gate.wait();
+            return fail("no dom0");
+        }
+    };
+    std::promise<void> release;
+    const auto gate = release.get_future().share();
+    auto watcher = start({.open = [&gate]() -> Result<std::unique_ptr<Host>> {
+                              auto host = std::make_unique<Hung>();
+                              host->gate = gate;
+                              return host;
+                          },
+                          .first_wait = 60s});
+    std::this_thread::sleep_for(300ms);
+    CHECK(watcher->away() >= 200 * second / 1000);
+    const auto before = std::chrono::steady_clock::now();
+    CHECK_FALSE(watcher->end(100ms));
+    CHECK(std::chrono::steady_clock::now() - before < 2s);
+    release.set_value();
+    CHECK(watcher->end(5s));
+}
+
+TEST_CASE("a host that comes back, waits for the service or is to be opened later is not away") {
+    auto live = start({.open = opener(1000, false), .queue = 4});
+    std::this_thread::sleep_for(300ms); // it waits for room in the queue
+    CHECK(live->away() == 0);
+    auto failing = start({.open = opener(0, true), .first_wait = 60s});
+    expect<Reading>(next(*failing));
+    expect<HostFailed>(next(*failing));
+    std::this_thread::sleep_for(10ms);
+    CHECK(failing->away() == 0);
+    CHECK(failing->end(5s));
 }
 
 TEST_CASE("an end in the middle of a long wait comes at once") {
