@@ -75,10 +75,11 @@ constexpr std::array<Path, 4> paths{{
     {"metrics", &ServiceConfig::metrics, false, 4000, ".prom"}, // node_exporter reads no other
 }};
 
-constexpr std::array<std::string_view, 11> known_keys{
-    "bundle", "interval", "journal",   "journal_days",
-    "socket", "metrics",  "log_level", "return_to_boot_layout",
-    "mode",   "intent",   "pools"};
+constexpr std::array<std::string_view, 12> known_keys{
+    "bundle",       "interval",  "journal",
+    "journal_days", "socket",    "control_group_may",
+    "metrics",      "log_level", "return_to_boot_layout",
+    "mode",         "intent",    "pools"};
 constexpr std::array<std::string_view, 11> known_pool_keys{
     "name", "mode",       "intent",     "dwell",         "longest_dwell", "switches_an_hour",
     "gain", "confidence", "stand_down", "trial_windows", "guest_scores"};
@@ -122,6 +123,11 @@ std::string assign_mode(Mode& to, std::string_view text) {
 }
 std::string assign_intent(Intent& to, std::string_view text) {
     return assign_name(intent_from_string(text), to, text, "throughput, latency, balanced");
+}
+std::string assign_group_may(bool& changes, std::string_view text) {
+    const bool known = text == "status" || text == "change";
+    return assign_name(known ? std::optional(text == "change") : std::nullopt, changes, text,
+                       "status, change");
 }
 std::string assign_level(boost::log::trivial::severity_level& to, std::string_view text) {
     boost::log::trivial::severity_level level{};
@@ -274,6 +280,8 @@ void Reader::value(const ConfigKey& key, std::string_view text) {
         if (key.name == path.key) mistake = assign_path(path, config_, text);
     if (key.name == "mode") mistake = assign_mode(config_.mode, text);
     if (key.name == "intent") mistake = assign_intent(config_.intent, text);
+    if (key.name == "control_group_may")
+        mistake = assign_group_may(config_.control_group_changes, text);
     if (key.name == "log_level") mistake = assign_level(config_.log_level, text);
     if (!mistake.empty()) wrong(key.line, "{}: {}", key.name, mistake);
 }

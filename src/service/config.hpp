@@ -35,6 +35,7 @@ struct ServiceConfig {
     std::filesystem::path journal = "/var/lib/intellisched/journal.db";
     unsigned journal_days = 30; ///< that windows are kept
     std::filesystem::path socket = "/run/intellisched/socket";
+    bool control_group_changes = false; ///< the socket's group may, not only ask for the status
     std::filesystem::path metrics = {}; ///< a file for node_exporter; empty: none
     boost::log::trivial::severity_level log_level = boost::log::trivial::info;
     bool return_to_boot_layout = false; ///< when the service is stopped in order

@@ -34,17 +34,21 @@ FileDescriptor stream_socket(int flags) {
     return FileDescriptor(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | flags, 0));
 }
 
-/// Whether the program at the other end may ask: as root, as this user, or by its groups.
-bool may_ask(int socket, gid_t group) {
+/// Who the program at the other end asks as: as root or this user, or by its groups; nothing: it
+/// may not ask.
+std::optional<Asker> asker_at(int socket, gid_t group) {
     ucred peer{};
     socklen_t size = sizeof peer;
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return false;
-    if (peer.uid == 0 || peer.uid == ::geteuid() || peer.gid == group) return true;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return std::nullopt;
+    if (peer.uid == 0 || peer.uid == ::geteuid()) return Asker::root;
+    if (peer.gid == group) return Asker::group;
     std::vector<gid_t> groups(65536); // NGROUPS_MAX of Linux
     size = static_cast<socklen_t>(groups.size() * sizeof(gid_t));
-    if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0) return false;
+    if (::getsockopt(socket, SOL_SOCKET, SO_PEERGROUPS, groups.data(), &size) != 0)
+        return std::nullopt;
     groups.resize(size / sizeof(gid_t));
-    return std::find(groups.begin(), groups.end(), group) != groups.end();
+    const bool member = std::find(groups.begin(), groups.end(), group) != groups.end();
+    return member ? std::optional(Asker::group) : std::nullopt;
 }
 
 std::uint32_t length_of(const std::string& header) {
@@ -71,7 +75,7 @@ bool RequestFrame::too_long() const {
     return bytes_.size() >= control_header && length_of(bytes_) > max_control_request;
 }
 
-proto::ControlReply RequestFrame::reply(const Answer& answer) const {
+proto::ControlReply RequestFrame::reply(const Answer& answer, Asker asker) const {
     const std::size_t length = length_of(bytes_);
     if (too_long())
         return refusal(
@@ -79,7 +83,7 @@ proto::ControlReply RequestFrame::reply(const Answer& answer) const {
     proto::ControlRequest request;
     if (!request.ParseFromArray(bytes_.data() + control_header, static_cast<int>(length)))
         return refusal("the request is no message of this version");
-    return answer(request);
+    return answer(request, asker);
 }
 
 std::string framed(const google::protobuf::Message& message) {
@@ -136,13 +140,15 @@ void Control::accept() {
         (void)!::send(socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL);
     };
     struct stat file {};
-    if (::lstat(path_.c_str(), &file) != 0 || !may_ask(socket.get(), file.st_gid))
-        return refuse("only root and the group of the service's socket may ask");
-    if (clients_.size() >= max_control_clients)
+    const auto asker =
+        ::lstat(path_.c_str(), &file) == 0 ? asker_at(socket.get(), file.st_gid) : std::nullopt;
+    if (!asker) return refuse("only root and the group of the service's socket may ask");
+    if (clients_.size() >= max_control_clients - (*asker == Asker::root ? 0 : kept_for_root))
         return refuse("too many clients ask at once; try again in some seconds");
     const int number = socket.get();
     Client& client = clients_[number];
     client.socket = std::move(socket);
+    client.asker = *asker;
     if (!wait(client, number, EPOLLIN)) clients_.erase(number);
 }
 
@@ -175,7 +181,7 @@ bool Control::read(Client& client, int number) {
     client.in.add({bytes.data(), static_cast<std::size_t>(size)});
     if (client.in.wanted() > 0) return true;
     client.last = client.in.too_long();
-    client.out = framed(client.in.reply(answer_));
+    client.out = framed(client.in.reply(answer_, client.asker));
     client.in = {};
     client.written = 0;
     return wait(client, number, EPOLLOUT);

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The service's control socket: a Unix stream socket that root and the group of its file may use.
+// The service's control socket: a Unix stream socket that root and the group of its file may use;
+// what is asked comes with who asks, for the service to say what they may.
 // A message is its length in 4 bytes, little-endian, then a ControlRequest or a ControlReply.
 //
 // Nothing that a client does or leaves undone holds up the loop: a turn of it reads or writes once
 // and answers one request at most, after everything else that is ready; a client that has not
 // brought a request to its end, or taken its reply, after five seconds is cut off, and so is the
-// seventeenth.
+// seventeenth. Two of the sixteen places are root's.
 #pragma once
 
 #include "src/base/files.hpp"
@@ -19,14 +20,18 @@ namespace intellisched::service {
 
 inline constexpr std::size_t max_control_request = std::size_t{64} << 10;
 inline constexpr std::size_t max_control_clients = 16;
+inline constexpr std::size_t kept_for_root = 2; ///< of these
 inline constexpr std::size_t control_header = 4;
 
 struct ControlLimits {
     std::chrono::milliseconds request{5000};
 };
 
+/// Who asks, as the kernel says: root or the service's own user, or one of the socket's group.
+enum class Asker { group, root };
+
 /// What a request is answered with.
-using Answer = std::function<proto::ControlReply(const proto::ControlRequest&)>;
+using Answer = std::function<proto::ControlReply(const proto::ControlRequest&, Asker)>;
 
 /// Puts one request together from the bytes that a client sends, cut anywhere; no socket in it.
 class RequestFrame {
@@ -38,7 +43,7 @@ class RequestFrame {
     /// Longer than max_control_request, and so refused; what follows cannot be told from it.
     [[nodiscard]] bool too_long() const;
     /// What `answer` says to the request, or why it is refused.
-    [[nodiscard]] proto::ControlReply reply(const Answer& answer) const;
+    [[nodiscard]] proto::ControlReply reply(const Answer& answer, Asker asker) const;
 
   private:
     std::string bytes_;
@@ -59,6 +64,7 @@ class Control {
   private:
     struct Client {
         FileDescriptor socket;
+        Asker asker = Asker::group;
         RequestFrame in;
         std::string out;
         std::size_t written = 0;

@@ -43,8 +43,8 @@ class Journal : public JournalReader {
     ///
     /// A file that is damaged, or no database, is renamed to NAME.damaged-SECONDS (`now`, of the
     /// Unix epoch; the next that is free), and a new one is begun; warning() says so.
-    /// Errors: for root, a folder or file that others can change; another process writes it; it is of a newer version or of another program; what the
-    /// file system says.
+    /// Errors: for root, a folder or file that others can change; another process writes it; it is
+    /// of a newer version or of another program; what the file system says.
     [[nodiscard]] static Result<Journal> open(const std::filesystem::path& path, std::string boot,
                                               UnixTime now);
 

@@ -94,6 +94,17 @@ void PoolKeeper::applied(const ApplyResult& result, Nanoseconds finished, Moment
     feed(result, now);
 }
 
+void PoolKeeper::pause(Moment now) {
+    if (!state_.paused) feed(Pause{}, now);
+}
+
+void PoolKeeper::resume(Moment now) {
+    const bool ends_something = state_.paused || state_.stand_down_until > 0 ||
+                                state_.breaker_until > 0 || state_.setbacks > 0 ||
+                                !state_.reverts.empty();
+    if (ends_something) feed(Resume{}, now);
+}
+
 void PoolKeeper::tick(Moment now) {
     if (now.time >= last_input_ + quiet) feed(Tick{}, now);
 }

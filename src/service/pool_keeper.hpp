@@ -54,8 +54,9 @@ class PoolKeeper {
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
     /// There is no pool of that name any more.
     void gone(Moment now);
-    void pause(Moment now) { feed(Pause{}, now); }
-    void resume(Moment now) { feed(Resume{}, now); }
+    /// Nothing is stored or told of one that changes nothing.
+    void pause(Moment now);
+    void resume(Moment now);
     /// To be called every few seconds; does nothing when there was another input meanwhile.
     void tick(Moment now);
 

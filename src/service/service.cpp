@@ -95,8 +95,9 @@ Result<void> Service::begin_loop() {
     auto loop = Loop::make();
     if (!loop) return tl::unexpected(loop.error());
     loop_ = std::move(*loop);
-    auto control = Control::open(*loop_, config_.socket,
-                                 [this](const proto::ControlRequest& r) { return answer(r); });
+    auto control = Control::open(*loop_, config_.socket, [this](const auto& request, Asker asker) {
+        return answer(request, asker);
+    });
     if (!control) return tl::unexpected(control.error());
     control_ = std::move(*control);
 

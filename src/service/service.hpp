@@ -65,7 +65,7 @@ class Service {
     void complain(const Error& error);
     /// A failure leaves everything as it was.
     [[nodiscard]] Result<void> reload();
-    [[nodiscard]] proto::ControlReply answer(const proto::ControlRequest& request);
+    [[nodiscard]] proto::ControlReply answer(const proto::ControlRequest& request, Asker asker);
     /// The pools of that name, or all; an error when there is none.
     [[nodiscard]] Result<std::vector<PoolKeeper*>> pools(const std::string& name);
     [[nodiscard]] proto::ServiceStatus status() const;
@@ -107,6 +107,7 @@ class Service {
     UnixTime wall_start_ = 0;
     UnixTime clock_ahead_ = 0; ///< the wall's of host_clock(), when it was pruned last
     Nanoseconds started_ = 0, read_at_ = 0, pruned_at_ = 0; ///< on host_clock()
+    std::optional<Nanoseconds> reloaded_at_;                ///< as asked over the socket
     std::uint64_t windows_ = 0, records_lost_ = 0;
     double turn_seconds_ = 0;
     std::string told_;      ///< systemd, as status

@@ -14,6 +14,8 @@
 namespace intellisched::service {
 namespace {
 
+constexpr Nanoseconds reload_every = 10 * second; ///< at most, over the socket
+
 std::uint64_t seconds_until(Nanoseconds time, Nanoseconds now) {
     return time > now ? (time - now + second - 1) / second : 0;
 }
@@ -199,8 +201,13 @@ Result<std::vector<PoolKeeper*>> Service::pools(const std::string& name) {
     return found;
 }
 
-proto::ControlReply Service::answer(const proto::ControlRequest& request) {
+proto::ControlReply Service::answer(const proto::ControlRequest& request, Asker asker) {
     proto::ControlReply reply;
+    if (asker == Asker::group && !request.has_status() && !config_.control_group_changes) {
+        reply.set_error("the socket's group may ask for the status only; be root, or have the "
+                        "administrator set control_group_may = \"change\"");
+        return reply;
+    }
     const auto each = [&](const std::string& name, auto deed) {
         const auto found = pools(name);
         if (!found) return reply.set_error(found.error().message);
@@ -217,6 +224,15 @@ proto::ControlReply Service::answer(const proto::ControlRequest& request) {
         each(request.resume().pool(), [this](PoolKeeper& keeper) { keeper.resume(now()); });
         break;
     case proto::ControlRequest::kReload:
+        // It reads a model, which takes long.
+        if (const Nanoseconds clock = host_clock();
+            reloaded_at_ && clock < *reloaded_at_ + reload_every) {
+            reply.set_error(fmt::format("it was reloaded less than {} s ago; again in {} s",
+                                        reload_every / second,
+                                        seconds_until(*reloaded_at_ + reload_every, clock)));
+            break;
+        }
+        reloaded_at_ = host_clock();
         if (auto reloaded = reload(); !reloaded) reply.set_error(reloaded.error().message);
         break;
     case proto::ControlRequest::WHAT_NOT_SET:

@@ -27,7 +27,7 @@ std::string good_requests() {
     return pieces;
 }
 
-proto::ControlReply answer(const proto::ControlRequest& request) {
+proto::ControlReply answer(const proto::ControlRequest& request, Asker /*asker*/) {
     proto::ControlReply reply;
     switch (request.what_case()) {
     case proto::ControlRequest::kStatus: {
@@ -100,7 +100,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         input.remove_prefix(bytes.size());
         frame.add(bytes);
         if (frame.wanted() > 0) continue;
-        check(frame.reply(answer));
+        check(frame.reply(answer, Asker::group));
         if (frame.too_long()) break;
         frame = {};
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // The control socket with real clients: good ones, and such as flood it, stall, ask for too much,
-// or are too many. That a user without the right is refused is not tested: tests run as root, who
-// has it.
+// or are too many; as root, whoever runs the tests, and as others where root does.
 #include "src/service/control.hpp"
 #include "tests/unit/capture_files.hpp"
 
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 #include <thread>
 
@@ -25,8 +25,9 @@ class Served {
             auto loop = Loop::make();
             auto control = Control::open(
                 *loop, path(),
-                [this](const proto::ControlRequest& request) {
+                [this](const proto::ControlRequest& request, Asker asker) {
                     ++answers;
+                    root = asker == Asker::root;
                     proto::ControlReply reply;
                     if (request.has_pause()) reply.set_error("no pool " + request.pause().pool());
                     reply.mutable_status()->set_version(std::string(reply_bytes, 'x'));
@@ -52,6 +53,10 @@ class Served {
     Served& operator=(const Served&) = delete;
 
     [[nodiscard]] std::string path() const { return (directory_.path / "socket").string(); }
+    void give_to_group(gid_t group) const {
+        REQUIRE(::chmod(directory_.path.c_str(), 0711) == 0);
+        REQUIRE(::chown(path().c_str(), 0, group) == 0);
+    }
     [[nodiscard]] FileDescriptor connect() const {
         FileDescriptor socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
         sockaddr_un address{};
@@ -78,6 +83,7 @@ class Served {
     }
     [[nodiscard]] unsigned ticks() const { return ticks_; }
 
+    std::atomic<bool> root = false; ///< asked last
     std::atomic<unsigned> answers = 0;
     std::atomic<std::size_t> clients = 0, reply_bytes = 3;
 
@@ -118,22 +124,24 @@ TEST_CASE("control: a request is put together from bytes cut anywhere") {
     }
     CHECK(frame.wanted() == 0);
     CHECK(!frame.too_long());
-    const auto reply = frame.reply([](const proto::ControlRequest& asked) {
-        proto::ControlReply told;
-        told.set_error(asked.pause().pool());
-        return told;
-    });
+    const auto reply = frame.reply(
+        [](const proto::ControlRequest& asked, Asker) {
+            proto::ControlReply told;
+            told.set_error(asked.pause().pool());
+            return told;
+        },
+        Asker::root);
     CHECK(reply.error() == "Pool-0");
 
     RequestFrame longer;
     longer.add(std::string("\x01\x00\x01\x00", 4)); // 65537 bytes
     CHECK(longer.too_long());
     CHECK(longer.wanted() == 0);
-    const auto never = [](const proto::ControlRequest&) -> proto::ControlReply {
+    const auto never = [](const proto::ControlRequest&, Asker) -> proto::ControlReply {
         FAIL("asked");
         return {};
     };
-    CHECK(longer.reply(never).error().find("65537") != std::string::npos);
+    CHECK(longer.reply(never, Asker::root).error().find("65537") != std::string::npos);
 }
 
 TEST_CASE("a request is answered, an error comes as one, and the socket is not for everybody") {
@@ -237,6 +245,38 @@ TEST_CASE("the seventeenth client is told so, and the next after one has gone is
     CHECK(served.status());
 }
 
+TEST_CASE("the socket's group is told from root and from others, and leaves two places to root") {
+    if (::geteuid() != 0) return; // nobody else may become somebody else
+    Served served;
+    constexpr gid_t group = 54321;
+    served.give_to_group(group);
+    const auto as = [&](gid_t gid, auto deed) {
+        // These system calls are of this thread alone, unlike the functions of the C library.
+        std::thread([&] {
+            REQUIRE(::syscall(SYS_setgroups, 0, nullptr) == 0);
+            REQUIRE(::syscall(SYS_setresgid, gid, gid, gid) == 0);
+            REQUIRE(::syscall(SYS_setresuid, 54322, 54322, 54322) == 0);
+            deed();
+        }).join();
+    };
+    as(group, [&] { CHECK(served.status()); });
+    CHECK_FALSE(served.root);
+    CHECK(served.status());
+    CHECK(served.root);
+    as(group + 1, [&] { CHECK_FALSE(served.status()); });
+
+    std::vector<FileDescriptor> sockets;
+    constexpr std::size_t of_group = max_control_clients - kept_for_root;
+    as(group, [&] {
+        for (std::size_t i = 0; i < of_group; ++i) sockets.push_back(served.connect());
+        CHECK(soon([&] { return served.clients == of_group; }));
+        const auto refused = served.status();
+        REQUIRE_FALSE(refused);
+        CHECK(contains(refused.error().message, "too many clients"));
+    });
+    CHECK(served.status());
+}
+
 TEST_CASE("a flood holds nothing else up") {
     const Served served;
     std::atomic<bool> stop = false;
@@ -269,7 +309,7 @@ TEST_CASE("a socket that nobody serves is replaced, another file is not, a livin
     const std::string path = (directory.path / "socket").string();
     auto loop = Loop::make();
     REQUIRE(loop);
-    const auto answer = [](const proto::ControlRequest&) { return proto::ControlReply(); };
+    const auto answer = [](const proto::ControlRequest&, Asker) { return proto::ControlReply(); };
     {
         const FileDescriptor left(::socket(AF_UNIX, SOCK_STREAM, 0));
         sockaddr_un address{};

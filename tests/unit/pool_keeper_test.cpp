@@ -316,6 +316,10 @@ TEST_CASE("pause, resume and mode") {
     CHECK(kept.keeper->metrics().paused);
     kept.keeper->resume(kept.now());
     CHECK_FALSE(kept.stored().paused);
+    const auto verdicts = [&] { return kept.journal->history({.limit = 1000})->size(); };
+    const std::size_t before = verdicts();
+    for (unsigned i = 0; i < 3; ++i) kept.keeper->resume(kept.now()); // there is nothing to end
+    CHECK(verdicts() == before);
     REQUIRE(kept.until_asked(60));
     kept.carry_out();
     kept.answer();

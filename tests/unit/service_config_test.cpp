@@ -3,8 +3,8 @@
 // its line, its key and what is allowed.
 #include "src/service/config.hpp"
 #include "src/service/config_keys.hpp"
-#include "tests/unit/capture_files.hpp"
 #include "test_paths.hpp"
+#include "tests/unit/capture_files.hpp"
 
 #include <fmt/ranges.h>
 #include <random>
@@ -70,7 +70,8 @@ TEST_CASE("configuration: the example has every key, at its default") {
     std::vector<std::string> keys;
     for (const ConfigKey& key : config_keys(all)) keys.emplace_back(key.name);
     CHECK(fmt::format("{}", fmt::join(keys, " ")) ==
-          "bundle interval journal journal_days socket metrics log_level return_to_boot_layout "
+          "bundle interval journal journal_days socket control_group_may metrics log_level "
+          "return_to_boot_layout "
           "mode intent pools");
     check_same(good(all), ServiceConfig());
 
@@ -104,6 +105,7 @@ TEST_CASE("configuration: what is set") {
                                       "journal = \"/j \\\"q\\\"\" # a comment, \"pools = 1\n"
                                       "journal_days = \"7\"\n"
                                       "socket = \"/s\"\nmetrics = \"/m.prom\"\n"
+                                      "control_group_may = \"change\"\n"
                                       "log_level = \"debug\"\nreturn_to_boot_layout = 1\n"
                                       "pools = [ \"name=Pool-0,mode=auto,intent=latency,dwell=400,"
                                       "longest_dwell=500,switches_an_hour=3\",\n"
@@ -116,6 +118,7 @@ TEST_CASE("configuration: what is set") {
     CHECK(config.journal == "/j \"q\"");
     CHECK(config.journal_days == 7);
     CHECK(config.socket == "/s");
+    CHECK(config.control_group_changes);
     CHECK(config.metrics == "/m.prom");
     CHECK(config.log_level == boost::log::trivial::debug);
     CHECK(config.return_to_boot_layout);
@@ -158,7 +161,7 @@ TEST_CASE("configuration: mistakes are named, all of them, with their lines") {
                "interval = 1\n"
                "mode = \"on\"\n") ==
           "conf:2: dwell: no such key; there are bundle, interval, journal, journal_days, socket, "
-          "metrics, log_level, return_to_boot_layout, mode, intent, pools\n"
+          "control_group_may, metrics, log_level, return_to_boot_layout, mode, intent, pools\n"
           "conf:3: journal: a list; it takes a single value\n"
           "conf:4: pools: a: intent: 'x' is none of throughput, latency, balanced\n"
           "conf:4: pools: a: mode: 'atuo' is none of off, observe, recommend, auto\n"
@@ -244,6 +247,9 @@ TEST_CASE("configuration: paths") {
     CHECK(said("bundle = \"a/b\"") ==
           "conf:1: bundle: 'a/b' does not begin with /; give it a whole path");
     CHECK(said("metrics = \"/m.txt\"") == "conf:1: metrics: '/m.txt' does not end in .prom");
+    CHECK(said("control_group_may = \"status\"") == "");
+    CHECK(said("control_group_may = \"all\"") ==
+          "conf:1: control_group_may: 'all' is none of status, change");
     CHECK(said("socket = \"/" + std::string(106, 's') + "\"") == "");
     CHECK(said("socket = \"/" + std::string(107, 's') + "\"") ==
           "conf:1: socket: '/" + std::string(31, 's') + "...' has 108 bytes; 107 are allowed");
