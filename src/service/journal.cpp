@@ -18,7 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr mode_t file_mode = 0640;
+// Whoever can read the files can lock them, and so hold up who writes.
+constexpr mode_t file_mode = 0600;
 // Of an apply's error, which is what libxl says.
 constexpr std::size_t longest_text = 1024;
 
@@ -27,7 +28,7 @@ Result<FileDescriptor> lock(const fs::path& journal) {
     const std::string path = journal.string() + ".lock";
     FileDescriptor file(
         ::open(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, file_mode));
-    if (file.get() < 0)
+    if (file.get() < 0 || ::fchmod(file.get(), file_mode) != 0)
         return fail("{}: cannot create: {}; the folder must exist and this user may write to it",
                     path, std::strerror(errno));
     if (::flock(file.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -56,10 +57,11 @@ Result<void> make_file(const fs::path& path) {
             ? -1
             : ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
     if ((made.get() < 0 && !fs::exists(status)) || ::chmod(path.c_str(), file_mode) != 0)
-        return fail(
-            "{}: cannot make it readable to its group and writable to its owner: {}; choose "
-            "a folder that can be written to",
-            path.string(), std::strerror(errno));
+        return fail("{}: cannot make it its owner's alone: {}; choose a folder that can be written "
+                    "to",
+                    path.string(), std::strerror(errno));
+    for (const char* suffix : {"-wal", "-shm"}) // of a version that let the group read
+        (void)::chmod((path.string() + suffix).c_str(), file_mode);
     return {};
 }
 

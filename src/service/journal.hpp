@@ -4,7 +4,8 @@
 // of a step is there, or nothing.
 //
 // NAME is the database, beside it NAME-wal and NAME-shm while it is open, and NAME.lock, which the
-// service that writes holds. Files are of mode 0640. Readers (JournalReader) are not in the way.
+// service that writes holds. Files are of mode 0600: who can read one can lock it. Readers
+// (JournalReader) are not in the way.
 //
 // What acts is on the disk when record() returns; windows and verdicts that change nothing may be
 // lost with the power, the last of them.

@@ -12,7 +12,9 @@
 #include <array>
 #include <chrono>
 #include <cmath>
+#include <cstring>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 namespace intellisched::service {
 namespace {
@@ -268,9 +270,12 @@ std::string_view to_string(Outcome outcome) {
 
 Result<JournalReader> JournalReader::open(const std::filesystem::path& path) {
     std::error_code error;
-    if (!std::filesystem::exists(path, error))
+    if (!std::filesystem::exists(path, error) && error != std::errc::permission_denied)
         return fail("{}: there is no journal{}; start the service, or name the file that it has",
                     path.string(), error ? ": " + error.message() : "");
+    if (::access(path.c_str(), R_OK) != 0)
+        return fail("{}: {}; the journal is its owner's alone, run it as root", path.string(),
+                    std::strerror(errno));
     if (!std::filesystem::is_regular_file(path, error)) // a FIFO would be waited for
         return fail("{}: not a regular file; name the service's journal", path.string());
     auto database = Database::open(path, SQLITE_OPEN_READONLY);

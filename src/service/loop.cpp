@@ -110,11 +110,12 @@ Result<bool> Loop::feed_watchdog(bool feed) {
     return on > 0;
 }
 
-Result<Loop::Microseconds> Loop::turn(Microseconds most) {
+Result<Loop::Microseconds> Loop::turn(Microseconds most, const std::function<void()>& begins) {
     int ready = sd_event_prepare(event_.get());
     if (ready == 0) ready = sd_event_wait(event_.get(), static_cast<std::uint64_t>(most.count()));
     if (ready < 0) return failed(ready);
     if (ready == 0) return Microseconds(0);
+    if (begins) begins();
     const auto before = std::chrono::steady_clock::now();
     if (const int error = sd_event_dispatch(event_.get()); error < 0) return failed(error);
     return std::chrono::duration_cast<Microseconds>(std::chrono::steady_clock::now() - before);

@@ -49,8 +49,10 @@ class Loop {
     /// then kills the service, and starts it anew. True: it wants to know.
     [[nodiscard]] Result<bool> feed_watchdog(bool feed = true);
 
-    /// Waits for something to be ready, `most` at most, and handles one of it; how long that took.
-    [[nodiscard]] Result<Microseconds> turn(Microseconds most);
+    /// Waits for something to be ready, `most` at most, calls `begins`, and handles one of it; how
+    /// long that took.
+    [[nodiscard]] Result<Microseconds> turn(Microseconds most,
+                                            const std::function<void()>& begins = {});
 
   private:
     struct Unref {

@@ -22,8 +22,9 @@ using namespace std::chrono_literals;
 
 constexpr auto tick_every = 1s, publish_every = 5s;
 constexpr Nanoseconds read_every = 2 * second, prune_every = hour, day = 24 * hour;
-/// News that one turn of the loop handles; what is ready besides comes after them.
+/// News that one turn of the loop handles, and for how long; what is ready besides comes after.
 constexpr unsigned news_a_turn = 64;
+constexpr auto turn_budget = 500ms, turn_waits_for_locks = 200ms;
 /// For the way back to the boot layout, which takes milliseconds.
 constexpr Nanoseconds leave_within = 10 * second;
 /// A call to the host that has not come back: from when on that is told, from when on the watchdog
@@ -150,7 +151,7 @@ Result<void> Service::run() {
     sd_notify(0, "READY=1");
     publish();
     while (!stop_) {
-        const auto took = loop_->turn(tick_every);
+        const auto took = turn(tick_every);
         if (!took) return tl::unexpected(took.error());
         turn_seconds_ = std::chrono::duration<double>(*took).count();
     }
@@ -160,13 +161,21 @@ Result<void> Service::run() {
     return {};
 }
 
+Result<Loop::Microseconds> Service::turn(Loop::Microseconds most) {
+    // Who locks the journal may not keep the loop from its round, and so from the watchdog.
+    return loop_->turn(most, [] {
+        wait_for_locks_until(std::chrono::steady_clock::now() + turn_waits_for_locks);
+    });
+}
+
 Moment Service::now() const {
     if (!own_time_) return {host_clock(), wall_clock()};
     return {host_time_, wall_start_ + static_cast<UnixTime>(host_time_ - host_start_)};
 }
 
 void Service::on_news() {
-    for (unsigned i = 0; i < news_a_turn; ++i) {
+    const auto end = std::chrono::steady_clock::now() + turn_budget;
+    for (unsigned i = 0; i < news_a_turn && std::chrono::steady_clock::now() < end; ++i) {
         const auto news = watcher_->take();
         if (!news) return;
         if (stopping_) continue;
@@ -407,7 +416,7 @@ void Service::return_to_boot_layouts() {
         if (const auto asked = keepers_.at(name)->return_to_boot(now())) applier_->apply(*asked);
     const Nanoseconds until = host_clock() + leave_within;
     while (applier_->applying() > 0 && host_clock() < until)
-        if (!loop_->turn(100ms)) return;
+        if (!turn(100ms)) return;
     on_call(); // what failed is logged
     if (applier_->applying() > 0)
         BOOST_LOG_TRIVIAL(error) << "libxl does not come back; look at the layouts in force";

@@ -40,6 +40,8 @@ class Service {
     [[nodiscard]] Result<void> begin();
     [[nodiscard]] Result<void> begin_loop();
     [[nodiscard]] Result<Classifier> load_bundle(const ServiceConfig& config) const;
+    /// One turn of the loop, of a bounded time.
+    [[nodiscard]] Result<Loop::Microseconds> turn(Loop::Microseconds most);
     [[nodiscard]] Moment now() const;
 
     void on_news();

@@ -1,17 +1,45 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/sqlite.hpp"
 
+#include <algorithm>
 #include <cstring>
 #include <limits>
+#include <thread>
 
 namespace intellisched::service {
 namespace {
+
+using namespace std::chrono_literals;
 
 // Somebody may look at the file with other tools; they are done by then, or hang.
 constexpr int busy_ms = 5000;
 // Bytes of a text or a row, which a foreign file may have of up to 2 GiB.
 constexpr int longest_value = 16 << 20;
 constexpr int steps_between_looks = 100'000; // of its virtual machine: milliseconds
+
+thread_local auto waits_end = std::chrono::steady_clock::time_point::max();
+
+/// Does not sleep beyond wait_for_locks_until(); SQLite counts its sleeps, and gives up after them.
+int sleep_at_most(sqlite3_vfs* /*vfs*/, int microseconds) {
+    using namespace std::chrono;
+    const auto now = steady_clock::now();
+    const auto time = std::min<steady_clock::duration>(std::chrono::microseconds(microseconds),
+                                                       now < waits_end ? waits_end - now : 0s);
+    std::this_thread::sleep_for(time);
+    return microseconds;
+}
+
+/// SQLite's usual system calls with that sleep. Its busy timeout is not enough: for some locks it
+/// sleeps for ten seconds whatever the timeout.
+const char* system_calls() {
+    static sqlite3_vfs calls = *sqlite3_vfs_find(nullptr);
+    static const bool registered = [] {
+        calls.zName = "intellisched";
+        calls.xSleep = sleep_at_most;
+        return sqlite3_vfs_register(&calls, 0) == SQLITE_OK;
+    }();
+    return registered ? calls.zName : nullptr;
+}
 
 const char* way_out(int result) {
     if (result == SQLITE_READONLY_ROLLBACK || result == SQLITE_READONLY_RECOVERY)
@@ -26,6 +54,7 @@ const char* way_out(int result) {
         return "let this user write to the file and its folder";
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
+    case SQLITE_PROTOCOL: // somebody has had the log's locks for long
         return "end the other program that has it open";
     case SQLITE_IOERR:
         return "look after its disk and file system (the kernel's log may say more)";
@@ -93,6 +122,8 @@ std::string Statement::text(int column) const {
                  : std::string();
 }
 
+void wait_for_locks_until(std::chrono::steady_clock::time_point end) { waits_end = end; }
+
 Result<Database> Database::open(const std::filesystem::path& path, int flags) {
     // Absolute, so that no name is taken for SQLite's "file:..." or ":memory:".
     std::error_code error;
@@ -101,7 +132,7 @@ Result<Database> Database::open(const std::filesystem::path& path, int flags) {
         return fail("{}: cannot tell where it is: {}; name it from /", path.string(),
                     error.message());
     sqlite3* handle = nullptr;
-    const int result = sqlite3_open_v2(whole.c_str(), &handle, flags, nullptr);
+    const int result = sqlite3_open_v2(whole.c_str(), &handle, flags, system_calls());
     Database database(handle); // there is one after a failure, too
     if (result != SQLITE_OK) return failure(handle, result);
     sqlite3_extended_result_codes(handle, 1);

@@ -4,6 +4,7 @@
 
 #include "src/base/result.hpp"
 
+#include <chrono>
 #include <concepts>
 #include <cstdint>
 #include <filesystem>
@@ -20,6 +21,10 @@ namespace intellisched::service {
 struct Blob {
     std::string_view bytes;
 };
+
+/// How long statements of this thread may wait, in all, for locks that other processes have on
+/// their files; then they fail. At first, five seconds each.
+void wait_for_locks_until(std::chrono::steady_clock::time_point end);
 
 /// A prepared statement with its parameters. Columns count from 0 and are those of the row that
 /// next() came to; one that is NULL or of another type reads as 0 or "".

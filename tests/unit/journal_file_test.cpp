@@ -3,6 +3,7 @@
 #include "tests/unit/journal_steps.hpp"
 
 #include <csignal>
+#include <fcntl.h>
 #include <fstream>
 #include <map>
 #include <random>
@@ -55,6 +56,40 @@ std::vector<fs::path> put_aside(const Folder& folder) {
         if (contains(entry.path().filename(), ".damaged-")) out.push_back(entry.path());
     return out;
 }
+
+/// Another process that holds locks on bytes of the file, for as long as it lives.
+class Locked {
+  public:
+    Locked(const fs::path& path, off_t start, off_t length) {
+        int ready[2];
+        REQUIRE(::pipe(ready) == 0);
+        child_ = ::fork();
+        if (child_ == 0) {
+            const int file = ::open(path.c_str(), O_RDWR);
+            struct flock lock {};
+            lock.l_type = F_WRLCK;
+            lock.l_whence = SEEK_SET;
+            lock.l_start = start;
+            lock.l_len = length;
+            if (::fcntl(file, F_SETLKW, &lock) != 0) ::_exit(1);
+            (void)!::write(ready[1], "x", 1);
+            for (;;) ::pause();
+        }
+        ::close(ready[1]);
+        char byte = 0;
+        REQUIRE(::read(ready[0], &byte, 1) == 1);
+        ::close(ready[0]);
+    }
+    Locked(const Locked&) = delete;
+    Locked& operator=(const Locked&) = delete;
+    ~Locked() {
+        ::kill(child_, SIGKILL);
+        ::waitpid(child_, nullptr, 0);
+    }
+
+  private:
+    pid_t child_;
+};
 
 /// Records rounds until it is killed; writes a byte once it has begun.
 [[noreturn]] void record_for_ever(const fs::path& path, int begun) {
@@ -388,7 +423,7 @@ TEST_CASE("one process writes, others read meanwhile") {
     for (const char* suffix : {"", "-wal", "-shm", ".lock"}) {
         struct stat status {};
         REQUIRE(::stat((folder.journal().string() + suffix).c_str(), &status) == 0);
-        CHECK((status.st_mode & 0777 & ~0640U) == 0);
+        CHECK((status.st_mode & 0777) == 0600);
     }
 }
 
@@ -478,4 +513,40 @@ TEST_CASE("a full disk and a read-only one are errors, and the journal goes on a
     { CHECK(Journal::open(folder.journal(), "boot-1", epoch)); }
     CHECK(put_aside(folder).empty());
     ::umount(folder.path.c_str());
+}
+
+TEST_CASE("who locks the files holds up a write for no longer than was set, and then no more") {
+    const Folder folder;
+    Journal journal = open_journal(folder.journal());
+    REQUIRE(journal.record(Round(1).step()));
+    std::uint64_t n = 2;
+    // The lock of who writes, and all locks of the log of writes.
+    for (const auto& [start, length] : {std::pair{120, 1}, std::pair{120, 8}}) {
+        const Locked locked(folder.journal().string() + "-shm", start, length);
+        const auto before = std::chrono::steady_clock::now();
+        wait_for_locks_until(before + std::chrono::milliseconds(200));
+        for (unsigned i = 0; i < 20; ++i) {
+            const auto recorded = journal.record(Round(n).step());
+            REQUIRE_FALSE(recorded);
+            CHECK(contains(recorded.error().message, "end the other program"));
+        }
+        CHECK(std::chrono::steady_clock::now() - before < std::chrono::seconds(2));
+    }
+    wait_for_locks_until(std::chrono::steady_clock::time_point::max());
+    CHECK(journal.record(Round(n).step()));
+}
+
+TEST_CASE("files that an earlier version let the group read are the owner's alone") {
+    const Folder folder;
+    fill(folder.journal());
+    for (const char* suffix : {"", "-wal", "-shm", ".lock"}) {
+        std::ofstream(folder.journal().string() + suffix, std::ios::app);
+        REQUIRE(::chmod((folder.journal().string() + suffix).c_str(), 0640) == 0);
+    }
+    const Journal journal = open_journal(folder.journal());
+    for (const auto& entry : fs::directory_iterator(folder.path)) {
+        struct stat status {};
+        REQUIRE(::stat(entry.path().c_str(), &status) == 0);
+        CHECK((status.st_mode & 0777) == 0600);
+    }
 }
