@@ -7,7 +7,8 @@ namespace intellisched::trace {
 static constexpr std::size_t max_slots = std::size_t{1} << 20;
 
 std::uint32_t RunstateTracker::enter(VcpuRef ref) {
-    if (ref.vcpu >= max_vcpu_number || vcpus_.size() >= max_vcpus || slots_ > max_slots) {
+    if (ref.vcpu >= max_vcpu_number || (free_.empty() && vcpus_.size() >= max_vcpus) ||
+        slots_ > max_slots) {
         ++untracked_;
         return none;
     }
@@ -18,10 +19,24 @@ std::uint32_t RunstateTracker::enter(VcpuRef ref) {
         slots_ += std::size_t{ref.vcpu} + 1 - slots.size();
         slots.resize(std::size_t{ref.vcpu} + 1, none);
     }
-    slots[ref.vcpu] = static_cast<std::uint32_t>(vcpus_.size());
-    vcpus_.push_back(VcpuState{.ref = ref});
-    ever_known_.push_back(false);
-    return slots[ref.vcpu];
+    std::uint32_t& i = slots[ref.vcpu];
+    if (free_.empty()) {
+        i = static_cast<std::uint32_t>(vcpus_.size());
+        vcpus_.emplace_back();
+        ever_known_.push_back(false);
+    } else {
+        i = free_.back();
+        free_.pop_back();
+    }
+    vcpus_[i] = VcpuState{.ref = ref};
+    return i;
+}
+
+void RunstateTracker::leave(std::uint32_t i) {
+    if (vcpus_[i].state != Runstate::unknown) list_known(i, false);
+    vcpus_[i] = VcpuState{.ref = {idle_domain, 0}};
+    ever_known_[i] = false;
+    free_.push_back(i);
 }
 
 void RunstateTracker::list_known(std::uint32_t i, bool known) {

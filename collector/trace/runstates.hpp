@@ -12,6 +12,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <utility>
 #include <vector>
 
 namespace intellisched::trace {
@@ -39,11 +40,12 @@ struct VcpuState {
 /// `Observer` is told of each change as it happens, and sees the vCPU as it was before:
 ///     void on_change(std::uint32_t vcpu, const VcpuState& before, Runstate to, std::uint16_t cpu,
 ///                    std::uint64_t tsc);    // before.state has lasted from before.since to tsc
-/// `vcpu` numbers vCPUs densely from 0 in the order of their first appearance. `cpu` is where the
+/// `vcpu` numbers vCPUs densely from 0 in the order of their first appearance; one that comes after
+/// others were forgotten has one of their numbers. `cpu` is where the
 /// record was written: with `to` running, where it runs; with a wake-up, where it was woken from.
 class RunstateTracker {
   public:
-    /// More vCPUs than that in one trace are not followed, but counted.
+    /// More vCPUs than that at a time are not followed, but counted.
     static constexpr std::size_t max_vcpus = std::size_t{1} << 16;
     /// Nor is a vCPU of this number or above: no domain of Xen has as many (MAX_VIRT_CPUS).
     static constexpr std::uint16_t max_vcpu_number = 8192;
@@ -102,6 +104,7 @@ class RunstateTracker {
                              Runstate::unknown, pcpus_[cpu].last, o);
     }
 
+    /// By number; those that nobody has are an idle vCPU's.
     [[nodiscard]] const std::vector<VcpuState>& vcpus() const { return vcpus_; }
     /// The vCPU that runs on a CPU, or `none`.
     [[nodiscard]] std::uint32_t current(std::uint16_t cpu) const {
@@ -109,6 +112,7 @@ class RunstateTracker {
     }
     /// Records whose old state was not the one that the vCPU was in (clocks that differ by CPU).
     [[nodiscard]] std::uint64_t mismatches() const { return mismatches_; }
+    /// Records of vCPUs that are not followed.
     [[nodiscard]] std::uint64_t untracked() const { return untracked_; }
 
     /// The number of that vCPU, which is entered if it is new; `none` when there are too many.
@@ -119,6 +123,20 @@ class RunstateTracker {
                 return slots[ref.vcpu];
         }
         return enter(ref);
+    }
+
+    /// Forgets the vCPUs of a domain that is gone. None of them may run. `forgets` is called with
+    /// the number of each, which vCPUs that come may have then.
+    template<class Forgets> void forget(std::uint16_t domain, Forgets forgets) {
+        const auto& page = domains_[domain / page_domains];
+        if (!page) return;
+        Vcpus slots = std::exchange((*page)[domain % page_domains], {});
+        slots_ -= slots.size();
+        for (const std::uint32_t i : slots) {
+            if (i == none) continue;
+            forgets(i);
+            leave(i);
+        }
     }
 
     static constexpr std::uint32_t none = UINT32_MAX;
@@ -136,6 +154,7 @@ class RunstateTracker {
         return pcpus_[cpu];
     }
     std::uint32_t enter(VcpuRef ref);
+    void leave(std::uint32_t i);
     void list_known(std::uint32_t i, bool known);
 
     template<class Observer>
@@ -203,6 +222,7 @@ class RunstateTracker {
     std::vector<VcpuState> vcpus_;
     std::vector<bool> ever_known_;
     std::vector<std::uint32_t> known_; ///< vCPUs whose state is not unknown
+    std::vector<std::uint32_t> free_;  ///< numbers of vCPUs that were forgotten
     std::vector<Pcpu> pcpus_;
     std::size_t slots_ = 0;
     unsigned lossy_cpus_ = 0;

@@ -107,6 +107,8 @@ struct WindowStats {
     std::uint64_t events = 0;    ///< on the pool's CPUs
     std::uint64_t decisions = 0; ///< of credit2: its SCHEDULE records
     std::uint64_t lost = 0;
+    /// On the whole host: records of vCPUs and waits of domains that there is no room for.
+    std::uint64_t untracked = 0;
     /// Times that the runqueues were formed anew: the sums above are of both layouts then, and the
     /// facts of the last one. Nothing may be concluded from such a window.
     std::uint64_t rearrangements = 0;

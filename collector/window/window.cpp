@@ -40,7 +40,7 @@ constexpr unsigned most_corrections = 64;
 /// Windows in a row without a record, at most; a host's own timers write some each second.
 constexpr std::uint64_t most_without_records = 60;
 
-/// More domains than that have no histogram of their own.
+/// More domains than that at a time have no histogram of their own.
 constexpr std::size_t most_domains = 4096;
 
 struct Place {
@@ -70,7 +70,9 @@ struct WindowBuilder::Impl {
     std::unordered_map<unsigned, unsigned> pool_ids; ///< of domains
     std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
     std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
-    std::unordered_map<unsigned, Arrangement> traced; ///< of pools by id, last told by a record
+    std::vector<std::uint32_t> free_wakes;                    ///< that no domain has (any more)
+    std::uint64_t untracked = 0, untracked_before = 0; ///< by `wakes`; by the tracker at `begin`
+    std::unordered_map<unsigned, Arrangement> traced;  ///< of pools by id, last told by a record
     std::deque<proto::CounterSample> samples;
     std::deque<proto::HostSnapshot> snapshots; ///< for when the records reach their time
     bool open = false;
@@ -128,15 +130,48 @@ struct WindowBuilder::Impl {
         (vcpu.preempted ? stats.preempt_wait : stats.wake_wait).add(tsc - before.since);
         if (vcpu.preempted) return;
         if (vcpu.wakes == VcpuUse::unasked) vcpu.wakes = wakes_of(before.ref.domain);
-        if (vcpu.wakes != VcpuUse::none) wakes[vcpu.wakes].add(tsc - before.since);
+        if (vcpu.wakes != VcpuUse::none)
+            wakes[vcpu.wakes].add(tsc - before.since);
+        else
+            ++untracked;
     }
 
     std::uint32_t wakes_of(unsigned domain) {
         if (const auto known = domain_slots.find(domain); known != domain_slots.end())
             return known->second;
-        if (wakes.size() == most_domains) return VcpuUse::none;
-        wakes.emplace_back();
-        return domain_slots[domain] = static_cast<std::uint32_t>(wakes.size() - 1);
+        if (free_wakes.empty()) {
+            if (wakes.size() == most_domains) return VcpuUse::none;
+            free_wakes.push_back(static_cast<std::uint32_t>(wakes.size()));
+            wakes.emplace_back();
+        }
+        const std::uint32_t slot = free_wakes.back();
+        free_wakes.pop_back();
+        return domain_slots[domain] = slot;
+    }
+
+    /// Forgets what is kept of domains that the snapshot just taken up (pool_ids) does not have,
+    /// but for one that did anything in the last window: it may be newer than the snapshot. Ids of
+    /// domains go up with each guest that starts, for as long as a host runs.
+    void forget_gone(std::uint64_t now) {
+        std::unordered_map<unsigned, bool> gone; // whether it may be forgotten
+        for (const VcpuState& vcpu : tracker.vcpus()) {
+            if (vcpu.ref.idle() || pool_ids.count(vcpu.ref.domain) > 0) continue;
+            const bool still = vcpu.state != Runstate::running && vcpu.since + length < now;
+            const auto [known, added] = gone.emplace(vcpu.ref.domain, still);
+            known->second = known->second && still;
+        }
+        for (const auto& [domain, forgettable] : gone) {
+            if (!forgettable) continue;
+            tracker.forget(static_cast<std::uint16_t>(domain), [&](std::uint32_t i) {
+                set_waiting(use(i), false, now);
+                use(i) = {};
+            });
+            const auto slot = domain_slots.find(domain);
+            if (slot == domain_slots.end()) continue;
+            wakes[slot->second].clear();
+            free_wakes.push_back(slot->second);
+            domain_slots.erase(slot);
+        }
     }
 
     void woke(VcpuUse& vcpu, const VcpuState& before, std::uint32_t i, std::uint16_t cpu,
@@ -257,6 +292,8 @@ struct WindowBuilder::Impl {
         for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = 0;
         for (Histogram& waits : wakes) waits.clear();
         corrections.assign(windows.size(), 0);
+        untracked = 0;
+        untracked_before = tracker.untracked();
     }
 
     void close(std::uint64_t end) {
@@ -264,6 +301,7 @@ struct WindowBuilder::Impl {
             WindowStats stats = windows[p].close(end);
             sum_up_vcpus(stats, static_cast<std::uint16_t>(p), end);
             sum_up_counters(stats, end);
+            stats.untracked = untracked + tracker.untracked() - untracked_before;
             sink(stats);
         }
         begin = end;
@@ -392,6 +430,7 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
         pool_ids[domain.id()] = domain.pool_id();
         if (domain.weight() > 0) weights[domain.id()] = domain.weight();
     }
+    if (!windows.empty()) forget_gone(last);
     for (Pool& pool : now_pools) {
         // A snapshot that cannot tell says what was booted; the trace may know better.
         const auto told = traced.find(pool.id);

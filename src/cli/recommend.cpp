@@ -103,7 +103,8 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
             return;
         }
         watched.observations.push_back({stats.coverage(), stats.decisions, *prediction,
-                                        stats.rearrangements, stats.facts.explained});
+                                        stats.rearrangements, stats.facts.explained,
+                                        stats.untracked});
         watched.windows.push_back(std::move(seen));
     });
     if (!observed) return tl::unexpected(observed.error());

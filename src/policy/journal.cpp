@@ -45,6 +45,7 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     out.set_decisions(window.observation.decisions);
     out.set_rearrangements(window.observation.rearrangements);
     out.set_unexplained(!window.observation.explained);
+    out.set_untracked(window.observation.untracked);
     for (const double value : prediction.probability) out.add_probability(value);
     for (const double value : prediction.expected_gain) out.add_expected_gain(value);
     out.set_best(std::string(to_string(prediction.best)));
@@ -151,6 +152,7 @@ class Reader {
         observation.decisions = in.decisions();
         observation.rearrangements = in.rearrangements();
         observation.explained = !in.unexplained();
+        observation.untracked = in.untracked();
         observation.prediction = {numbers<layout_count>(in.probability(), "probabilities"),
                                   numbers<layout_count>(in.expected_gain(), "gains"),
                                   layout(in.best()), in.outside_training()};

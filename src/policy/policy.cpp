@@ -48,6 +48,12 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
                       "the runqueues in force are none that a layout gives on this topology: CPUs "
                       "came and went, or the processor counts its threads otherwise; forming them "
                       "anew (`intellisched apply`, or a reboot) helps"};
+    if (window.untracked > 0)
+        return Reason{"untracked",
+                      fmt::format("{} records were of vCPUs or domains that there is no room for "
+                                  "(more than 65536 vCPUs or 4096 domains at a time, or a damaged "
+                                  "trace)",
+                                  window.untracked)};
     if (window.coverage < gate.coverage)
         return Reason{"records-lost",
                       fmt::format("records were lost: the trace covers {:.0f}% of the CPUs' time, "

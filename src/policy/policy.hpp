@@ -33,6 +33,7 @@ struct Observation {
     Prediction prediction;
     std::uint64_t rearrangements = 0; ///< of the pool's runqueues, in the middle of it
     bool explained = true; ///< a layout gives the runqueues that are in force (PoolFacts)
+    std::uint64_t untracked = 0;      ///< WindowStats::untracked
 };
 
 enum class Decision : std::uint8_t { keep, change, abstain, revert };

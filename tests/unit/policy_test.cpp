@@ -108,6 +108,10 @@ TEST_CASE("policy: too little input is no verdict") {
     mixed.rearrangements = 1;
     CHECK(has(verdict_on({mixed, mixed, mixed}), "rearranged"));
 
+    auto full = for_core;
+    full.untracked = 1;
+    CHECK(has(verdict_on({full, full, full}), "untracked"));
+
     auto strange = for_core;
     strange.prediction.outside_training = 0.9;
     CHECK(has(verdict_on({strange, strange, strange}), "outside-training"));

@@ -141,3 +141,20 @@ TEST_CASE("runstates: a trace that names every possible vCPU is bounded") {
     CHECK(other.find({1, RunstateTracker::max_vcpu_number}) == RunstateTracker::none);
     CHECK(other.untracked() == 1);
 }
+
+TEST_CASE("runstates: what is forgotten makes room, and is new when it comes again") {
+    auto tracker = std::make_unique<RunstateTracker>();
+    const auto keep = tracker->find({0, 0});
+    for (std::uint32_t domain = 1; domain < 30000; ++domain) {
+        for (std::uint16_t vcpu = 0; vcpu < 16; ++vcpu)
+            REQUIRE(tracker->find({static_cast<std::uint16_t>(domain), vcpu}) !=
+                    RunstateTracker::none);
+        unsigned forgotten = 0;
+        tracker->forget(static_cast<std::uint16_t>(domain), [&](std::uint32_t) { ++forgotten; });
+        REQUIRE(forgotten == 16);
+    }
+    CHECK(tracker->untracked() == 0);
+    CHECK(tracker->vcpus().size() == 17);
+    CHECK(tracker->find({0, 0}) == keep);
+    tracker->forget(77, [](std::uint32_t) { FAIL("it has none"); });
+}

@@ -184,6 +184,56 @@ TEST_CASE("window: events that no pool owns are not an error") {
     CHECK(windows[0].running == doctest::Approx(898e6));
 }
 
+TEST_CASE("window: domains that are gone make room for those that come") {
+    std::vector<WindowStats> windows;
+    WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
+    auto snapshot = host();
+    REQUIRE(builder.add(snapshot));
+    trace::TraceStream stream("test");
+    const auto handler = [&](const trace::Record& r) { builder.add(r); };
+    // A guest that is started anew every two seconds, for more than two hours.
+    std::uint64_t now = 0;
+    for (std::uint16_t id = 3; id < 5000; ++id, now += 2000 * ms) {
+        snapshot.mutable_domains(2)->set_id(id);
+        snapshot.set_tsc(now);
+        REQUIRE(builder.add(snapshot));
+        Window cpu(0);
+        run(cpu, id, 0, now + 100 * ms, now + 200 * ms, us);
+        run(cpu, id, 0, now + 300 * ms, now + 900 * ms, us); // known from its first start on
+        REQUIRE(stream.feed(bytes_of({cpu}), handler));
+    }
+    stream.finish(handler);
+    builder.finish();
+    for (const WindowStats& stats : windows) REQUIRE(stats.untracked == 0);
+    const auto last = std::find_if(windows.rbegin(), windows.rend(),
+                                   [](const auto& stats) { return stats.domains.count(4999) > 0; });
+    REQUIRE(last != windows.rend());
+    CHECK(last->domains.at(4999).wake_wait.count() == 1);
+    CHECK(last->domains.at(4999).running == doctest::Approx(700e6));
+}
+
+TEST_CASE("window: a domain that no snapshot has yet is not forgotten, and too many are told") {
+    std::vector<WindowStats> windows;
+    WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
+    auto snapshot = host();
+    REQUIRE(builder.add(snapshot));
+    snapshot.set_tsc(500 * ms); // without it
+    REQUIRE(builder.add(snapshot));
+    Window cpu(0);
+    run(cpu, 9, 0, 100 * ms, 200 * ms, us);
+    run(cpu, 9, 0, 600 * ms, 700 * ms, us);
+    trace::TraceStream stream("test");
+    const auto handler = [&](const trace::Record& r) { builder.add(r); };
+    cpu.runstate(900 * ms, 1, trace::RunstateTracker::max_vcpu_number, trace::Runstate::runnable,
+                 trace::Runstate::running);
+    REQUIRE(stream.feed(bytes_of({cpu}), handler));
+    stream.finish(handler);
+    builder.finish();
+    REQUIRE(windows.size() == 1);
+    CHECK(windows[0].domains.at(9).wake_wait.count() == 1);
+    CHECK(windows[0].untracked == 1);
+}
+
 TEST_CASE("window: a pool that changes in between begins a new window") {
     WindowBuilder builder({}, khz, [](const WindowStats&) { FAIL("no whole window went by"); });
     auto snapshot = host();
