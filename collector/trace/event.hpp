@@ -48,6 +48,7 @@ enum class Runstate : std::uint8_t { running, runnable, blocked, offline, unknow
 /// Records are missing on this CPU from here (tsc is that of the first one lost) ...
 struct LossBegin {
     std::uint32_t count; ///< 0: the tracing was paused, or the stream is damaged here
+    bool paused;         ///< by its reader, as it does for a duty cycle: nothing was lost
 };
 /// ... up to here. `current` was running when Xen wrote this, if `count` is not 0.
 struct LossEnd {
@@ -244,7 +245,7 @@ template<class Visitor> void visit(const Record& r, Visitor&& visitor) {
         if (r.words < (least_words)) return unknown();                                             \
         return visitor(__VA_ARGS__)
     switch (r.event) {
-        INTELLISCHED_EVENT(lost_records, 4, LossBegin{w[0]});
+        INTELLISCHED_EVENT(lost_records, 4, LossBegin{w[0], w[0] == 0 && (w[2] | w[3]) != 0});
         INTELLISCHED_EVENT(loss_end_event, 4, LossEnd{w[0], VcpuRef{low(w[1]), high(w[1])}});
         INTELLISCHED_EVENT(0x21002, 1, ContinueRunning{VcpuRef::from(w[0])});
         INTELLISCHED_EVENT(0x28001, 1, DomainAdd{low(w[0])});

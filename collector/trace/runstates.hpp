@@ -50,6 +50,10 @@ class RunstateTracker {
     /// Nor is a vCPU of this number or above: no domain of Xen has as many (MAX_VIRT_CPUS).
     static constexpr std::uint16_t max_vcpu_number = 8192;
 
+    /// `takes_up`: after a loss a vCPU is known from its next change of any kind on, which is more
+    /// than xenalyze allows.
+    explicit RunstateTracker(bool takes_up = false) : takes_up_(takes_up) {}
+
     template<class Observer> void on(const Record& r, const RunstateChange& change, Observer& o) {
         change_state(r, change.vcpu, change.from, change.to, o);
     }
@@ -113,16 +117,22 @@ class RunstateTracker {
     /// Records whose old state was not the one that the vCPU was in (clocks that differ by CPU).
     [[nodiscard]] std::uint64_t mismatches() const { return mismatches_; }
     /// Records of vCPUs that are not followed.
+    /// Whether records are being lost on some CPU.
+    [[nodiscard]] bool lossy() const { return lossy_cpus_ > 0; }
     [[nodiscard]] std::uint64_t untracked() const { return untracked_; }
 
     /// The number of that vCPU, which is entered if it is new; `none` when there are too many.
     std::uint32_t find(VcpuRef ref) {
-        if (const auto& page = domains_[ref.domain / page_domains]) [[likely]] {
-            const Vcpus& slots = (*page)[ref.domain % page_domains];
-            if (ref.vcpu < slots.size() && slots[ref.vcpu] != none) [[likely]]
-                return slots[ref.vcpu];
-        }
-        return enter(ref);
+        const std::uint32_t i = known(ref);
+        return i != none ? i : enter(ref);
+    }
+    /// The number of that vCPU; `none`: it has none.
+    [[nodiscard]] std::uint32_t known(VcpuRef ref) const {
+        const auto& page = domains_[ref.domain / page_domains];
+        if (!page) [[unlikely]]
+            return none;
+        const Vcpus& slots = (*page)[ref.domain % page_domains];
+        return ref.vcpu < slots.size() ? slots[ref.vcpu] : none;
     }
 
     /// Forgets the vCPUs of a domain that is gone. None of them may run. `forgets` is called with
@@ -163,10 +173,13 @@ class RunstateTracker {
         if (i == none) return;
         const VcpuState& vcpu = vcpus_[i];
         if (vcpu.state == Runstate::unknown) {
-            if (to == Runstate::running)
+            if (to == Runstate::running) {
                 start_running(r.cpu, i, r.tsc, o);
-            else if (from == Runstate::running)
-                at(r.cpu).scheduled = true;
+                return;
+            }
+            if (from == Runstate::running) at(r.cpu).scheduled = true;
+            if (takes_up_ && ever_known_[i] && lossy_cpus_ == 0)
+                set(i, to, no_cpu, r.cpu, r.tsc, o);
             return;
         }
         if (vcpu.state != from) [[unlikely]] {
@@ -225,6 +238,7 @@ class RunstateTracker {
     std::vector<std::uint32_t> free_;  ///< numbers of vCPUs that were forgotten
     std::vector<Pcpu> pcpus_;
     std::size_t slots_ = 0;
+    bool takes_up_;
     unsigned lossy_cpus_ = 0;
     std::size_t before_loss_ = 0; ///< vCPUs that had appeared when a loss last began
     std::uint64_t mismatches_ = 0;

@@ -89,8 +89,9 @@ void PoolWindow::advance(std::uint64_t tsc) {
     if (tsc <= now_) return;
     const auto elapsed = static_cast<double>(tsc - now_);
     now_ = tsc;
-    stats.observed += elapsed * (static_cast<double>(cpus_.size()) - lost_);
-    if (lost_ > 0) return;
+    stats.traced += elapsed * (static_cast<double>(cpus_.size()) - off_);
+    stats.observed += elapsed * (static_cast<double>(cpus_.size()) - off_ - lost_);
+    if (lost_ > 0 || off_ > 0) return;
     stats.clear += elapsed;
     if (shared_cores_ > 0 && free_cores_ > 0) stats.contended += elapsed;
     const bool only_same = rq_waiting_ == 1 && rq_idle_ == 1 && rq_both_ == 1;
@@ -107,8 +108,7 @@ void PoolWindow::set_use(unsigned position, Use use, std::uint64_t tsc) {
     CpuSlot& cpu = cpus_[position];
     if (cpu.use == use) return;
     advance(tsc);
-    if (cpu.use == Use::busy) stats.cpu_busy[position] += static_cast<double>(now_ - cpu.since);
-    cpu.since = now_;
+    count_use(position);
 
     CoreSlot& core = cores_[cpu.core];
     RunqueueSlot& runqueue = runqueues_[cpu.runqueue];
@@ -117,6 +117,7 @@ void PoolWindow::set_use(unsigned position, Use use, std::uint64_t tsc) {
     const auto move = [&](Use which, int change) {
         const auto by = static_cast<unsigned>(change); // wraps round to a subtraction
         if (which == Use::lost) lost_ += change;
+        if (which == Use::off) off_ += change;
         if (which == Use::idle) idle_ += change, core.idle += by, runqueue.idle += by;
         if (which == Use::busy) core.busy += by, runqueue.busy += by;
     };
@@ -125,6 +126,20 @@ void PoolWindow::set_use(unsigned position, Use use, std::uint64_t tsc) {
     cpu.use = use;
     count_core(core, +1);
     count_runqueue(runqueue, +1);
+}
+
+void PoolWindow::end_off(std::uint64_t tsc) {
+    if (off_ == 0) return;
+    for (unsigned i = 0; i < cpus_.size(); ++i)
+        if (cpus_[i].use == Use::off) set_use(i, Use::idle, tsc);
+}
+
+void PoolWindow::count_use(unsigned position) {
+    CpuSlot& cpu = cpus_[position];
+    const auto elapsed = static_cast<double>(now_ - cpu.since);
+    cpu.since = now_;
+    if (cpu.use == Use::busy) stats.cpu_busy[position] += elapsed;
+    if (cpu.use == Use::busy || cpu.use == Use::idle) stats.cpu_seen[position] += elapsed;
 }
 
 void PoolWindow::add_waiting(unsigned runqueue, int change, std::uint64_t tsc) {
@@ -170,16 +185,14 @@ void PoolWindow::begin(std::uint64_t tsc) {
     stats.tsc_hz = tsc_hz_;
     stats.begin_tsc = tsc;
     stats.cpu_busy.assign(cpus_.size(), 0);
+    stats.cpu_seen.assign(cpus_.size(), 0);
     now_ = tsc;
     for (CpuSlot& cpu : cpus_) cpu.since = tsc;
 }
 
 WindowStats PoolWindow::close(std::uint64_t tsc) {
     advance(tsc);
-    for (std::size_t i = 0; i < cpus_.size(); ++i) {
-        if (cpus_[i].use == Use::busy)
-            stats.cpu_busy[i] += static_cast<double>(now_ - cpus_[i].since);
-    }
+    for (unsigned i = 0; i < cpus_.size(); ++i) count_use(i);
     stats.runqueue_of = seen_runqueues();
     stats.end_tsc = tsc;
     WindowStats closed = std::move(stats);

@@ -28,10 +28,14 @@ class PoolWindow {
     void correct(PoolFacts facts, std::uint64_t tsc);
 
     /// What a CPU does. Before its first record a CPU is idle: a busy one would have had a
-    /// scheduling decision within credit2's longest slice, 10 ms.
-    enum class Use : std::uint8_t { idle, busy, lost };
+    /// scheduling decision within credit2's longest slice, 10 ms. `lost`: records of it are
+    /// missing. `off`: its reader does not trace, or does again and it is not known yet who runs.
+    enum class Use : std::uint8_t { idle, busy, lost, off };
 
     void set_use(unsigned position, Use use, std::uint64_t tsc);
+    /// CPUs of which nothing was traced are idle from `tsc` on.
+    void end_off(std::uint64_t tsc);
+    [[nodiscard]] Use use_of(unsigned position) const { return cpus_[position].use; }
     /// A vCPU begins (+1) or ends (-1) to wait in that runqueue of the current partition.
     void add_waiting(unsigned runqueue, int change, std::uint64_t tsc);
 
@@ -77,6 +81,7 @@ class PoolWindow {
     void form_runqueues();
     void number(unsigned id, unsigned runqueue);
     void advance(std::uint64_t tsc);
+    void count_use(unsigned position);
     void count_core(const CoreSlot& core, int sign);
     void count_runqueue(const RunqueueSlot& runqueue, int sign);
 
@@ -89,6 +94,7 @@ class PoolWindow {
     std::uint64_t now_ = 0;
 
     int lost_ = 0;         ///< CPUs in a loss
+    int off_ = 0;          ///< CPUs of which nothing is traced
     int idle_ = 0;         ///< CPUs
     int shared_cores_ = 0; ///< with two or more busy threads
     int shared_cpus_ = 0;  ///< busy ones of those

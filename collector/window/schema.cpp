@@ -9,6 +9,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 
 namespace intellisched {
 namespace {
@@ -38,26 +39,33 @@ double is(const Stats& s, Layout layout) {
     const auto& same = s.facts.representatives;
     return same[index(s.facts.current)] == same[index(layout)] ? 1 : 0;
 }
-double busy_part(const Stats& s, std::size_t i) {
-    return s.cpu_busy[i] / static_cast<double>(s.end_tsc - s.begin_tsc);
+/// Utilisation of the CPUs that anything is known of.
+std::vector<double> busy_parts(const Stats& s) {
+    std::vector<double> parts;
+    for (std::size_t i = 0; i < s.cpu_busy.size(); ++i)
+        if (const auto busy = s.busy_part(i)) parts.push_back(*busy);
+    return parts;
 }
 double busy_extreme(const Stats& s, bool largest) {
-    if (s.cpu_busy.empty()) return nan;
-    const auto [low, high] = std::minmax_element(s.cpu_busy.begin(), s.cpu_busy.end());
-    return (largest ? *high : *low) / static_cast<double>(s.end_tsc - s.begin_tsc);
+    const std::vector<double> parts = busy_parts(s);
+    if (parts.empty()) return nan;
+    const auto [low, high] = std::minmax_element(parts.begin(), parts.end());
+    return largest ? *high : *low;
 }
 double busy_mean(const Stats& s) {
-    double sum = 0;
-    for (std::size_t i = 0; i < s.cpu_busy.size(); ++i) sum += busy_part(s, i);
-    return part(sum, static_cast<double>(s.cpu_busy.size()));
+    const std::vector<double> parts = busy_parts(s);
+    return part(std::accumulate(parts.begin(), parts.end(), 0.0),
+                static_cast<double>(parts.size()));
 }
 double busy_deviation(const Stats& s) {
+    const std::vector<double> parts = busy_parts(s);
     const double mean = busy_mean(s);
     double sum = 0;
-    for (std::size_t i = 0; i < s.cpu_busy.size(); ++i)
-        sum += (busy_part(s, i) - mean) * (busy_part(s, i) - mean);
-    return std::sqrt(part(sum, static_cast<double>(s.cpu_busy.size())));
+    for (const double busy : parts) sum += (busy - mean) * (busy - mean);
+    return std::sqrt(part(sum, static_cast<double>(parts.size())));
 }
+/// Who waits is known only while no CPU is in a loss.
+double if_clear(const Stats& s, double value) { return s.clear > 0 ? value : nan; }
 
 constexpr std::string_view topology_source = "libxl_get_cpu_topology, libxl_list_cpupool";
 constexpr std::string_view domain_source = "libxl_list_vcpu, libxl_domain_sched_params_get";
@@ -126,11 +134,11 @@ constexpr auto table = std::to_array<Feature>({
     {{"load.saturated", "fraction", "time with no CPU idle", runstate_source},
      [](const Stats& s) { return part(s.saturated, s.clear); }},
     {{"load.waiters", "vCPUs a CPU", "mean number of vCPUs waiting in runqueues", runstate_source},
-     [](const Stats& s) { return part(s.waiting, s.observed); }},
+     [](const Stats& s) { return if_clear(s, part(s.waiting, s.observed)); }},
     {{"load.active_vcpus", "ratio", "vCPUs that ran at all, a CPU", runstate_source},
      [](const Stats& s) { return part(std::uint64_t{s.active_vcpus}, s.facts.cpus); }},
     {{"load.hogs", "fraction", "running time of vCPUs that hardly ever blocked", runstate_source},
-     [](const Stats& s) { return s.hogs; }},
+     [](const Stats& s) { return if_clear(s, s.hogs); }},
     {{"load.dom0", "fraction", "dom0's part of the running time", runstate_source},
      [](const Stats& s) { return part(s.dom0_running, s.running); }},
     {{"load.domain_spread", "ratio", "spread of the domains' running time (deviation over mean)", runstate_source},
@@ -140,7 +148,7 @@ constexpr auto table = std::to_array<Feature>({
 
     // --- waits, bursts and sleeps
     {{"wait.share", "fraction", "waiting time as a part of waiting and running", runstate_source},
-     [](const Stats& s) { return part(s.waiting, s.waiting + s.running); }},
+     [](const Stats& s) { return if_clear(s, part(s.waiting, s.waiting + s.running)); }},
     {{"wait.wake_mean", "us", "mean wait from wake-up to running", runstate_source},
      [](const Stats& s) { return us(s, s.wake_wait.mean()); }},
     {{"wait.wake_p50", "us", "median wait from wake-up to running", runstate_source},

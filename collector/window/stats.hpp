@@ -64,10 +64,12 @@ struct WindowStats {
     Histogram burst;              ///< one stretch of running
     Histogram sleep;              ///< blocked, paused, or waiting for a device model, until woken
     std::vector<double> cpu_busy; ///< by position in the pool: cycles under a guest or dom0
-    double observed = 0;          ///< cycles × CPUs not in a loss
-    double clear = 0;             ///< cycles with no CPU in a loss
+    std::vector<double> cpu_seen; ///< by position in the pool: cycles in which it is known which
+    double traced = 0;            ///< cycles × CPUs in which tracing was on
+    double observed = 0;          ///< ... and no record of the CPU was lost
+    double clear = 0;             ///< cycles in which that is true of all CPUs
     double running = 0;           ///< vCPU cycles
-    double waiting = 0;           ///< vCPU cycles
+    double waiting = 0;           ///< vCPU cycles, of as much time as `running`
     double dom0_running = 0;
     std::uint64_t wakeups = 0, dom0_wakeups = 0;
     std::uint64_t sibling_wakeups = 0; ///< woken by a vCPU of the same domain
@@ -117,10 +119,16 @@ struct WindowStats {
     [[nodiscard]] double seconds() const {
         return static_cast<double>(end_tsc - begin_tsc) / tsc_hz;
     }
-    /// Part of the CPUs' time that the trace covers without a loss.
-    [[nodiscard]] double coverage() const {
-        const double all = static_cast<double>(end_tsc - begin_tsc) * facts.cpus;
-        return all > 0 ? observed / all : 0;
+    /// Part of the CPUs' time with tracing on that the trace covers without a loss.
+    [[nodiscard]] double coverage() const { return traced > 0 ? observed / traced : 0; }
+    /// Utilisation of the CPU at that position of the pool, as far as it was seen; nothing: never.
+    [[nodiscard]] std::optional<double> busy_part(std::size_t position) const {
+        const double seen = cpu_seen[position];
+        return seen > 0 ? std::optional(cpu_busy[position] / seen) : std::nullopt;
+    }
+    /// Seconds that were seen of the average CPU.
+    [[nodiscard]] double seen_seconds() const {
+        return facts.cpus > 0 ? observed / facts.cpus / tsc_hz : 0;
     }
 };
 

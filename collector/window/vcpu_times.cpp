@@ -9,18 +9,26 @@
 
 namespace intellisched {
 
-void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus, double cycles) {
+void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus) {
     std::vector<Claim> claims;
+    const double seen = stats.seen_seconds() * stats.tsc_hz;
+    // Of a vCPU that runs is known as long as its CPU is in no loss, of the others only while none
+    // is: their time stands for more.
+    const double scale = stats.clear > 0 ? std::max(1.0, seen / stats.clear) : 1;
+    // Of a vCPU that was seen for a moment only nothing can be said.
+    const double least = 0.25 * seen;
     for (const VcpuTime& vcpu : vcpus) {
-        const double demand = vcpu.running + vcpu.waiting;
+        const double waiting = vcpu.waiting * scale;
+        const double demand = vcpu.running + waiting;
         stats.running += vcpu.running;
-        stats.waiting += vcpu.waiting;
+        stats.waiting += waiting;
         if (vcpu.domain == 0) stats.dom0_running += vcpu.running;
         if (vcpu.running > 0) ++stats.active_vcpus;
-        if (demand > 0.95 * cycles) stats.hogs += vcpu.running;
+        const double known = demand + vcpu.sleeping * scale;
+        if (known >= least && demand > 0.95 * known) stats.hogs += vcpu.running;
         DomainWindow& domain = stats.domains[vcpu.domain];
         domain.running += vcpu.running;
-        domain.waiting += vcpu.waiting;
+        domain.waiting += waiting;
         claims.push_back({vcpu.weight, demand, vcpu.running});
     }
     stats.hogs = stats.running > 0 ? stats.hogs / stats.running : 0;

@@ -13,10 +13,11 @@ struct VcpuTime {
     double weight = 256; ///< credit2 weight of its domain
     double running = 0;  ///< cycles
     double waiting = 0;
+    double sleeping = 0; ///< the rest of the window, as far as anything is known of the vCPU
 };
 
-/// What a window of so many cycles says of its vCPUs, which ran or waited in it: all together, by
-/// domain, and how fairly they were served.
-void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus, double cycles);
+/// What a window says of its vCPUs, which ran or waited in it: all together, by domain, and how
+/// fairly they were served.
+void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus);
 
 } // namespace intellisched

@@ -17,8 +17,13 @@ namespace {
 using trace::Runstate;
 using trace::RunstateTracker;
 using trace::VcpuState;
+using Use = PoolWindow::Use;
 
 constexpr std::uint16_t nowhere = 0xffff;
+constexpr std::uint64_t never = UINT64_MAX;
+
+/// credit2's longest slice (CSCHED2_MAX_TIMER): a busy CPU has a record within it.
+constexpr double longest_slice_s = 0.01;
 
 /// What the window keeps of a vCPU beside its runstate.
 struct VcpuUse {
@@ -28,8 +33,9 @@ struct VcpuUse {
     bool waiting = false;
     bool preempted = false;
     std::uint64_t asleep = 0; ///< TSC since which it sleeps, if it does
-    double running = 0; ///< cycles in this window
+    double running = 0;       ///< cycles in this window
     double waited = 0;
+    double slept = 0;
     std::uint32_t wakes = unasked; ///< its domain's place in Impl::wakes, or one of these:
     static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
 };
@@ -59,7 +65,7 @@ struct WindowBuilder::Impl {
     Sink sink;
     double hz;
     std::uint64_t length; ///< of a window, in cycles
-    RunstateTracker tracker;
+    RunstateTracker tracker{true};
     std::vector<Pool> pools;
     Topology topology;
     std::vector<PoolWindow> windows;                 ///< by pool
@@ -78,7 +84,8 @@ struct WindowBuilder::Impl {
     bool open = false;
     std::uint64_t begin = 0;
     std::uint64_t last = 0;
-    std::uint64_t next_stop = 0; ///< records before it need nothing but to be counted
+    std::uint64_t next_stop = 0;     ///< records before it need nothing but to be counted
+    std::uint64_t idle_from = never; ///< of CPUs without a record since tracing was resumed
 
     Place place(std::uint16_t cpu) const { return cpu < places.size() ? places[cpu] : Place{}; }
     VcpuUse& use(std::uint32_t vcpu) {
@@ -98,6 +105,8 @@ struct WindowBuilder::Impl {
         else if (before.asleep() && (to == Runstate::runnable || to == Runstate::running))
             woke(vcpu, before, i, cpu, tsc);
 
+        if (before.asleep()) vcpu.slept += static_cast<double>(tsc - in_window(before.since));
+
         if (!before.asleep() && before.asleep_in(to)) vcpu.asleep = tsc;
         if (to == Runstate::running)
             took_cpu(vcpu, before, cpu, tsc);
@@ -112,7 +121,7 @@ struct WindowBuilder::Impl {
         PoolWindow& window = windows[vcpu.pool];
         // Until the next vCPU takes it (well below a microsecond) the CPU counts as idle.
         if (const Place there = place(before.cpu); there.pool != nowhere)
-            windows[there.pool].set_use(there.position, PoolWindow::Use::idle, tsc);
+            windows[there.pool].set_use(there.position, Use::idle, tsc);
         if (before.ref.idle()) return;
         vcpu.running += static_cast<double>(tsc - in_window(before.since));
         if (to == Runstate::unknown) return; // cut by a loss: its length is not known
@@ -178,14 +187,31 @@ struct WindowBuilder::Impl {
               std::uint64_t tsc) {
         vcpu.preempted = false;
         if (vcpu.pool == nowhere) return;
+        windows[vcpu.pool].stats.sleep.add(tsc - vcpu.asleep);
+        count_wakeup(vcpu, before.ref, i, cpu);
+    }
+
+    void count_wakeup(const VcpuUse& vcpu, trace::VcpuRef ref, std::uint32_t i, std::uint16_t cpu) {
         auto& stats = windows[vcpu.pool].stats;
-        stats.sleep.add(tsc - vcpu.asleep);
         ++stats.wakeups;
-        if (before.ref.domain == 0) ++stats.dom0_wakeups;
+        if (ref.domain == 0) ++stats.dom0_wakeups;
         const std::uint32_t waker = tracker.current(cpu);
         if (waker != RunstateTracker::none && waker != i &&
-            tracker.vcpus()[waker].ref.domain == before.ref.domain)
+            tracker.vcpus()[waker].ref.domain == ref.domain)
             ++stats.sibling_wakeups;
+    }
+
+    /// What a record says by itself of a vCPU whose state the tracker does not know, or is about
+    /// not to know any more, because of a loss: counts are of all that was seen.
+    void count_unfollowed(const trace::RunstateChange& e, std::uint16_t cpu) {
+        const std::uint32_t i = tracker.known(e.vcpu);
+        if (i == RunstateTracker::none || e.vcpu.idle()) return;
+        if (!tracker.lossy() && tracker.vcpus()[i].state != Runstate::unknown) return;
+        VcpuUse& vcpu = use(i);
+        if (vcpu.pool == nowhere || e.to != Runstate::runnable) return;
+        vcpu.preempted = e.from == Runstate::running;
+        if (e.from == Runstate::running) ++windows[vcpu.pool].stats.preemptions;
+        if (e.from == Runstate::blocked) count_wakeup(vcpu, e.vcpu, i, cpu);
     }
 
     void took_cpu(VcpuUse& vcpu, const VcpuState& before, std::uint16_t cpu, std::uint64_t tsc) {
@@ -195,8 +221,7 @@ struct WindowBuilder::Impl {
             return;
         }
         PoolWindow& window = windows[here.pool];
-        window.set_use(here.position,
-                       before.ref.idle() ? PoolWindow::Use::idle : PoolWindow::Use::busy, tsc);
+        window.set_use(here.position, before.ref.idle() ? Use::idle : Use::busy, tsc);
         if (!before.ref.idle()) {
             ++window.stats.switches;
             if (vcpu.pool == here.pool && vcpu.position != nowhere) {
@@ -280,6 +305,16 @@ struct WindowBuilder::Impl {
         }
     }
 
+    /// Tracing is on again: who runs is not known until a CPU's next record, or none in time.
+    void resumed(std::uint64_t tsc) {
+        idle_from = tsc + static_cast<std::uint64_t>(hz * longest_slice_s);
+        next_stop = std::min(next_stop, idle_from);
+    }
+    void rest_is_idle() {
+        for (PoolWindow& window : windows) window.end_off(idle_from);
+        idle_from = never;
+    }
+
     // --- windows ------------------------------------------------------------------------------
     void start(std::uint64_t tsc) {
         begin = tsc;
@@ -289,7 +324,7 @@ struct WindowBuilder::Impl {
     }
 
     void forget_window() {
-        for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = 0;
+        for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = vcpu.slept = 0;
         for (Histogram& waits : wakes) waits.clear();
         corrections.assign(windows.size(), 0);
         untracked = 0;
@@ -318,12 +353,13 @@ struct WindowBuilder::Impl {
             const auto so_far = static_cast<double>(end - in_window(state.since));
             if (state.state == Runstate::running) vcpu.running += so_far;
             if (state.state == Runstate::runnable && vcpu.waiting) vcpu.waited += so_far;
+            if (state.asleep()) vcpu.slept += so_far;
             if (vcpu.running + vcpu.waited <= 0) continue;
             const auto weight = weights.find(state.ref.domain);
             times.push_back({state.ref.domain, weight == weights.end() ? 256 : weight->second,
-                             vcpu.running, vcpu.waited});
+                             vcpu.running, vcpu.waited, vcpu.slept});
         }
-        add_vcpu_times(stats, times, static_cast<double>(end - begin));
+        add_vcpu_times(stats, times);
         for (auto& [id, domain] : stats.domains)
             if (const auto slot = domain_slots.find(id); slot != domain_slots.end())
                 domain.wake_wait = wakes[slot->second];
@@ -356,8 +392,12 @@ struct WindowBuilder::Impl {
         // A clock that jumps must not make us write windows for years: a record of a few bytes
         // could ask for them, and the next one again.
         if (!open || tsc < begin || (tsc - begin) / length > most_without_records) start(tsc);
-        while (tsc - begin >= length) close(begin + length);
-        next_stop = begin + length;
+        while (tsc - begin >= length) {
+            if (idle_from <= begin + length) rest_is_idle();
+            close(begin + length);
+        }
+        if (idle_from <= tsc) rest_is_idle();
+        next_stop = std::min(begin + length, idle_from);
         if (!snapshots.empty()) next_stop = std::min(next_stop, snapshots.front().tsc());
     }
 
@@ -377,45 +417,55 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
     const auto bump = [&](std::uint64_t WindowStats::*counter) {
         if (window) ++(window->stats.*counter);
     };
-    trace::visit(
-        r, trace::Visitor{[&](const trace::RunstateChange& e) { tracker.on(r, e, *this); },
-                          [&](const trace::ContinueRunning& e) { tracker.on(r, e, *this); },
-                          [&](const trace::LossBegin& e) {
-                              tracker.on(r, e, *this);
-                              if (!window) return;
-                              window->set_use(here.position, PoolWindow::Use::lost, r.tsc);
-                              window->stats.lost += e.count;
-                          },
-                          [&](const trace::LossEnd& e) {
-                              if (window)
-                                  window->set_use(here.position, PoolWindow::Use::idle, r.tsc);
-                              tracker.on(r, e, *this);
-                          },
-                          [&](const trace::Schedule& e) {
-                              bump(&WindowStats::decisions);
-                              const Place there = place(e.cpu);
-                              if (there.pool != nowhere &&
-                                  windows[there.pool].saw_runqueue(there.position, e.runqueue))
-                                  check_runqueues(there.pool, r.tsc);
-                          },
-                          [&](const trace::RunqAssign& e) {
-                              assigned(tracker.find(e.unit), e.runqueue, r.tsc);
-                          },
-                          [&](const trace::Migrate& e) {
-                              bump(&WindowStats::migrations);
-                              tracker.on(r, e, *this);
-                              assigned(tracker.find(e.unit), e.to, r.tsc);
-                          },
-                          [&](const trace::Rearrange& e) { rearranged(e, r.tsc); },
-                          [&](const trace::Yield&) { bump(&WindowStats::yields); },
-                          [&](const trace::Tickle&) { bump(&WindowStats::tickles); },
-                          [&](const trace::CreditReset&) { bump(&WindowStats::credit_resets); },
-                          [&](const trace::LoadCheck&) { bump(&WindowStats::balance_checks); },
-                          [&](const trace::LoadBalance&) { bump(&WindowStats::balance_attempts); },
-                          [&](const trace::RateLimit&) { bump(&WindowStats::ratelimited); },
-                          [&](const trace::PickedCpu&) { bump(&WindowStats::picks); },
-                          [&](const trace::RunqCandidate&) { bump(&WindowStats::candidates); },
-                          [](const auto&) {}});
+    trace::visit(r, trace::Visitor{
+                        [&](const trace::RunstateChange& e) {
+                            count_unfollowed(e, r.cpu);
+                            tracker.on(r, e, *this);
+                        },
+                        [&](const trace::ContinueRunning& e) {
+                            tracker.on(r, e, *this);
+                            if (window && window->use_of(here.position) == Use::off)
+                                window->set_use(here.position, Use::busy, r.tsc);
+                        },
+                        [&](const trace::LossBegin& e) {
+                            tracker.on(r, e, *this);
+                            if (e.paused) idle_from = never;
+                            if (!window) return;
+                            window->set_use(here.position, e.paused ? Use::off : Use::lost, r.tsc);
+                            window->stats.lost += e.count;
+                        },
+                        [&](const trace::LossEnd& e) {
+                            if (window && window->use_of(here.position) == Use::off)
+                                resumed(r.tsc);
+                            else if (window)
+                                window->set_use(here.position, Use::idle, r.tsc);
+                            tracker.on(r, e, *this);
+                        },
+                        [&](const trace::Schedule& e) {
+                            bump(&WindowStats::decisions);
+                            const Place there = place(e.cpu);
+                            if (there.pool != nowhere &&
+                                windows[there.pool].saw_runqueue(there.position, e.runqueue))
+                                check_runqueues(there.pool, r.tsc);
+                        },
+                        [&](const trace::RunqAssign& e) {
+                            assigned(tracker.find(e.unit), e.runqueue, r.tsc);
+                        },
+                        [&](const trace::Migrate& e) {
+                            bump(&WindowStats::migrations);
+                            tracker.on(r, e, *this);
+                            assigned(tracker.find(e.unit), e.to, r.tsc);
+                        },
+                        [&](const trace::Rearrange& e) { rearranged(e, r.tsc); },
+                        [&](const trace::Yield&) { bump(&WindowStats::yields); },
+                        [&](const trace::Tickle&) { bump(&WindowStats::tickles); },
+                        [&](const trace::CreditReset&) { bump(&WindowStats::credit_resets); },
+                        [&](const trace::LoadCheck&) { bump(&WindowStats::balance_checks); },
+                        [&](const trace::LoadBalance&) { bump(&WindowStats::balance_attempts); },
+                        [&](const trace::RateLimit&) { bump(&WindowStats::ratelimited); },
+                        [&](const trace::PickedCpu&) { bump(&WindowStats::picks); },
+                        [&](const trace::RunqCandidate&) { bump(&WindowStats::candidates); },
+                        [](const auto&) {}});
 }
 
 WindowBuilder::WindowBuilder(WindowOptions options, std::uint64_t tsc_khz, Sink sink)

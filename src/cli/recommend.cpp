@@ -51,6 +51,13 @@ struct Watched {
 constexpr std::size_t explained_windows = 16;
 constexpr std::size_t explained_features = 8;
 
+/// Whether the pool is the same machine to the model: its CPUs, its runqueues, and what each layout
+/// would make of them.
+bool same_runqueues(const PoolFacts& a, const PoolFacts& b) {
+    return a.in_force == b.in_force && a.runqueues_in_force == b.runqueues_in_force &&
+           a.representatives == b.representatives && a.runqueues == b.runqueues;
+}
+
 Result<Watched> watch(const RecommendArguments& options, const Classifier& classifier,
                       Intent intent) {
     auto host = options.source.open();
@@ -88,8 +95,8 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
     };
     auto observed = observe(**host, observation, [&](const WindowStats& stats) {
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
-        if (watched.facts.in_force != stats.facts.in_force) {
-            watched.observations.clear(); // what was seen under another layout speaks of that one
+        if (!same_runqueues(watched.facts, stats.facts)) {
+            watched.observations.clear(); // what was seen of another pool speaks of that one
             watched.windows.clear();
         }
         watched.facts = stats.facts;

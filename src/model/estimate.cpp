@@ -13,7 +13,7 @@ proto::Truth estimate(std::span<const WindowStats> windows, const proto::HostSna
     std::map<unsigned, DomainWindow> domains;
     for (const WindowStats& window : windows) {
         const double to_ns = 1e9 / window.tsc_hz;
-        seconds += window.seconds() * window.coverage();
+        seconds += window.seen_seconds();
         cpu_ns += window.observed * to_ns;
         busy += std::accumulate(window.cpu_busy.begin(), window.cpu_busy.end(), 0.0) * to_ns;
         shared += window.shared * to_ns;

@@ -55,10 +55,11 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
                                   "trace)",
                                   window.untracked)};
     if (window.coverage < gate.coverage)
-        return Reason{"records-lost",
-                      fmt::format("records were lost: the trace covers {:.0f}% of the CPUs' time, "
-                                  "{:.0f}% is needed (larger trace buffers help)",
-                                  window.coverage * 100, gate.coverage * 100)};
+        return Reason{
+            "records-lost",
+            fmt::format("records were lost: the trace covers {:.0f}% of the CPUs' time in "
+                        "which it was on, {:.0f}% is needed (larger trace buffers help)",
+                        window.coverage * 100, gate.coverage * 100)};
     if (window.decisions < gate.decisions)
         return Reason{"too-little-data",
                       fmt::format("only {} scheduling decisions were seen, {} are needed (the pool "

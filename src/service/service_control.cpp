@@ -61,9 +61,8 @@ proto::WindowStatus window_status(const WindowStats& stats, const FeatureVector&
     for (const auto* name : {"moves.sibling", "moves.socket", "moves.node", "moves.remote"})
         moves += value(name).value_or(0) * cpus;
     out.set_moves_s(moves);
-    const auto length = static_cast<double>(stats.end_tsc - stats.begin_tsc);
-    for (const double busy : stats.cpu_busy)
-        out.add_cpu_busy(length > 0 ? static_cast<float>(busy / length) : 0);
+    for (std::size_t i = 0; i < stats.cpu_busy.size(); ++i)
+        out.add_cpu_busy(static_cast<float>(stats.busy_part(i).value_or(0)));
     return out;
 }
 

@@ -167,8 +167,9 @@ TEST_CASE("live score: a published score is the guest's work, bounded by its par
     stats.facts.cpus = 8;
     stats.tsc_hz = hz;
     stats.end_tsc = static_cast<std::uint64_t>(hz);
-    stats.observed = stats.clear = 8 * hz;
+    stats.traced = stats.observed = stats.clear = 8 * hz;
     stats.cpu_busy.assign(8, 0.5 * hz);
+    stats.cpu_seen.assign(8, hz);
     for (const unsigned id : {0, 1, 2}) stats.domains[id].running = hz;
     stats.running = 3 * hz;
     const proto::HostSnapshot snapshot = host({1, 2, 3});
@@ -212,7 +213,7 @@ TEST_CASE("window seen: a guest whose scores have another reference is another o
     stats.facts.cpus = 2;
     stats.tsc_hz = 1e9;
     stats.end_tsc = 1'000'000'000;
-    stats.observed = 2e9;
+    stats.traced = stats.observed = 2e9;
     for (const unsigned id : {1, 2}) stats.domains[id].running = 1e9;
     stats.running = 2e9;
     const FeatureVector features{std::vector<float>(feature_schema().size(), 0.5F)};

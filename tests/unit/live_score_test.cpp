@@ -55,8 +55,9 @@ WindowStats untroubled() {
     stats.facts.in_force = {Layout::core, no_cap};
     stats.tsc_hz = hz;
     stats.end_tsc = static_cast<std::uint64_t>(hz);
-    stats.observed = stats.clear = 8 * hz;
+    stats.traced = stats.observed = stats.clear = 8 * hz;
     stats.cpu_busy.assign(8, 0.5 * hz);
+    stats.cpu_seen.assign(8, hz);
     set_times(stats, 1, 3 * hz, 0);
     set_times(stats, 2, 1 * hz, 0);
     stats.decisions = 1000;

@@ -283,7 +283,7 @@ TEST_CASE("estimate: a live host's windows as a truth") {
     window.facts.cpus = 2;
     window.tsc_hz = 1e9;
     window.end_tsc = 1'000'000'000;
-    window.observed = 2e9;
+    window.traced = window.observed = 2e9;
     window.cpu_busy = {0.5e9, 1e9};
     window.shared = 0.75e9;
     window.domains[5].running = 1.5e9;

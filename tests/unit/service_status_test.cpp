@@ -18,8 +18,9 @@ WindowStats window_of_two_cpus() {
     stats.begin_tsc = 0;
     stats.end_tsc = 2'000'000'000;
     stats.tsc_hz = hz;
-    stats.observed = 4e9; // both CPUs, all of it
+    stats.traced = stats.observed = 4e9; // both CPUs, all of it
     stats.cpu_busy = {1e9, 2e9};
+    stats.cpu_seen = {2e9, 2e9};
     stats.waiting = 3e9;
     stats.switches = 400;
     stats.moves = {300, 40, 30, 20, 10};

@@ -144,6 +144,48 @@ TEST_CASE("window: nothing is bridged over a loss, and the loss is not counted a
     CHECK(windows[0].moves[0] == 0);      // nor is it known where it was in between
 }
 
+TEST_CASE("window: where its reader did not trace, nothing was lost") {
+    // All eight CPUs are off from 201 to 601 ms; CPU 0 goes on with whom it ran, CPU 1 has been
+    // running somebody for 5 ms when it is heard of again, the others are idle.
+    std::vector<Window> cpus;
+    for (std::uint16_t i = 0; i < 8; ++i) {
+        cpus.emplace_back(i);
+        if (i < 2) cpus[i].runstate(1 * ms, 1, i, Runstate::runnable, Runstate::running);
+        cpus[i].lost(201 * ms, 601 * ms, 0, idle, i);
+    }
+    cpus[0].record(0x21002, 603 * ms, {word(1, 0)}).record(0x28004, 1001 * ms, {1, 0});
+    cpus[1].runstate(606 * ms, 2, 0, Runstate::running, Runstate::blocked);
+    cpus[1].runstate(606 * ms, 1, 1, Runstate::runnable, Runstate::running);
+    const auto result = build(cpus);
+    REQUIRE(result.windows.size() == 1);
+    const WindowStats& stats = result.windows[0];
+    CHECK(stats.lost == 0);
+    CHECK(stats.coverage() == doctest::Approx(1));
+    const double idle_seen = 0.6 - 0.01; // of credit2's longest slice nothing is known
+    CHECK(stats.seen_seconds() ==
+          doctest::Approx((0.598 + 0.595 + 6 * idle_seen) / 8).epsilon(0.001));
+    CHECK(*stats.busy_part(0) == doctest::Approx(1));
+    CHECK(*stats.busy_part(1) == doctest::Approx(1));
+    CHECK(*stats.busy_part(2) == 0);
+    CHECK(result.value(0, "load.busy_mean") == doctest::Approx(2.0 / 8));
+    CHECK(result.value(0, "load.hogs") == doctest::Approx(1));
+}
+
+TEST_CASE("window: a CPU that was never seen has no utilisation") {
+    std::vector<Window> cpus;
+    for (std::uint16_t i = 0; i < 8; ++i) {
+        cpus.emplace_back(i);
+        if (i < 7) cpus[i].runstate(1 * ms, 1, i, Runstate::runnable, Runstate::running);
+    }
+    cpus[7].lost(1 * ms, 1001 * ms, 99, idle, 7);
+    cpus[0].record(0x28004, 1001 * ms, {1, 0});
+    const auto result = build(cpus);
+    REQUIRE(result.windows.size() == 1);
+    CHECK(result.value(0, "load.busy_min") == doctest::Approx(1));
+    CHECK(result.value(0, "load.busy_mean") == doctest::Approx(1));
+    CHECK(std::isnan(result.value(0, "load.saturated"))); // never were all of them seen at once
+}
+
 TEST_CASE("window: intervals are split at the window's end") {
     Window cpu(0);
     cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)
