@@ -43,6 +43,9 @@ class HostMaker {
             return fail("the topology has {} CPUs, and nr_cpus of `xl info` is {}; paste the "
                         "output of `xl info -n` whole",
                         text_.cpus.size(), *text_.nr_cpus);
+        // The snapshot's threads_per_core stays untold: that of `xl info` counts the online
+        // siblings of CPU 0 (common/sysctl.c), and one with hyperthreads off looks like one
+        // without.
         for (const auto& [id, cpu] : text_.cpus) {
             proto::Cpu& to = *snapshot().add_cpus();
             to.set_id(id);

@@ -324,8 +324,6 @@ class Reader {
         if (key == "xen_commandline") return text(to_.command_line);
         if (key == "xen_scheduler") return text(to_.scheduler);
         if (key == "nr_cpus") return count(to_.nr_cpus, number(value));
-        if (key == "threads_per_core") return count(to_.threads_per_core, number(value));
-        if (key == "cores_per_socket") return count(to_.cores_per_socket, number(value));
         if (key == "cpu_mhz") { // "2593.906", whole kHz
             const std::size_t dot = value.find('.');
             const auto mhz = number(value.substr(0, dot));

@@ -51,10 +51,8 @@ struct XlText {
     std::optional<std::string> command_line; ///< Xen's
     std::optional<std::string> scheduler;    ///< of Pool-0, and of pools that are made without one
     std::optional<unsigned> nr_cpus;         ///< online
-    std::optional<unsigned> threads_per_core;
-    std::optional<unsigned> cores_per_socket;
-    std::optional<unsigned> cpu_khz; ///< of the TSC, as Xen measured it at boot
-    std::map<unsigned, Cpu> cpus;    ///< by id
+    std::optional<unsigned> cpu_khz;         ///< of the TSC, as Xen measured it at boot
+    std::map<unsigned, Cpu> cpus;            ///< by id
 
     std::vector<std::pair<std::string, XlPool>> pools;     ///< in the order in which they are named
     bool pool_cpus = false, pool_schedulers = false;       ///< there was such an output

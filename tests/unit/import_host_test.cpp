@@ -73,6 +73,7 @@ TEST_CASE("import: the host that all outputs tell") {
     CHECK(host->info.boot == Arrangement{Layout::core, 8});
     CHECK(host->info.tsc_khz == 1'000'000);
     CHECK(host->snapshot.tsc() == 5'000'010);
+    CHECK(host->snapshot.threads_per_core() == 0); // xl's is of the online CPUs
     const auto found = pools_of(host->snapshot);
     REQUIRE(found);
     REQUIRE(found->size() == 2);
