@@ -6,6 +6,7 @@
 #include "src/cli/output.hpp"
 #include "src/import/host_of.hpp"
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <unistd.h>
@@ -125,13 +126,13 @@ Result<int> import_trace(const ImportArguments& options) {
     const auto counted = [](int n, std::string_view what) {
         return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
     };
-    fmt::print(stderr, "{}: {:.1f} s, {} records, {} lost; {}, {}, {}\n", options.out,
-               static_cast<double>(trace.end_tsc() - trace.begin_tsc()) /
-                   (static_cast<double>(host->info.tsc_khz) * 1e3),
-               trace.stats().records, trace.stats().lost,
-               counted(host->snapshot.cpus_size(), "CPU"),
-               counted(host->snapshot.pools_size(), "pool"),
-               counted(host->snapshot.domains_size(), "domain"));
+    fmt::print(
+        stderr, "{}: {:.1f} s, {} records, {} lost; {}, {}, {}\n", options.out,
+        static_cast<double>(std::max(trace.end_tsc(), trace.begin_tsc()) - trace.begin_tsc()) /
+            (static_cast<double>(host->info.tsc_khz) * 1e3),
+        trace.stats().records, trace.stats().lost, counted(host->snapshot.cpus_size(), "CPU"),
+        counted(host->snapshot.pools_size(), "pool"),
+        counted(host->snapshot.domains_size(), "domain"));
     return done;
 }
 
