@@ -58,6 +58,9 @@ constexpr std::array constants{
                  assumed, &Costs::lock_transfer_remote_ns},
     CostConstant{"hypercall_us", "us", 0.3, 0, 1000,
                  "to enter and leave the hypervisor by a hypercall", assumed, &Costs::hypercall_us},
+    CostConstant{"trace_record_ns", "ns", 0, 0, 10000,
+                 "to write a trace record; not 0, the simulated host is one that is being traced",
+                 "a choice: the host as it is when nobody looks", &Costs::trace_record_ns},
 };
 
 } // namespace

@@ -28,6 +28,7 @@ struct Costs {
     double lock_transfer_socket_ns;
     double lock_transfer_remote_ns;
     double hypercall_us;
+    double trace_record_ns;
 
     Costs(); ///< the defaults
 };

@@ -72,6 +72,7 @@ void Engine::use_costs() {
     ipi_ = whole(costs_.ipi_us * 1000);
     idle_exit_ = whole(costs_.idle_exit_us * 1000);
     xen_costs.hypercall = whole(costs_.hypercall_us * 1000);
+    xen_costs.trace_record = whole(costs_.trace_record_ns);
 }
 
 // --- a tool's hypercall

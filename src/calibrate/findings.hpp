@@ -40,11 +40,14 @@ struct Spread {
 /// Nothing where there are fewer than `least` values (1 at least).
 [[nodiscard]] std::optional<Spread> spread_of(std::vector<double> values, std::size_t least);
 
-/// Adds what was measured to the table and to the costs. False where it was left out, for a reason
-/// that is added: the median is outside of what the constant can be, or the quartiles are further
-/// apart than the median is from 0.
+/// Adds what was measured to the table and to the costs, and marks what is unusual. False where it
+/// was left out, for a reason that is added: the median is outside of what the constant can be, or
+/// the quartiles are further apart than the median is from 0.
 bool add(proto::Calibration& to, std::string_view name, const Spread& measured,
          const std::string& how);
+/// Takes out of the costs what is more than three times its default or less than a third: so far
+/// off, a fault of the measurement is as likely as a strange machine. The table keeps it.
+void drop_unusual(proto::Calibration& from);
 void leave_out(proto::Calibration& to, std::string_view name, const std::string& why);
 
 /// The table for people, in lines.

@@ -45,11 +45,14 @@ Distance between(const Cpu& a, const Cpu& b) {
 
 void TraceTimer::set_cpus(const Topology& topology, const std::vector<unsigned>& cpus) {
     for (Pcpu& cpu : cpus_) cpu.wanted = false;
+    times_.cpus = lossy_ = 0;
     for (const unsigned id : cpus) {
         const Cpu* where = topology.find(id);
         if (where == nullptr) continue;
         if (cpus_.size() <= id) cpus_.resize(std::size_t{id} + 1);
         cpus_[id].wanted = true;
+        ++times_.cpus;
+        if (cpus_[id].lossy) ++lossy_;
         cpus_[id].where = *where;
     }
 }
@@ -67,7 +70,11 @@ void TraceTimer::woken(Pcpu& cpu, const trace::Record& record, trace::VcpuRef vc
 }
 
 void TraceTimer::answered(Pcpu& cpu, const trace::Record& record, const trace::Schedule& schedule) {
-    if (cpu.tickled != 0 && schedule.tickled && !schedule.tasklet)
+    // Whoever had the runqueue's lock since then, the tickling CPU itself with its next decision,
+    // may have let this one wait for it: the longer, the more records it wrote.
+    const bool waited =
+        schedule.runqueue < locks_.size() && locks_[schedule.runqueue].last > cpu.tickled;
+    if (cpu.tickled != 0 && schedule.tickled && !schedule.tasklet && !waited)
         take((schedule.idle ? times_.tickle_idle : times_.tickle_busy)[index(cpu.tickled_from)],
              cpu.tickled, record.tsc);
     cpu.decides = schedule.tasklet ? 0 : record.tsc;
@@ -79,10 +86,15 @@ void TraceTimer::answered(Pcpu& cpu, const trace::Record& record, const trace::S
 void TraceTimer::decided(Pcpu& cpu, std::uint64_t tsc) {
     if (cpu.decides == 0) return;
     const std::span<const std::uint32_t> steps(cpu.steps.data(), cpu.step_count);
-    if (cpu.decides_idle && std::ranges::equal(steps, warm_steps))
+    if (cpu.decides_idle && std::ranges::equal(steps, warm_steps)) {
         take(times_.path_warm, cpu.decides, tsc);
-    if (cpu.decides_block && std::ranges::equal(steps, cold_steps))
+        cpu.writes = &times_.records_warm;
+    }
+    if (cpu.decides_block && std::ranges::equal(steps, cold_steps)) {
         take(times_.path_cold, cpu.decides, tsc);
+        cpu.writes = &times_.records_cold;
+    }
+    cpu.writes_since = tsc;
     cpu.decides = 0;
 }
 
@@ -112,9 +124,14 @@ void TraceTimer::add(const trace::Record& record) {
         const auto known = vcpus_.find(vcpu.key());
         return known != vcpus_.end() && known->second.cpu == record.cpu;
     };
+    ++times_.records;
+    if (last_ != 0 && record.tsc > last_)
+        times_.traced += static_cast<double>(record.tsc - last_) * (times_.cpus - lossy_);
+    last_ = record.tsc;
     bool step = true; // of a decision
     bool unlocked = false;
     std::uint64_t wakes = 0;
+    auto* const writes = std::exchange(cpu.writes, nullptr);
     trace::visit(record, trace::Visitor{
                              [&](const trace::Schedule& e) {
                                  cpu.switches = nullptr;
@@ -124,6 +141,7 @@ void TraceTimer::add(const trace::Record& record) {
                              },
                              [&](const trace::SwitchInfPrev&) { decided(cpu, record.tsc); },
                              [&](const trace::Switch& e) {
+                                 if (writes != nullptr) take(*writes, cpu.writes_since, record.tsc);
                                  cpu.idle = e.next.idle();
                                  cpu.switches = e.previous.idle() || !cpu.decides_block ? nullptr
                                                 : e.next.idle() ? &times_.switch_idle
@@ -142,7 +160,7 @@ void TraceTimer::add(const trace::Record& record) {
                                      e.to != trace::Runstate::blocked && !e.vcpu.idle())
                                      cpu.switches = nullptr;
                              },
-                             [&](const trace::SwitchInfNext&) {},
+                             [&](const trace::SwitchInfNext&) { cpu.writes = writes; },
                              [&](const trace::RunqAssign& e) {
                                  cpu.switches = nullptr;
                                  belongs(e.unit, e.runqueue, nowhere);

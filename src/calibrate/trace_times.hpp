@@ -22,11 +22,13 @@ using ByDistance = std::array<std::vector<std::uint32_t>, distances>;
 /// In cycles of the TSC, one entry a time that the thing was seen.
 struct TraceTimes {
     /// From TICKLE, right after which the interrupt is sent, to the tickled CPU's SCHEDULE, by how
-    /// far it is: the CPU idled, or ran a guest.
+    /// far it is: the CPU idled, or ran a guest. Nobody else had the runqueue's lock meanwhile.
     ByDistance tickle_idle, tickle_busy;
     /// From SCHEDULE to SWITCH_INFPREV, the runqueue's lock held throughout: an idle CPU takes the
     /// first vCPU that it looks at; a CPU whose guest has just blocked finds nobody and idles.
     std::vector<std::uint32_t> path_warm, path_cold;
+    /// What comes after these two: from SWITCH_INFPREV to SWITCH, which is to write records.
+    std::vector<std::uint32_t> records_warm, records_cold;
     /// From the last runstate record of a switch away from a vCPU that blocked to UPDATE_LOAD on
     /// the other side of it: to another vCPU, which has last run on this CPU as well, or to idle,
     /// which loads nothing.
@@ -34,6 +36,10 @@ struct TraceTimes {
     /// From WAKE to the runstate record after it, in between the runqueue's lock, which nobody has
     /// had for a while: by who had it last, of CPUs that idled and of CPUs that ran a guest.
     std::array<ByDistance, 2> lock;
+
+    unsigned cpus = 0;         ///< of the pool
+    std::uint64_t records = 0; ///< that they wrote
+    double traced = 0;         ///< cycles of them all together, in which they lost none
 };
 
 /// Fed with records in the order of time, collects the times above. Only what the trace shows
@@ -62,10 +68,12 @@ class TraceTimer {
         std::array<std::uint32_t, 4> steps{}; ///< events since then
         unsigned step_count = 0;
         std::vector<std::uint32_t>* switches = nullptr; ///< where the time of this switch belongs
-        std::optional<bool> idle = {};                  ///< runs nobody; not known at first
-        std::uint32_t runqueue = none;                  ///< its own
-        std::uint32_t locked = none; ///< runqueue that its records are under the lock of
-        std::uint64_t wakes = 0;     ///< TSC of WAKE, if that is its last record
+        std::vector<std::uint32_t>* writes = nullptr;   ///< ... that of its records, and its begin
+        std::uint64_t writes_since = 0;
+        std::optional<bool> idle = {}; ///< runs nobody; not known at first
+        std::uint32_t runqueue = none; ///< its own
+        std::uint32_t locked = none;   ///< runqueue that its records are under the lock of
+        std::uint64_t wakes = 0;       ///< TSC of WAKE, if that is its last record
     };
 
     /// A runqueue's lock.
@@ -88,6 +96,7 @@ class TraceTimer {
     std::vector<Lock> locks_;                       ///< by runqueue
     std::unordered_map<std::uint32_t, Vcpu> vcpus_; ///< by VcpuRef's key
     unsigned lossy_ = 0;                            ///< CPUs
+    std::uint64_t last_ = 0;                        ///< TSC of the last record
     TraceTimes times_;
 };
 

@@ -22,6 +22,7 @@ struct CalibrateArguments {
     Source source;
     double seconds = 10;
     std::string out;
+    bool accept_unusual = false;
     bool json = false;
 };
 
@@ -162,6 +163,7 @@ Result<int> calibrate_host(const CalibrateArguments& options) {
         for (const std::string_view name : calibrate::cpu_costs)
             calibrate::leave_out(found, name, "no trace tells it; only a live host does");
     }
+    if (!options.accept_unusual) calibrate::drop_unusual(found);
     if (found.measured().empty())
         return fail("cpupool '{}': nothing could be measured; {}: {}",
                     printable(watched->pool.name), found.left_out(0).constant(),
@@ -191,6 +193,9 @@ void add_calibrate(CLI::App& app, Action& action) {
     command->add_option(
         "--out", options->out,
         "the costs file to write: protobuf text of Costs (src/proto/scenario.proto)");
+    command->add_flag("--accept-unusual", options->accept_unusual,
+                      "write figures, too, that are more than a factor of three from the "
+                      "simulator's defaults");
     command->add_flag("--json", options->json, "print JSON");
     command->callback(
         [options, &action] { action = [options] { return calibrate_host(*options); }; });

@@ -24,8 +24,8 @@ namespace {
 
 constexpr std::uint32_t schedule = 0x22215, cand_check = 0x22217, candidate = 0x22214,
                         tickle = 0x22206, inf_prev = 0x2800e, update_load = 0x22209,
-                        switched = 0x2800a, block = 0x28006, wake = 0x28004, burn = 0x22203,
-                        update_runq_load = 0x2220c;
+                        inf_next = 0x2800f, switched = 0x2800a, block = 0x28006, wake = 0x28004,
+                        burn = 0x22203, update_runq_load = 0x2220c;
 constexpr std::uint32_t was_idle = 1U << 8, was_tickled = 1U << 24;
 
 /// Two sockets of two cores of two threads.
@@ -137,16 +137,34 @@ TEST_CASE("calibrate: an answer is none that may be of something else") {
                                      .record(schedule, 52'300, {1, was_idle | was_tickled})})));
 }
 
+TEST_CASE("calibrate: an answer is none that somebody with the runqueue's lock may have held up") {
+    const auto busy = [](std::uint64_t decides, std::uint32_t runqueue) {
+        return timed({Window(0)
+                          .record(tickle, 50'000, {1})
+                          .record(schedule, decides, {runqueue << 16, 0}),
+                      quiet().record(schedule, 50'900, {1, was_tickled})})
+            .tickle_busy[1];
+    };
+    CHECK(busy(50'400, 0).empty());
+    CHECK(busy(50'400, 1).size() == 1); // the lock of another runqueue
+    CHECK(busy(50'950, 0).size() == 1); // later
+}
+
 TEST_CASE("calibrate: paths count when nothing but their records is in them") {
     const auto warm = [](bool more) {
         Window cpu(0);
         cpu.record(schedule, 1'000, {0, was_idle}).record(cand_check, 1'010, {word(1, 0)});
         if (more) cpu.record(cand_check, 1'015, {word(2, 0)});
-        cpu.record(candidate, 1'030, {word(1, 0), 0, 0}).record(inf_prev, 1'070, {0x7fff, 0, 1});
-        return timed({cpu}).path_warm;
+        cpu.record(candidate, 1'030, {word(1, 0), 0, 0})
+            .record(inf_prev, 1'070, {0x7fff, 0, 1})
+            .record(inf_next, 1'080, {1, 0, 1, 1})
+            .record(switched, 1'085, {0x7fff, 0, 1, 0});
+        return timed({cpu});
     };
-    CHECK(warm(false) == std::vector<std::uint32_t>{70});
-    CHECK(warm(true).empty());
+    CHECK(warm(false).path_warm == std::vector<std::uint32_t>{70});
+    CHECK(warm(false).records_warm == std::vector<std::uint32_t>{15});
+    CHECK(warm(true).path_warm.empty());
+    CHECK(warm(true).records_warm.empty());
 
     const auto cold = [](std::uint64_t blocks_at) {
         return timed({Window(0)
@@ -157,11 +175,81 @@ TEST_CASE("calibrate: paths count when nothing but their records is in them") {
                           .record(candidate, 60'040, {word(0x7fff, 0), 0, 0})
                           .record(update_load, 60'060)
                           .record(update_runq_load, 60'080, {0, 0, 0, 0, 0})
-                          .record(inf_prev, 60'150, {1, 0, 1})})
-            .path_cold;
+                          .record(inf_prev, 60'150, {1, 0, 1})
+                          .record(inf_next, 60'170, {0x7fff, 0, 1, 1})
+                          .record(switched, 60'180, {1, 0, 0x7fff, 0})});
     };
-    CHECK(cold(59'900) == std::vector<std::uint32_t>{150});
-    CHECK(cold(1'100).empty()); // was in Xen for something else before that
+    CHECK(cold(59'900).path_cold == std::vector<std::uint32_t>{150});
+    CHECK(cold(59'900).records_cold == std::vector<std::uint32_t>{30});
+    CHECK(cold(1'100).path_cold.empty()); // was in Xen for something else before that
+}
+
+TEST_CASE("calibrate: the records' part of a path is taken out, and told") {
+    // A block of 2 ns, 6 of them cold; a record of 100 ns, or 150 where all is cold. 1 cycle: 1 ns.
+    TraceTimes times;
+    times.path_warm.assign(60, 75 * 2 + 3 * 100);
+    times.records_warm.assign(60, 4 * 2 + 2 * 100);
+    times.path_cold.assign(40, 64 * 6 + 5 * 150);
+    times.records_cold.assign(40, 4 * 6 + 2 * 150);
+    times.cpus = 4;
+    times.records = 8'000;
+    times.traced = 2e9; // half a second of each CPU
+    proto::Calibration found;
+    add_trace_costs(found, times, 1'000'000);
+    REQUIRE(row_of(found, "block_ns") != nullptr);
+    CHECK(row_of(found, "block_ns")->measured() == doctest::Approx(2));
+    REQUIRE(row_of(found, "block_cold_factor") != nullptr);
+    CHECK(row_of(found, "block_cold_factor")->measured() == doctest::Approx(3));
+    CHECK(found.trace().record_ns() == doctest::Approx(120));
+    CHECK(found.trace().n() == 100);
+    CHECK(found.trace().records_per_s() == doctest::Approx(16'000));
+    CHECK(found.trace().part_of_cpus() == doctest::Approx(4'000 * 120e-9));
+
+    // All of the path was records: there is nothing left to be a block.
+    times.path_warm.assign(60, 3 * 100);
+    times.records_warm.assign(60, 2 * 120);
+    proto::Calibration none;
+    add_trace_costs(none, times, 1'000'000);
+    CHECK(why_not(none, "block_ns").find("not between 0 and 1000") != std::string::npos);
+    CHECK(why_not(none, "block_cold_factor") == "it takes block_ns");
+}
+
+TEST_CASE("calibrate: records are counted over the time in which none were lost") {
+    // Four CPUs over a microsecond, one of which loses its records for a fifth of it.
+    const auto times = timed({Window(0).record(update_load, 1'000).record(update_load, 2'000),
+                              Window(2).lost(1'500, 1'700, 9, 0x7fff, 2),
+                              Window(3).record(update_load, 1'600)}); // of another pool
+    CHECK(times.cpus == 4);
+    CHECK(times.records == 4); // where a loss begins and ends count as one each
+    CHECK(times.traced == doctest::Approx(4 * 1'000 - 200));
+}
+
+TEST_CASE("calibrate: what is far from the default is marked, and in the costs when asked for") {
+    proto::Calibration found;
+    CHECK(add(found, "ipi_us", {1.9, 2.0, 2.2, 40}, "how"));          // 0.7
+    CHECK(add(found, "idle_exit_us", {4.5, 4.6, 4.7, 40}, "how"));    // 1.5
+    CHECK(add(found, "block_ns", {0.2, 0.24, 0.25, 40}, "how"));      // 0.75
+    CHECK(add(found, "refill_core_us", {10.1, 10.2, 11, 40}, "how")); // 30
+    CHECK_FALSE(row_of(found, "ipi_us")->unusual());
+    CHECK(row_of(found, "idle_exit_us")->unusual());
+    CHECK(row_of(found, "block_ns")->unusual());
+    CHECK_FALSE(row_of(found, "refill_core_us")->unusual());
+
+    proto::Costs costs;
+    REQUIRE(bench::parse_text("costs", costs_text(found), costs));
+    CHECK(costs.idle_exit_us() == doctest::Approx(4.6));
+    CHECK(costs_text(found).find("unusual: the default is 1.5") != std::string::npos);
+
+    drop_unusual(found);
+    CHECK(found.measured_size() == 4);
+    CHECK(found.left_out_size() == 2);
+    CHECK(why_not(found, "idle_exit_us").find("3.1 times the default") != std::string::npos);
+    CHECK_FALSE(found.costs().has_block_ns());
+    costs.Clear();
+    REQUIRE(bench::parse_text("costs", costs_text(found), costs));
+    CHECK_FALSE(costs.has_idle_exit_us());
+    CHECK(costs.ipi_us() == doctest::Approx(2));
+    CHECK(table(found).find("measured as 4.6 us") != std::string::npos);
 }
 
 TEST_CASE("calibrate: a switch lasts from the last runstate to the record after it") {
@@ -220,13 +308,17 @@ TEST_CASE("calibrate: a trace that shows too little says what is missing") {
     times.tickle_idle[2].assign(29, 4'400); // 2.2 us
     times.tickle_idle[3].assign(1, 4'540);
     times.path_warm.assign(29, 140);
+    times.records_warm.assign(29, 8);
+    times.path_cold.assign(30, 288); // 144 ns: 64 blocks of 2.25
+    times.records_cold.assign(30, 18);
     proto::Calibration found;
     add_trace_costs(found, times, 2'000'000);
     CHECK(why_not(found, "block_ns").find("was seen 29 times") != std::string::npos);
     CHECK_FALSE(why_not(found, "block_cold_factor").empty());
     CHECK_FALSE(why_not(found, "context_switch_us").empty());
-    // Less 10 cold and 35 warm blocks and a lock's transfer of the default, in parts of 0.7
-    // and 1.5.
+    // Less 10 cold and 35 warm blocks, no record and a lock's transfer of the default, in parts of
+    // 0.7 and 1.5.
+    CHECK(found.trace().record_ns() == doctest::Approx(0));
     const auto *ipi = row_of(found, "ipi_us"), *exit = row_of(found, "idle_exit_us");
     REQUIRE(ipi != nullptr);
     REQUIRE(exit != nullptr);

@@ -295,4 +295,5 @@ void xen_set_tracing(int on)
 void __trace_var(uint32_t event, bool cycles, unsigned int extra, const void *data)
 {
     engine_trace(smp_processor_id(), event, cycles, extra, data);
+    xen_clock.base += xen_costs.trace_record;
 }

@@ -72,6 +72,7 @@ struct xen_costs {
     uint64_t transfer_core, transfer_socket, transfer_remote; /* of a lock's cache line */
     uint64_t context_switch;
     uint64_t hypercall;
+    uint64_t trace_record;
 };
 extern struct xen_costs xen_costs;
 
