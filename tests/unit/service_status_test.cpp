@@ -21,6 +21,7 @@ WindowStats window_of_two_cpus() {
     stats.traced = stats.observed = 4e9; // both CPUs, all of it
     stats.cpu_busy = {1e9, 2e9};
     stats.cpu_seen = {2e9, 2e9};
+    stats.clear = 2e9;
     stats.waiting = 3e9;
     stats.switches = 400;
     stats.moves = {300, 40, 30, 20, 10};
