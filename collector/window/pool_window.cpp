@@ -124,8 +124,18 @@ void PoolWindow::set_use(unsigned position, Use use, std::uint64_t tsc) {
     move(cpu.use, -1);
     move(use, +1);
     cpu.use = use;
+    cpu.used_since = now_;
     count_core(core, +1);
     count_runqueue(runqueue, +1);
+}
+
+std::optional<unsigned> PoolWindow::idle_since(unsigned runqueue, std::uint64_t tsc,
+                                               const std::vector<unsigned>& allowed) const {
+    for (const CpuSlot& cpu : cpus_)
+        if (cpu.runqueue == runqueue && cpu.use == Use::idle && cpu.used_since <= tsc &&
+            (allowed.empty() || std::binary_search(allowed.begin(), allowed.end(), cpu.id)))
+            return cpu.id;
+    return std::nullopt;
 }
 
 void PoolWindow::end_off(std::uint64_t tsc) {

@@ -6,6 +6,7 @@
 #include "collector/window/stats.hpp"
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace intellisched {
@@ -33,6 +34,10 @@ class PoolWindow {
     enum class Use : std::uint8_t { idle, busy, lost, off };
 
     void set_use(unsigned position, Use use, std::uint64_t tsc);
+    /// A CPU of that runqueue that has been idle since `tsc`, and that `allowed` (sorted ids;
+    /// empty: all) has.
+    [[nodiscard]] std::optional<unsigned> idle_since(unsigned runqueue, std::uint64_t tsc,
+                                                     const std::vector<unsigned>& allowed) const;
     /// CPUs of which nothing was traced are idle from `tsc` on.
     void end_off(std::uint64_t tsc);
     [[nodiscard]] Use use_of(unsigned position) const { return cpus_[position].use; }
@@ -69,6 +74,7 @@ class PoolWindow {
         unsigned core = 0;
         Use use = Use::idle;
         std::uint64_t since = 0;
+        std::uint64_t used_since = 0; ///< as `since`, but over windows; 0: always
         unsigned seen_runqueue = no_runqueue;
     };
     struct CoreSlot {

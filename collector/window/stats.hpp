@@ -51,6 +51,14 @@ struct DomainWindow {
     Histogram wake_wait; ///< as WindowStats'
 };
 
+/// A vCPU that waits beside an idle CPU of its own runqueue on which it may run.
+struct Stall {
+    unsigned domain = 0;
+    unsigned vcpu = 0;
+    unsigned cpu = 0;
+    double seconds = 0; ///< up to the end of the window
+};
+
 /// Times are in TSC cycles until the accessors of the features turn them into seconds.
 struct WindowStats {
     PoolFacts facts;
@@ -71,6 +79,9 @@ struct WindowStats {
     double running = 0;           ///< vCPU cycles
     double waiting = 0;           ///< vCPU cycles, of as much time as `running`
     double dom0_running = 0;
+    double wake_waited = 0;    ///< vCPU cycles of waits after wake-ups that ended in a run
+    double held_back = 0;      ///< ... as the slice of the vCPU that had run there ended
+    std::vector<Stall> stalls; ///< at the end of the window, of at least half a second
     std::uint64_t wakeups = 0, dom0_wakeups = 0;
     std::uint64_t sibling_wakeups = 0; ///< woken by a vCPU of the same domain
     std::uint64_t switches = 0, preemptions = 0, yields = 0;

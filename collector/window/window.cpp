@@ -8,6 +8,8 @@
 #include "src/layout/snapshot.hpp"
 
 #include <algorithm>
+#include <map>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -24,6 +26,11 @@ constexpr std::uint64_t never = UINT64_MAX;
 
 /// credit2's longest slice (CSCHED2_MAX_TIMER): a busy CPU has a record within it.
 constexpr double longest_slice_s = 0.01;
+/// From a tickle to the run of who was woken, and from one vCPU's run to the next one's.
+constexpr double longest_tickle_s = 100e-6, longest_switch_s = 20e-6;
+
+/// A vCPU that waits beside an idle CPU for so long is not what a scheduler means to do.
+constexpr double least_stall_s = 0.5;
 
 /// What the window keeps of a vCPU beside its runstate.
 struct VcpuUse {
@@ -68,12 +75,15 @@ struct WindowBuilder::Impl {
     RunstateTracker tracker{true};
     std::vector<Pool> pools;
     Topology topology;
-    std::vector<PoolWindow> windows;                 ///< by pool
-    std::vector<unsigned> corrections;               ///< by pool, of its runqueues in this window
-    std::vector<Place> places;                       ///< by CPU
-    std::vector<VcpuUse> uses;                       ///< by the tracker's number
-    std::unordered_map<unsigned, double> weights;    ///< by domain
-    std::unordered_map<unsigned, unsigned> pool_ids; ///< of domains
+    std::vector<PoolWindow> windows;      ///< by pool
+    std::vector<unsigned> corrections;    ///< by pool, of its runqueues in this window
+    std::vector<Place> places;            ///< by CPU
+    std::vector<std::uint64_t> taken_off; ///< by CPU: TSC at which a vCPU last had to leave it
+    std::vector<VcpuUse> uses;            ///< by the tracker's number
+    std::set<unsigned> capped;            ///< domains
+    std::map<std::pair<unsigned, unsigned>, std::vector<unsigned>> affinities; ///< hard, by vCPU
+    std::unordered_map<unsigned, double> weights;                              ///< by domain
+    std::unordered_map<unsigned, unsigned> pool_ids;                           ///< of domains
     std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
     std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
     std::vector<std::uint32_t> free_wakes;                    ///< that no domain has (any more)
@@ -101,7 +111,7 @@ struct WindowBuilder::Impl {
         if (before.state == Runstate::running)
             left_cpu(vcpu, before, to, tsc);
         else if (before.state == Runstate::runnable)
-            waited(vcpu, before, to, tsc);
+            waited(vcpu, before, to, cpu, tsc);
         else if (before.asleep() && (to == Runstate::runnable || to == Runstate::running))
             woke(vcpu, before, i, cpu, tsc);
 
@@ -127,10 +137,13 @@ struct WindowBuilder::Impl {
         if (to == Runstate::unknown) return; // cut by a loss: its length is not known
         window.stats.burst.add(tsc - before.since);
         vcpu.preempted = to != Runstate::running && !before.asleep_in(to);
-        if (vcpu.preempted) ++window.stats.preemptions;
+        if (!vcpu.preempted) return;
+        ++window.stats.preemptions;
+        if (before.cpu < taken_off.size()) taken_off[before.cpu] = tsc;
     }
 
-    void waited(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint64_t tsc) {
+    void waited(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint16_t cpu,
+                std::uint64_t tsc) {
         if (!vcpu.waiting) return;
         set_waiting(vcpu, false, tsc);
         vcpu.waited += static_cast<double>(tsc - in_window(before.since));
@@ -138,6 +151,13 @@ struct WindowBuilder::Impl {
         auto& stats = windows[vcpu.pool].stats;
         (vcpu.preempted ? stats.preempt_wait : stats.wake_wait).add(tsc - before.since);
         if (vcpu.preempted) return;
+        const auto wait = static_cast<double>(tsc - before.since);
+        stats.wake_waited += wait;
+        // Xen writes nothing where it does not tickle a CPU because of the rate limit. What shows
+        // is a wait far longer than a tickle takes that ends as another vCPU is taken off the CPU.
+        if (wait > hz * longest_tickle_s && cpu < taken_off.size() && taken_off[cpu] != 0 &&
+            static_cast<double>(tsc - taken_off[cpu]) < hz * longest_switch_s)
+            stats.held_back += wait;
         if (vcpu.wakes == VcpuUse::unasked) vcpu.wakes = wakes_of(before.ref.domain);
         if (vcpu.wakes != VcpuUse::none)
             wakes[vcpu.wakes].add(tsc - before.since);
@@ -343,6 +363,20 @@ struct WindowBuilder::Impl {
         forget_window();
     }
 
+    /// A vCPU under a cap may be made to wait beside an idle CPU.
+    void note_stall(WindowStats& stats, const PoolWindow& window, const VcpuState& state,
+                    unsigned runqueue, std::uint64_t end) const {
+        const auto cycles = static_cast<std::uint64_t>(hz * least_stall_s);
+        if (end - state.since < cycles || capped.count(state.ref.domain) > 0) return;
+        const auto pinned = affinities.find({state.ref.domain, state.ref.vcpu});
+        const auto cpu = window.idle_since(runqueue, end - cycles,
+                                           pinned == affinities.end() ? std::vector<unsigned>()
+                                                                      : pinned->second);
+        if (!cpu) return;
+        stats.stalls.push_back(
+            {state.ref.domain, state.ref.vcpu, *cpu, static_cast<double>(end - state.since) / hz});
+    }
+
     void sum_up_vcpus(WindowStats& stats, std::uint16_t pool, std::uint64_t end) {
         std::vector<VcpuTime> times;
         const auto& vcpus = tracker.vcpus();
@@ -354,6 +388,8 @@ struct WindowBuilder::Impl {
             if (state.state == Runstate::running) vcpu.running += so_far;
             if (state.state == Runstate::runnable && vcpu.waiting) vcpu.waited += so_far;
             if (state.asleep()) vcpu.slept += so_far;
+            if (state.state == Runstate::runnable && vcpu.waiting)
+                note_stall(stats, windows[pool], state, vcpu.runqueue, end);
             if (vcpu.running + vcpu.waited <= 0) continue;
             const auto weight = weights.find(state.ref.domain);
             times.push_back({state.ref.domain, weight == weights.end() ? 256 : weight->second,
@@ -475,10 +511,19 @@ WindowBuilder::~WindowBuilder() = default;
 void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology now,
                                 std::vector<Pool> now_pools) {
     weights.clear();
+    capped.clear();
+    affinities.clear();
     pool_ids.clear();
     for (const proto::Domain& domain : snapshot.domains()) {
         pool_ids[domain.id()] = domain.pool_id();
         if (domain.weight() > 0) weights[domain.id()] = domain.weight();
+        if (domain.cap() != 0) capped.insert(domain.id());
+        for (const proto::Vcpu& vcpu : domain.vcpus()) {
+            if (vcpu.hard_affinity().empty()) continue;
+            std::vector<unsigned>& cpus = affinities[{domain.id(), vcpu.id()}];
+            cpus.assign(vcpu.hard_affinity().begin(), vcpu.hard_affinity().end());
+            std::sort(cpus.begin(), cpus.end());
+        }
     }
     if (!windows.empty()) forget_gone(last);
     for (Pool& pool : now_pools) {
@@ -506,6 +551,7 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
     }
     windows.clear();
     corrections.assign(pools.size(), 0);
+    taken_off.assign(topology.cpus.back().id + 1, 0);
     places.clear();
     for (std::size_t p = 0; p < pools.size(); ++p) {
         const Pool& pool = pools[p];

@@ -10,6 +10,7 @@
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/samples.hpp"
+#include "src/policy/findings.hpp"
 #include "src/policy/policy.hpp"
 #include "src/proto/recommendation.pb.h"
 
@@ -44,6 +45,8 @@ struct Watched {
     PoolFacts facts; ///< of the last window
     std::vector<Seen> windows;
     std::vector<Observation> observations;
+    Findings findings;
+    proto::HostSnapshot snapshot;          ///< the last one
     std::vector<std::string> unknown_cpus; ///< UnknownCpus' lines
 };
 
@@ -85,6 +88,7 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
                         "intellisched is for credit2 pools",
                         printable(found->name), printable(found->scheduler));
         pool = std::move(*found);
+        watched.snapshot = *snapshot;
         return {};
     };
     observation.stop = [&] {
@@ -96,10 +100,12 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
     auto observed = observe(**host, observation, [&](const WindowStats& stats) {
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
         if (!same_runqueues(watched.facts, stats.facts)) {
+            watched.findings = {};
             watched.observations.clear(); // what was seen of another pool speaks of that one
             watched.windows.clear();
         }
         watched.facts = stats.facts;
+        watched.findings.add(stats);
         events += stats.events;
         decisions += stats.decisions;
         Seen seen{feature_vector(stats), stats.facts};
@@ -214,6 +220,8 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     }
     for (const Reason& reason : verdict.reasons) out.add_reasons(reason.text);
     for (const std::string& remark : remarks(watched)) out.add_reasons(remark);
+    for (const std::string& finding : watched.findings.text(watched.snapshot))
+        out.add_reasons(finding);
     out.mutable_model()->set_id(manifest.id());
     out.mutable_model()->set_schema(manifest.schema_version());
     out.mutable_model()->set_name(manifest.name());

@@ -372,3 +372,47 @@ TEST_CASE("fairness: max-min shares by weight and demand") {
     // Everything to the wrong one.
     CHECK(share_error(Claims{{256, 1, 0}, {256, 0, 1}}) == doctest::Approx(1));
 }
+
+TEST_CASE(
+    "window: a wait that ends with another vCPU's slice was held back, one after a tickle not") {
+    Window cpu(0);
+    cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)
+        .runstate(2 * ms, 1, 0, Runstate::running, Runstate::blocked)
+        .runstate(2 * ms, 2, 0, Runstate::runnable, Runstate::running)
+        .runstate(5 * ms, 1, 0, Runstate::blocked, Runstate::runnable)
+        .runstate(12 * ms, 2, 0, Runstate::running, Runstate::runnable) // its slice
+        .runstate(12 * ms + us, 1, 0, Runstate::runnable, Runstate::running)
+        .runstate(13 * ms, 1, 0, Runstate::running, Runstate::blocked)
+        .runstate(13 * ms, 2, 0, Runstate::runnable, Runstate::running)
+        .runstate(15 * ms, 1, 0, Runstate::blocked, Runstate::runnable)
+        .runstate(15 * ms + 20 * us, 2, 0, Runstate::running, Runstate::runnable) // tickled
+        .runstate(15 * ms + 21 * us, 1, 0, Runstate::runnable, Runstate::running)
+        .record(0x28004, 1001 * ms, {1, 0});
+    const auto windows = build({cpu}).windows;
+    REQUIRE(windows.size() == 1);
+    CHECK(windows[0].held_back == doctest::Approx(7 * ms + us));
+    CHECK(windows[0].wake_waited == doctest::Approx(7 * ms + 22 * us));
+}
+
+TEST_CASE("window: a vCPU that waits beside an idle CPU of its runqueue") {
+    const auto waiting_on = [](std::uint64_t since, const proto::HostSnapshot& snapshot) {
+        Window cpu(0);
+        cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)
+            .runstate(since, 1, 0, Runstate::running, Runstate::runnable)
+            .runstate(since, 2, 0, Runstate::runnable, Runstate::running)
+            .record(0x28004, 1001 * ms, {1, 0});
+        return build({cpu}, {}, snapshot).windows.at(0).stalls;
+    };
+    const auto stalls = waiting_on(301 * ms, host());
+    REQUIRE(stalls.size() == 1);
+    CHECK(stalls[0].domain == 1);
+    CHECK(stalls[0].cpu == 1);
+    CHECK(stalls[0].seconds == doctest::Approx(0.7));
+    CHECK(waiting_on(601 * ms, host()).empty()); // not for long yet
+    auto capped = host();
+    capped.mutable_domains(1)->set_cap(50);
+    CHECK(waiting_on(301 * ms, capped).empty());
+    auto pinned = host();
+    pinned.mutable_domains(1)->mutable_vcpus(0)->add_hard_affinity(0);
+    CHECK(waiting_on(301 * ms, pinned).empty());
+}
