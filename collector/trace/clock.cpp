@@ -18,6 +18,7 @@ void TscCalibrator::operator()(const Record& record) {
                           running_.insert_or_assign(record.cpu, std::pair{change.vcpu, record.tsc});
                   },
                   [&](const LossBegin&) { running_.erase(record.cpu); },
+                  [&](const TimeRestart&) { running_.clear(); },
                   [&](const SwitchInfPrev& previous) {
                       const auto it = running_.find(record.cpu);
                       if (it == running_.end() || it->second.first != previous.previous ||

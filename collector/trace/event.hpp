@@ -56,6 +56,10 @@ struct LossEnd {
     VcpuRef current;
 };
 
+/// The TSC begins anew: the host was suspended, or its clock was stepped back. The records from
+/// here on have other times, and what was known of before has no length any more.
+struct TimeRestart {};
+
 // --- core.c -----------------------------------------------------------------------------------
 struct RunstateChange {
     VcpuRef vcpu;
@@ -217,6 +221,8 @@ struct Unknown {
 
 // Made by TraceStream where a LOST_RECORDS ends; never on the wire, where it is dropped.
 inline constexpr std::uint32_t loss_end_event = 0x0001f0ff;
+/// ... nor this one, with the time of the last record before (TimeRestart).
+inline constexpr std::uint32_t restart_event = 0x0001f0fe;
 
 namespace detail {
 constexpr std::uint64_t wide(const std::uint32_t* w) { return std::uint64_t{w[1]} << 32 | w[0]; }
@@ -247,6 +253,7 @@ template<class Visitor> void visit(const Record& r, Visitor&& visitor) {
     switch (r.event) {
         INTELLISCHED_EVENT(lost_records, 4, LossBegin{w[0], w[0] == 0 && (w[2] | w[3]) != 0});
         INTELLISCHED_EVENT(loss_end_event, 4, LossEnd{w[0], VcpuRef{low(w[1]), high(w[1])}});
+        INTELLISCHED_EVENT(restart_event, 0, TimeRestart{});
         INTELLISCHED_EVENT(0x21002, 1, ContinueRunning{VcpuRef::from(w[0])});
         INTELLISCHED_EVENT(0x28001, 1, DomainAdd{low(w[0])});
         INTELLISCHED_EVENT(0x28002, 1, DomainRemove{low(w[0])});

@@ -83,6 +83,14 @@ class RunstateTracker {
                 set(i, Runstate::unknown, no_cpu, r.cpu, r.tsc, o); // leaves the list
         }
     }
+    template<class Observer> void on(const Record& r, const TimeRestart&, Observer& o) {
+        while (!known_.empty()) {
+            const std::uint32_t i = known_.back();
+            set(i, Runstate::unknown, no_cpu, vcpus_[i].cpu, r.tsc, o); // leaves the list
+        }
+        for (Pcpu& pcpu : pcpus_) pcpu = {.scheduled = true};
+        lossy_cpus_ = 0;
+    }
     template<class Observer> void on(const Record& r, const LossEnd& loss, Observer& o) {
         Pcpu& pcpu = at(r.cpu);
         if (pcpu.lossy) --lossy_cpus_;

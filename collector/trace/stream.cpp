@@ -84,7 +84,7 @@ void TraceStream::close_window() {
         queue.words[begin + 3] != 0)
         loss_round_ = stats_.rounds + 1;
     if (end - begin >= 3 && (queue.words[begin] & tsc_included) != 0)
-        youngest_ = std::max(youngest_, wide(queue.words.data() + begin + 1));
+        youngest_ = std::max(youngest_, wide(queue.words.data() + begin + 1) - queue.ahead);
 }
 
 std::size_t TraceStream::rounds_behind() const {

@@ -13,6 +13,10 @@
 // little memory goes, so that nearly all of them are known by the time at which they began; one
 // that shows later still counts from then.
 //
+// When the TSC begins anew (a suspend, a clock that is stepped back) each CPU's stream steps back
+// by far. A CPU that has done so waits until all have, or have had two rounds to do so; then the
+// rest of the time before is handed over, TimeRestart, and what comes after it.
+//
 // A loss never goes unseen: Xen's LOST_RECORDS is handed over twice, as the loss begins and as it
 // ends; damaged windows and records that come too late to be merged are shown as losses as well.
 #pragma once
@@ -26,6 +30,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <map>
 #include <span>
 #include <string>
 #include <utility>
@@ -40,6 +45,7 @@ struct StreamStats {
     std::uint64_t late = 0;    ///< records dropped here: older than what had been handed over
     std::uint64_t damaged = 0; ///< windows cut short at something that is not a record
     std::uint64_t rounds = 0;
+    std::uint64_t restarts = 0; ///< times that the TSC began anew
 };
 
 class TraceStream {
@@ -64,6 +70,7 @@ class TraceStream {
                     begins_.pop_front();
                 }
                 drain(final_, handler);
+                if (restarting_ && ++rounds_restarting_ > 2) restart(handler);
             } else if (pending_ > max_pending) {
                 drain(UINT64_MAX, handler);
             }
@@ -77,6 +84,24 @@ class TraceStream {
         if (window_left_ > 0) close_window();
         window_left_ = 0;
         drain(UINT64_MAX, handler);
+        while (restarting_) {
+            restart(handler);
+            drain(UINT64_MAX, handler);
+        }
+    }
+
+    /// From here on a CPU's TSC is taken for as many cycles less. What is left of before is handed
+    /// over as it is; TimeRestart comes between.
+    template<class Handler>
+    void correct(const std::map<unsigned, std::int64_t>& offsets, Handler&& handler) {
+        if (stats_.records > 0) {
+            restart(handler);
+            --stats_.restarts;
+        }
+        for (const auto& [cpu, cycles] : offsets) {
+            if (queues_.size() <= cpu) queues_.resize(cpu + 1);
+            queues_[cpu].ahead = static_cast<std::uint64_t>(cycles);
+        }
     }
 
     [[nodiscard]] const StreamStats& stats() const { return stats_; }
@@ -97,9 +122,11 @@ class TraceStream {
         std::size_t window = 0;        ///< the head's, as an index of `ends`
         std::uint64_t head_tsc = 0;
         std::uint64_t drained_tsc = 0; ///< of the last record handed over
-        bool in_loss = false;          ///< the head is a LOST_RECORDS whose begin was handed over
-        bool damaged = false;          ///< something was skipped before the head
-        bool open_loss = false; ///< a loss of our own making was begun: skipped or late records
+        std::uint64_t ahead = 0; ///< cycles that its clock is ahead; wraps round where it is behind
+        bool in_loss = false;    ///< the head is a LOST_RECORDS whose begin was handed over
+        bool damaged = false;    ///< something was skipped before the head
+        bool restarted = false;  ///< the head is of the time after the TSC began anew
+        bool open_loss = false;  ///< a loss of our own making was begun: skipped or late records
     };
 
     /// Consumes some of `bytes`: a part of a header, or of the window that is open.
@@ -109,6 +136,8 @@ class TraceStream {
     [[nodiscard]] std::size_t rounds_behind() const;
     /// Moves to the first record at or after `position` that is to be handed over; false: none.
     bool find_head(Queue& queue) {
+        if (queue.restarted) [[unlikely]]
+            return false;
         while (queue.window < queue.ends.size()) {
             const std::size_t left = queue.ends[queue.window] - queue.position;
             if (left == 0) {
@@ -124,15 +153,22 @@ class TraceStream {
                 ++stats_.damaged;
                 continue;
             }
-            if (event == wrap_buffer || event == loss_end_event) [[unlikely]] {
+            if (event == wrap_buffer || event == loss_end_event || event == restart_event)
+                [[unlikely]] {
                 queue.position += size_of(*at);
                 continue;
             }
-            std::uint64_t tsc = (*at & tsc_included) != 0 ? detail::wide(at + 1) : 0;
+            std::uint64_t tsc = (*at & tsc_included) != 0 ? detail::wide(at + 1) - queue.ahead : 0;
             // A loss begins when the first record was dropped, long before Xen could write of it.
             if (event == lost_records && !queue.in_loss &&
                 (*at >> extra_words_shift & extra_words_mask) >= 4) [[unlikely]]
-                tsc = std::min(tsc, detail::wide(at + 5));
+                tsc = std::min(tsc, detail::wide(at + 5) - queue.ahead);
+            if (tsc != 0 && queue.drained_tsc > tsc && queue.drained_tsc - tsc > far_back &&
+                stats_.restarts < most_restarts) [[unlikely]] {
+                queue.restarted = restarting_ = true;
+                queue.head_tsc = tsc;
+                return false;
+            }
             // Within a CPU time does not run back; where a stream says so (and where a record has
             // no time), the record is taken as if at the time of the one before.
             queue.head_tsc = std::max(tsc, queue.drained_tsc);
@@ -213,11 +249,30 @@ class TraceStream {
         queue.position += size_of(head);
     }
 
+    /// The TSC has begun anew on all CPUs, as far as they have records.
+    template<class Handler> void restart(Handler&& handler) {
+        drain(UINT64_MAX, handler);
+        handler(Record{reached_, restart_event, 0, 0, nullptr});
+        for (Queue& queue : queues_) {
+            queue.drained_tsc = queue.ahead = 0;
+            queue.restarted = queue.in_loss = queue.open_loss = false;
+        }
+        begins_.clear();
+        final_ = reached_ = youngest_ = 0;
+        rounds_restarting_ = 0;
+        restarting_ = false;
+        ++stats_.restarts;
+    }
+
     /// Throws away the words that have been handed over.
     void compact();
     /// Gives back memory that the queues have not needed of late.
     void shrink();
 
+    /// Cycles: more than records of a CPU are ever out of order.
+    static constexpr std::uint64_t far_back = std::uint64_t{1} << 30;
+    /// A damaged stream may step back with each record.
+    static constexpr std::uint64_t most_restarts = 64;
     static constexpr std::array<std::uint32_t, 4> no_loss{0, idle_domain, 0, 0};
 
     std::string name_;
@@ -236,6 +291,8 @@ class TraceStream {
     std::uint64_t final_ = 0;          ///< what is up to here can be handed over
     std::uint64_t loss_round_ = 0;     ///< the last round with a loss; 0: none so far
     std::uint64_t reached_ = 0;
+    bool restarting_ = false; ///< some CPU's TSC has begun anew
+    std::size_t rounds_restarting_ = 0;
     StreamStats stats_;
 };
 

@@ -138,6 +138,10 @@ std::optional<unsigned> PoolWindow::idle_since(unsigned runqueue, std::uint64_t 
     return std::nullopt;
 }
 
+void PoolWindow::nothing_traced(std::uint64_t tsc) {
+    for (unsigned i = 0; i < cpus_.size(); ++i) set_use(i, Use::off, tsc);
+}
+
 void PoolWindow::end_off(std::uint64_t tsc) {
     if (off_ == 0) return;
     for (unsigned i = 0; i < cpus_.size(); ++i)

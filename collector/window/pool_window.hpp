@@ -38,6 +38,8 @@ class PoolWindow {
     /// empty: all) has.
     [[nodiscard]] std::optional<unsigned> idle_since(unsigned runqueue, std::uint64_t tsc,
                                                      const std::vector<unsigned>& allowed) const;
+    /// From `tsc` on nothing is known of any CPU.
+    void nothing_traced(std::uint64_t tsc);
     /// CPUs of which nothing was traced are idle from `tsc` on.
     void end_off(std::uint64_t tsc);
     [[nodiscard]] Use use_of(unsigned position) const { return cpus_[position].use; }

@@ -120,6 +120,7 @@ struct WindowStats {
     std::uint64_t events = 0;    ///< on the pool's CPUs
     std::uint64_t decisions = 0; ///< of credit2: its SCHEDULE records
     std::uint64_t lost = 0;
+    std::uint64_t disordered = 0; ///< stretches of records that came too late to be put in order
     /// On the whole host: records of vCPUs and waits of domains that there is no room for.
     std::uint64_t untracked = 0;
     /// Times that the runqueues were formed anew: the sums above are of both layouts then, and the
@@ -132,6 +133,11 @@ struct WindowStats {
     }
     /// Part of the CPUs' time with tracing on that the trace covers without a loss.
     [[nodiscard]] double coverage() const { return traced > 0 ? observed / traced : 0; }
+    /// Whether somebody ran, and nobody waited, slept or was woken: then part of the story is
+    /// missing.
+    [[nodiscard]] bool runs_only() const {
+        return running > 0 && waiting == 0 && wakeups == 0 && sleep.count() == 0;
+    }
     /// Utilisation of the CPU at that position of the pool, as far as it was seen; nothing: never.
     [[nodiscard]] std::optional<double> busy_part(std::size_t position) const {
         const double seen = cpu_seen[position];

@@ -29,6 +29,9 @@ constexpr double longest_slice_s = 0.01;
 /// From a tickle to the run of who was woken, and from one vCPU's run to the next one's.
 constexpr double longest_tickle_s = 100e-6, longest_switch_s = 20e-6;
 
+/// What a host tells of a moment comes ahead of the records of that moment by so much, at most.
+constexpr double most_ahead_s = 60;
+
 /// A vCPU that waits beside an idle CPU for so long is not what a scheduler means to do.
 constexpr double least_stall_s = 0.5;
 
@@ -92,6 +95,7 @@ struct WindowBuilder::Impl {
     std::deque<proto::CounterSample> samples;
     std::deque<proto::HostSnapshot> snapshots; ///< for when the records reach their time
     bool open = false;
+    bool restarted = false; ///< the TSC has begun anew, and no record has come since
     std::uint64_t begin = 0;
     std::uint64_t last = 0;
     std::uint64_t next_stop = 0;     ///< records before it need nothing but to be counted
@@ -335,6 +339,23 @@ struct WindowBuilder::Impl {
         idle_from = never;
     }
 
+    /// The window that is open would be of two times. Counters and snapshots that came ahead of the
+    /// records may be of either; those of the time before are further on than any record will be.
+    void time_restarted(std::uint64_t tsc) {
+        for (PoolWindow& window : windows) window.nothing_traced(tsc);
+        taken_off.assign(taken_off.size(), 0);
+        open = false;
+        restarted = true;
+        next_stop = 0;
+    }
+    void drop_times_before(std::uint64_t tsc) {
+        restarted = false;
+        const std::uint64_t latest = tsc + static_cast<std::uint64_t>(hz * most_ahead_s);
+        std::erase_if(samples, [&](const auto& sample) { return sample.tsc() > latest; });
+        for (auto& snapshot : snapshots)
+            if (snapshot.tsc() > latest) snapshot.set_tsc(tsc); // still what was known last
+    }
+
     // --- windows ------------------------------------------------------------------------------
     void start(std::uint64_t tsc) {
         begin = tsc;
@@ -420,6 +441,8 @@ struct WindowBuilder::Impl {
     /// What has to happen before a record of that time: snapshots take effect, windows that ended
     /// are closed.
     void advance_to(std::uint64_t tsc) {
+        const bool anew = restarted;
+        if (anew) drop_times_before(tsc);
         while (!snapshots.empty() && snapshots.front().tsc() <= tsc) {
             const proto::HostSnapshot snapshot = std::move(snapshots.front());
             snapshots.pop_front();
@@ -428,6 +451,7 @@ struct WindowBuilder::Impl {
         // A clock that jumps must not make us write windows for years: a record of a few bytes
         // could ask for them, and the next one again.
         if (!open || tsc < begin || (tsc - begin) / length > most_without_records) start(tsc);
+        if (anew) resumed(tsc);
         while (tsc - begin >= length) {
             if (idle_from <= begin + length) rest_is_idle();
             close(begin + length);
@@ -463,12 +487,17 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
                             if (window && window->use_of(here.position) == Use::off)
                                 window->set_use(here.position, Use::busy, r.tsc);
                         },
+                        [&](const trace::TimeRestart& e) {
+                            tracker.on(r, e, *this);
+                            time_restarted(r.tsc);
+                        },
                         [&](const trace::LossBegin& e) {
                             tracker.on(r, e, *this);
                             if (e.paused) idle_from = never;
                             if (!window) return;
                             window->set_use(here.position, e.paused ? Use::off : Use::lost, r.tsc);
                             window->stats.lost += e.count;
+                            if (e.count == 0 && !e.paused) ++window->stats.disordered;
                         },
                         [&](const trace::LossEnd& e) {
                             if (window && window->use_of(here.position) == Use::off)

@@ -195,6 +195,12 @@ void TraceTimer::add(const trace::Record& record) {
                                  target.tickled_from = between(cpu.where, target.where);
                              },
                              [&](const trace::Rearrange&) { forget_others(); },
+                             [&](const trace::TimeRestart&) {
+                                 forget_others();
+                                 for (Pcpu& each : cpus_)
+                                     each = {.wanted = each.wanted, .where = each.where};
+                                 lossy_ = 0;
+                             },
                              [&](const trace::LossBegin&) { forget(true); },
                              [&](const trace::LossEnd&) { forget(false); },
                              [&](const auto&) { cpu.switches = nullptr; },

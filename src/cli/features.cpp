@@ -88,8 +88,12 @@ Result<int> features(const FeaturesArguments& options) {
         proto::FeatureWindow window;
         window.set_schema(feature_schema_version);
         window.set_pool(stats.facts.pool);
-        window.set_begin_s(static_cast<double>(stats.begin_tsc - first_tsc) / stats.tsc_hz);
-        window.set_end_s(static_cast<double>(stats.end_tsc - first_tsc) / stats.tsc_hz);
+        // After the TSC has begun anew it may be less.
+        const auto since_first = [&](std::uint64_t tsc) {
+            return static_cast<double>(static_cast<std::int64_t>(tsc - first_tsc)) / stats.tsc_hz;
+        };
+        window.set_begin_s(since_first(stats.begin_tsc));
+        window.set_end_s(since_first(stats.end_tsc));
         window.set_coverage(stats.coverage());
         window.set_lost_records(stats.lost);
         window.set_rearrangements(stats.rearrangements);

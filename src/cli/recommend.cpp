@@ -46,8 +46,8 @@ struct Watched {
     std::vector<Seen> windows;
     std::vector<Observation> observations;
     Findings findings;
-    proto::HostSnapshot snapshot;          ///< the last one
-    std::vector<std::string> unknown_cpus; ///< UnknownCpus' lines
+    proto::HostSnapshot snapshot; ///< the last one
+    std::vector<std::string> odd; ///< what does not fit the host: its CPUs, its clocks
 };
 
 // Explaining takes about 2 ms a window; a few, evenly spread, say as much as all of them.
@@ -115,15 +115,22 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
             predicted = tl::unexpected(prediction.error());
             return;
         }
-        watched.observations.push_back({stats.coverage(), stats.decisions, *prediction,
-                                        stats.rearrangements, stats.facts.explained,
-                                        stats.untracked});
+        watched.observations.push_back({.coverage = stats.coverage(),
+                                        .decisions = stats.decisions,
+                                        .prediction = *prediction,
+                                        .rearrangements = stats.rearrangements,
+                                        .explained = stats.facts.explained,
+                                        .untracked = stats.untracked,
+                                        .disordered = stats.disordered,
+                                        .runs_only = stats.runs_only()});
         watched.windows.push_back(std::move(seen));
     });
     if (!observed) return tl::unexpected(observed.error());
     if (!predicted) return tl::unexpected(predicted.error());
     if (!pool) return fail("the host gave no snapshot of its pools; nothing can be recommended");
-    watched.unknown_cpus = observed->unknown.told();
+    watched.odd = observed->unknown.told();
+    for (const auto& [cpu, seconds] : observed->clocks)
+        watched.odd.push_back(clock_text(cpu, seconds));
     if (watched.observations.empty())
         return fail("cpupool '{}': the trace is too short for one window of a second; record or "
                     "watch for longer",
@@ -174,7 +181,7 @@ Result<std::vector<Contribution>> explain(const Classifier& classifier, const Wa
 /// What there is to say beside the verdict: of the layout in force, of what does not fit the host.
 std::vector<std::string> remarks(const Watched& watched) {
     const PoolFacts& facts = watched.facts;
-    std::vector<std::string> remarks = watched.unknown_cpus;
+    std::vector<std::string> remarks = watched.odd;
     const std::string in_force = to_string(facts.in_force);
     const auto runqueues = facts.runqueues_in_force.size();
     if (!facts.explained) {

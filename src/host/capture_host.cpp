@@ -27,6 +27,7 @@ Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::pa
             "{}: its manifest has a TSC of {} kHz, as no host has; it is damaged, record it "
             "again",
             path.string(), info.tsc_khz);
+    info.recorded = true;
     info.boot = boot_arrangement(info.xen_command_line);
     if (!manifest.boot_layout().empty()) {
         const auto layout = layout_from_string(manifest.boot_layout());

@@ -23,6 +23,7 @@ struct HostInfo {
     std::string xen_command_line;
     Arrangement boot;          ///< of every pool whose snapshot does not tell its own
     std::uint64_t tsc_khz = 0; ///< 0: unknown, to be recovered from the trace
+    bool recorded = false;     ///< its trace lies ready: nobody waits for what happens next
 };
 
 /// A piece of the byte stream that xentrace writes (see collector/trace/wire.hpp), cut anywhere.

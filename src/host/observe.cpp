@@ -2,6 +2,10 @@
 #include "src/host/observe.hpp"
 
 #include "collector/trace/clock.hpp"
+#include "collector/trace/clock_survey.hpp"
+#include "src/base/log.hpp"
+
+#include <cmath>
 
 namespace intellisched {
 namespace {
@@ -13,7 +17,9 @@ class Observer {
   public:
     Observer(Host& host, const ObserveOptions& options, const WindowBuilder::Sink& sink)
         : info_(host.info()), options_(options), sink_(sink), stream_("the trace") {
-        if (info_.tsc_khz != 0) start(info_.tsc_khz);
+        if (info_.tsc_khz == 0) return;
+        survey_.emplace(info_.tsc_khz);
+        if (!info_.recorded) start(info_.tsc_khz);
     }
 
     Result<void> take(const HostItem& item) {
@@ -32,12 +38,13 @@ class Observer {
 
     Result<Observed> finish() {
         if (!builder_) {
-            calibrating_.finish([&](const trace::Record& record) { calibrator_(record); });
+            if (info_.tsc_khz == 0)
+                calibrating_.finish([&](const trace::Record& record) { calibrator_(record); });
             if (auto begun = begin(); !begun) return tl::unexpected(begun.error());
         }
         stream_.finish([&](const trace::Record& record) { add(record); });
         builder_->finish();
-        return Observed{stream_.stats(), khz_, std::move(unknown_)};
+        return Observed{stream_.stats(), khz_, std::move(unknown_), std::move(clocks_)};
     }
 
   private:
@@ -47,31 +54,72 @@ class Observer {
     }
 
     void add(const trace::Record& record) {
+        if (record.event == trace::restart_event) [[unlikely]]
+            time_restarted();
         unknown_.add(record);
         builder_->add(record);
     }
 
+    void time_restarted() {
+        if (correcting_) return;
+        survey_.emplace(khz_);
+        clocks_.clear();
+        BOOST_LOG_TRIVIAL(warning)
+            << "the trace: the TSC began anew (a suspend, a migration, or a clock that was set "
+               "back); the window in which it did is left out";
+    }
+
+    /// Once enough has been seen to tell clocks that differ, corrects them.
+    void correct_clocks(bool now = false) {
+        if (!survey_ || !(now || survey_->enough())) return;
+        const auto offsets = survey_->offsets();
+        survey_.reset();
+        if (offsets.empty()) return;
+        for (const auto& [cpu, cycles] : offsets) {
+            clocks_[cpu] = static_cast<double>(cycles) / (static_cast<double>(khz_) * 1000);
+            BOOST_LOG_TRIVIAL(warning) << "the trace: " << clock_text(cpu, clocks_[cpu]);
+        }
+        correcting_ = true;
+        stream_.correct(offsets, [&](const trace::Record& record) { add(record); });
+        correcting_ = false;
+    }
+
     Result<void> take_trace(std::span<const std::byte> bytes) {
-        if (builder_) return stream_.feed(bytes, [&](const trace::Record& record) { add(record); });
+        if (builder_) {
+            if (survey_) survey_->feed(bytes);
+            auto fed = stream_.feed(bytes, [&](const trace::Record& record) { add(record); });
+            correct_clocks();
+            return fed;
+        }
         waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
+        const bool full = waiting_.size() >= calibration_bytes;
+        if (survey_) {
+            survey_->feed(bytes);
+            return survey_->enough() || full ? begin() : Result<void>{};
+        }
         auto fed =
             calibrating_.feed(bytes, [&](const trace::Record& record) { calibrator_(record); });
-        if (!fed || (!calibrator_.enough() && waiting_.size() < calibration_bytes)) return fed;
+        if (!fed || (!calibrator_.enough() && !full)) return fed;
         return begin();
     }
 
-    /// The frequency is as well known as it will be: uses what has waited for it.
+    /// Frequency and clocks are as well known as they will be: uses what has waited for them.
     Result<void> begin() {
-        const auto khz = calibrator_.khz();
+        const std::vector<std::byte> bytes = std::exchange(waiting_, {});
+        const auto khz = info_.tsc_khz != 0 ? info_.tsc_khz : calibrator_.khz();
         if (!khz)
             return fail("the trace: too few context switches to tell the TSC frequency; record for "
                         "longer, or record with `intellisched record`, which stores it");
         start(*khz);
+        if (!survey_) {
+            survey_.emplace(*khz);
+            survey_->feed(bytes);
+        }
+        correct_clocks(true);
         for (const HostItem& item : early_)
             if (auto taken = take(item); !taken) return taken;
         early_.clear();
-        const std::vector<std::byte> bytes = std::exchange(waiting_, {});
-        return take_trace(bytes);
+        return stream_.feed(bytes, [&](const trace::Record& record) { add(record); });
     }
 
     const HostInfo& info_;
@@ -81,8 +129,11 @@ class Observer {
     std::optional<WindowBuilder> builder_;
     std::uint64_t khz_ = 0;
     UnknownCpus unknown_;
+    std::optional<trace::ClockSurvey> survey_;
+    std::map<unsigned, double> clocks_; ///< as Observed's
+    bool correcting_ = false;
 
-    // Until the frequency is known.
+    // Until the frequency is known, and of a recorded host whether its CPUs' clocks agree.
     std::vector<HostItem> early_;
     std::vector<std::byte> waiting_;
     trace::TraceStream calibrating_{"the trace"};
@@ -90,6 +141,13 @@ class Observer {
 };
 
 } // namespace
+
+std::string clock_text(unsigned cpu, double seconds) {
+    return fmt::format("CPU {}'s clock is {:.6f} s {} the others'; its records are taken for that "
+                       "much {}",
+                       cpu, std::abs(seconds), seconds > 0 ? "ahead of" : "behind",
+                       seconds > 0 ? "earlier" : "later");
+}
 
 Result<Observed> observe(Host& host, const ObserveOptions& options,
                          const WindowBuilder::Sink& sink) {

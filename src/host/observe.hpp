@@ -8,6 +8,8 @@
 #include "src/host/unknown_cpus.hpp"
 
 #include <functional>
+#include <map>
+#include <string>
 
 namespace intellisched {
 
@@ -24,7 +26,12 @@ struct Observed {
     trace::StreamStats stream;
     std::uint64_t tsc_khz = 0;
     UnknownCpus unknown; ///< CPUs that were named and are in no snapshot
+    std::map<unsigned, double> clocks =
+        {}; ///< seconds that a CPU's clock is ahead, where corrected
 };
+
+/// What there is to say of a CPU whose clock is so many seconds ahead of the others'.
+[[nodiscard]] std::string clock_text(unsigned cpu, double seconds);
 
 /// Reads the host to its end (or until `stop`) and hands each pool's windows to `sink`. A host that
 /// does not know its TSC frequency has it recovered from the first records, which wait for that.

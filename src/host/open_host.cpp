@@ -29,7 +29,8 @@ Result<std::unique_ptr<Host>> open_host(const std::string& spec, const XenOption
             return fail("no host named, and none here: {}, or read a capture",
                         there.error().message);
     } else if (spec != "xen") {
-        return fail("unknown host '{}'; xen, capture:PATH and sim:SCENARIO are accepted", printable(spec));
+        return fail("unknown host '{}'; xen, capture:PATH and sim:SCENARIO are accepted",
+                    printable(spec));
     }
     return XenHost::open(options);
 }

@@ -45,6 +45,8 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     out.set_decisions(window.observation.decisions);
     out.set_rearrangements(window.observation.rearrangements);
     out.set_unexplained(!window.observation.explained);
+    out.set_disordered(window.observation.disordered);
+    out.set_runs_only(window.observation.runs_only);
     out.set_untracked(window.observation.untracked);
     for (const double value : prediction.probability) out.add_probability(value);
     for (const double value : prediction.expected_gain) out.add_expected_gain(value);
@@ -152,6 +154,8 @@ class Reader {
         observation.decisions = in.decisions();
         observation.rearrangements = in.rearrangements();
         observation.explained = !in.unexplained();
+        observation.disordered = in.disordered();
+        observation.runs_only = in.runs_only();
         observation.untracked = in.untracked();
         observation.prediction = {numbers<layout_count>(in.probability(), "probabilities"),
                                   numbers<layout_count>(in.expected_gain(), "gains"),

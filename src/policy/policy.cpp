@@ -54,6 +54,16 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
                                   "(more than 65536 vCPUs or 4096 domains at a time, or a damaged "
                                   "trace)",
                                   window.untracked)};
+    if (window.runs_only)
+        return Reason{"runs-only",
+                      "vCPUs ran, but none waited, slept or was woken: the trace lacks "
+                      "records, or the clocks of the CPUs differ"};
+    if (window.coverage < gate.coverage && window.disordered > 0)
+        return Reason{"clocks-differ",
+                      fmt::format("records came too late to be put in order, and the trace covers "
+                                  "{:.0f}% of the CPUs' time: the clocks (TSC) of the CPUs differ, "
+                                  "or the trace is damaged",
+                                  window.coverage * 100)};
     if (window.coverage < gate.coverage)
         return Reason{
             "records-lost",

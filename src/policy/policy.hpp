@@ -32,8 +32,10 @@ struct Observation {
     std::uint64_t decisions = 0;
     Prediction prediction;
     std::uint64_t rearrangements = 0; ///< of the pool's runqueues, in the middle of it
-    bool explained = true; ///< a layout gives the runqueues that are in force (PoolFacts)
-    std::uint64_t untracked = 0;      ///< WindowStats::untracked
+    bool explained = true;        ///< a layout gives the runqueues that are in force (PoolFacts)
+    std::uint64_t untracked = 0;  ///< WindowStats::untracked
+    std::uint64_t disordered = 0; ///< WindowStats::disordered
+    bool runs_only = false;       ///< WindowStats::runs_only()
 };
 
 enum class Decision : std::uint8_t { keep, change, abstain, revert };

@@ -197,6 +197,11 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
             "{}: a pool got another layout while it was recorded; record a stretch in which "
             "none does",
             name);
+    if (stream.stats().restarts > 0)
+        return fail(
+            "{}: the TSC began anew while it was recorded (a suspend?); record a stretch in "
+            "which it does not",
+            name);
     if (recording.info.tsc_khz == 0) recording.info.tsc_khz = calibrator.khz().value_or(0);
     if (recording.info.tsc_khz == 0)
         return fail("{}: too few context switches to tell the TSC frequency; record for longer, or "

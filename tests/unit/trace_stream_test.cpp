@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "collector/trace/clock.hpp"
+#include "collector/trace/clock_survey.hpp"
 #include "collector/trace/stream.hpp"
 #include "tests/unit/trace_bytes.hpp"
 
@@ -213,7 +214,14 @@ TEST_CASE("stream: random bytes inside windows neither crash nor break the order
         }
         const auto reading = read(bytes_of(windows), 1 + random() % 97);
         CHECK(reading.error.empty());
-        CHECK(ordered(reading.records));
+        // Between two beginnings of the TSC.
+        for (auto from = reading.records.begin(); from != reading.records.end();) {
+            const auto to = std::find_if(from + 1, reading.records.end(), [](const Seen& one) {
+                return one.event == restart_event;
+            });
+            CHECK(ordered({from + (from->event == restart_event ? 1 : 0), to}));
+            from = to;
+        }
     }
 }
 
@@ -399,4 +407,133 @@ TEST_CASE("stream: however much is lost, its memory is bounded") {
     stream.finish([](const Record&) {});
     CHECK(stream.stats().late == 0);
     CHECK(stream.stats().lost == 5 * 4 * 40);
+}
+
+namespace {
+
+/// Rounds of two CPUs, each with a record a round; from round `at` on the TSC has begun anew.
+std::vector<Seen> across_restart(unsigned rounds, unsigned at, std::uint64_t up, bool idle_other) {
+    std::vector<Window> windows;
+    for (unsigned round = 0; round < rounds; ++round)
+        for (std::uint32_t cpu = 0; cpu < 2; ++cpu) {
+            if (cpu == 1 && idle_other && round >= at) continue;
+            const std::uint64_t tsc = (round < at ? up : 0) + 1000 * (round + 1) + cpu;
+            windows.push_back(Window(cpu).record(wake, tsc, {1, 0}));
+        }
+    return read(bytes_of(windows)).records;
+}
+
+constexpr std::uint64_t a_day = std::uint64_t{1} << 48;
+
+} // namespace
+
+TEST_CASE("stream: when the TSC begins anew nothing is lost, and it is told once") {
+    for (const bool idle_other : {false, true}) {
+        const auto seen = across_restart(20, 10, a_day, idle_other);
+        CHECK(seen.size() == (idle_other ? 31 : 41));
+        const auto restart = std::find_if(
+            seen.begin(), seen.end(), [](const Seen& one) { return one.event == restart_event; });
+        REQUIRE(restart != seen.end());
+        CHECK(restart - seen.begin() == 20);
+        CHECK(restart->tsc == a_day + 10001);
+        CHECK(ordered({seen.begin(), restart}));
+        CHECK(ordered({restart + 1, seen.end()}));
+    }
+}
+
+TEST_CASE("stream: the TSC may begin anew in the middle of a window") {
+    const auto seen =
+        read(bytes_of({Window(0).record(wake, a_day, {1, 0}).record(wake, 50, {1, 0}),
+                       Window(1).record(wake, a_day + 1, {1, 0}),
+                       Window(0).record(wake, 70, {1, 0}), Window(1).record(wake, 60, {1, 0})}))
+            .records;
+    CHECK(seen == std::vector<Seen>{{a_day, 0, wake},
+                                    {a_day + 1, 1, wake},
+                                    {a_day + 1, 0, restart_event},
+                                    {50, 0, wake},
+                                    {60, 1, wake},
+                                    {70, 0, wake}});
+}
+
+TEST_CASE("stream: a TSC that steps back with each record is given up on") {
+    Window window(0);
+    for (unsigned i = 0; i < 1000; ++i) window.record(wake, i % 2 == 0 ? a_day : 1, {1, 0});
+    std::size_t restarts = 0;
+    for (const Seen& one : read(bytes_of({window})).records) restarts += one.event == restart_event;
+    CHECK(restarts == 64);
+}
+
+namespace {
+
+constexpr std::uint64_t khz = 1'000'000; // a cycle is a nanosecond
+
+/// Two units that run on one CPU after the other, of which some have clocks that are ahead.
+std::vector<std::byte> with_clocks(const std::vector<std::int64_t>& ahead, unsigned rounds,
+                                   bool moving = true) {
+    std::mt19937_64 random(3);
+    const std::size_t cpus = ahead.size();
+    std::vector<Window> windows;
+    std::uint64_t now = 10'000'000'000;
+    std::uint64_t last[2] = {now - 500, now - 900};
+    for (unsigned round = 0; round < rounds; ++round) {
+        std::vector<Window> of_round;
+        for (std::size_t cpu = 0; cpu < cpus; ++cpu)
+            of_round.emplace_back(static_cast<std::uint32_t>(cpu));
+        for (unsigned k = 0; k < 20; ++k) {
+            now += 1'000'000 + random() % 5'000'000;
+            const std::uint32_t unit = k % 2;
+            const std::size_t cpu = moving ? random() % cpus : unit;
+            of_round[cpu].record(0x2800f, now + static_cast<std::uint64_t>(ahead[cpu]),
+                                 {1, unit, static_cast<std::uint32_t>(now - last[unit]), 0});
+            last[unit] = now;
+        }
+        windows.insert(windows.end(), of_round.begin(), of_round.end());
+    }
+    return bytes_of(windows);
+}
+
+std::map<unsigned, std::int64_t> surveyed(const std::vector<std::byte>& bytes) {
+    ClockSurvey survey(khz);
+    for (std::size_t at = 0; at < bytes.size(); at += 1000)
+        survey.feed(std::span(bytes).subspan(at, std::min<std::size_t>(1000, bytes.size() - at)));
+    CHECK(survey.enough());
+    return survey.offsets();
+}
+
+} // namespace
+
+TEST_CASE("clocks: CPUs whose clocks differ are told, and by how much") {
+    CHECK(surveyed(with_clocks({0, 0, 0, 0}, 101)).empty());
+    const auto one = surveyed(with_clocks({0, 0, 1'000'000'000, 0}, 101));
+    REQUIRE(one.size() == 1);
+    CHECK(one.at(2) == doctest::Approx(1e9).epsilon(1e-4));
+    const auto behind = surveyed(with_clocks({-700'000, 0, 0, 50'000, 0}, 101));
+    REQUIRE(behind.size() == 2);
+    CHECK(behind.at(0) == doctest::Approx(-700'000).epsilon(0.03));
+    CHECK(behind.at(3) == doctest::Approx(50'000).epsilon(0.4));
+    // Far apart they show even where no vCPU moves, if not as exactly.
+    const auto apart = surveyed(with_clocks({0, 1'000'000'000}, 101, false));
+    REQUIRE(apart.size() == 1); // of two nobody can say which one is right
+    CHECK(std::abs(apart.begin()->second) == doctest::Approx(1e9).epsilon(0.1));
+    // What is less than the time that scheduling takes is none of ours.
+    CHECK(surveyed(with_clocks({0, 5'000, 0, 0}, 101)).empty());
+    CHECK(surveyed(std::vector<std::byte>(4000, std::byte{7})).empty());
+}
+
+TEST_CASE("stream: corrected clocks put records in order, and nothing is late any more") {
+    const auto bytes = with_clocks({0, 0, 1'000'000'000, 0}, 40);
+    std::vector<Seen> seen;
+    TraceStream stream("test");
+    const auto handler = [&](const Record& r) { seen.push_back({r.tsc, r.cpu, r.event}); };
+    const std::size_t half = bytes.size() / 2;
+    REQUIRE(stream.feed(std::span(bytes).subspan(0, half), handler));
+    CHECK(stream.stats().late > 0);
+    stream.correct({{2, 1'000'000'000}}, handler);
+    const std::uint64_t late = stream.stats().late;
+    seen.clear();
+    REQUIRE(stream.feed(std::span(bytes).subspan(half), handler));
+    stream.finish(handler);
+    CHECK(stream.stats().late == late);
+    CHECK(stream.stats().restarts == 0);
+    CHECK(ordered(seen));
 }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT
+#include "collector/trace/clock_survey.hpp"
+
+#include <algorithm>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+
+namespace intellisched::trace {
+namespace {
+
+// A trace can name any number of vCPUs; some of them, and some moments of each, tell enough.
+constexpr std::size_t most_vcpus = 256, most_moments = 512, most_of_cpu = 64;
+constexpr double widest_s = 1e6;       ///< between two clocks
+constexpr double sweep_s = 150e-3;     ///< that whoever drains takes to go round the CPUs, at most
+constexpr double agreement_s = 20e-6;  ///< of distances that are the same
+constexpr double least_s = 40e-6;      ///< that clocks differ by: a wake-up takes its own time
+constexpr double narrow_s = 1;         ///< bounds whose middle is better than no correction
+constexpr std::size_t least_votes = 4; ///< where it is certain that clocks differ
+constexpr std::size_t many_votes = 24; ///< where it is not
+constexpr std::size_t longest_window = std::size_t{64} << 20;
+
+} // namespace
+
+void ClockSurvey::feed(std::span<const std::byte> bytes) {
+    if (enough()) return;
+    bytes_ += bytes.size();
+    pending_.insert(pending_.end(), bytes.begin(), bytes.end());
+    std::size_t at = 0;
+    while (pending_.size() - at >= 12) {
+        std::uint32_t head[3];
+        std::memcpy(head, pending_.data() + at, sizeof head);
+        const std::size_t size = head[2];
+        if (head[0] != header(cpu_change, 2, false) || head[1] >= max_cpus || size % 4 != 0 ||
+            size > longest_window) {
+            bytes_ = enough_bytes; // the stream itself says what is wrong
+            pending_.clear();
+            return;
+        }
+        if (pending_.size() - at - 12 < size) break;
+        if (head[1] <= last_cpu_) ++rounds_;
+        last_cpu_ = head[1];
+        std::vector<std::uint32_t> words(size / 4);
+        std::memcpy(words.data(), pending_.data() + at + 12, size);
+        take_window(static_cast<std::uint16_t>(head[1]), words);
+        at += 12 + size;
+    }
+    pending_.erase(pending_.begin(), pending_.begin() + static_cast<std::ptrdiff_t>(at));
+}
+
+void ClockSurvey::take_window(std::uint16_t cpu, std::span<const std::uint32_t> words) {
+    Span span{.round = rounds_};
+    for (std::size_t at = 0; at < words.size();) {
+        const std::uint32_t head = words[at];
+        const std::size_t size = size_of(head);
+        if (size > words.size() - at || (head & event_mask) == 0) return;
+        if ((head & tsc_included) != 0) {
+            span.last = detail::wide(&words[at + 1]);
+            if (span.first == 0) span.first = span.last;
+            take({detail::wide(&words[at + 1]), head & event_mask, cpu,
+                  static_cast<std::uint8_t>(head >> extra_words_shift & extra_words_mask),
+                  words.data() + at + 3});
+        }
+        at += size;
+    }
+    if (span.first != 0) spans_[cpu].push_back(span);
+}
+
+void ClockSurvey::take(const Record& record) {
+    const auto note = [&](VcpuRef ref, Moments Vcpu::*list, std::uint64_t tsc) {
+        if (ref.idle() || (vcpus_.size() >= most_vcpus && !vcpus_.contains(ref.key()))) return;
+        Moments& moments = vcpus_[ref.key()].*list;
+        if (moments.all.size() >= most_moments || ++moments.by_cpu[record.cpu] > most_of_cpu)
+            return;
+        moments.all.push_back({record.cpu, tsc});
+    };
+    visit(record, Visitor{[&](const SwitchInfNext& e) {
+                              note(e.next, &Vcpu::runs, record.tsc);
+                              const double ago = e.wait_ns * khz_ / 1e6;
+                              if (e.wait_ns != 0)
+                                  note(e.next, &Vcpu::before,
+                                       record.tsc - static_cast<std::uint64_t>(ago));
+                          },
+                          [&](const RunstateChange& e) {
+                              if (e.from == Runstate::blocked && e.to == Runstate::runnable)
+                                  note(e.vcpu, &Vcpu::woken, record.tsc);
+                          },
+                          [](const auto&) {}});
+}
+
+ClockSurvey::Bounds ClockSurvey::bounds(const std::vector<Span>& of,
+                                        const std::vector<Span>& reference) const {
+    Bounds result{-cycles(widest_s), cycles(widest_s)};
+    const std::int64_t sweep = cycles(sweep_s);
+    auto next = reference.begin(); // the reference's first window of a later round
+    for (const Span& span : of) {
+        while (next != reference.end() && next->round <= span.round) ++next;
+        if (next != reference.end())
+            result.low =
+                std::max(result.low, static_cast<std::int64_t>(span.last - next->first) - sweep);
+        auto before = next; // ... and its last one of an earlier round
+        while (before != reference.begin() && std::prev(before)->round >= span.round) --before;
+        if (before != reference.begin())
+            result.high =
+                std::min(result.high,
+                         static_cast<std::int64_t>(span.first - std::prev(before)->last) + sweep);
+    }
+    return result;
+}
+
+std::optional<std::int64_t> ClockSurvey::agreed(std::vector<std::int64_t>& distances,
+                                                const Bounds& bounds) const {
+    std::erase_if(distances, [&](auto one) { return one < bounds.low || one > bounds.high; });
+    std::sort(distances.begin(), distances.end());
+    const std::int64_t width = cycles(agreement_s);
+    std::vector<std::pair<std::size_t, std::int64_t>> clusters; // members, middle
+    for (std::size_t first = 0, last = 0; first < distances.size(); ++first) {
+        while (last < distances.size() && distances[last] - distances[first] <= width) ++last;
+        clusters.emplace_back(last - first, distances[first + (last - first) / 2]);
+    }
+    if (clusters.empty()) clusters.emplace_back(0, 0);
+    const auto [most, best] = *std::max_element(clusters.begin(), clusters.end());
+    std::size_t second = 0;
+    for (const auto& [members, middle] : clusters)
+        if (std::abs(middle - best) > 2 * width) second = std::max(second, members);
+    const bool differ = bounds.low > 0 || bounds.high < 0;
+    if (differ && most >= least_votes && std::abs(best) > 2 * cycles(sweep_s)) return best;
+    const std::int64_t centre = bounds.low + (bounds.high - bounds.low) / 2;
+    if (differ && bounds.high - bounds.low <= cycles(narrow_s) &&
+        std::abs(centre) > 2 * cycles(sweep_s))
+        return centre;
+    // Clocks that may agree do, unless it is beyond doubt: a guest that runs at regular times is as
+    // far from its other runs again and again.
+    if (!differ && most >= many_votes && most >= 4 * second) return best;
+    return std::nullopt;
+}
+
+std::map<unsigned, std::int64_t> ClockSurvey::offsets() const {
+    if (spans_.size() < 2) return {};
+    const auto reference = std::max_element(spans_.begin(), spans_.end(), [](auto& a, auto& b) {
+        return a.second.size() < b.second.size();
+    });
+    // How far each CPU's clock seems ahead of the reference's.
+    std::map<unsigned, std::vector<std::int64_t>> distances;
+    const auto compare = [&](const Moments& ones, const Moments& others) {
+        for (const Moment& one : ones.all)
+            for (const Moment& other : others.all) {
+                const auto distance = static_cast<std::int64_t>(one.tsc - other.tsc);
+                if (one.cpu == other.cpu) continue;
+                if (other.cpu == reference->first) distances[one.cpu].push_back(distance);
+                if (one.cpu == reference->first) distances[other.cpu].push_back(-distance);
+            }
+    };
+    for (const auto& [key, vcpu] : vcpus_) {
+        compare(vcpu.runs, vcpu.before);
+        compare(vcpu.woken, vcpu.runs);
+    }
+    std::vector<std::pair<unsigned, std::int64_t>> all;
+    for (const auto& [cpu, spans] : spans_) {
+        const bool itself = cpu == reference->first;
+        all.emplace_back(
+            cpu, itself ? 0 : agreed(distances[cpu], bounds(spans, reference->second)).value_or(0));
+    }
+    // What most of them have counts as right.
+    std::vector<std::int64_t> sorted;
+    for (const auto& [cpu, offset] : all) sorted.push_back(offset);
+    const auto middle = sorted.begin() + static_cast<std::ptrdiff_t>(sorted.size() / 2);
+    std::nth_element(sorted.begin(), middle, sorted.end());
+    std::map<unsigned, std::int64_t> result;
+    for (const auto& [cpu, offset] : all)
+        if (std::abs(offset - *middle) > cycles(least_s)) result[cpu] = offset - *middle;
+    return result;
+}
+
+} // namespace intellisched::trace
