@@ -3,6 +3,7 @@
 #include "bench/simulator/check.hpp"
 
 #include "bench/simulator/costs.hpp"
+#include "bench/simulator/machine.hpp"
 #include "src/layout/layout.hpp"
 
 #include <algorithm>
@@ -22,10 +23,19 @@ void check_machine(Checker& check, const proto::Machine& machine) {
     check.range("machine.sockets", machine.sockets(), 1, max_sockets);
     check.range("machine.cores", machine.cores(), 1, max_cores);
     check.range("machine.threads", machine.threads(), 1, max_threads);
+    check.range("machine.nodes", machine.nodes(), 0, max_nodes);
+    check.that(machine.slow_cores() == 0 || machine.slow_cores() < machine.cores(),
+               "machine.slow_cores is {} of {} cores; leave at least one fast core",
+               machine.slow_cores(), machine.cores());
+    check.that(machine.slow_speed() == 0 ||
+                   (machine.slow_speed() >= 0.5 && machine.slow_speed() <= 1),
+               "machine.slow_speed is {}; 0.5 to 1 are accepted, 0 for {}", machine.slow_speed(),
+               standard_slow_speed);
     if (check.failed() || machine.nodes() == 0) return;
-    check.that(machine.nodes() <= machine.sockets() && machine.sockets() % machine.nodes() == 0,
-               "machine.nodes is {} for {} sockets; a node has whole sockets, all the same number",
-               machine.nodes(), machine.sockets());
+    check.that(nodes_fit(machine.nodes(), machine.sockets(), machine.cores()),
+               "machine.nodes is {} for {} sockets of {} cores; a node has whole sockets, or a "
+               "socket whole nodes, all the same number",
+               machine.nodes(), machine.sockets(), machine.cores());
 }
 
 void check_name(Checker& check, const std::string& what, const std::string& name,

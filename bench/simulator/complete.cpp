@@ -54,6 +54,7 @@ void complete_load(proto::Load& load, unsigned vcpus) {
 proto::Scenario completed(proto::Scenario scenario) {
     auto& machine = *scenario.mutable_machine();
     SET_DEFAULT(machine, nodes, machine.sockets());
+    if (machine.slow_cores() > 0) SET_DEFAULT(machine, slow_speed, standard_slow_speed);
     SET_DEFAULT(scenario, warmup_s, 1.5);
     SET_DEFAULT(scenario, measured_s, 4);
     if (const unsigned vcpus = added_vcpus(scenario); vcpus > 0) {
@@ -82,7 +83,8 @@ unsigned added_vcpus(const proto::Scenario& scenario) {
 }
 
 unsigned cpu_count(const proto::Machine& machine) {
-    return machine.sockets() * machine.cores() * machine.threads();
+    const unsigned threads = machine.cores() * machine.threads();
+    return machine.sockets() * (threads - machine.slow_cores() * (machine.threads() - 1));
 }
 
 } // namespace sim

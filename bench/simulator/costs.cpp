@@ -35,6 +35,12 @@ constexpr std::array constants{
     CostConstant{"numa_remote_speed", "1", 0.85, 0.1, 1,
                  "speed of work that waits for memory, away from its node", assumed,
                  &Costs::numa_remote_speed},
+    CostConstant{"near_node_part", "1", 0.2, 0, 1,
+                 "how far another node of the same socket is on the way from the own node (0) to another "
+                 "socket (1): memory, refills, locks",
+                 "assumed: firmwares' distances (SLIT) of 10, 12, 32 (EPYC 7002 with NPS4), 10, 11, 21 "
+                 "(Xeon with sub-NUMA clusters) and 10, 16, 32 (EPYC 7001) say 0.09, 0.09 and 0.27",
+                 &Costs::near_node_part},
     CostConstant{"context_switch_us", "us", 0.5, 0, 1000,
                  "to load another vCPU's registers and address space", assumed,
                  &Costs::context_switch_us},

@@ -19,6 +19,7 @@ struct Costs {
     double refill_reference_kb;
     double cache_decay_us;
     double numa_remote_speed;
+    double near_node_part;
     double context_switch_us;
     double ipi_us;
     double idle_exit_us;

@@ -7,8 +7,8 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
-#include <cstring>
 #include <google/protobuf/text_format.h>
 #include <map>
 
@@ -36,22 +36,34 @@ std::size_t place_of(std::string_view name, const std::array<std::string_view, N
     return static_cast<std::size_t>(std::find(names.begin(), names.end(), name) - names.begin());
 }
 
-void set_machine(proto::Machine& machine, std::string_view topology, Random& random) {
-    unsigned sockets = 0;
-    unsigned cores = 0;
-    unsigned threads = 0;
-    std::sscanf(std::string(topology).c_str(), "%us%uc%ut", &sockets, &cores, &threads);
-    machine.set_sockets(sockets);
-    machine.set_cores(cores);
-    machine.set_threads(threads);
-    if (sockets == 4 && chance(random, 0.3)) machine.set_nodes(2);
+struct Part {
+    char letter;
+    bool needed;
+    void (proto::Machine::*set)(std::uint32_t);
+};
+constexpr std::array topology_parts{
+    Part{'s', true, &proto::Machine::set_sockets}, Part{'c', true, &proto::Machine::set_cores},
+    Part{'t', true, &proto::Machine::set_threads}, Part{'n', false, &proto::Machine::set_nodes},
+    Part{'e', false, &proto::Machine::set_slow_cores}};
+
+/// For the stream of random numbers: the place among all_topologies, or a number above those.
+std::uint64_t key_of(std::string_view topology, const proto::Machine& machine) {
+    const std::size_t place = place_of(topology, all_topologies);
+    if (place < all_topologies.size()) return place;
+    std::uint64_t key = 1;
+    for (const unsigned number : {machine.sockets(), machine.cores(), machine.threads(),
+                                  machine.nodes(), machine.slow_cores()})
+        key = key << 8 | number;
+    return key;
 }
 
 /// Other machines than the one the defaults are of. What belongs together varies together: nothing
 /// near may become dearer than what is far.
-void vary_costs(proto::Costs& costs, Random& random) {
+void vary_costs(proto::Costs& costs, bool near_nodes, Random& random) {
     std::map<std::string_view, double> factors; // by the name's first word
     for (const CostConstant& constant : cost_constants()) {
+        if (constant.standard == 0) continue; // nothing that could vary
+        if (constant.name == "near_node_part" && !near_nodes) continue;
         const auto group = constant.name.substr(0, constant.name.find('_'));
         const double factor =
             factors.try_emplace(group, std::exp(0.4 * random.normal())).first->second;
@@ -128,14 +140,17 @@ void set_duration(proto::Scenario& scenario, bool phases) {
     scenario.set_measured_s(std::clamp(std::round(wanted_s * 10) / 10, 0.8, 2.0));
 }
 
-proto::Scenario draw(std::string_view family, std::string_view topology, unsigned number,
-                     Random& random) {
+proto::Scenario draw(std::string_view family, std::string_view topology,
+                     const proto::Machine& machine, unsigned number, Random& random) {
     proto::Scenario scenario;
     scenario.set_name(fmt::format("{}-{}-{:03}", family, topology, number));
     scenario.set_family(std::string(family));
     scenario.set_seed(random.below(1'000'000'000));
-    set_machine(*scenario.mutable_machine(), topology, random);
-    if (chance(random, 0.6)) vary_costs(*scenario.mutable_costs(), random);
+    *scenario.mutable_machine() = machine;
+    if (machine.sockets() == 4 && machine.nodes() == 0 && chance(random, 0.3))
+        scenario.mutable_machine()->set_nodes(2);
+    if (chance(random, 0.6))
+        vary_costs(*scenario.mutable_costs(), machine.nodes() > machine.sockets(), random);
     const unsigned cpus = cpu_count(scenario.machine());
     const std::vector<unsigned> sizes = draw_sizes(cpus, random);
     const bool uneven = chance(random, 0.4);
@@ -178,12 +193,40 @@ proto::Scenario draw(std::string_view family, std::string_view topology, unsigne
 std::span<const std::string_view> families() { return all_families; }
 std::span<const std::string_view> topologies() { return all_topologies; }
 
+Result<proto::Machine> parse_topology(std::string_view text) {
+    proto::Scenario scenario;
+    proto::Machine& machine = *scenario.mutable_machine();
+    const char* at = text.data();
+    const char* const end = at + text.size();
+    bool right = true;
+    for (const Part& part : topology_parts) {
+        unsigned number = 0;
+        const auto [after, error] = std::from_chars(at, end, number);
+        if (error == std::errc() && number > 0 && after != end && *after == part.letter) {
+            (machine.*part.set)(number);
+            at = after + 1;
+        } else if (part.needed) {
+            right = false;
+        }
+    }
+    if (!right || at != end)
+        return fail(
+            "'{}' is no topology; give sockets, cores of a socket and threads of a core, and "
+            "where they are special the host's NUMA nodes and each socket's slow cores: "
+            "2s8c2t, 2s8c2t4n, 1s16c2t8e",
+            intellisched::printable(text, 32));
+    if (auto checked = check_scenario(scenario); !checked)
+        return fail("topology {}: {}", text, checked.error().message);
+    return machine;
+}
+
 proto::Scenario generate(std::string_view family, std::string_view topology, unsigned number,
                          std::uint64_t seed) {
+    const proto::Machine machine = parse_topology(topology).value();
     for (std::uint64_t attempt = 0;; ++attempt) {
-        Random random = Random::stream({seed, place_of(family, all_families),
-                                        place_of(topology, all_topologies), number, attempt});
-        proto::Scenario scenario = draw(family, topology, number, random);
+        Random random = Random::stream(
+            {seed, place_of(family, all_families), key_of(topology, machine), number, attempt});
+        proto::Scenario scenario = draw(family, topology, machine, number, random);
         if (estimated_steps(completed(scenario)) <= most_steps) return scenario;
     }
 }

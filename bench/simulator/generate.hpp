@@ -15,11 +15,16 @@ namespace sim {
 /// "hogs", "open-server", ...: the kinds of scenario, each after what its guests do. "mixed" has
 /// guests of two or three of them side by side, "phases" one after the other in time.
 [[nodiscard]] std::span<const std::string_view> families();
-/// "2s8c2t": 2 sockets of 8 cores of 2 threads.
+/// Those that "all" stands for.
 [[nodiscard]] std::span<const std::string_view> topologies();
+/// "2s8c2t": 2 sockets of 8 cores of 2 threads, a NUMA node each. "2s8c2t4n": with 4 nodes in all.
+/// "1s16c2t8e": the last 8 of the 16 cores of the socket are slow (E cores) and have one thread.
+/// Errors: other text, a machine that check_scenario() refuses.
+[[nodiscard]] Result<proto::Machine> parse_topology(std::string_view text);
 
-/// Scenario `number` of its family and topology, named FAMILY-TOPOLOGY-NNN; the same for the same
-/// seed. What is drawn, per scenario or guest ("log": even over the logarithm):
+/// Scenario `number` of its family and topology (one that parse_topology() takes), named
+/// FAMILY-TOPOLOGY-NNN; the same for the same seed. What is drawn, per scenario or guest ("log":
+/// even over the logarithm):
 ///   vCPUs per CPU, all guests together: log 0.25 to 8 (at most max_generated_vcpus in all)
 ///   stretches of work: log 30 us to 20 ms; working sets: log 32 KB to 8 MB
 ///   uneven weights in 2 of 5, caps in 1 of 5, machine costs around the defaults in 3 of 5

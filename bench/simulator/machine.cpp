@@ -19,6 +19,10 @@ constexpr unsigned domids = 0x7ff0; // Xen's others are reserved
 
 bool machine_exists = false; // Xen's code has one set of globals
 
+xen_topology topology_of(const MachineOptions& options) {
+    return {options.sockets, options.cores, options.threads, options.nodes, options.slow_cores};
+}
+
 } // namespace
 
 // --- booting
@@ -36,23 +40,27 @@ Result<std::unique_ptr<Machine>> Machine::boot(const MachineOptions& options) {
         options.sockets * options.cores * options.threads > XEN_MAX_CPUS)
         return fail("machine: {} x {} x {} CPUs; Xen was built for {}", options.sockets,
                     options.cores, options.threads, XEN_MAX_CPUS);
-    if (options.nodes < 1 || options.sockets % options.nodes != 0)
+    if (options.nodes > XEN_MAX_NODES || !nodes_fit(options.nodes, options.sockets, options.cores))
         return fail(
-            "machine: {} nodes of {} sockets; a node has to have whole sockets, each as many",
-            options.nodes, options.sockets);
+            "machine: {} nodes of {} sockets of {} cores; a node has to have whole sockets, "
+            "or a socket whole nodes, each as many, up to {}",
+            options.nodes, options.sockets, options.cores, XEN_MAX_NODES);
+    if (options.slow_cores > options.cores || !(options.slow_speed > 0 && options.slow_speed <= 1))
+        return fail("machine: {} slow cores of {} at a speed of {}; a speed is above 0, up to 1",
+                    options.slow_cores, options.cores, options.slow_speed);
     if (const auto at = options.xen_args.find("sched=");
         at != std::string::npos && (at == 0 || options.xen_args[at - 1] == ' ') &&
         options.xen_args.substr(at, options.xen_args.find(' ', at) - at) != "sched=credit2")
         return fail("machine: '{}' in the command line; credit2 is the only scheduler here",
                     options.xen_args.substr(at, options.xen_args.find(' ', at) - at));
-    auto machine = std::make_unique<MachineImpl>(
-        options, xen_topology{options.sockets, options.cores, options.threads, options.nodes});
+    auto machine = std::make_unique<MachineImpl>(options);
     if (auto booted = machine->boot(options); !booted) return tl::unexpected(booted.error());
     return machine;
 }
 
-MachineImpl::MachineImpl(const MachineOptions& options, const xen_topology& topology)
-    : engine_(topology, options.costs), threads_(options.threads), xen_args_(options.xen_args) {
+MachineImpl::MachineImpl(const MachineOptions& options)
+    : engine_(topology_of(options), options.slow_speed, options.costs), threads_(options.threads),
+      xen_args_(options.xen_args) {
     engine_.set_platform(*this);
     machine_exists = true;
 }
@@ -61,7 +69,7 @@ MachineImpl::~MachineImpl() { machine_exists = false; }
 
 Result<void> MachineImpl::boot(const MachineOptions& options) {
     reset_xen_memory();
-    const xen_topology topology{options.sockets, options.cores, options.threads, options.nodes};
+    const xen_topology topology = topology_of(options);
     char bad[128] = "";
     const auto rc = engine_.call_xen(
         [&] { return xen_boot(&topology, options.xen_args.c_str(), bad, sizeof(bad)); });

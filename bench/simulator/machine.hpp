@@ -23,13 +23,22 @@ namespace proto = intellisched::proto;
 
 struct MachineOptions {
     unsigned sockets = 1;
-    unsigned cores = 1;   ///< of a socket
-    unsigned threads = 1; ///< of a core
-    unsigned nodes = 1;   ///< whole sockets each
+    unsigned cores = 1;      ///< of a socket
+    unsigned threads = 1;    ///< of a core
+    unsigned nodes = 1;      ///< of the host; whole sockets each, or several a socket
+    unsigned slow_cores = 0; ///< of a socket's, the last ones, with one thread each
+    double slow_speed = 1;
     std::string xen_args; ///< as on Xen's command line, e.g. "credit2_runqueue=core"
     Costs costs;
     bool tracing = true; ///< whether there are trace records from the start
 };
+
+/// Whether the nodes have whole sockets, or the sockets whole nodes of whole cores, each as many.
+[[nodiscard]] constexpr bool nodes_fit(unsigned nodes, unsigned sockets, unsigned cores) {
+    if (nodes < 1) return false;
+    return nodes <= sockets ? sockets % nodes == 0
+                            : nodes % sockets == 0 && cores % (nodes / sockets) == 0;
+}
 
 struct DomainOptions {
     std::uint32_t guest = 0; ///< index that Platform and Workload know it by
@@ -37,7 +46,7 @@ struct DomainOptions {
     std::uint32_t pool_id = 0;
     unsigned vcpus = 1;
     unsigned weight = 256;
-    unsigned cap = 0;                         ///< percent of one CPU; 0: none
+    unsigned cap = 0;                        ///< percent of one CPU; 0: none
     std::vector<std::vector<unsigned>> hard; ///< CPUs by vCPU, the last for the rest; empty: all
     std::vector<std::vector<unsigned>> soft; ///< the same
     double working_set_kb = 256;
@@ -76,7 +85,8 @@ class Machine : public Platform {
     /// Has the n-th allocation of Xen's heap from now on fail, and no other; 0: none.
     virtual void fail_allocation(unsigned nth) = 0;
 
-    /// Runs until virtual time is `until`. Errors: an assertion of Xen's (the machine is then dead).
+    /// Runs until virtual time is `until`. Errors: an assertion of Xen's (the machine is then
+    /// dead).
     [[nodiscard]] virtual Result<void> advance(Nanoseconds until) = 0;
 
     // What tools in dom0 see.
@@ -89,8 +99,8 @@ class Machine : public Platform {
     /// How much of the trace a CPU's buffer holds until it is drained; what does not fit is lost.
     virtual void set_trace_buffers(std::size_t bytes) = 0;
 
-    // What only a simulator knows: run, runnable, work, wake-to-run by guest and everything by pool;
-    // what the workloads themselves count (requests, responses, deadlines) is left empty.
+    // What only a simulator knows: run, runnable, work, wake-to-run by guest and everything by
+    // pool; what the workloads themselves count (requests, responses, deadlines) is left empty.
     virtual void reset_truth() = 0;
     [[nodiscard]] virtual proto::Truth truth() const = 0;
 };

@@ -33,18 +33,23 @@ Worker::Worker()
           },
           this) {}
 
-Engine::Engine(const xen_topology& topology, const Costs& costs)
-    : costs_(costs), cpus_(topology.sockets * topology.cores * topology.threads),
+Engine::Engine(const xen_topology& topology, double slow_speed, const Costs& costs)
+    : costs_(costs), socket_nodes_(std::max(1U, topology.nodes / topology.sockets)),
+      cpus_(topology.sockets * xen_socket_cpus(&topology)),
       core_ran_(topology.sockets * topology.cores), queue_(cpus_.size()), trace_(cpus_.size()),
       pool_truth_(1), now_(boot_time) {
     current = this;
     for (unsigned id = 0; id < cpus_.size(); ++id) {
         EngineCpu& cpu = cpus_[id];
         cpu.id = id;
-        cpu.core = id / topology.threads;
-        cpu.socket = cpu.core / topology.cores;
-        cpu.node = cpu.socket * topology.nodes / topology.sockets;
-        if (topology.threads == 2) cpu.sibling = &cpus_[id ^ 1];
+        const xen_place place = xen_place_of(&topology, id);
+        cpu.core = place.socket * topology.cores + place.core;
+        cpu.socket = place.socket;
+        cpu.node = place.node;
+        if (place.slow) cpu.full_speed = slow_speed;
+        if (id == 0 || cpus_[id - 1].core != cpu.core) continue;
+        cpu.sibling = &cpus_[id - 1];
+        cpus_[id - 1].sibling = &cpu;
     }
     tool_ = std::make_unique<Coroutine>(
         [](void* argument) {
@@ -67,6 +72,8 @@ void Engine::use_costs() {
     xen_clock.cold_cost = whole(costs_.block_ns * (costs_.block_cold_factor - 1) * (1 << 20));
     xen_costs.transfer_core = whole(costs_.lock_transfer_core_ns);
     xen_costs.transfer_socket = whole(costs_.lock_transfer_socket_ns);
+    xen_costs.transfer_near =
+        whole(near(costs_.lock_transfer_socket_ns, costs_.lock_transfer_remote_ns));
     xen_costs.transfer_remote = whole(costs_.lock_transfer_remote_ns);
     xen_costs.context_switch = whole(costs_.context_switch_us * 1000);
     ipi_ = whole(costs_.ipi_us * 1000);

@@ -106,12 +106,13 @@ struct EngineCpu {
     EngineVcpu* running = nullptr; ///< null: idle
     bool executing = false;        ///< the guest and not Xen
     Nanoseconds since = 0;         ///< its progress is known up to here
-    double speed = 1;
-    double smt = 1;           ///< part of the speed that the sibling leaves
-    bool busy = false;        ///< as the sibling has been told
-    Worker* worker = nullptr; ///< while Xen's code has not come to its end
-    bool relaxes = false;     ///< it was left to look again at what another CPU has to change
-    std::uint64_t cold = 0;   ///< blocks to come that are cold
+    double full_speed = 1;         ///< with nothing in its way
+    double smt = 1;                ///< what the sibling leaves of it, ...
+    double speed = 1;              ///< ... and memory that is far away
+    bool busy = false;             ///< as the sibling has been told
+    Worker* worker = nullptr;      ///< while Xen's code has not come to its end
+    bool relaxes = false;          ///< it was left to look again at what another CPU has to change
+    std::uint64_t cold = 0;        ///< blocks to come that are cold
     xen_context context{};
     std::vector<xen_call> calls; ///< what Xen's code has to do
 
@@ -129,7 +130,8 @@ class Engine {
   public:
     static Engine* current; ///< the one that Xen's code belongs to
 
-    Engine(const xen_topology& topology, const Costs& costs);
+    /// `slow_speed`: of the topology's slow cores.
+    Engine(const xen_topology& topology, double slow_speed, const Costs& costs);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
@@ -226,11 +228,17 @@ class Engine {
     void start_guest(EngineCpu& cpu, Nanoseconds at);
     void set_speed(EngineCpu& cpu);
     void set_step_end(EngineCpu& cpu);
+    /// What costs that much on the same node and that much on another socket, on another node of
+    /// the same socket.
+    [[nodiscard]] double near(double same, double remote) const {
+        return same + (remote - same) * costs_.near_node_part;
+    }
     void sibling_changed(EngineCpu& cpu, Nanoseconds at);
     void arrive(EngineCpu& cpu, EngineVcpu& vcpu);
     void depart(EngineCpu& cpu, EngineVcpu& vcpu);
 
     Costs costs_;
+    unsigned socket_nodes_; ///< nodes of a socket; 1 where a node has whole sockets
     std::vector<EngineCpu> cpus_;
     std::vector<double> core_ran_; ///< by core: guests' time on it, ns
     EventQueue queue_;

@@ -5,9 +5,11 @@
 // it on another core; on the core that it last ran on, what others' guests have displaced there
 // since then, half of what is left with every cache_decay_us of their run time. Refilling all takes
 // refill_{core,socket,remote}_us by the distance from where it last ran, or less for a working set
-// smaller than the reference. After that it works at the product of two speeds: smt_speed while the
-// sibling thread runs a guest, and 1 / (1 - m + m / numa_remote_speed) away from the node of its
-// memory, m being the part of its work that waits for memory.
+// smaller than the reference. After that it works at the product of three speeds: the core's own;
+// smt_speed while the sibling thread runs a guest; and 1 / (1 - m + m / numa_remote_speed) away
+// from the node of its memory, m being the part of its work that waits for memory. Another node of
+// the same socket is between the two, near_node_part of the way from the same node to another
+// socket: for refills, for the time that memory takes (1 / numa_remote_speed), and for locks.
 #include "bench/simulator/machine_engine.hpp"
 
 #include <cmath>
@@ -28,17 +30,21 @@ void Engine::progress(EngineCpu& cpu, Nanoseconds to) {
     const double work = std::min(time * cpu.speed, vcpu.work);
     vcpu.work -= work;
     vcpu.domain->truth.work_ns += work;
-    pool.smt_ns += time * (1 - cpu.smt);
+    pool.slow_ns += time * (1 - cpu.full_speed);
+    pool.smt_ns += time * (cpu.full_speed - cpu.smt);
     pool.numa_ns += time * (cpu.smt - cpu.speed);
 }
 
 void Engine::set_speed(EngineCpu& cpu) {
     const EngineVcpu& vcpu = *cpu.running;
-    cpu.smt = cpu.sibling != nullptr && cpu.sibling->running != nullptr ? costs_.smt_speed : 1;
+    cpu.smt = cpu.full_speed;
+    if (cpu.sibling != nullptr && cpu.sibling->running != nullptr) cpu.smt *= costs_.smt_speed;
     cpu.speed = cpu.smt;
     if (vcpu.home != cpu.node) {
         const double memory = vcpu.domain->memory_share;
-        cpu.speed /= 1 - memory + memory / costs_.numa_remote_speed;
+        const double remote = memory / costs_.numa_remote_speed;
+        const bool same_socket = vcpu.home / socket_nodes_ == cpu.node / socket_nodes_;
+        cpu.speed /= 1 - memory + (same_socket ? near(memory, remote) : remote);
     }
 }
 
@@ -102,7 +108,9 @@ void Engine::arrive(EngineCpu& cpu, EngineVcpu& vcpu) {
             lost = 1 - (1 - missing) * std::exp2(-others / (costs_.cache_decay_us * 1000));
             pool.migrations_core += moved;
         } else if (before.socket == cpu.socket) {
-            refill_us = costs_.refill_socket_us;
+            refill_us = before.node == cpu.node
+                            ? costs_.refill_socket_us
+                            : near(costs_.refill_socket_us, costs_.refill_remote_us);
             ++pool.migrations_socket;
         } else {
             ++pool.migrations_remote;

@@ -11,7 +11,7 @@ namespace sim {
 
 class MachineImpl final : public Machine {
   public:
-    MachineImpl(const MachineOptions& options, const xen_topology& topology);
+    explicit MachineImpl(const MachineOptions& options);
     ~MachineImpl() override;
     [[nodiscard]] Result<void> boot(const MachineOptions& options);
 
@@ -73,7 +73,7 @@ class MachineImpl final : public Machine {
     [[nodiscard]] std::uint64_t runnable_ns(const Domain& domain) const;
 
     mutable Engine engine_; // what looks at it settles the accounts first
-    unsigned threads_; ///< of a core
+    unsigned threads_;      ///< of a core
     std::string xen_args_;
     proto::Arrangement boot_;
     std::map<std::uint32_t, std::string> pools_;

@@ -27,6 +27,7 @@ struct PoolTruth {
     std::uint64_t runqueue_migrations = 0;
     std::uint64_t wakeups = 0;
     double refill_ns = 0;
+    double slow_ns = 0;
     double smt_ns = 0;
     double numa_ns = 0;
     double switch_ns = 0;

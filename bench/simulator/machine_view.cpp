@@ -222,6 +222,7 @@ proto::Truth MachineImpl::truth() const {
         pool.set_runqueue_migrations(truth.runqueue_migrations);
         pool.set_wakeups(truth.wakeups);
         pool.set_refill_ns(truth.refill_ns);
+        pool.set_slow_ns(truth.slow_ns);
         pool.set_smt_ns(truth.smt_ns);
         pool.set_numa_ns(truth.numa_ns);
         pool.set_switch_ns(truth.switch_ns);

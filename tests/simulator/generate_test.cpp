@@ -49,6 +49,44 @@ TEST_CASE("generate: names are stable, and the same seed gives the same text") {
     CHECK(one.machine().threads() == 2);
 }
 
+TEST_CASE("generate: topologies with finer nodes and slow cores, and others than the usual ones") {
+    const auto fine = generate("hogs", "2s8c2t4n", 1, 1);
+    CHECK(fine.name() == "hogs-2s8c2t4n-001");
+    CHECK(fine.machine().nodes() == 4);
+    CHECK(fine.machine().slow_cores() == 0);
+    const auto hybrid = generate("hogs", "1s16c2t8e", 1, 1);
+    CHECK(hybrid.machine().cores() == 16);
+    CHECK(hybrid.machine().slow_cores() == 8);
+    CHECK(hybrid.machine().nodes() == 0);
+    CHECK(generate("hogs", "4s2c1t1n", 1, 1).machine().nodes() == 1);
+    const auto loads = [](std::string_view topology) {
+        auto scenario = generate("hogs", topology, 1, 1);
+        scenario.clear_name();
+        scenario.clear_machine();
+        return scenario_text(scenario);
+    };
+    CHECK(loads("1s8c2t") != loads("1s8c2t2n")); // each has its own numbers
+    for (const std::string_view wrong :
+         {"", "2s8c", "8c2t", "0s1c1t", "2s8c2t0n", "2s8c2t4n8", "2s8c2t8e4n", "-2s1c1t", " 1s1c1t",
+          "1s1c1t ", "99999999999s1c1t", "5s1c1t", "2s8c2t3n", "1s4c2t4e", "all"}) {
+        CAPTURE(std::string(wrong));
+        CHECK_FALSE(parse_topology(wrong).has_value());
+    }
+}
+
+TEST_CASE("generate: only machines with several nodes a socket say what those cost") {
+    unsigned said = 0;
+    for (unsigned number = 1; number <= 20; ++number) {
+        const auto fine = generate("hogs", "1s4c2t2n", number, 1).costs();
+        CHECK(fine.has_near_node_part() == fine.has_numa_remote_speed());
+        said += fine.has_near_node_part();
+        CHECK_FALSE(generate("hogs", "1s4c2t", number, 1).costs().has_near_node_part());
+        // Off by default, and so always: a draw for it would make other scenarios of all seeds.
+        CHECK_FALSE(generate("hogs", "1s4c2t", number, 1).costs().has_trace_record_ns());
+    }
+    CHECK(said > 5);
+}
+
 TEST_CASE("generate: families do what their names say") {
     const auto kinds = [](std::string_view family) {
         std::set<proto::Load::KindCase> found;

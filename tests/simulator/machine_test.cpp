@@ -2,6 +2,7 @@
 #include "src/layout/snapshot.hpp"
 #include "tests/simulator/support.hpp"
 
+#include <algorithm>
 #include <set>
 
 using namespace sim;
@@ -101,8 +102,9 @@ TEST_CASE("runqueues are those of src/layout, booted and rearranged") {
     struct Shape {
         unsigned sockets, cores, threads, nodes;
     };
-    for (const Shape s : {Shape{1, 4, 1, 1}, Shape{4, 2, 2, 2}, Shape{2, 8, 2, 2},
-                          Shape{2, 10, 2, 1}, Shape{4, 16, 2, 4}, Shape{4, 32, 2, 2}})
+    for (const Shape s :
+         {Shape{1, 4, 1, 1}, Shape{4, 2, 2, 2}, Shape{2, 8, 2, 2}, Shape{2, 10, 2, 1},
+          Shape{4, 16, 2, 4}, Shape{4, 32, 2, 2}, Shape{1, 16, 2, 4}, Shape{2, 8, 2, 4}})
         for (const std::string args :
              {"", "credit2_runqueue=core", "sched_credit2_max_cpus_runqueue=0"}) {
             auto machine = booted(options_of(s.sockets, s.cores, s.threads, s.nodes, args));
@@ -125,6 +127,24 @@ TEST_CASE("runqueues are those of src/layout, booted and rearranged") {
                     CHECK(machine->layout(0)->arrangement().layout() == to_string(layout));
                 }
         }
+}
+
+TEST_CASE("nodes finer than sockets divide the runqueues of sockets") {
+    const auto machine = booted(options_of(2, 8, 2, 4));
+    const auto runqueues = [&](const std::string& layout) {
+        REQUIRE(machine->set_layout(0, arrangement(layout, 0)).has_value());
+        machine->reset_truth();
+        CHECK(formed(*machine, 0) == expected(*machine, 0));
+        return formed(*machine, 0);
+    };
+    const auto nodes = runqueues("node");
+    const auto sockets = runqueues("socket");
+    REQUIRE(sockets.size() == 2);
+    REQUIRE(nodes.size() == 4);
+    for (std::size_t i = 0; i < nodes.size(); ++i) {
+        CHECK(nodes[i].size() == 8);
+        CHECK(std::ranges::includes(sockets[i / 2], nodes[i]));
+    }
 }
 
 TEST_CASE("the trace tells the running times that the machine counts") {
@@ -262,6 +282,8 @@ TEST_CASE("what makes no sense is refused, and nothing has changed") {
     CHECK_FALSE(Machine::boot(options_of(4, 64, 2, 1)).has_value());
     CHECK_FALSE(Machine::boot(options_of(65536, 65536, 1, 1)).has_value());
     CHECK_FALSE(Machine::boot(options_of(4, 4, 1, 3)).has_value());
+    CHECK_FALSE(Machine::boot(options_of(1, 4, 1, 3)).has_value());
+    CHECK_FALSE(Machine::boot(options_of(1, 128, 1, 128)).has_value()); // more nodes than Xen has
     CHECK_FALSE(Machine::boot(options_of(1, 4, 1, 1, "sched=credit")).has_value());
     const auto misspelt = Machine::boot(options_of(1, 4, 1, 1, "credit2_runqueue=sockets"));
     REQUIRE_FALSE(misspelt.has_value());
@@ -415,18 +437,26 @@ TEST_CASE("machine: Xen forms the runqueues that src/layout says, on 10,000 topo
     constexpr unsigned machines = 250, of_each = 40;
     const char* const granularities[] = {"", "sched-gran=core", "sched-gran=socket"};
     const unsigned caps[] = {0, 1, 2, 3, 4, 5, 6, 8, 12, 16, 16, 16, 24};
-    unsigned one_thread = 0;
+    unsigned one_thread = 0, finer = 0, hybrid = 0;
     for (unsigned i = 0; i < machines; ++i) {
         auto options = options_of(1 + any(4), 1 + any(9), 1 + any(2), 1);
-        options.nodes = options.sockets % 2 == 0 && any(2) == 0 ? options.sockets / 2 : 1;
+        std::vector<unsigned> nodes{1};
+        if (options.sockets % 2 == 0) nodes.push_back(options.sockets / 2);
+        for (unsigned of_socket = 1; of_socket <= options.cores; ++of_socket)
+            if (options.cores % of_socket == 0) nodes.push_back(options.sockets * of_socket);
+        options.nodes = nodes[any(static_cast<unsigned>(nodes.size()))];
+        if (options.threads == 2 && any(4) == 0) options.slow_cores = any(options.cores);
         options.xen_args = granularities[any(8) < 6 ? 0 : 1 + any(2)];
         options.tracing = false;
         auto machine = booted(options);
         Bursty idle(0, 1, 50, 50, 1);
         created(*machine, domain_of(0, 1), idle);
-        const unsigned cpus = options.sockets * options.cores * options.threads;
+        const auto cpus = static_cast<unsigned>(machine->snapshot().cpus_size());
+        finer += options.nodes > options.sockets;
+        hybrid += options.slow_cores > 0;
         for (unsigned k = 0; k < of_each; ++k) {
-            const bool firsts_only = options.threads == 2 && any(3) == 0; // as with smt=off
+            const bool firsts_only = // as with smt=off
+                options.threads == 2 && options.slow_cores == 0 && any(3) == 0;
             for (unsigned cpu = 1; cpu < cpus; ++cpu) {
                 const bool off = firsts_only ? cpu % 2 == 1 : any(5) == 0;
                 // One that cannot be moved just now stays: that is a topology too.
@@ -450,5 +480,7 @@ TEST_CASE("machine: Xen forms the runqueues that src/layout says, on 10,000 topo
                                                            intellisched::same_core) == online.end();
         }
     }
-    CHECK(one_thread > 1000); // of these only the processor can tell
+    CHECK(one_thread > 900); // of these only the processor can tell
+    CHECK(finer > 50);
+    CHECK(hybrid > 15);
 }

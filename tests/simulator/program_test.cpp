@@ -267,6 +267,7 @@ TEST_CASE("credit2-sim: wrong usage and failures have their statuses and a line"
              Wrong{"serve " + good + " --fd 77", 1, "cannot read from the client"},
              Wrong{"check " + good + " " + bad, 1, "1 of 2"},
              Wrong{"generate --family disco --out /tmp", 2, "disco"},
+             Wrong{"generate --topology 2s8c --out /tmp", 2, "'2s8c' is no topology"},
          }) {
         CAPTURE(wrong.arguments);
         const Done done = credit2_sim(wrong.arguments);

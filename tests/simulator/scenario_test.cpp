@@ -33,7 +33,11 @@ TEST_CASE("scenario: what makes no sense is refused by name and value") {
         {"machine { sockets: 1 cores: 33 threads: 1 }", {"machine.cores is 33"}},
         {"machine { sockets: 1 cores: 4 threads: 3 }", {"machine.threads is 3"}},
         {"machine { sockets: 4 cores: 4 threads: 1 nodes: 3 }", {"machine.nodes is 3"}},
-        {"machine { sockets: 2 cores: 4 threads: 1 nodes: 4 }", {"machine.nodes is 4"}},
+        {"machine { sockets: 2 cores: 4 threads: 1 nodes: 6 }", {"machine.nodes is 6", "4 cores"}},
+        {"machine { sockets: 1 cores: 32 threads: 1 nodes: 32 }", {"machine.nodes is 32"}},
+        {"machine { sockets: 1 cores: 4 threads: 1 slow_cores: 4 }", {"machine.slow_cores is 4"}},
+        {"machine { sockets: 1 cores: 4 threads: 1 slow_cores: 2 slow_speed: 0.4 }",
+         {"machine.slow_speed is 0.4", "0.5 to 1"}},
         {"machine { sockets: 1\n cores: 4\n dies: 2 }", {"line 3", "dies"}},
         {"machine { sockets: -1 }", {"line 1"}},
         {"machine {", {"line 1"}},
@@ -213,6 +217,20 @@ TEST_CASE("scenario: what is left out has its default") {
     CHECK(audio.loads(0).periodic().deadline_us() == 5000);
     CHECK(audio.loads(1).frontend().backend() == "Domain-0");
     CHECK(audio.loads(1).frontend().threads() == 2);
+}
+
+TEST_CASE("scenario: nodes may be finer than sockets, and cores slow") {
+    const auto scenario =
+        parse_scenario("machine { sockets: 2 cores: 4 threads: 2 nodes: 8 slow_cores: 3 } "
+                       "guests { name: 'web' vcpus: 1 hard_affinity: '9' }",
+                       "test");
+    REQUIRE(scenario);
+    CHECK(scenario->machine().nodes() == 8);
+    CHECK(scenario->machine().slow_speed() == standard_slow_speed);
+    CHECK(cpu_count(scenario->machine()) == 10); // of each socket: a core of 2 threads, 3 of one
+    const auto plain = parse_scenario(machine, "test");
+    REQUIRE(plain);
+    CHECK(plain->machine().slow_speed() == 0);
 }
 
 TEST_CASE("scenario: a Domain-0 that is there stays as it is") {

@@ -3,6 +3,7 @@
 #include "tests/simulator/support.hpp"
 
 #include <numeric>
+#include <tuple>
 
 using namespace sim;
 
@@ -113,6 +114,91 @@ TEST_CASE("siblings slow each other, and memory on another node does") {
     created(*machine, domain, hogs);
     run(*machine, 2);
     CHECK(work_of(*machine)[0] == doctest::Approx(2 * second / (0.5 + 0.5 / 0.8)).epsilon(0.001));
+}
+
+TEST_CASE("another node of the same socket is between the own node and another socket") {
+    auto options = options_of(2, 2, 1, 4); // a node has one CPU
+    options.costs.numa_remote_speed = 0.8;
+    options.costs.near_node_part = 0.25;
+    Hog hogs;
+    const double slower[] = {0, 0.25, 1, 1}; // on CPU 0 to 3, of what another socket costs
+    for (unsigned cpu = 0; cpu < 4; ++cpu) {
+        CAPTURE(cpu);
+        auto machine = booted(options);
+        auto domain = domain_of(0, 1);
+        domain.memory_share = 0.5;
+        domain.soft = {{0}}; // where its memory is
+        domain.hard = {{cpu}};
+        created(*machine, domain, hogs);
+        run(*machine, 2);
+        const double memory_time = 1 + slower[cpu] * (1 / 0.8 - 1);
+        CHECK(work_of(*machine)[0] ==
+              doctest::Approx(2 * second / (0.5 + 0.5 * memory_time)).epsilon(0.001));
+    }
+    // Three hogs on the two CPUs of a socket move between them.
+    options = options_of(1, 2, 1, 1, "credit2_runqueue=socket");
+    options.costs.refill_remote_us = 100;
+    options.costs.near_node_part = 0.5;
+    for (const unsigned nodes : {1U, 2U}) {
+        CAPTURE(nodes);
+        options.nodes = nodes;
+        auto machine = booted(options);
+        auto domain = domain_of(0, 3);
+        domain.working_set_kb = options.costs.refill_reference_kb;
+        created(*machine, domain, hogs);
+        run(*machine, 1);
+        machine->reset_truth();
+        run(*machine, 5);
+        const intellisched::proto::PoolTruth pool = machine->truth().pools(0);
+        REQUIRE(pool.migrations_socket() > 50);
+        CHECK(pool.migrations_remote() == 0);
+        CHECK(pool.refill_ns() ==
+              doctest::Approx(nodes == 1 ? 0 : 50e3 * static_cast<double>(pool.migrations_socket()))
+                  .epsilon(0.02));
+    }
+}
+
+TEST_CASE("slow cores take longer for the same work, and have one thread") {
+    auto options = options_of(2, 4, 2, 2);
+    options.slow_cores = 2;
+    options.slow_speed = 0.5;
+    options.costs.smt_speed = 0.8;
+    Hog hogs;
+    const auto work_on = [&](const std::vector<unsigned>& cpus) {
+        auto machine = booted(options);
+        auto domain = domain_of(0, static_cast<unsigned>(cpus.size()));
+        for (const unsigned cpu : cpus) domain.hard.push_back({cpu});
+        created(*machine, domain, hogs);
+        run(*machine, 2);
+        const auto& pool = machine->truth().pools(0);
+        return std::tuple{work_of(*machine)[0] / second, pool.slow_ns() / second,
+                          pool.smt_ns() / second};
+    };
+    const auto near = [](double value) { return doctest::Approx(value).epsilon(0.001); };
+    // Of each socket: CPUs 0 to 3 are threads of two cores, 4 and 5 slow cores.
+    for (const unsigned first : {0U, 6U}) {
+        CAPTURE(first);
+        const auto [fast, fast_slow, fast_smt] = work_on({first});
+        CHECK(fast == near(2));
+        CHECK(fast_slow == 0);
+        const auto [threads, threads_slow, threads_smt] = work_on({first + 2, first + 3});
+        CHECK(threads == near(2 * 2 * 0.8));
+        CHECK(threads_smt == near(2 * 2 * 0.2));
+        const auto [slow, slow_slow, slow_smt] = work_on({first + 4, first + 5});
+        CHECK(slow == near(2 * 2 * 0.5));
+        CHECK(slow_slow == near(2 * 2 * 0.5));
+        CHECK(slow_smt == 0);
+    }
+    const auto machine = booted(options);
+    const auto host = machine->snapshot();
+    REQUIRE(host.cpus_size() == 12);
+    CHECK(host.threads_per_core() == 2); // the processor's
+    const unsigned cores[] = {0, 0, 1, 1, 2, 3};
+    for (int cpu = 0; cpu < 12; ++cpu) {
+        CHECK(host.cpus(cpu).core() == cores[cpu % 6]);
+        CHECK(host.cpus(cpu).socket() == static_cast<unsigned>(cpu / 6));
+        CHECK(host.cpus(cpu).node() == static_cast<unsigned>(cpu / 6));
+    }
 }
 
 TEST_CASE("who comes back to a core that others have used refills its caches") {

@@ -201,19 +201,21 @@ int xen_softirq_pending(unsigned int cpu)
 
 void sim_cpus_boot(const struct xen_topology *topology)
 {
-    unsigned int cpu, socket_cpus = topology->cores * topology->threads;
+    unsigned int cpu;
 
-    nr_cpu_ids = topology->sockets * socket_cpus;
+    BUILD_BUG_ON(XEN_MAX_NODES > MAX_NUMNODES);
+    nr_cpu_ids = topology->sockets * xen_socket_cpus(topology);
     for ( cpu = 0; cpu < nr_cpu_ids; cpu++ )
     {
-        unsigned int socket = cpu / socket_cpus;
+        struct xen_place place = xen_place_of(topology, cpu);
 
-        cpu_data[cpu].phys_proc_id = socket;
-        cpu_data[cpu].cpu_core_id = cpu % socket_cpus / topology->threads;
+        cpu_data[cpu].phys_proc_id = place.socket;
+        cpu_data[cpu].cpu_core_id = place.core;
+        /* Of the processor: that of a slow core, too. */
         cpu_data[cpu].x86_num_siblings = topology->threads;
         cpu_data[cpu].x86_max_cores = topology->cores;
         cpu_data[cpu].compute_unit_id = INVALID_CUID;
-        cpu_to_node[cpu] = socket * topology->nodes / topology->sockets;
+        cpu_to_node[cpu] = place.node;
         cpumask_set_cpu(cpu, &node_to_cpumask[cpu_to_node[cpu]]);
         cpumask_set_cpu(cpu, &cpu_present_map);
     }

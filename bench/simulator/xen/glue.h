@@ -14,6 +14,7 @@
 #define SIM_NORETURN noreturn
 #else
 #define SIM_NORETURN __attribute__((noreturn))
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #endif
@@ -23,12 +24,43 @@ extern "C" {
 #endif
 
 #define XEN_MAX_CPUS 256
+#define XEN_MAX_NODES 64
 #define XEN_MASK_WORDS (XEN_MAX_CPUS / 64)
 #define XEN_ANY_NODE (~0u)
 
+/*
+ * CPUs are numbered threads first, then cores, then sockets. The last `slow_cores` of each socket have
+ * one thread. Either nodes have whole sockets or sockets whole nodes, all of one size.
+ */
 struct xen_topology {
     unsigned int sockets, cores, threads, nodes;
+    unsigned int slow_cores;
 };
+
+static inline unsigned int xen_socket_cpus(const struct xen_topology *topology)
+{
+    return topology->cores * topology->threads - topology->slow_cores * (topology->threads - 1);
+}
+
+struct xen_place {
+    unsigned int core, socket, node; /* the core within its socket */
+    bool slow;
+};
+
+static inline struct xen_place xen_place_of(const struct xen_topology *topology, unsigned int cpu)
+{
+    unsigned int socket_cpus = xen_socket_cpus(topology), within = cpu % socket_cpus;
+    unsigned int fast_cores = topology->cores - topology->slow_cores;
+    unsigned int fast_cpus = fast_cores * topology->threads;
+    struct xen_place place;
+
+    place.socket = cpu / socket_cpus;
+    place.slow = within >= fast_cpus;
+    place.core = place.slow ? fast_cores + within - fast_cpus : within / topology->threads;
+    place.node = (place.socket * topology->cores + place.core) * topology->nodes /
+                 (topology->sockets * topology->cores);
+    return place;
+}
 
 /* Local time of the hypervisor code that runs now: base plus what its basic blocks cost. */
 struct xen_clock {
@@ -69,7 +101,7 @@ static inline uint64_t xen_clock_end(void)
 
 /* All in ns. */
 struct xen_costs {
-    uint64_t transfer_core, transfer_socket, transfer_remote; /* of a lock's cache line */
+    uint64_t transfer_core, transfer_socket, transfer_near, transfer_remote; /* of a lock's cache line */
     uint64_t context_switch;
     uint64_t hypercall;
     uint64_t trace_record;

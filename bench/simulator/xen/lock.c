@@ -23,8 +23,9 @@ static uint64_t transfer(unsigned int from, unsigned int to)
 {
     if ( cpu_data[from].phys_proc_id != cpu_data[to].phys_proc_id )
         return xen_costs.transfer_remote;
-    return cpu_data[from].cpu_core_id == cpu_data[to].cpu_core_id ? xen_costs.transfer_core
-                                                                  : xen_costs.transfer_socket;
+    if ( cpu_data[from].cpu_core_id == cpu_data[to].cpu_core_id )
+        return xen_costs.transfer_core;
+    return cpu_to_node[from] == cpu_to_node[to] ? xen_costs.transfer_socket : xen_costs.transfer_near;
 }
 
 static inline void taken(union lock_debug *lock)
