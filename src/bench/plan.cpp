@@ -171,6 +171,7 @@ std::string topology_name(const proto::Machine& machine) {
         fmt::format("{}s{}c{}t", machine.sockets(), machine.cores(), machine.threads());
     if (machine.nodes() != 0 && machine.nodes() != machine.sockets())
         name += fmt::format("{}n", machine.nodes());
+    if (machine.slow_cores() != 0) name += fmt::format("{}e", machine.slow_cores());
     return name;
 }
 

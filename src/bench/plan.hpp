@@ -45,7 +45,8 @@ struct Entry {
     std::string stop = {};    ///< what stops it; empty: nothing needs to
 };
 
-/// "2s8c2t", or "2s8c2t1n" when the NUMA nodes are not the sockets.
+/// "2s8c2t"; "2s8c2t1n" or "2s8c2t4n" when the NUMA nodes are not the sockets; "1s16c2t8e" with 8
+/// slow cores a socket.
 [[nodiscard]] std::string topology_name(const proto::Machine& machine);
 
 /// Reads the scenarios, and has those to be generated written by the simulator into

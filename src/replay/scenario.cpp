@@ -26,7 +26,7 @@ proto::HostSnapshot timeless(proto::HostSnapshot snapshot) {
 }
 
 /// The simulated machine numbers its CPUs threads first, then cores, then sockets, as Xen does on
-/// most hosts; nodes have whole sockets, all the same number.
+/// most hosts; nodes have whole sockets, or sockets whole nodes, all the same number.
 Result<proto::Machine> machine_of(const proto::HostSnapshot& snapshot) {
     const auto topology = topology_of(snapshot);
     if (!topology) return tl::unexpected(topology.error());
@@ -48,7 +48,7 @@ Result<proto::Machine> machine_of(const proto::HostSnapshot& snapshot) {
         const Cpu like{.id = static_cast<unsigned>(i),
                        .core = core % machine.cores(),
                        .socket = socket,
-                       .node = socket * machine.nodes() / machine.sockets()};
+                       .node = core * machine.nodes() / (machine.sockets() * machine.cores())};
         const Cpu& cpu = topology->cpus[i];
         if (cpu != like)
             return fail("CPU {} is on core {}, socket {}, node {}, and the simulator's CPU {} is "

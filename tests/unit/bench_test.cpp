@@ -95,6 +95,20 @@ TEST_CASE("bench plan: what it says, and what it leaves out") {
     CHECK(bench::scenario_of(bench.plan, bench.entries[0], 1).measured_s() == 9);
 }
 
+TEST_CASE("bench: a topology's name tells nodes that are not the sockets, and slow cores") {
+    proto::Machine machine;
+    machine.set_sockets(2);
+    machine.set_cores(8);
+    machine.set_threads(2);
+    CHECK(bench::topology_name(machine) == "2s8c2t");
+    machine.set_nodes(2);
+    CHECK(bench::topology_name(machine) == "2s8c2t");
+    machine.set_nodes(4);
+    CHECK(bench::topology_name(machine) == "2s8c2t4n");
+    machine.set_slow_cores(6);
+    CHECK(bench::topology_name(machine) == "2s8c2t4n6e");
+}
+
 TEST_CASE("bench plan: mistakes are named, with their line") {
     CHECK(contains(error_of_plan("repeats: 2\nrepetitions: 3\n"), ":2: "));
     CHECK(contains(error_of_plan("repeats: 2\nrepetitions: 3\n"), "\"repetitions\""));

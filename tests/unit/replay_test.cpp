@@ -158,6 +158,16 @@ TEST_CASE("replay: the scenario has the host and the times, open or closed") {
     CHECK(again.SerializeAsString() == open->SerializeAsString());
 }
 
+TEST_CASE("replay: a host with several nodes a socket is replayed with them") {
+    Recorded host(three_stretches());
+    for (int i = 0; i < 8; ++i)
+        host.snapshot.mutable_cpus(i)->set_node(static_cast<unsigned>(i) / 2);
+    const auto replayed = scenario_of(host);
+    REQUIRE(replayed);
+    CHECK(replayed->machine().sockets() == 2);
+    CHECK(replayed->machine().nodes() == 4);
+}
+
 TEST_CASE("replay: pools, caps, affinities and strange names are taken over") {
     Recorded host(three_stretches());
     host.add_pool(3, "batch", {6, 7});
