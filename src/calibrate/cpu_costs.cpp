@@ -100,11 +100,17 @@ CpuPairs pairs_of(const Topology& topology, std::span<const unsigned> cpus, std:
     for (std::size_t i = 1; first != nullptr && i < cpus.size(); ++i) {
         const Cpu* other = topology.find(cpus[(index + i) % cpus.size()]);
         if (other == nullptr) continue;
-        auto& pair = same_core(*first, *other)        ? pairs.sibling
-                     : first->socket == other->socket ? pairs.core
-                                                      : pairs.socket;
-        if (!pair) pair = other->id;
-        if (!pairs.node && first->node != other->node) pairs.node = other->id;
+        const bool same_socket = first->socket == other->socket;
+        const bool same_node = first->node == other->node;
+        const auto add = [&](std::optional<unsigned>& pair) {
+            if (!pair) pair = other->id;
+        };
+        if (same_core(*first, *other))
+            add(pairs.sibling);
+        else if (same_socket && same_node)
+            add(pairs.core);
+        if (!same_socket) add(pairs.socket);
+        if (!same_socket && !same_node) add(pairs.node);
     }
     return pairs;
 }
@@ -126,12 +132,13 @@ Result<void> add_cpu_costs(proto::Calibration& to, const CpuCostOptions& options
     report(to, "refill_core_us", values.core, true, "",
            "reading after twice the core's cache of other data, less reading again");
     report(to, "refill_socket_us", values.socket, any.core.has_value(),
-           "no socket has two cores in the pool",
+           "no node has two cores of a socket in the pool",
            "reading what another core of the socket has written, less reading again");
     report(to, "refill_remote_us", values.remote, any.socket.has_value(),
            "the pool is on one socket",
            "reading what a core of another socket has written, less reading again");
-    report(to, "numa_remote_speed", values.node, any.node.has_value(), "the pool is on one node",
+    report(to, "numa_remote_speed", values.node, any.node.has_value(),
+           "the pool has no nodes of different sockets",
            "reading memory line after line from two nodes, the faster to the slower");
     const bool refill = values.core.size() >= least_values;
     if (refill)

@@ -22,9 +22,9 @@ inline constexpr std::array<std::string_view, 5> cpu_costs{
 /// CPUs of a pool beside another one, by how far they are from it.
 struct CpuPairs {
     std::optional<unsigned> sibling; ///< the other thread of the core
-    std::optional<unsigned> core;    ///< another core of the socket
+    std::optional<unsigned> core;    ///< another core of the socket and node
     std::optional<unsigned> socket;  ///< another socket
-    std::optional<unsigned> node;    ///< another node
+    std::optional<unsigned> node;    ///< another node, of another socket
 };
 /// For the CPU of that index among `cpus`, the next in each relation.
 [[nodiscard]] CpuPairs pairs_of(const Topology& topology, std::span<const unsigned> cpus,

@@ -338,6 +338,14 @@ TEST_CASE("calibrate: pairs of CPUs at each distance") {
     CHECK(alone.core == 2);
     CHECK_FALSE(alone.socket);
     CHECK_FALSE(alone.node);
+    // Another node of the same socket is neither near nor far.
+    Topology finer = two_sockets();
+    for (Cpu& cpu : finer.cpus) cpu.node = cpu.id / 2;
+    const CpuPairs of_1 = pairs_of(finer, all, 1);
+    CHECK(of_1.sibling == 0);
+    CHECK_FALSE(of_1.core);
+    CHECK(of_1.socket == 4);
+    CHECK(of_1.node == 4);
 }
 
 TEST_CASE("calibrate: the CPUs' measurements measure") {
@@ -392,7 +400,7 @@ TEST_CASE("calibrate: rounds put the vCPUs on pairs all over the pool") {
         CHECK(at[4].second / 2 != round / 2);
     }
     CHECK(why_not(found, "refill_remote_us") == "the pool is on one socket");
-    CHECK(why_not(found, "numa_remote_speed") == "the pool is on one node");
+    CHECK(why_not(found, "numa_remote_speed") == "the pool has no nodes of different sockets");
     for (const std::string_view name : {"smt_speed", "refill_core_us", "refill_socket_us"})
         CHECK((row_of(found, name) != nullptr) != !why_not(found, name).empty());
 
