@@ -21,7 +21,7 @@ struct ExportArguments {
     std::string journal;
     std::string format;
     std::string out;
-    bool closed = false;
+    bool closed = false, guest_scores = false;
 };
 
 Result<int> write(const ExportArguments& options, const std::string& text) {
@@ -44,15 +44,20 @@ Result<int> export_trials(const ExportArguments& options) {
                     samples_extension);
     const auto journal = service::JournalReader::open(options.journal);
     if (!journal) return tl::unexpected(journal.error());
-    const auto samples = journal->samples();
-    if (!samples) return tl::unexpected(samples.error());
-    if (samples->empty())
+    auto found = journal->samples();
+    if (!found) return tl::unexpected(found.error());
+    if (found->empty())
         return fail("{}: no trial has been compared to its end yet; the service makes them in mode "
                     "auto",
                     options.journal);
+    const auto samples = service::to_learn_from(std::move(*found), options.guest_scores);
+    if (samples.empty())
+        return fail("{}: all its trials counted what guests publish of themselves; where that is "
+                    "to be learnt from, say --guest-scores",
+                    options.journal);
     std::string bytes = encode_header(samples_format);
     std::set<std::string_view> trials;
-    for (const proto::Sample& sample : *samples) {
+    for (const proto::Sample& sample : samples) {
         const auto record = encode_record(sample.SerializeAsString());
         if (!record) return tl::unexpected(record.error());
         bytes += *record;
@@ -61,7 +66,7 @@ Result<int> export_trials(const ExportArguments& options) {
     auto written = write(options, bytes);
     if (!written) return written;
     if (auto printed = print(fmt::format("{}: {} samples of {} trials\n", options.out,
-                                         samples->size(), trials.size()));
+                                         samples.size(), trials.size()));
         !printed)
         return tl::unexpected(printed.error());
     return done;
@@ -127,6 +132,10 @@ void add_export(CLI::App& app, Action& action) {
                    "was")
         ->excludes(samples)
         ->excludes(journal);
+    command
+        ->add_flag("--guest-scores", options->guest_scores,
+                   "of a journal: also the trials that counted what guests publish of themselves")
+        ->needs(journal);
     command->add_option("--out", options->out, "the file to write")->required();
     command->callback([options, &action] {
         action = [options] {

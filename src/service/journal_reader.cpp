@@ -354,7 +354,7 @@ Result<std::vector<Counts>> JournalReader::counts() const {
         });
 }
 
-Result<std::vector<proto::Sample>> JournalReader::samples() const {
+Result<std::vector<TrialSample>> JournalReader::samples() const {
     const auto version = database_.value("PRAGMA user_version");
     if (!version) return tl::unexpected(version.error());
     if (**version < 2)
@@ -364,18 +364,27 @@ Result<std::vector<proto::Sample>> JournalReader::samples() const {
     std::string wrong;
     auto read = [&](Row& row) {
         const auto trial = entry(trial_of)(row);
-        const std::string intent = row.text();
-        proto::Sample sample;
+        std::string intent = row.text();
+        TrialSample out{.pool = trial.pool.name,
+                        .intent = intent,
+                        .trial = trial.id,
+                        .time = trial.what.time(),
+                        .from = trial.what.from.layout,
+                        .to = trial.what.to.layout};
+        proto::Sample& sample = out.sample;
         if (!parse_bounded(row.text(), sample)) wrong = "no sample where one is to be";
         sample.set_scenario(fmt::format("{} trial {}", printable(trial.pool.name, 64), trial.id));
         sample.set_family("trial");
         sample.set_topology("host");
         sample.clear_scores();
-        if (trial.what.comparison) add_scores(sample, trial.what, intent);
-        if (sample.schema_version() != feature_schema_version && wrong.empty()) return sample;
+        if (trial.what.comparison) {
+            add_scores(sample, trial.what, intent);
+            out.difference = trial.what.comparison->difference;
+        }
+        if (sample.schema_version() != feature_schema_version && wrong.empty()) return out;
         if (auto checked = check_sample(sample, "a trial's sample"); !checked)
             wrong = checked.error().message;
-        return sample;
+        return out;
     };
     const std::string sql = fmt::format(
         "SELECT q.*, intent, sample FROM ({}) q JOIN samples s ON s.trial = q.id"
@@ -386,13 +395,13 @@ Result<std::vector<proto::Sample>> JournalReader::samples() const {
                              to_string(Ending::reverted_harm), to_string(Ending::reverted_worse),
                              to_string(Ending::reverted_unclear)},
                   "','"));
-    auto samples = rows<proto::Sample>(database_.prepare(sql.c_str()), path_, read);
+    auto samples = rows<TrialSample>(database_.prepare(sql.c_str()), path_, read);
     if (!samples) return samples;
     if (!wrong.empty())
         return fail("{}: damaged: {}; move the file away to begin a new one", path_, wrong);
     // What another version of the program measured cannot be measured again, and is no damage.
-    std::erase_if(*samples, [](const proto::Sample& sample) {
-        return sample.schema_version() != feature_schema_version;
+    std::erase_if(*samples, [](const TrialSample& one) {
+        return one.sample.schema_version() != feature_schema_version;
     });
     return samples;
 }

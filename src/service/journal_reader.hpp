@@ -6,6 +6,7 @@
 #include "src/policy/machine.hpp"
 #include "src/proto/model.pb.h"
 #include "src/service/sqlite.hpp"
+#include "src/service/trial_samples.hpp"
 
 #include <limits>
 #include <variant>
@@ -124,12 +125,12 @@ class JournalReader {
     [[nodiscard]] Result<std::vector<Entry<StoredVerdict>>> last_verdicts() const;
     /// The open trial of each pool that has one, by the pools' names.
     [[nodiscard]] Result<std::vector<Entry<StoredTrial>>> open_trials() const;
-    /// What trials have found, to train from (model/samples.hpp): the last window before each
+    /// What trials have found, for to_learn_from() to choose from: the last window before each
     /// switch and the last one in its trial, with the two layouts' scores under the pool's intent,
     /// oldest first. Of trials that were compared to their end, on one load; those with
     /// features of another version of the program are left out. Errors: also a journal of a version
     /// that kept none.
-    [[nodiscard]] Result<std::vector<proto::Sample>> samples() const;
+    [[nodiscard]] Result<std::vector<TrialSample>> samples() const;
     /// Of each pool that was ever asked to switch, by name.
     [[nodiscard]] Result<std::vector<Counts>> counts() const;
     /// The policy's state of the pool of that name; nothing when none was stored. An error also

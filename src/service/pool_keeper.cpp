@@ -24,8 +24,9 @@ bool by_name(const PoolSeen& pool) {
 }
 
 /// Without a name and scores.
-proto::Sample sample_of(const FeatureVector& features, const PoolSeen& pool) {
+proto::Sample sample_of(const FeatureVector& features, const PoolSeen& pool, bool guest_scores) {
     proto::Sample sample;
+    sample.set_guest_scores(guest_scores);
     sample.set_schema_version(feature_schema_version);
     sample.set_current_layout(std::string(to_string(pool.current)));
     for (const Layout layout : pool.same) sample.add_representative(std::string(to_string(layout)));
@@ -137,7 +138,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
     std::optional<proto::Sample> sample;
     if (features && state_.pool && by_name(*state_.pool) &&
         (verdict.decision == Decision::change || verdict.trial))
-        sample = sample_of(*features, *state_.pool);
+        sample = sample_of(*features, *state_.pool, config_.guest_scores);
     const bool store = unstored_ || now.time >= stored_at_ + store_every;
     const bool keep = acts || told || (of_window && is_news(verdict, now));
     if (window || keep || store) {

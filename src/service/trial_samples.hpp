@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT
+// Which of the service's trials a model may learn from. Guests have a part in what a trial
+// measures, and a pool may repeat one as often as it likes: no pool, no week and no lucky trial
+// rules.
+#pragma once
+
+#include "src/layout/layout.hpp"
+#include "src/proto/model.pb.h"
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace intellisched::service {
+
+/// Of one trial that was compared to its end, one of its two windows.
+struct TrialSample {
+    std::string pool, intent;
+    std::int64_t trial = 0; ///< its number
+    std::int64_t time = 0;  ///< at which it was closed, ns of the Unix epoch
+    Layout from = Layout::socket, to = Layout::socket;
+    double difference = 0;     ///< that it found
+    proto::Sample sample = {}; ///< with the two layouts' scores
+};
+
+/// Repeats: trials of the same pool, week, layouts and intent. Of repeats only the one with the
+/// median difference is taken (the lower of two), and of a pool's week no more than so many.
+inline constexpr std::size_t trials_a_pool_and_week = 8;
+
+/// Those samples, in the order that they came in. Of a week with more kinds of trials the ones with
+/// most repeats are taken. `guest_scores`: also of trials that counted what guests publish.
+[[nodiscard]] std::vector<proto::Sample> to_learn_from(std::vector<TrialSample> samples,
+                                                       bool guest_scores);
+
+} // namespace intellisched::service
