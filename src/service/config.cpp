@@ -32,12 +32,14 @@ template<class T> struct Number {
 
 constexpr double day = 86'400;
 
-constexpr std::array<Number<ServiceConfig>, 3> numbers{{
+constexpr std::array<Number<ServiceConfig>, 4> numbers{{
     // The model learnt from windows of a second; a few more leave room for a trial's windows
     // before they are too old.
     {"interval", 1, 5, true, [](auto& c, double n) { c.interval = static_cast<unsigned>(n); }},
     {"journal_days", 1, 3650, true,
      [](auto& c, double n) { c.journal_days = static_cast<unsigned>(n); }},
+    {"journal_mb", 8, 1 << 20, true,
+     [](auto& c, double n) { c.journal_mb = static_cast<unsigned>(n); }},
     {"return_to_boot_layout", 0, 1, true,
      [](auto& c, double n) { c.return_to_boot_layout = n != 0; }},
 }};
@@ -75,11 +77,19 @@ constexpr std::array<Path, 4> paths{{
     {"metrics", &ServiceConfig::metrics, false, 4000, ".prom"}, // node_exporter reads no other
 }};
 
-constexpr std::array<std::string_view, 12> known_keys{
-    "bundle",       "interval",  "journal",
-    "journal_days", "socket",    "control_group_may",
-    "metrics",      "log_level", "return_to_boot_layout",
-    "mode",         "intent",    "pools"};
+constexpr std::array<std::string_view, 13> known_keys{"bundle",
+                                                      "interval",
+                                                      "journal",
+                                                      "journal_days",
+                                                      "journal_mb",
+                                                      "socket",
+                                                      "control_group_may",
+                                                      "metrics",
+                                                      "log_level",
+                                                      "return_to_boot_layout",
+                                                      "mode",
+                                                      "intent",
+                                                      "pools"};
 constexpr std::array<std::string_view, 11> known_pool_keys{
     "name", "mode",       "intent",     "dwell",         "longest_dwell", "switches_an_hour",
     "gain", "confidence", "stand_down", "trial_windows", "guest_scores"};

@@ -34,6 +34,7 @@ struct ServiceConfig {
     unsigned interval = 1;             ///< of a window, in seconds
     std::filesystem::path journal = "/var/lib/intellisched/journal.db";
     unsigned journal_days = 30; ///< that windows are kept
+    unsigned journal_mb = 1024; ///< MiB that its rows may take; then the oldest go
     std::filesystem::path socket = "/run/intellisched/socket";
     bool control_group_changes = false; ///< the socket's group may, not only ask for the status
     std::filesystem::path metrics = {}; ///< a file for node_exporter; empty: none

@@ -6,6 +6,7 @@
 #include "src/policy/journal.hpp"
 #include "src/service/journal_schema.hpp"
 
+#include <array>
 #include <cstring>
 #include <fcntl.h>
 #include <sys/file.h>
@@ -355,6 +356,47 @@ Result<bool> Journal::prune(UnixTime windows_before, UnixTime verdicts_before, s
         !done)
         return tl::unexpected(done.error());
     return more;
+}
+
+Result<bool> Journal::shrink(std::uint64_t most_bytes, std::size_t batch) {
+    std::array<std::int64_t, 3> pages{};
+    constexpr std::array questions{"PRAGMA page_count", "PRAGMA freelist_count",
+                                   "PRAGMA page_size"};
+    for (std::size_t i = 0; i < pages.size(); ++i) {
+        const auto value = database_.value(questions[i]);
+        if (!value) return tl::unexpected(value.error());
+        pages[i] = value->value_or(0);
+    }
+    if (static_cast<std::uint64_t>((pages[0] - pages[1]) * pages[2]) <= most_bytes) return false;
+    auto transaction = Transaction::begin(database_, "BEGIN IMMEDIATE");
+    if (!transaction) return tl::unexpected(transaction.error());
+    std::int64_t forgotten = 0;
+    const auto forget = [&](const char* sql) -> Result<void> {
+        auto done = database_.run(sql, batch);
+        if (done) forgotten += database_.changes();
+        return done;
+    };
+    Result<void> done = forget("DELETE FROM windows WHERE id IN (SELECT id FROM windows"
+                               " ORDER BY begin LIMIT ?)");
+    if (done)
+        done = forget("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
+                      " WHERE decision IN ('keep', 'abstain') ORDER BY time LIMIT ?)");
+    if (done && forgotten == 0)
+        for (const char* sql :
+             {"DELETE FROM samples WHERE trial IN (SELECT id FROM trials WHERE closed IS NOT NULL"
+              " ORDER BY closed LIMIT ?)",
+              "DELETE FROM trials WHERE id IN (SELECT id FROM trials WHERE closed IS NOT NULL"
+              " ORDER BY closed LIMIT ?)",
+              "DELETE FROM switches WHERE id IN (SELECT id FROM switches WHERE result IS NOT NULL"
+              " AND id NOT IN (SELECT switch FROM trials WHERE switch IS NOT NULL)"
+              " ORDER BY asked LIMIT ?)",
+              "DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
+              " WHERE id NOT IN (SELECT verdict FROM switches) ORDER BY time LIMIT ?)"})
+            if (done) done = forget(sql);
+    if (!done) return tl::unexpected(done.error());
+    if (auto committed = transaction->commit(); !committed)
+        return tl::unexpected(committed.error());
+    return forgotten > 0;
 }
 
 } // namespace intellisched::service

@@ -62,6 +62,12 @@ class Journal : public JournalReader {
     [[nodiscard]] Result<bool> prune(UnixTime windows_before, UnixTime verdicts_before,
                                      std::size_t batch = 1000);
 
+    /// While the rows take more than so many bytes of the file, forgets the oldest of them: windows
+    /// and verdicts that asked for nothing first, then what was done, but for open trials. At most
+    /// `batch` of each; true: there is more. The file does not shrink; its free space is used
+    /// again.
+    [[nodiscard]] Result<bool> shrink(std::uint64_t most_bytes, std::size_t batch = 1000);
+
   private:
     Journal(Database database, std::string path, FileDescriptor lock, std::string boot)
         : JournalReader(std::move(database), std::move(path)), lock_(std::move(lock)),

@@ -366,13 +366,17 @@ void Service::on_tick() {
 }
 
 void Service::prune() {
+    // Whatever the clock says.
+    const auto shrunk = journal_->shrink(std::uint64_t{config_.journal_mb} << 20);
+    if (!shrunk) complain(shrunk.error());
+    const bool too_large = shrunk && *shrunk;
     // A clock that was just set ahead may be wrong: by the next time somebody may have noticed.
     const UnixTime ahead = wall_clock() - static_cast<UnixTime>(host_clock());
-    prune_more_ = false;
+    prune_more_ = too_large;
     if (std::exchange(clock_ahead_, ahead) < ahead - static_cast<UnixTime>(prune_every)) return;
     const UnixTime before = wall_clock() - static_cast<UnixTime>(config_.journal_days * day);
     const auto pruned = journal_->prune(before, before);
-    prune_more_ = pruned && *pruned;
+    prune_more_ = too_large || (pruned && *pruned);
     if (!pruned) complain(pruned.error());
 }
 

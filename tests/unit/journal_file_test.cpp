@@ -550,3 +550,30 @@ TEST_CASE("files that an earlier version let the group read are the owner's alon
         CHECK((status.st_mode & 0777) == 0600);
     }
 }
+
+TEST_CASE("a journal that is too large forgets its oldest, what was done last, and no open trial") {
+    const Folder folder;
+    Journal journal = open_journal(folder.journal());
+    Window window{.begin = epoch, .length = second};
+    const auto add = [&](unsigned count) {
+        for (unsigned i = 0; i < count; ++i, window.begin += static_cast<UnixTime>(second))
+            REQUIRE(
+                journal.record({.pool = {"Pool-0", 0}, .time = window.begin, .window = &window}));
+    };
+    for (std::uint64_t n = 1; n <= 300; ++n) REQUIRE(journal.record(Round(n).step()));
+    add(3000);
+    const std::uint64_t all = fs::file_size(folder.journal()) + (std::uint64_t{1} << 20);
+    CHECK_FALSE(*journal.shrink(4 * all));
+    CHECK(journal.windows({.limit = 10'000})->size() == 3000);
+    while (journal.windows({.limit = 1})->size() == 1) REQUIRE(*journal.shrink(1, 500));
+    CHECK(journal.history({.limit = 10'000})->size() >= 600);
+    unsigned rounds = 0;
+    while (*journal.shrink(1, 100)) REQUIRE(++rounds < 100);
+    const auto left = journal.history({.limit = 10'000});
+    REQUIRE(left);
+    CHECK(left->size() <= 3); // the trial that is open, its switch and verdict
+    REQUIRE(journal.open_trials());
+    CHECK(journal.open_trials()->size() == 1);
+    add(10);
+    CHECK(journal.windows({.limit = 10'000})->size() == 10);
+}
