@@ -6,9 +6,6 @@
 #include "src/cli/output.hpp"
 #include "src/model/samples.hpp"
 
-#include <algorithm>
-#include <cmath>
-
 namespace intellisched::cli {
 namespace {
 
@@ -18,39 +15,6 @@ struct TrainArguments {
     bool json = false;
     TrainOptions training;
 };
-
-/// What trials may add to the regret of what they are no part of.
-constexpr double worse_by_trials = 0.005;
-
-/// The samples of all layouts; those of trials have two.
-std::vector<proto::Sample> complete(const std::vector<proto::Sample>& samples) {
-    std::vector<proto::Sample> out;
-    for (const proto::Sample& sample : samples) {
-        const auto& intents = sample.scores();
-        if (std::none_of(intents.begin(), intents.end(), [](const auto& intent) {
-                return std::any_of(intent.score().begin(), intent.score().end(),
-                                   [](double score) { return std::isnan(score); });
-            }))
-            out.push_back(sample);
-    }
-    return out;
-}
-
-/// Guests have a part in what a trial measures: a model of trials may not be worse than the one
-/// without them where neither has learnt.
-Result<void> check_trials(const Bundle& bundle, const std::vector<proto::Sample>& samples,
-                          const TrainOptions& training) {
-    const auto without = complete(samples);
-    if (without.size() == samples.size()) return {};
-    const auto other = train(without, training);
-    if (!other) return tl::unexpected(other.error());
-    const double regret = bundle.manifest.training().held_out_regret();
-    const double before = other->manifest.training().held_out_regret();
-    if (regret <= before + worse_by_trials) return {};
-    return fail("with the {} samples of trials the mean regret of what is held out is {:.2f}%, "
-                "without them {:.2f}%; leave them out",
-                samples.size() - without.size(), regret * 100, before * 100);
-}
 
 Result<int> train_bundle(TrainArguments& options) {
     // A model decides what root does to a host.

@@ -207,4 +207,27 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     return bundle;
 }
 
+Result<void> check_trials(const Bundle& bundle, std::span<const proto::Sample> samples,
+                          const TrainOptions& options) {
+    constexpr double worse_by_trials = 0.005;
+    // A trial has scores of two layouts.
+    const auto of_trial = [](const proto::Sample& sample) {
+        return std::any_of(sample.scores().begin(), sample.scores().end(), [](const auto& intent) {
+            return std::any_of(intent.score().begin(), intent.score().end(),
+                               [](double score) { return std::isnan(score); });
+        });
+    };
+    std::vector<proto::Sample> without;
+    std::remove_copy_if(samples.begin(), samples.end(), std::back_inserter(without), of_trial);
+    if (without.size() == samples.size()) return {};
+    const auto other = train(without, options);
+    if (!other) return tl::unexpected(other.error());
+    const double regret = bundle.manifest.training().held_out_regret();
+    const double before = other->manifest.training().held_out_regret();
+    if (regret <= before + worse_by_trials) return {};
+    return fail("with the {} samples of trials the mean regret of what is held out is {:.2f}%, "
+                "without them {:.2f}%; leave them out",
+                samples.size() - without.size(), regret * 100, before * 100);
+}
+
 } // namespace intellisched

@@ -59,4 +59,12 @@ struct Calibrated {
 [[nodiscard]] Result<Bundle> train(std::span<const proto::Sample> samples,
                                    const TrainOptions& options);
 
+/// Whether the trials among the samples that a bundle was trained from, with these options, leave
+/// it as good on what it has not seen: guests have a part in what a trial measures. It trains once
+/// more, without them, when there are any. Errors: a mean held-out regret that is half a percent
+/// higher with them; those of train().
+[[nodiscard]] Result<void> check_trials(const Bundle& bundle,
+                                        std::span<const proto::Sample> samples,
+                                        const TrainOptions& options);
+
 } // namespace intellisched

@@ -425,3 +425,34 @@ TEST_CASE("train: what trials found corrects what was learnt, where they were") 
     // Another load keeps what it had.
     CHECK(gain(after, 90, Intent::balanced, Layout::all) > 0.3);
 }
+
+TEST_CASE("train: trials that lie are noticed, those that fit are not") {
+    const auto given = synthetic::make_samples();
+    const auto options = synthetic::small_options();
+    const auto with_trials = [&](bool lie) {
+        auto all = given;
+        for (int repeat = 0; repeat < (lie ? 5 : 1); ++repeat)
+            for (const proto::Sample& sample : std::span(given).first(lie ? given.size() : 20)) {
+                proto::Sample& trial = all.emplace_back(sample);
+                trial.set_scenario("trial " + std::to_string(all.size()));
+                trial.set_family("trial");
+                for (auto& intent : *trial.mutable_scores()) {
+                    auto& score = *intent.mutable_score();
+                    if (lie) std::swap(score[0], score[4]);
+                    for (const int other : {1, 2, 3}) score[other] = NAN;
+                }
+            }
+        return all;
+    };
+    for (const bool lie : {false, true}) {
+        const auto samples = with_trials(lie);
+        const auto bundle = train(samples, options);
+        if (!bundle) FAIL(bundle.error().message);
+        const auto checked = check_trials(*bundle, samples, options);
+        INFO((checked ? "" : checked.error().message));
+        CHECK(checked.has_value() != lie);
+    }
+    const auto bundle = train(given, options);
+    REQUIRE(bundle);
+    CHECK(check_trials(*bundle, given, options)); // there are none
+}
