@@ -124,9 +124,9 @@ class RunstateTracker {
     }
     /// Records whose old state was not the one that the vCPU was in (clocks that differ by CPU).
     [[nodiscard]] std::uint64_t mismatches() const { return mismatches_; }
-    /// Records of vCPUs that are not followed.
     /// Whether records are being lost on some CPU.
     [[nodiscard]] bool lossy() const { return lossy_cpus_ > 0; }
+    /// Records of vCPUs that are not followed.
     [[nodiscard]] std::uint64_t untracked() const { return untracked_; }
 
     /// The number of that vCPU, which is entered if it is new; `none` when there are too many.
