@@ -4,6 +4,7 @@
 #include "src/bench/comparison.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/evaluation/novelty_study.hpp"
 #include "src/evaluation/report.hpp"
 #include "src/evaluation/study.hpp"
 #include "src/model/samples.hpp"
@@ -19,7 +20,7 @@ struct EvaluateArguments {
     std::vector<std::string> other_samples; ///< for the bundle
     std::vector<std::string> hold_out;
     std::string out;
-    bool snapshot = false, ablate = false, json = false;
+    bool snapshot = false, ablate = false, novelty = false, json = false;
     Learning learning;
     unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
 };
@@ -113,14 +114,21 @@ Result<int> evaluate(const EvaluateArguments& options) {
     const auto samples = read_samples(options.samples);
     if (!samples) return tl::unexpected(samples.error());
     proto::EvaluationReport report;
-    if (options.hold_out.empty() && options.bundle.empty())
-        return fail("nothing to evaluate: ask for --hold-out all, or for a --bundle");
+    if (options.hold_out.empty() && options.bundle.empty() && !options.novelty)
+        return fail("nothing to evaluate: ask for --hold-out all, for --novelty, or for a --bundle");
     if (!options.other_samples.empty() && options.bundle.empty())
         return fail("--costs-sensitivity needs the --bundle that is to be judged");
     if (auto done = study(options, *samples, report); !done) return tl::unexpected(done.error());
     if (!options.bundle.empty())
         if (auto done = judge_given(options, *samples, report); !done)
             return tl::unexpected(done.error());
+    if (options.novelty) {
+        auto section =
+            study_novelty(*samples, options.snapshot ? snapshot_inputs() : every_input(),
+                          options.learning.seed);
+        if (!section) return tl::unexpected(section.error());
+        *report.mutable_novelty() = std::move(*section);
+    }
     if (!options.out.empty()) {
         const std::string page = evaluation_page(report);
         if (auto written = replace_file(options.out, std::as_bytes(std::span(page))); !written)
@@ -147,6 +155,8 @@ void add_evaluate(CLI::App& app, Action& action) {
     command->add_flag("--ablate", options->ablate,
                       "also without machine costs, without the trace, without the topology");
     command->add_flag("--snapshot", options->snapshot, "without the features that need a trace");
+    command->add_flag("--novelty", options->novelty,
+                      "how well windows unlike the training are told from ordinary ones");
     command->add_option("--bundle", options->bundle, "judge this bundle on the samples as well");
     command->add_option("--costs-sensitivity", options->other_samples,
                         "judge it on these samples, made with other machine costs, too");

@@ -137,6 +137,13 @@ std::string evaluation_page(const proto::EvaluationReport& report) {
                            one.changed(), one.work_gain() * 100, one.moves_before(),
                            one.moves_after(), one.far_moves_before(), one.far_moves_after());
     if (!report.comparisons().empty()) out += "</table>\n";
+    if (report.has_novelty())
+        out += "<h2>Unlike the training</h2>\n<table>\n<tr><th></th><th>windows</th>"
+               "<th>ROC area</th><th>refused</th></tr>\n";
+    for (const auto& row : report.novelty().rows())
+        out += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.3f}</td><td>{:.1f}%</td></tr>\n",
+                           page::escaped(row.name()), row.windows(), row.area(), row.novel() * 100);
+    if (report.has_novelty()) out += "</table>\n";
     return out + page::end();
 }
 

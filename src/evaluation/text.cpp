@@ -49,6 +49,13 @@ std::string evaluation_text(const proto::EvaluationReport& report) {
                             printable(one.part(), 31), printable(one.method(), 7), one.cases(),
                             one.changed(), one.work_gain() * 100, one.moves_before(),
                             one.moves_after(), one.far_moves_before(), one.far_moves_after());
+    if (report.has_novelty())
+        text += fmt::format("{}{:<44}{:>8}{:>9}{:>10}\n", text.empty() ? "" : "\n",
+                            "unlike the training", "windows", "ROC area", "refused");
+    for (const auto& row : report.novelty().rows())
+        text += fmt::format("{:<44}{:>8}{:>9.3f}{:>9.1f}%\n", printable(row.name(), 43), row.windows(),
+                            row.area(), row.novel() * 100);
+    if (report.sections().empty()) return text;
     text += "\nregret: score behind the best layout; captured: share of what the best layouts "
             "gain over the boot default; harm: cases over 2% behind it\n";
     return text;

@@ -6,6 +6,7 @@
 #include "src/layout/layout.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/intent.hpp"
+#include "src/model/novelty.hpp"
 #include "src/model/verify_model.hpp"
 #include "src/proto/records.hpp"
 
@@ -152,6 +153,11 @@ Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
         if (!model) return fail("{}: {}", name, model.error().message);
         *ubj = std::move(*model);
     }
+    if (message.has_novelty()) {
+        if (auto loaded = Novelty::load(message.novelty()); !loaded)
+            return fail("{}: {}; {}", name, loaded.error().message, way_out);
+        bundle.novelty = std::move(*message.mutable_novelty());
+    }
     const std::string digest = digest_of(bundle);
     if (manifest.model_sha256() != digest || manifest.id() != short_id(digest))
         return fail("{}: the models are not those that the manifest describes; {}", name, way_out);
@@ -208,6 +214,7 @@ Result<std::string> encode_bundle(Bundle bundle) {
     *message.mutable_manifest() = std::move(bundle.manifest);
     message.set_classifier(compress_model(bundle.classifier_ubj));
     message.set_gains(compress_model(bundle.gains_ubj));
+    if (bundle.novelty) *message.mutable_novelty() = std::move(*bundle.novelty);
     const std::string body = message.SerializeAsString();
     std::string bytes(magic);
     bytes += sha256(body);

@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -24,13 +25,14 @@ struct Bundle {
     // As XGBoost's XGBoosterSaveModelToBuffer wrote them, format UBJ.
     std::string classifier_ubj; ///< margins of the probability that a layout is the best
     std::string gains_ubj;      ///< ln score, less its mean over the layouts
+    std::optional<proto::Novelty> novelty = {}; ///< none in older bundles
 };
 
 /// Fills in the manifest's checksum and id from the models.
 void sign(Bundle& bundle);
 
 /// Parses and verifies a bundle: checksums, schema version and feature names of this program,
-/// layouts and intents, temperature and ranges, and the models themselves (verify_model), which may
+/// layouts and intents, temperature, ranges and novelty, and the models themselves (verify_model), which may
 /// not be larger than they say or than max_model_bytes. `name` is for the
 /// message. The manifest's texts come back fit for a terminal.
 [[nodiscard]] Result<Bundle> parse_bundle(std::span<const std::byte> bytes,

@@ -3,10 +3,12 @@
 
 #include "src/model/booster.hpp"
 #include "src/model/inputs.hpp"
+#include "src/model/novelty.hpp"
 #include "src/model/samples.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 namespace intellisched {
 
@@ -16,6 +18,10 @@ using Row = std::array<double, layout_count>;
 
 // ln score: a gain of twenty times is as good as any, and exp() stays finite.
 constexpr double most_apart = 3;
+
+// Of the features, outside of their own range in the training: as far as a bundle without novelty
+// is believed.
+constexpr double most_outside = 0.25;
 
 // Of a sane model margins are below 20.
 constexpr float largest_margin = 1e6F;
@@ -88,6 +94,7 @@ struct Classifier::Impl {
     Booster classifier, gains;
     proto::ModelManifest manifest;
     InputMask inputs;
+    std::optional<Novelty> novelty;
     std::vector<float> row;
 
     // Writes the question into `row`.
@@ -108,6 +115,7 @@ struct Classifier::Impl {
     }
 
     double outside_training(const std::vector<float>& values) const {
+        if (novelty) return novelty->of(values);
         std::size_t outside = 0;
         for (std::size_t i = 0; i < values.size(); ++i) {
             if (std::isnan(values[i]) || !inputs[i]) continue;
@@ -116,7 +124,7 @@ struct Classifier::Impl {
             outside +=
                 !(values[i] >= manifest.feature_min(at) && values[i] <= manifest.feature_max(at));
         }
-        return static_cast<double>(outside) / static_cast<double>(values.size());
+        return static_cast<double>(outside) / static_cast<double>(values.size()) / most_outside;
     }
 };
 
@@ -128,9 +136,16 @@ Result<Classifier> Classifier::load(const Bundle& bundle) {
     if (!classifier) return tl::unexpected(classifier.error());
     auto gains = load_one(bundle.gains_ubj);
     if (!gains) return tl::unexpected(gains.error());
+    std::optional<Novelty> novelty;
+    if (bundle.novelty) {
+        auto loaded = Novelty::load(*bundle.novelty);
+        if (!loaded) return tl::unexpected(loaded.error());
+        novelty = std::move(*loaded);
+    }
     return Classifier(
         std::make_unique<Impl>(Impl{std::move(*classifier), std::move(*gains), bundle.manifest,
                                     bundle.manifest.snapshot() ? snapshot_inputs() : every_input(),
+                                    std::move(novelty),
                                     std::vector<float>(model_feature_count())}));
 }
 

@@ -33,7 +33,8 @@ struct Prediction {
     /// better).
     std::array<double, layout_count> expected_gain{};
     Layout best = Layout::socket; ///< a representative, or `current` when it is in that class
-    /// Share of the features that lie outside the range seen in training, 0 to 1.
+    /// How unlike the training's windows this one is: 1 is as far as a model is believed
+    /// (src/model/novelty.hpp; of a bundle without that, by the features outside of their range).
     double outside_training = 0;
 };
 

@@ -4,6 +4,7 @@
 #include "collector/window/schema.hpp"
 #include "src/base/parallel.hpp"
 #include "src/model/evaluate.hpp"
+#include "src/model/novelty.hpp"
 #include "src/model/verify_model.hpp"
 
 #include <algorithm>
@@ -172,6 +173,8 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
                             .round_done =
                                 counted(options, fits_of(all) * 2 * options.rounds, mutex, done),
                             .stop = options.stop};
+    const auto novelty = Novelty::fit(samples, learning.inputs, options.seed);
+    if (!novelty) return tl::unexpected(novelty.error());
     const auto fitted = fit_calibrated(all, learning, options.jobs);
     if (!fitted) return tl::unexpected(fitted.error());
     auto classifier = fitted->ensembles.classifier.save();
@@ -180,6 +183,7 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     if (!gains) return tl::unexpected(gains.error());
 
     Bundle bundle{make_manifest(samples, options), std::move(*classifier), std::move(*gains)};
+    bundle.novelty = novelty->stored();
     bundle.manifest.set_temperature(fitted->temperature);
     std::vector<Outcome> outcomes;
     for (std::size_t i = 0; i < fitted->judged.size(); ++i)

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/policy.hpp"
 
+#include "src/model/novelty.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -30,7 +32,7 @@ constexpr double largest_gain = 1e3;
 bool possible(const Observation& window) {
     const auto part = [](double value) { return value >= 0 && value <= 1.001; };
     const auto& [probability, gain, best, outside] = window.prediction;
-    return part(window.coverage) && part(outside) && index(best) < layout_count &&
+    return part(window.coverage) && outside >= 0 && outside <= most_novel && index(best) < layout_count &&
            std::all_of(probability.begin(), probability.end(), part) &&
            std::all_of(gain.begin(), gain.end(),
                        [](double value) { return std::abs(value) <= largest_gain; });
@@ -77,10 +79,9 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
                                   window.decisions, gate.decisions)};
     if (window.prediction.outside_training > gate.outside_training)
         return Reason{"outside-training",
-                      fmt::format("{:.0f}% of the features lie outside what the model was trained "
-                                  "on, {:.0f}% are allowed",
-                                  window.prediction.outside_training * 100,
-                                  gate.outside_training * 100)};
+                      fmt::format("it is unlike what the model was trained on: at a distance of "
+                                  "{:.1f}, {:.1f} is allowed (a host or a load of another kind)",
+                                  window.prediction.outside_training, gate.outside_training)};
     return std::nullopt;
 }
 

@@ -15,7 +15,7 @@ namespace intellisched {
 struct InputGate {
     double coverage = 0.8; ///< part of the CPUs' time with tracing on without a loss, at least
     std::uint64_t decisions = 20;   ///< scheduling decisions seen, at least
-    double outside_training = 0.25; ///< part of the features outside the model's range, at most
+    double outside_training = 1;    ///< Prediction's, at most
 };
 
 /// What a switch has to promise.

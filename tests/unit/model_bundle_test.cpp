@@ -130,6 +130,26 @@ TEST_CASE("bundle: other versions and other features are told apart") {
     CHECK(contains(changed_manifest([](auto& m) { m.set_intents(0, "speed"); }), "intents"));
 }
 
+TEST_CASE("bundle: a novelty that cannot be is refused") {
+    const auto with = [](auto change) {
+        proto::Bundle message;
+        *message.mutable_manifest() = trained().manifest;
+        message.set_classifier(compress_model(trained().classifier_ubj));
+        message.set_gains(compress_model(trained().gains_ubj));
+        *message.mutable_novelty() = *trained().novelty;
+        change(*message.mutable_novelty());
+        return verdict(test::bundle_file(message.SerializeAsString()));
+    };
+    CHECK(with([](auto&) {}) == "passed");
+    for (const float absurd : {NAN, INFINITY, -1e30F}) {
+        CHECK(contains(with([&](auto& m) { m.set_weights(7, absurd); }), "unlike"));
+        CHECK(contains(with([&](auto& m) { m.set_center(0, absurd); }), "unlike"));
+    }
+    CHECK(contains(with([](auto& m) { m.mutable_weights()->RemoveLast(); }), "every feature"));
+    CHECK(contains(with([](auto& m) { m.add_center(0); }), "every feature"));
+    CHECK(contains(with([](auto& m) { m.Clear(); }), "every feature"));
+}
+
 TEST_CASE("bundle: temperatures and ranges that cannot be are refused") {
     const auto temperature = [](double value) {
         return changed_manifest([&](auto& m) { m.set_temperature(value); });

@@ -3,6 +3,7 @@
 // layouts are one choice, and samples that nothing can be learnt from are refused.
 #include "src/model/classifier.hpp"
 #include "src/model/evaluate.hpp"
+#include "src/model/novelty.hpp"
 #include "src/model/samples.hpp"
 #include "src/model/train.hpp"
 #include "tests/unit/model_synthetic.hpp"
@@ -121,9 +122,11 @@ TEST_CASE("train: within the best class the current layout is the best") {
     CHECK(all_one.probability[0] == doctest::Approx(1).epsilon(1e-5));
 }
 
-TEST_CASE("train: features outside of what was seen are counted, missing ones are not") {
-    const auto model = classifier();
-    const auto size = static_cast<double>(feature_schema().size());
+TEST_CASE("train: without novelty, features outside of what was seen are counted") {
+    Bundle old = trained();
+    old.novelty.reset();
+    const auto model = Classifier::load(old).value();
+    const double one = 4 / static_cast<double>(feature_schema().size()); // a quarter of all is 1
     auto features = synthetic::features(10, 50);
     const auto outside = [&] {
         return model.predict({&features, Intent::balanced, Layout::socket, all_differ})
@@ -132,17 +135,59 @@ TEST_CASE("train: features outside of what was seen are counted, missing ones ar
     };
     CHECK(outside() == 0);
     features.values[0] = 1000;
-    CHECK(outside() == doctest::Approx(1 / size));
+    CHECK(outside() == doctest::Approx(one));
     features.values[1] = -1;
-    CHECK(outside() == doctest::Approx(2 / size));
+    CHECK(outside() == doctest::Approx(2 * one));
     features.values[0] = NAN;
-    CHECK(outside() == doctest::Approx(1 / size));
+    CHECK(outside() == doctest::Approx(one));
     features.values[0] = INFINITY;
-    CHECK(outside() == doctest::Approx(2 / size));
+    CHECK(outside() == doctest::Approx(2 * one));
     features.values.pop_back();
     CHECK_FALSE(model.predict({&features, Intent::balanced, Layout::socket, all_differ}));
     CHECK_FALSE(
         model.explain({&features, Intent::balanced, Layout::socket, all_differ}, Layout::cpu, 3));
+}
+
+TEST_CASE("novelty: a combination that does not occur is told, and missing features are not") {
+    const auto model = classifier();
+    const auto outside = [&](const FeatureVector& features) {
+        return model.predict({&features, Intent::balanced, Layout::socket, all_differ})
+            .value()
+            .outside_training;
+    };
+    const auto usual = synthetic::features(10, 50);
+    CHECK(outside(usual) < 1);
+    // Within its range, but its echoes say otherwise; and an echo that says otherwise.
+    auto strange = usual;
+    strange.values[0] = 99;
+    CHECK(outside(strange) > 2);
+    strange.values[0] = NAN;
+    CHECK(outside(strange) == doctest::Approx(outside(usual)).epsilon(0.05));
+    strange = usual;
+    strange.values.back() = 1;
+    CHECK(outside(strange) > 2);
+    // As a pair they go together, wherever the pair is.
+    CHECK(outside(synthetic::features(90, 20)) < 1);
+
+    for (const float absurd : {INFINITY, -INFINITY, 1e38F}) {
+        auto broken = usual;
+        broken.values.assign(broken.values.size(), absurd);
+        CHECK(outside(broken) > 2);
+        CHECK(outside(broken) <= most_novel);
+    }
+    auto nothing = usual;
+    nothing.values.assign(nothing.values.size(), NAN);
+    CHECK(outside(nothing) == 0);
+}
+
+TEST_CASE("novelty: of ordinary windows that it has not seen few are novel") {
+    const auto novelty = Novelty::fit(samples(), every_input(), 1).value();
+    const auto others = synthetic::make_samples({.samples = 400, .seed = 99});
+    const auto novel = std::count_if(others.begin(), others.end(), [&](const proto::Sample& one) {
+        return novelty.of(std::vector<float>(one.features().begin(), one.features().end())) > 1;
+    });
+    CHECK(novel < 20);
+    CHECK_FALSE(Novelty::fit(synthetic::make_samples({.scenarios = 1}), every_input(), 1));
 }
 
 TEST_CASE("train: the explanation names what the rule looks at") {
@@ -252,9 +297,9 @@ TEST_CASE("train: a snapshot bundle does not look at what needs a trace") {
     const auto usual = ask_with("wait.wake_p99", 50);
     const auto other = ask_with("wait.wake_p99", 1e6F);
     CHECK(usual.expected_gain == other.expected_gain);
-    CHECK(other.outside_training == 0);
+    CHECK(usual.outside_training == other.outside_training);
     CHECK(usual.probability != ask_with("topology.cpus", 90).probability);
-    CHECK(ask_with("topology.cpus", 1e6F).outside_training > 0);
+    CHECK(ask_with("topology.cpus", 1e6F).outside_training > 1);
 }
 
 TEST_CASE("train: costs decide where they decide, and a host that does not know them is served") {

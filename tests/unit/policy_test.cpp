@@ -113,7 +113,7 @@ TEST_CASE("policy: too little input is no verdict") {
     CHECK(has(verdict_on({full, full, full}), "untracked"));
 
     auto strange = for_core;
-    strange.prediction.outside_training = 0.9;
+    strange.prediction.outside_training = 1.1;
     CHECK(has(verdict_on({strange, strange, strange}), "outside-training"));
 }
 
