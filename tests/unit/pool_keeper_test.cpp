@@ -398,8 +398,8 @@ TEST_CASE("pool keeper: a trial becomes two samples, with what it found as score
     for (unsigned i = 0; i < 200 && kept.state().trial; ++i) kept.window();
     const auto samples = kept.journal->samples().value();
     REQUIRE(samples.size() == 2);
-    for (const auto& [sample, layout] :
-         {std::pair{samples[0], Layout::socket}, std::pair{samples[1], Layout::core}}) {
+    for (const auto& [sample, layout] : {std::pair{samples[0].sample, Layout::socket},
+                                         std::pair{samples[1].sample, Layout::core}}) {
         CHECK(check_sample(sample, "it"));
         CHECK(sample.current_layout() == to_string(layout));
         CHECK(sample.features(3) == static_cast<float>(index(layout)));
