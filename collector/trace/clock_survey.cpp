@@ -11,13 +11,13 @@ namespace {
 
 // A trace can name any number of vCPUs; some of them, and some moments of each, tell enough.
 constexpr std::size_t most_vcpus = 256, most_moments = 512, most_of_cpu = 64;
-constexpr double widest_s = 1e6;       ///< between two clocks
-constexpr double sweep_s = 150e-3;     ///< that whoever drains takes to go round the CPUs, at most
-constexpr double agreement_s = 20e-6;  ///< of distances that are the same
-constexpr double least_s = 40e-6;      ///< that clocks differ by: a wake-up takes its own time
-constexpr double narrow_s = 1;         ///< bounds whose middle is better than no correction
-constexpr std::size_t least_votes = 4; ///< where it is certain that clocks differ
-constexpr std::size_t many_votes = 24; ///< where it is not
+constexpr double widest_s = 1e6;      ///< between two clocks
+constexpr double sweep_s = 150e-3;    ///< that whoever drains takes to go round the CPUs, at most
+constexpr double agreement_s = 20e-6; ///< of distances that are the same
+constexpr double least_s = 150e-3;    ///< that clocks differ by, beyond the bounds
+constexpr double narrow_s = 1;        ///< bounds whose middle is better than no correction
+constexpr std::size_t least_votes = 4;
+constexpr std::uint64_t far_back = std::uint64_t{1} << 30; // as TraceStream's
 constexpr std::size_t longest_window = std::size_t{64} << 20;
 
 } // namespace
@@ -27,7 +27,7 @@ void ClockSurvey::feed(std::span<const std::byte> bytes) {
     bytes_ += bytes.size();
     pending_.insert(pending_.end(), bytes.begin(), bytes.end());
     std::size_t at = 0;
-    while (pending_.size() - at >= 12) {
+    while (pending_.size() - at >= 12 && !enough()) {
         std::uint32_t head[3];
         std::memcpy(head, pending_.data() + at, sizeof head);
         const std::size_t size = head[2];
@@ -63,7 +63,11 @@ void ClockSurvey::take_window(std::uint16_t cpu, std::span<const std::uint32_t> 
         }
         at += size;
     }
-    if (span.first != 0) spans_[cpu].push_back(span);
+    if (span.first == 0) return;
+    std::vector<Span>& spans = spans_[cpu];
+    // The TSC has begun anew: what comes now is of another survey.
+    if (!spans.empty() && span.last + far_back < spans.back().last) bytes_ = enough_bytes;
+    if (bytes_ < enough_bytes) spans.push_back(span);
 }
 
 void ClockSurvey::take(const Record& record) {
@@ -110,29 +114,24 @@ ClockSurvey::Bounds ClockSurvey::bounds(const std::vector<Span>& of,
 
 std::optional<std::int64_t> ClockSurvey::agreed(std::vector<std::int64_t>& distances,
                                                 const Bounds& bounds) const {
+    const std::int64_t least = cycles(least_s);
+    // They may agree; or the bounds contradict each other.
+    if ((bounds.low <= least && bounds.high >= -least) || bounds.low > bounds.high)
+        return std::nullopt;
     std::erase_if(distances, [&](auto one) { return one < bounds.low || one > bounds.high; });
     std::sort(distances.begin(), distances.end());
     const std::int64_t width = cycles(agreement_s);
-    std::vector<std::pair<std::size_t, std::int64_t>> clusters; // members, middle
+    std::size_t most = 0;
+    std::int64_t best = 0;
     for (std::size_t first = 0, last = 0; first < distances.size(); ++first) {
         while (last < distances.size() && distances[last] - distances[first] <= width) ++last;
-        clusters.emplace_back(last - first, distances[first + (last - first) / 2]);
+        if (last - first <= most) continue;
+        most = last - first;
+        best = distances[first + (last - first) / 2];
     }
-    if (clusters.empty()) clusters.emplace_back(0, 0);
-    const auto [most, best] = *std::max_element(clusters.begin(), clusters.end());
-    std::size_t second = 0;
-    for (const auto& [members, middle] : clusters)
-        if (std::abs(middle - best) > 2 * width) second = std::max(second, members);
-    const bool differ = bounds.low > 0 || bounds.high < 0;
-    if (differ && most >= least_votes && std::abs(best) > 2 * cycles(sweep_s)) return best;
-    const std::int64_t centre = bounds.low + (bounds.high - bounds.low) / 2;
-    if (differ && bounds.high - bounds.low <= cycles(narrow_s) &&
-        std::abs(centre) > 2 * cycles(sweep_s))
-        return centre;
-    // Clocks that may agree do, unless it is beyond doubt: a guest that runs at regular times is as
-    // far from its other runs again and again.
-    if (!differ && most >= many_votes && most >= 4 * second) return best;
-    return std::nullopt;
+    if (most >= least_votes) return best;
+    if (bounds.high - bounds.low > cycles(narrow_s)) return std::nullopt;
+    return bounds.low + (bounds.high - bounds.low) / 2;
 }
 
 std::map<unsigned, std::int64_t> ClockSurvey::offsets() const {
@@ -168,7 +167,7 @@ std::map<unsigned, std::int64_t> ClockSurvey::offsets() const {
     std::nth_element(sorted.begin(), middle, sorted.end());
     std::map<unsigned, std::int64_t> result;
     for (const auto& [cpu, offset] : all)
-        if (std::abs(offset - *middle) > cycles(least_s)) result[cpu] = offset - *middle;
+        if (offset != *middle) result[cpu] = offset - *middle;
     return result;
 }
 

@@ -70,8 +70,8 @@ class ClockSurvey {
     void take_window(std::uint16_t cpu, std::span<const std::uint32_t> words);
     [[nodiscard]] Bounds bounds(const std::vector<Span>& of,
                                 const std::vector<Span>& reference) const;
-    /// The distance within the bounds that most of these agree on, which it sorts; nothing: none
-    /// that is beyond doubt.
+    /// The distance within the bounds that most of these agree on, or the middle of narrow bounds;
+    /// nothing: the clocks may agree, or nobody can tell by how much they do not.
     [[nodiscard]] std::optional<std::int64_t> agreed(std::vector<std::int64_t>& distances,
                                                      const Bounds& bounds) const;
     [[nodiscard]] std::int64_t cycles(double seconds) const {

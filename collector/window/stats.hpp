@@ -5,6 +5,7 @@
 #include "collector/window/histogram.hpp"
 #include "src/layout/layout.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <limits>
@@ -120,6 +121,8 @@ struct WindowStats {
     std::uint64_t events = 0;    ///< on the pool's CPUs
     std::uint64_t decisions = 0; ///< of credit2: its SCHEDULE records
     std::uint64_t lost = 0;
+    std::uint64_t changes = 0;    ///< of vCPUs' runstates, on the pool's CPUs
+    std::uint64_t mismatches = 0; ///< ... from another state than the vCPU was in
     std::uint64_t disordered = 0; ///< stretches of records that came too late to be put in order
     /// On the whole host: records of vCPUs and waits of domains that there is no room for.
     std::uint64_t untracked = 0;
@@ -133,6 +136,12 @@ struct WindowStats {
     }
     /// Part of the CPUs' time with tracing on that the trace covers without a loss.
     [[nodiscard]] double coverage() const { return traced > 0 ? observed / traced : 0; }
+    /// Part of the runstate changes that fit no state before: records in a wrong order.
+    [[nodiscard]] double mismatched() const {
+        return changes > 0
+                   ? std::min(1.0, static_cast<double>(mismatches) / static_cast<double>(changes))
+                   : 0;
+    }
     /// Whether somebody ran, and nobody waited, slept or was woken: then part of the story is
     /// missing.
     [[nodiscard]] bool runs_only() const {

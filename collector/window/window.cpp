@@ -480,7 +480,11 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
     trace::visit(r, trace::Visitor{
                         [&](const trace::RunstateChange& e) {
                             count_unfollowed(e, r.cpu);
+                            const std::uint64_t before = tracker.mismatches();
                             tracker.on(r, e, *this);
+                            if (!window) return;
+                            ++window->stats.changes;
+                            window->stats.mismatches += tracker.mismatches() - before;
                         },
                         [&](const trace::ContinueRunning& e) {
                             tracker.on(r, e, *this);

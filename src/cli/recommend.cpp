@@ -122,6 +122,7 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
                                         .explained = stats.facts.explained,
                                         .untracked = stats.untracked,
                                         .disordered = stats.disordered,
+                                        .mismatched = stats.mismatched(),
                                         .runs_only = stats.runs_only()});
         watched.windows.push_back(std::move(seen));
     });

@@ -46,6 +46,7 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     out.set_rearrangements(window.observation.rearrangements);
     out.set_unexplained(!window.observation.explained);
     out.set_disordered(window.observation.disordered);
+    out.set_mismatched(window.observation.mismatched);
     out.set_runs_only(window.observation.runs_only);
     out.set_untracked(window.observation.untracked);
     for (const double value : prediction.probability) out.add_probability(value);
@@ -155,6 +156,7 @@ class Reader {
         observation.rearrangements = in.rearrangements();
         observation.explained = !in.unexplained();
         observation.disordered = in.disordered();
+        observation.mismatched = in.mismatched();
         observation.runs_only = in.runs_only();
         observation.untracked = in.untracked();
         observation.prediction = {numbers<layout_count>(in.probability(), "probabilities"),

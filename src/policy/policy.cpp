@@ -32,7 +32,8 @@ constexpr double largest_gain = 1e3;
 bool possible(const Observation& window) {
     const auto part = [](double value) { return value >= 0 && value <= 1.001; };
     const auto& [probability, gain, best, outside] = window.prediction;
-    return part(window.coverage) && outside >= 0 && outside <= most_novel && index(best) < layout_count &&
+    return part(window.coverage) && part(window.mismatched) && outside >= 0 &&
+           outside <= most_novel && index(best) < layout_count &&
            std::all_of(probability.begin(), probability.end(), part) &&
            std::all_of(gain.begin(), gain.end(),
                        [](double value) { return std::abs(value) <= largest_gain; });
@@ -60,6 +61,11 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
         return Reason{"runs-only",
                       "vCPUs ran, but none waited, slept or was woken: the trace lacks "
                       "records, or the clocks of the CPUs differ"};
+    if (window.mismatched > gate.mismatched)
+        return Reason{"clocks-differ",
+                      fmt::format("{:.0f}% of the runstate changes come in an order that is not "
+                                  "possible: the clocks (TSC) of the CPUs differ",
+                                  window.mismatched * 100)};
     if (window.coverage < gate.coverage && window.disordered > 0)
         return Reason{"clocks-differ",
                       fmt::format("records came too late to be put in order, and the trace covers "

@@ -13,9 +13,10 @@ namespace intellisched {
 
 /// What a window has to offer before it counts.
 struct InputGate {
-    double coverage = 0.8; ///< part of the CPUs' time with tracing on without a loss, at least
-    std::uint64_t decisions = 20;   ///< scheduling decisions seen, at least
-    double outside_training = 1;    ///< Prediction's, at most
+    double coverage = 0.8;   ///< part of the CPUs' time with tracing on without a loss, at least
+    double mismatched = 0.1; ///< part of the runstate changes out of order, at most
+    std::uint64_t decisions = 20; ///< scheduling decisions seen, at least
+    double outside_training = 1;  ///< Prediction's, at most
 };
 
 /// What a switch has to promise.
@@ -35,6 +36,7 @@ struct Observation {
     bool explained = true;        ///< a layout gives the runqueues that are in force (PoolFacts)
     std::uint64_t untracked = 0;  ///< WindowStats::untracked
     std::uint64_t disordered = 0; ///< WindowStats::disordered
+    double mismatched = 0;        ///< part of the runstate changes that fit no state before
     bool runs_only = false;       ///< WindowStats::runs_only()
 };
 
