@@ -25,6 +25,9 @@ constexpr double ordinary_part = 0.995;
 // In standard deviations. A feature that always follows from others has next to no errors.
 constexpr double least_error = 0.3;
 
+// Of a squared error, at most: a host may have one oddity or two.
+constexpr double most_of_one = 4;
+
 // Added to each feature's variance, which is 1: what follows exactly from other features in the
 // training, CPUs from cores and threads, need not elsewhere.
 constexpr double ridge = 0.01;
@@ -34,6 +37,7 @@ constexpr double least_deviation = 1e-4;
 
 constexpr double largest_log = 100; // above that of any float but infinity
 constexpr float largest_weight = 1e6F;
+constexpr double least_threshold = 1;
 constexpr int sweeps = 10; // over missing values
 
 double in_logs(float value) {
@@ -65,7 +69,7 @@ double sum_of_squared_errors(const Matrix& weights, const Row& center, const Row
     double sum = 0;
     for (const Row& row : weights) {
         const double error = product(row, z);
-        sum += error * error;
+        sum += std::min(error * error, most_of_one);
     }
     return sum;
 }
@@ -187,11 +191,10 @@ Result<Novelty> Novelty::fit(std::span<const proto::Sample> samples, const Input
     std::vector<const Row*> all;
     for (const Row& row : rows) all.push_back(&row);
     Fitted fitted = fit_rows(all);
-    for (Row& row : fitted.weights)
-        for (double& weight : row) weight /= std::sqrt(std::max(*threshold, 1.0));
     Novelty novelty;
     novelty.center_ = std::move(fitted.center);
     novelty.weights_ = std::move(fitted.weights);
+    novelty.threshold_ = std::max(*threshold, least_threshold);
     return novelty;
 }
 
@@ -204,7 +207,10 @@ Result<Novelty> Novelty::load(const proto::Novelty& stored) {
     if (!std::all_of(stored.center().begin(), stored.center().end(), possible) ||
         !std::all_of(stored.weights().begin(), stored.weights().end(), possible))
         return fail("an impossible number in what it knows unlike windows by");
+    if (!(stored.threshold() >= least_threshold && stored.threshold() <= largest_weight))
+        return fail("a threshold of {} for unlike windows", stored.threshold());
     Novelty novelty;
+    novelty.threshold_ = stored.threshold();
     novelty.center_.assign(stored.center().begin(), stored.center().end());
     for (auto at = stored.weights().begin(); at != stored.weights().end();
          at += static_cast<int>(n))
@@ -217,13 +223,14 @@ proto::Novelty Novelty::stored() const {
     for (const double value : center_) message.add_center(static_cast<float>(value));
     for (const Row& row : weights_)
         for (const double weight : row) message.add_weights(static_cast<float>(weight));
+    message.set_threshold(threshold_);
     return message;
 }
 
 double Novelty::of(std::span<const float> features) const {
     Row logs;
     for (const float value : features) logs.push_back(in_logs(value));
-    const double novelty = sum_of_squared_errors(weights_, center_, logs);
+    const double novelty = sum_of_squared_errors(weights_, center_, logs) / threshold_;
     return novelty <= most_novel ? novelty : most_novel; // NaN as well: of weights that diverge
 }
 

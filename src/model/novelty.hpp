@@ -8,7 +8,8 @@
 // sockets times cores times threads) become sums. With P the inverse of the training's covariance
 // matrix and z a window less the training's mean, (P z)_i / sqrt(P_ii) is how far feature i is from
 // what the others foretell (in standard deviations of such errors). Each of these is divided by
-// what one in 200 windows of the training is above; novelty is the sum of the squares.
+// what one in 200 windows of the training is above; novelty is the sum of the squares, of which
+// none counts for more than 4: one oddity alone makes no host unlike all others.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -44,6 +45,7 @@ class Novelty {
   private:
     std::vector<double> center_;               // of the logs, by feature
     std::vector<std::vector<double>> weights_; // the errors are weights (logs - center)
+    double threshold_ = 1;                     // of the sum of squares
 };
 
 } // namespace intellisched

@@ -144,6 +144,7 @@ TEST_CASE("bundle: a novelty that cannot be is refused") {
     for (const float absurd : {NAN, INFINITY, -1e30F}) {
         CHECK(contains(with([&](auto& m) { m.set_weights(7, absurd); }), "unlike"));
         CHECK(contains(with([&](auto& m) { m.set_center(0, absurd); }), "unlike"));
+        CHECK(contains(with([&](auto& m) { m.set_threshold(double{absurd}); }), "threshold"));
     }
     CHECK(contains(with([](auto& m) { m.mutable_weights()->RemoveLast(); }), "every feature"));
     CHECK(contains(with([](auto& m) { m.add_center(0); }), "every feature"));
