@@ -240,9 +240,26 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_cpus(proto::HostSnapshot& snapshot
     libxl_cputopology* topology = libxl_get_cpu_topology(context, &count);
     const List list(topology, count, libxl_cputopology_list_free);
     if (!list) return failed("tell the CPU topology");
+    // The table has every CPU that is present; one that is online is in a pool, or free for one.
+    std::vector<std::uint8_t> inside(static_cast<std::size_t>(count + 7) / 8);
+    const auto add = [&](const libxl_bitmap& map) {
+        for (std::uint32_t i = 0; i < std::min<std::size_t>(map.size, inside.size()); ++i)
+            inside[i] |= map.map[i];
+    };
+    int pool_count = 0;
+    libxl_cpupoolinfo* pools = libxl_list_cpupool(context, &pool_count);
+    const List pool_list(pools, pool_count, libxl_cpupoolinfo_list_free);
+    if (!pool_list) return failed("list the cpupools");
+    for (const libxl_cpupoolinfo& pool : pool_list.items()) add(pool.cpumap);
+    libxl_bitmap spare;
+    libxl_bitmap_init(&spare);
+    const int error = libxl_get_freecpus(context, &spare);
+    if (error == 0) add(spare);
+    libxl_bitmap_dispose(&spare);
+    if (error != 0) return failed("list the CPUs of no pool");
     std::set<std::uint32_t> online;
     for (std::uint32_t id = 0; const libxl_cputopology& cpu : list.items()) {
-        if (cpu.core != LIBXL_CPUTOPOLOGY_INVALID_ENTRY) { // offline
+        if ((inside[id / 8] >> id % 8 & 1) != 0 && cpu.core != LIBXL_CPUTOPOLOGY_INVALID_ENTRY) {
             proto::Cpu& to = *snapshot.add_cpus();
             to.set_id(id);
             to.set_core(cpu.core);

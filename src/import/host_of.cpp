@@ -39,14 +39,21 @@ class HostMaker {
         if (text_.cpus.empty())
             return fail("needs the output of `xl info -n`: its table \"cpu: core socket node\" "
                         "tells which CPUs share cores, sockets and nodes; give it with --topology");
-        if (text_.nr_cpus && *text_.nr_cpus != text_.cpus.size())
+        if (text_.nr_cpus && *text_.nr_cpus > text_.cpus.size())
             return fail("the topology has {} CPUs, and nr_cpus of `xl info` is {}; paste the "
                         "output of `xl info -n` whole",
                         text_.cpus.size(), *text_.nr_cpus);
-        // The snapshot's threads_per_core stays untold: that of `xl info` counts the online
-        // siblings of CPU 0 (common/sysctl.c), and one with hyperthreads off looks like one
-        // without.
+        if (auto found = find_online(); !found) return found;
+        // The line threads_per_core of `xl info` counts the online siblings of CPU 0
+        // (common/sysctl.c), so that hyperthreads that are off look like none; the table has the
+        // offline ones too.
+        std::map<std::pair<unsigned, unsigned>, unsigned> threads;
+        unsigned most = 0;
+        for (const auto& [id, cpu] : text_.cpus)
+            most = std::max(most, ++threads[{cpu.socket, cpu.core}]);
+        if (most > 1) snapshot().set_threads_per_core(most);
         for (const auto& [id, cpu] : text_.cpus) {
+            if (!online_.contains(id)) continue;
             proto::Cpu& to = *snapshot().add_cpus();
             to.set_id(id);
             to.set_core(cpu.core);
@@ -54,6 +61,34 @@ class HostMaker {
             to.set_node(cpu.node);
         }
         return {};
+    }
+
+    /// Xen's table has every CPU that is present, `nr_cpus` counts those that are online.
+    Result<void> find_online() {
+        for (const auto& [id, cpu] : text_.cpus) online_.insert(id);
+        if (!text_.nr_cpus || *text_.nr_cpus == online_.size()) return {};
+        std::set<unsigned> pooled, traced, firsts;
+        for (const auto& [name, pool] : text_.pools)
+            for (const auto& [first, last] : pool.cpus.value_or(CpuRanges{}))
+                for (unsigned cpu = first; cpu <= last && pooled.size() <= online_.size(); ++cpu)
+                    pooled.insert(cpu);
+        for (const auto& [cpu, records] : trace_.records()) traced.insert(cpu);
+        std::set<std::pair<unsigned, unsigned>> cores;
+        for (const auto& [id, cpu] : text_.cpus)
+            if (cores.insert({cpu.socket, cpu.core}).second) firsts.insert(id);
+        for (const auto& known : {pooled, traced, firsts}) {
+            if (known.size() != *text_.nr_cpus) continue;
+            if (known == firsts && known != pooled && known != traced)
+                assume(fmt::format("{} of {} CPUs are online: the first thread of each core is "
+                                   "taken to be",
+                                   known.size(), text_.cpus.size()));
+            online_ = known;
+            return {};
+        }
+        return fail(
+            "needs the output of `xl cpupool-list -c`, all pools: {} of {} CPUs are online, "
+            "and nothing else says which",
+            *text_.nr_cpus, text_.cpus.size());
     }
 
     Result<void> add_info() {
@@ -102,9 +137,9 @@ class HostMaker {
         if (pools.size() == 1 && !text_.pool_cpus) {
             assume(fmt::format("without the output of `xl cpupool-list -c`: all {} CPUs are taken "
                                "to be in {}",
-                               text_.cpus.size(), printable(pools[0].first)));
+                               online_.size(), printable(pools[0].first)));
             CpuRanges& all = pools[0].second.cpus.emplace();
-            for (const auto& [id, cpu] : text_.cpus) all.emplace_back(id, id);
+            for (const unsigned id : online_) all.emplace_back(id, id);
         }
         std::string guessed;
         for (const auto& [name, pool] : pools) {
@@ -261,6 +296,7 @@ class HostMaker {
     const XlText& text_;
     const TraceSurvey& trace_;
     ImportedHost host_;
+    std::set<unsigned> online_;                ///< CPUs
     std::map<unsigned, unsigned> pool_of_cpu_; ///< ids, by CPU
     std::map<std::string, unsigned> pool_ids_; ///< by name
     std::size_t entries_ = 0;                  ///< of affinities

@@ -73,7 +73,7 @@ TEST_CASE("import: the host that all outputs tell") {
     CHECK(host->info.boot == Arrangement{Layout::core, 8});
     CHECK(host->info.tsc_khz == 1'000'000);
     CHECK(host->snapshot.tsc() == 5'000'010);
-    CHECK(host->snapshot.threads_per_core() == 0); // xl's is of the online CPUs
+    CHECK(host->snapshot.threads_per_core() == 2);
     const auto found = pools_of(host->snapshot);
     REQUIRE(found);
     REQUIRE(found->size() == 2);
@@ -141,6 +141,27 @@ TEST_CASE("import: no topology, or less than all of it") {
     CHECK(has(refused(vcpus), "needs the output of `xl info -n`"));
     const std::string cut = topology.substr(0, topology.rfind("  3:"));
     CHECK(has(refused(cut), "has 3 CPUs, and nr_cpus of `xl info` is 4"));
+}
+
+TEST_CASE("import: with hyperthreads off the table has CPUs that are not online") {
+    std::string off = topology;
+    off.replace(off.find(": 4"), 3, ": 2");
+    const std::string cpu_list = "\nName               CPU list\nPool-0             0,2\n";
+    const std::string list = off + info + cpu_list;
+    TraceSurvey idle("trace"); // nobody ran on the others
+    REQUIRE(idle.feed(test::fake_trace(5'000'000, 50'000'000, 1)));
+    idle.finish();
+    for (const std::string& pasted : {list, off + info}) {
+        const auto host = made(pasted, idle);
+        REQUIRE_MESSAGE(host, host.error().message);
+        REQUIRE(host->snapshot.cpus_size() == 2);
+        CHECK(host->snapshot.cpus(0).id() == 0);
+        CHECK(host->snapshot.cpus(1).id() == 2);
+        CHECK(host->snapshot.threads_per_core() == 2); // the processor's, whatever is on
+        CHECK(host->snapshot.pools(0).cpus_size() == 2);
+    }
+    off.replace(off.find(": 2"), 3, ": 3");
+    CHECK(has(refused(off + info, 1), "3 of 4 CPUs are online, and nothing else says which"));
 }
 
 TEST_CASE("import: pools that contradict the topology, each other or the trace") {
