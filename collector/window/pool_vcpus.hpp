@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: MIT
+// Follows the vCPUs of all pools through a window: the tracker's observer. What it sees goes into
+// the windows of the pools; what is known of a vCPU beside its runstate is kept from window to
+// window. All of it is here, and in the one file that uses it, because it is on the way of each
+// record.
+#pragma once
+
+#include "collector/trace/runstates.hpp"
+#include "collector/window/pool_window.hpp"
+#include "collector/window/vcpu_times.hpp"
+
+#include <algorithm>
+#include <map>
+#include <set>
+#include <unordered_map>
+#include <vector>
+
+namespace intellisched {
+
+/// All vCPUs beside the pools they run in. Whoever cuts the windows says where one begins, and puts
+/// its sums into the pools' windows as it ends.
+struct PoolVcpus {
+    using Runstate = trace::Runstate;
+    using RunstateTracker = trace::RunstateTracker;
+    using VcpuState = trace::VcpuState;
+    using Use = PoolWindow::Use;
+
+    static constexpr std::uint16_t nowhere = 0xffff;
+    /// From a tickle to the run of who was woken, and from one vCPU's run to the next one's.
+    static constexpr double longest_tickle_s = 100e-6, longest_switch_s = 20e-6;
+    /// A vCPU that waits beside an idle CPU for so long is not what a scheduler means to do.
+    static constexpr double least_stall_s = 0.5;
+    /// More domains than that at a time have no histogram of their own.
+    static constexpr std::size_t most_domains = 4096;
+
+    /// What the window keeps of a vCPU beside its runstate.
+    struct VcpuUse {
+        std::uint16_t pool = nowhere; ///< in which it last ran
+        std::uint16_t position = nowhere;
+        unsigned runqueue = 0; ///< in which it waits
+        bool waiting = false;
+        bool preempted = false;
+        std::uint64_t asleep = 0; ///< TSC since which it sleeps, if it does
+        double running = 0;       ///< cycles in this window
+        double waited = 0;
+        double slept = 0;
+        std::uint32_t wakes = unasked; ///< its domain's place in PoolVcpus::wakes, or one of these:
+        static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
+    };
+
+    struct Place {
+        std::uint16_t pool = nowhere;
+        std::uint16_t position = 0;
+    };
+
+    PoolVcpus(double tsc_hz, std::uint64_t window_length) : hz(tsc_hz), length(window_length) {}
+
+    double hz;
+    std::uint64_t length; ///< of a window, in cycles
+    std::uint64_t begin = 0;
+    RunstateTracker tracker{true};
+    std::vector<PoolWindow> windows;      ///< by pool
+    std::vector<Place> places;            ///< by CPU
+    std::vector<std::uint64_t> taken_off; ///< by CPU: TSC at which a vCPU last had to leave it
+    std::vector<VcpuUse> uses;            ///< by the tracker's number
+    std::set<unsigned> capped;            ///< domains
+    std::map<std::pair<unsigned, unsigned>, std::vector<unsigned>> affinities; ///< hard, by vCPU
+    std::unordered_map<unsigned, double> weights;                              ///< by domain
+    std::unordered_map<unsigned, unsigned> pool_ids;                           ///< of domains
+    std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
+    std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
+    std::vector<std::uint32_t> free_wakes;                    ///< that no domain has (any more)
+    std::uint64_t untracked = 0, untracked_before = 0; ///< by `wakes`; by the tracker at `begin`
+
+    Place place(std::uint16_t cpu) const { return cpu < places.size() ? places[cpu] : Place{}; }
+    VcpuUse& use(std::uint32_t vcpu) {
+        if (uses.size() <= vcpu) uses.resize(std::max<std::size_t>(vcpu + 1, uses.size() * 2));
+        return uses[vcpu];
+    }
+    std::uint64_t in_window(std::uint64_t tsc) const { return std::max(tsc, begin); }
+
+    /// The tracker tells of each change (see RunstateTracker).
+    void on_change(std::uint32_t i, const VcpuState& before, Runstate to, std::uint16_t cpu,
+                   std::uint64_t tsc) {
+        VcpuUse& vcpu = use(i);
+        if (before.state == Runstate::running)
+            left_cpu(vcpu, before, to, tsc);
+        else if (before.state == Runstate::runnable)
+            waited(vcpu, before, to, cpu, tsc);
+        else if (before.asleep() && (to == Runstate::runnable || to == Runstate::running))
+            woke(vcpu, before, i, cpu, tsc);
+
+        if (before.asleep()) vcpu.slept += static_cast<double>(tsc - in_window(before.since));
+
+        if (!before.asleep() && before.asleep_in(to)) vcpu.asleep = tsc;
+        if (to == Runstate::running)
+            took_cpu(vcpu, before, cpu, tsc);
+        else if (to == Runstate::runnable && vcpu.pool != nowhere && !before.ref.idle())
+            set_waiting(vcpu, true, tsc);
+        else if (to == Runstate::unknown)
+            vcpu.position = nowhere;
+    }
+
+    void left_cpu(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint64_t tsc) {
+        if (vcpu.pool == nowhere) return;
+        PoolWindow& window = windows[vcpu.pool];
+        // Until the next vCPU takes it (well below a microsecond) the CPU counts as idle.
+        if (const Place there = place(before.cpu); there.pool != nowhere)
+            windows[there.pool].set_use(there.position, Use::idle, tsc);
+        if (before.ref.idle()) return;
+        vcpu.running += static_cast<double>(tsc - in_window(before.since));
+        if (to == Runstate::unknown) return; // cut by a loss: its length is not known
+        window.stats.burst.add(tsc - before.since);
+        vcpu.preempted = to != Runstate::running && !before.asleep_in(to);
+        if (!vcpu.preempted) return;
+        ++window.stats.preemptions;
+        if (before.cpu < taken_off.size()) taken_off[before.cpu] = tsc;
+    }
+
+    void waited(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint16_t cpu,
+                std::uint64_t tsc) {
+        if (!vcpu.waiting) return;
+        set_waiting(vcpu, false, tsc);
+        vcpu.waited += static_cast<double>(tsc - in_window(before.since));
+        if (to != Runstate::running) return;
+        auto& stats = windows[vcpu.pool].stats;
+        (vcpu.preempted ? stats.preempt_wait : stats.wake_wait).add(tsc - before.since);
+        if (vcpu.preempted) return;
+        const auto wait = static_cast<double>(tsc - before.since);
+        stats.wake_waited += wait;
+        // Xen writes nothing where it does not tickle a CPU because of the rate limit. What shows
+        // is a wait far longer than a tickle takes that ends as another vCPU is taken off the CPU.
+        if (wait > hz * longest_tickle_s && cpu < taken_off.size() && taken_off[cpu] != 0 &&
+            static_cast<double>(tsc - taken_off[cpu]) < hz * longest_switch_s)
+            stats.held_back += wait;
+        if (vcpu.wakes == VcpuUse::unasked) vcpu.wakes = wakes_of(before.ref.domain);
+        if (vcpu.wakes != VcpuUse::none)
+            wakes[vcpu.wakes].add(tsc - before.since);
+        else
+            ++untracked;
+    }
+
+    std::uint32_t wakes_of(unsigned domain) {
+        if (const auto known = domain_slots.find(domain); known != domain_slots.end())
+            return known->second;
+        if (free_wakes.empty()) {
+            if (wakes.size() == most_domains) return VcpuUse::none;
+            free_wakes.push_back(static_cast<std::uint32_t>(wakes.size()));
+            wakes.emplace_back();
+        }
+        const std::uint32_t slot = free_wakes.back();
+        free_wakes.pop_back();
+        return domain_slots[domain] = slot;
+    }
+
+    /// Forgets what is kept of domains that the snapshot just taken up (pool_ids) does not have,
+    /// but for one that did anything in the last window: it may be newer than the snapshot. Ids of
+    /// domains go up with each guest that starts, for as long as a host runs.
+    void forget_gone(std::uint64_t now) {
+        std::unordered_map<unsigned, bool> gone; // whether it may be forgotten
+        for (const VcpuState& vcpu : tracker.vcpus()) {
+            if (vcpu.ref.idle() || pool_ids.count(vcpu.ref.domain) > 0) continue;
+            const bool still = vcpu.state != Runstate::running && vcpu.since + length < now;
+            const auto [known, added] = gone.emplace(vcpu.ref.domain, still);
+            known->second = known->second && still;
+        }
+        for (const auto& [domain, forgettable] : gone) {
+            if (!forgettable) continue;
+            tracker.forget(static_cast<std::uint16_t>(domain), [&](std::uint32_t i) {
+                set_waiting(use(i), false, now);
+                use(i) = {};
+            });
+            const auto slot = domain_slots.find(domain);
+            if (slot == domain_slots.end()) continue;
+            wakes[slot->second].clear();
+            free_wakes.push_back(slot->second);
+            domain_slots.erase(slot);
+        }
+    }
+
+    void woke(VcpuUse& vcpu, const VcpuState& before, std::uint32_t i, std::uint16_t cpu,
+              std::uint64_t tsc) {
+        vcpu.preempted = false;
+        if (vcpu.pool == nowhere) return;
+        windows[vcpu.pool].stats.sleep.add(tsc - vcpu.asleep);
+        count_wakeup(vcpu, before.ref, i, cpu);
+    }
+
+    void count_wakeup(const VcpuUse& vcpu, trace::VcpuRef ref, std::uint32_t i, std::uint16_t cpu) {
+        auto& stats = windows[vcpu.pool].stats;
+        ++stats.wakeups;
+        if (ref.domain == 0) ++stats.dom0_wakeups;
+        const std::uint32_t waker = tracker.current(cpu);
+        if (waker != RunstateTracker::none && waker != i &&
+            tracker.vcpus()[waker].ref.domain == ref.domain)
+            ++stats.sibling_wakeups;
+    }
+
+    /// What a record says by itself of a vCPU whose state the tracker does not know, or is about
+    /// not to know any more, because of a loss: counts are of all that was seen.
+    void count_unfollowed(const trace::RunstateChange& e, std::uint16_t cpu) {
+        const std::uint32_t i = tracker.known(e.vcpu);
+        if (i == RunstateTracker::none || e.vcpu.idle()) return;
+        if (!tracker.lossy() && tracker.vcpus()[i].state != Runstate::unknown) return;
+        VcpuUse& vcpu = use(i);
+        if (vcpu.pool == nowhere || e.to != Runstate::runnable) return;
+        vcpu.preempted = e.from == Runstate::running;
+        if (e.from == Runstate::running) ++windows[vcpu.pool].stats.preemptions;
+        if (e.from == Runstate::blocked) count_wakeup(vcpu, e.vcpu, i, cpu);
+    }
+
+    void took_cpu(VcpuUse& vcpu, const VcpuState& before, std::uint16_t cpu, std::uint64_t tsc) {
+        const Place here = place(cpu);
+        if (here.pool == nowhere) {
+            vcpu.pool = nowhere;
+            return;
+        }
+        PoolWindow& window = windows[here.pool];
+        window.set_use(here.position, before.ref.idle() ? Use::idle : Use::busy, tsc);
+        if (!before.ref.idle()) {
+            ++window.stats.switches;
+            if (vcpu.pool == here.pool && vcpu.position != nowhere) {
+                const auto distance = window.distance(vcpu.position, here.position);
+                ++window.stats.moves[static_cast<std::size_t>(distance)];
+                if (window.runqueue_of(vcpu.position) != window.runqueue_of(here.position))
+                    ++window.stats.runqueue_moves;
+            }
+        }
+        vcpu.pool = here.pool;
+        vcpu.position = here.position;
+        vcpu.runqueue = window.runqueue_of(here.position);
+    }
+
+    void set_waiting(VcpuUse& vcpu, bool waiting, std::uint64_t tsc) {
+        if (vcpu.waiting == waiting) return;
+        vcpu.waiting = waiting;
+        windows[vcpu.pool].add_waiting(vcpu.runqueue, waiting ? +1 : -1, tsc);
+    }
+
+    /// credit2 put a unit on another runqueue: its waiting counts there from now on.
+    void assigned(std::uint32_t i, unsigned id, std::uint64_t tsc) {
+        if (i == RunstateTracker::none) return;
+        VcpuUse& vcpu = use(i);
+        if (vcpu.pool == nowhere) return;
+        const unsigned runqueue = windows[vcpu.pool].runqueue_with(id);
+        if (runqueue == PoolWindow::no_runqueue || runqueue == vcpu.runqueue) return;
+        const bool waiting = vcpu.waiting;
+        set_waiting(vcpu, false, tsc);
+        vcpu.runqueue = runqueue;
+        set_waiting(vcpu, waiting, tsc);
+    }
+
+    /// Nobody waits in the pool's runqueues until they are told who does.
+    void runqueues_formed(std::uint16_t p, std::uint64_t tsc) {
+        for (VcpuUse& vcpu : uses) {
+            if (vcpu.pool != p) continue;
+            const bool waiting = std::exchange(vcpu.waiting, false);
+            if (vcpu.position == nowhere) {
+                vcpu.pool = nowhere; // nor is it known where it waits: it is taken up as it runs
+                continue;
+            }
+            // Xen takes a vCPU to the runqueue of the CPU that it last ran on.
+            vcpu.runqueue = windows[p].runqueue_of(vcpu.position);
+            set_waiting(vcpu, waiting, tsc);
+        }
+    }
+
+    /// A vCPU under a cap may be made to wait beside an idle CPU.
+    void note_stall(WindowStats& stats, const PoolWindow& window, const VcpuState& state,
+                    unsigned runqueue, std::uint64_t end) const {
+        const auto cycles = static_cast<std::uint64_t>(hz * least_stall_s);
+        if (end - state.since < cycles || capped.count(state.ref.domain) > 0) return;
+        const auto pinned = affinities.find({state.ref.domain, state.ref.vcpu});
+        const auto cpu = window.idle_since(runqueue, end - cycles,
+                                           pinned == affinities.end() ? std::vector<unsigned>()
+                                                                      : pinned->second);
+        if (!cpu) return;
+        stats.stalls.push_back(
+            {state.ref.domain, state.ref.vcpu, *cpu, static_cast<double>(end - state.since) / hz});
+    }
+
+    void sum_up_vcpus(WindowStats& stats, std::uint16_t pool, std::uint64_t end) {
+        std::vector<VcpuTime> times;
+        const auto& vcpus = tracker.vcpus();
+        for (std::uint32_t i = 0; i < vcpus.size(); ++i) {
+            const VcpuState& state = vcpus[i];
+            VcpuUse& vcpu = use(i);
+            if (vcpu.pool != pool || state.ref.idle()) continue;
+            const auto so_far = static_cast<double>(end - in_window(state.since));
+            if (state.state == Runstate::running) vcpu.running += so_far;
+            if (state.state == Runstate::runnable && vcpu.waiting) vcpu.waited += so_far;
+            if (state.asleep()) vcpu.slept += so_far;
+            if (state.state == Runstate::runnable && vcpu.waiting)
+                note_stall(stats, windows[pool], state, vcpu.runqueue, end);
+            if (vcpu.running + vcpu.waited <= 0) continue;
+            const auto weight = weights.find(state.ref.domain);
+            times.push_back({state.ref.domain, weight == weights.end() ? 256 : weight->second,
+                             vcpu.running, vcpu.waited, vcpu.slept});
+        }
+        add_vcpu_times(stats, times);
+        for (auto& [id, domain] : stats.domains)
+            if (const auto slot = domain_slots.find(id); slot != domain_slots.end())
+                domain.wake_wait = wakes[slot->second];
+    }
+};
+
+} // namespace intellisched
