@@ -136,8 +136,6 @@ class TraceStream {
     [[nodiscard]] std::size_t rounds_behind() const;
     /// Moves to the first record at or after `position` that is to be handed over; false: none.
     bool find_head(Queue& queue) {
-        if (queue.restarted) [[unlikely]]
-            return false;
         while (queue.window < queue.ends.size()) {
             const std::size_t left = queue.ends[queue.window] - queue.position;
             if (left == 0) {
@@ -153,25 +151,30 @@ class TraceStream {
                 ++stats_.damaged;
                 continue;
             }
-            if (event == wrap_buffer || event == loss_end_event || event == restart_event)
-                [[unlikely]] {
-                queue.position += size_of(*at);
-                continue;
-            }
             std::uint64_t tsc = (*at & tsc_included) != 0 ? detail::wide(at + 1) - queue.ahead : 0;
-            // A loss begins when the first record was dropped, long before Xen could write of it.
-            if (event == lost_records && !queue.in_loss &&
-                (*at >> extra_words_shift & extra_words_mask) >= 4) [[unlikely]]
-                tsc = std::min(tsc, detail::wide(at + 5) - queue.ahead);
-            if (tsc != 0 && queue.drained_tsc > tsc && queue.drained_tsc - tsc > far_back &&
-                stats_.restarts < most_restarts) [[unlikely]] {
-                queue.restarted = restarting_ = true;
-                queue.head_tsc = tsc;
-                return false;
+            if (event >> 12 == generic_class) [[unlikely]] {
+                if (event == wrap_buffer || event == loss_end_event || event == restart_event) {
+                    queue.position += size_of(*at);
+                    continue;
+                }
+                // A loss begins when the first record was dropped, long before Xen could write of
+                // it.
+                if (event == lost_records && !queue.in_loss &&
+                    (*at >> extra_words_shift & extra_words_mask) >= 4)
+                    tsc = std::min(tsc, detail::wide(at + 5) - queue.ahead);
             }
-            // Within a CPU time does not run back; where a stream says so (and where a record has
-            // no time), the record is taken as if at the time of the one before.
-            queue.head_tsc = std::max(tsc, queue.drained_tsc);
+            if (tsc < queue.drained_tsc) [[unlikely]] {
+                if (tsc != 0 && queue.drained_tsc - tsc > far_back &&
+                    stats_.restarts < most_restarts) {
+                    queue.restarted = restarting_ = true;
+                    queue.head_tsc = tsc;
+                    return false;
+                }
+                // Within a CPU time does not run back; where a stream says so (and where a record
+                // has no time), the record is taken as if at the time of the one before.
+                tsc = queue.drained_tsc;
+            }
+            queue.head_tsc = tsc;
             return true;
         }
         return false;
@@ -180,7 +183,8 @@ class TraceStream {
     template<class Handler> void drain(std::uint64_t limit, Handler&& handler) {
         heap_.clear();
         for (std::size_t cpu = 0; cpu < queues_.size(); ++cpu)
-            if (find_head(queues_[cpu]) && queues_[cpu].head_tsc <= limit)
+            if (!queues_[cpu].restarted && find_head(queues_[cpu]) &&
+                queues_[cpu].head_tsc <= limit)
                 heap_.emplace_back(queues_[cpu].head_tsc, static_cast<std::uint16_t>(cpu));
         std::make_heap(heap_.begin(), heap_.end(), std::greater<>{});
         while (!heap_.empty()) {
@@ -269,6 +273,7 @@ class TraceStream {
     /// Gives back memory that the queues have not needed of late.
     void shrink();
 
+    static constexpr std::uint32_t generic_class = lost_records >> 12;
     /// Cycles: more than records of a CPU are ever out of order.
     static constexpr std::uint64_t far_back = std::uint64_t{1} << 30;
     /// A damaged stream may step back with each record.

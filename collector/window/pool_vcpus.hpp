@@ -199,11 +199,12 @@ struct PoolVcpus {
     /// What a record says by itself of a vCPU whose state the tracker does not know, or is about
     /// not to know any more, because of a loss: counts are of all that was seen.
     void count_unfollowed(const trace::RunstateChange& e, std::uint16_t cpu) {
+        if (e.to != Runstate::runnable || e.vcpu.idle()) return;
         const std::uint32_t i = tracker.known(e.vcpu);
-        if (i == RunstateTracker::none || e.vcpu.idle()) return;
+        if (i == RunstateTracker::none) return;
         if (!tracker.lossy() && tracker.vcpus()[i].state != Runstate::unknown) return;
         VcpuUse& vcpu = use(i);
-        if (vcpu.pool == nowhere || e.to != Runstate::runnable) return;
+        if (vcpu.pool == nowhere) return;
         vcpu.preempted = e.from == Runstate::running;
         if (e.from == Runstate::running) ++windows[vcpu.pool].stats.preemptions;
         if (e.from == Runstate::blocked) count_wakeup(vcpu, e.vcpu, i, cpu);

@@ -121,7 +121,7 @@ struct WindowStats {
     std::uint64_t events = 0;    ///< on the pool's CPUs
     std::uint64_t decisions = 0; ///< of credit2: its SCHEDULE records
     std::uint64_t lost = 0;
-    std::uint64_t changes = 0;    ///< of vCPUs' runstates, on the pool's CPUs
+    std::uint64_t changes = 0;    ///< of vCPUs' runstates, in all pools
     std::uint64_t mismatches = 0; ///< ... from another state than the vCPU was in
     std::uint64_t disordered = 0; ///< stretches of records that came too late to be put in order
     /// On the whole host: records of vCPUs and waits of domains that there is no room for.

@@ -41,7 +41,8 @@ struct WindowBuilder::Impl : PoolVcpus {
     std::vector<unsigned> corrections;                ///< by pool, of its runqueues in this window
     std::unordered_map<unsigned, Arrangement> traced; ///< of pools by id, last told by a record
     std::deque<proto::CounterSample> samples;
-    std::deque<proto::HostSnapshot> snapshots; ///< for when the records reach their time
+    std::deque<proto::HostSnapshot> snapshots;        ///< for when the records reach their time
+    std::uint64_t changes = 0, mismatches_before = 0; ///< of runstates, as WindowStats'
     bool open = false;
     bool restarted = false; ///< the TSC has begun anew, and no record has come since
     std::uint64_t last = 0;
@@ -124,6 +125,8 @@ struct WindowBuilder::Impl : PoolVcpus {
         corrections.assign(windows.size(), 0);
         untracked = 0;
         untracked_before = tracker.untracked();
+        mismatches_before = tracker.mismatches();
+        changes = 0;
     }
 
     void close(std::uint64_t end) {
@@ -132,6 +135,8 @@ struct WindowBuilder::Impl : PoolVcpus {
             sum_up_vcpus(stats, static_cast<std::uint16_t>(p), end);
             sum_up_counters(stats, end);
             stats.untracked = untracked + tracker.untracked() - untracked_before;
+            stats.changes = changes;
+            stats.mismatches = tracker.mismatches() - mismatches_before;
             sink(stats);
         }
         begin = end;
@@ -196,11 +201,8 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
     trace::visit(r, trace::Visitor{
                         [&](const trace::RunstateChange& e) {
                             count_unfollowed(e, r.cpu);
-                            const std::uint64_t before = tracker.mismatches();
                             tracker.on(r, e, *this);
-                            if (!window) return;
-                            ++window->stats.changes;
-                            window->stats.mismatches += tracker.mismatches() - before;
+                            ++changes;
                         },
                         [&](const trace::ContinueRunning& e) {
                             tracker.on(r, e, *this);
