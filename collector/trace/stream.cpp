@@ -83,8 +83,13 @@ void TraceStream::close_window() {
     if (end - begin >= 7 && (queue.words[begin] & event_mask) == lost_records &&
         queue.words[begin + 3] != 0)
         loss_round_ = stats_.rounds + 1;
-    if (end - begin >= 3 && (queue.words[begin] & tsc_included) != 0)
-        youngest_ = std::max(youngest_, wide(queue.words.data() + begin + 1) - queue.ahead);
+    if (end - begin >= 3 && (queue.words[begin] & tsc_included) != 0) {
+        const std::uint64_t tsc = wide(queue.words.data() + begin + 1);
+        youngest_ = std::max(youngest_, tsc - queue.ahead);
+        // Windows of the new time make none of the old time's last records final.
+        if (steps_back(queue.began, tsc)) restarting_ = true;
+        queue.began = tsc;
+    }
 }
 
 std::size_t TraceStream::rounds_behind() const {

@@ -73,6 +73,8 @@ class TraceStream {
                 if (restarting_ && ++rounds_restarting_ > 2) restart(handler);
             } else if (pending_ > max_pending) {
                 drain(UINT64_MAX, handler);
+                // What waits for the other CPUs to begin anew as well would have no bound.
+                if (restarting_) restart(handler);
             }
         }
         return {};
@@ -121,7 +123,8 @@ class TraceStream {
         std::vector<std::size_t> ends; ///< words at which the windows that came whole end
         std::size_t window = 0;        ///< the head's, as an index of `ends`
         std::uint64_t head_tsc = 0;
-        std::uint64_t drained_tsc = 0; ///< of the last record handed over
+        std::uint64_t drained_tsc = 0; ///< by its own clock, of the last record handed over
+        std::uint64_t began = 0; ///< TSC with which its last window began; 0: none since a restart
         std::uint64_t ahead = 0; ///< cycles that its clock is ahead; wraps round where it is behind
         bool in_loss = false;    ///< the head is a LOST_RECORDS whose begin was handed over
         bool damaged = false;    ///< something was skipped before the head
@@ -134,6 +137,11 @@ class TraceStream {
     Result<void> begin_window();
     void close_window();
     [[nodiscard]] std::size_t rounds_behind() const;
+    /// Whether a CPU's TSC has begun anew between these.
+    [[nodiscard]] bool steps_back(std::uint64_t from, std::uint64_t to) const {
+        return from > to && from - to > far_back &&
+               stats_.restarts < most_restarts + stats_.rounds / restart_rounds;
+    }
     /// Moves to the first record at or after `position` that is to be handed over; false: none.
     bool find_head(Queue& queue) {
         while (queue.window < queue.ends.size()) {
@@ -164,8 +172,7 @@ class TraceStream {
                     tsc = std::min(tsc, detail::wide(at + 5) - queue.ahead);
             }
             if (tsc < queue.drained_tsc) [[unlikely]] {
-                if (tsc != 0 && queue.drained_tsc - tsc > far_back &&
-                    stats_.restarts < most_restarts) {
+                if (tsc != 0 && steps_back(queue.drained_tsc, tsc)) {
                     queue.restarted = restarting_ = true;
                     queue.head_tsc = tsc;
                     return false;
@@ -218,9 +225,9 @@ class TraceStream {
         const bool loss = record.event == lost_records && record.words >= 4;
         // Xen tells of a loss with the first record after it, which on an idle CPU may come much
         // later; and a record without a time has only the one before it to go by. Both count from
-        // now on.
-        if (record.tsc < reached_ && ((loss && !queue.in_loss) || (head & tsc_included) == 0))
-            record.tsc = reached_;
+        // now on. (Its queue stays at its own time: a CPU whose clock is behind has not begun
+        // anew.)
+        if (record.tsc < reached_ && (loss || (head & tsc_included) == 0)) record.tsc = reached_;
         const bool late = record.tsc < reached_;
         if (late || queue.damaged) [[unlikely]] {
             if (!queue.open_loss) handler(Record{reached_, lost_records, cpu, 4, no_loss.data()});
@@ -237,7 +244,8 @@ class TraceStream {
             handler(Record{record.tsc, loss_end_event, cpu, 4, no_loss.data()});
             queue.open_loss = false;
         }
-        reached_ = queue.drained_tsc = record.tsc;
+        reached_ = record.tsc;
+        queue.drained_tsc = queue.head_tsc;
         ++stats_.records;
         if (loss) [[unlikely]] {
             if (!queue.in_loss) {
@@ -258,7 +266,7 @@ class TraceStream {
         drain(UINT64_MAX, handler);
         handler(Record{reached_, restart_event, 0, 0, nullptr});
         for (Queue& queue : queues_) {
-            queue.drained_tsc = queue.ahead = 0;
+            queue.drained_tsc = queue.began = queue.ahead = 0;
             queue.restarted = queue.in_loss = queue.open_loss = false;
         }
         begins_.clear();
@@ -276,8 +284,9 @@ class TraceStream {
     static constexpr std::uint32_t generic_class = lost_records >> 12;
     /// Cycles: more than records of a CPU are ever out of order.
     static constexpr std::uint64_t far_back = std::uint64_t{1} << 30;
-    /// A damaged stream may step back with each record.
-    static constexpr std::uint64_t most_restarts = 64;
+    /// A damaged stream may step back with each record; a host that is suspended each night goes on
+    /// for years. So many at once, and one more in so many rounds (some minutes).
+    static constexpr std::uint64_t most_restarts = 64, restart_rounds = 4096;
     static constexpr std::array<std::uint32_t, 4> no_loss{0, idle_domain, 0, 0};
 
     std::string name_;

@@ -455,6 +455,26 @@ TEST_CASE("stream: the TSC may begin anew in the middle of a window") {
                                     {70, 0, wake}});
 }
 
+TEST_CASE("stream: that the TSC began anew shows at once, however long the last windows were") {
+    std::vector<Window> windows;
+    for (const std::uint64_t up : {a_day, std::uint64_t{0}})
+        for (unsigned round = 0; round < 8; ++round)
+            for (std::uint32_t cpu = 0; cpu < 2; ++cpu) {
+                windows.emplace_back(cpu);
+                for (unsigned i = 0; i < 9; ++i)
+                    windows.back().record(wake, up + 1000 * (round + 1) + 100 * i + cpu, {1, 0});
+            }
+    TraceStream stream("test");
+    std::vector<Seen> seen;
+    const auto handler = [&](const Record& r) { seen.push_back({r.tsc, r.cpu, r.event}); };
+    REQUIRE(stream.feed(bytes_of(windows), handler));
+    REQUIRE(stream.stats().restarts == 1); // before the end
+    CHECK(seen[2 * 8 * 9].event == restart_event);
+    stream.finish(handler);
+    CHECK(seen.size() == 2 * 2 * 8 * 9 + 1);
+    CHECK(stream.stats().late == 0);
+}
+
 TEST_CASE("stream: a TSC that steps back with each record is given up on") {
     Window window(0);
     for (unsigned i = 0; i < 1000; ++i) window.record(wake, i % 2 == 0 ? a_day : 1, {1, 0});
@@ -536,4 +556,30 @@ TEST_CASE("stream: corrected clocks put records in order, and nothing is late an
     CHECK(stream.stats().late == late);
     CHECK(stream.stats().restarts == 0);
     CHECK(ordered(seen));
+}
+
+TEST_CASE("stream: a loss of a CPU whose clock is behind is no restart") {
+    constexpr std::uint64_t behind = std::uint64_t{1} << 33;
+    std::vector<Window> windows;
+    for (unsigned round = 0; round < 20; ++round) {
+        const std::uint64_t now = a_day + 1000 * round;
+        windows.push_back(Window(0).record(wake, now, {1, 0}));
+        windows.push_back(Window(1)
+                              .lost(now - behind, now - behind + 10, 5, 1, 0)
+                              .record(wake, now - behind + 20, {1, 0}));
+    }
+    const Reading reading = read(bytes_of(windows));
+    CHECK(reading.stats.restarts == 0);
+    CHECK(reading.stats.lost > 0);
+    CHECK(ordered(reading.records));
+}
+
+TEST_CASE("stream: a TSC that begins anew each night does so for years") {
+    std::vector<Window> windows;
+    for (unsigned night = 0; night < 80; ++night) {
+        windows.push_back(Window(0).record(wake, a_day, {1, 0}).record(wake, a_day + 1, {1, 0}));
+        windows.push_back(Window(0).record(wake, 1, {1, 0}));
+        windows.insert(windows.end(), 4096, Window(0));
+    }
+    CHECK(read(bytes_of(windows)).stats.restarts >= 80);
 }
