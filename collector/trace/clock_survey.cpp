@@ -2,7 +2,6 @@
 #include "collector/trace/clock_survey.hpp"
 
 #include <algorithm>
-#include <cstdlib>
 #include <cstring>
 #include <iterator>
 
@@ -71,12 +70,14 @@ void ClockSurvey::take_window(std::uint16_t cpu, std::span<const std::uint32_t> 
 }
 
 void ClockSurvey::take(const Record& record) {
-    const auto note = [&](VcpuRef ref, Moments Vcpu::*list, std::uint64_t tsc) {
+    const auto note = [&](VcpuRef ref, Moments Vcpu::*kind, std::uint64_t tsc) {
         if (ref.idle() || (vcpus_.size() >= most_vcpus && !vcpus_.contains(ref.key()))) return;
-        Moments& moments = vcpus_[ref.key()].*list;
-        if (moments.all.size() >= most_moments || ++moments.by_cpu[record.cpu] > most_of_cpu)
-            return;
-        moments.all.push_back({record.cpu, tsc});
+        Moments& moments = vcpus_[ref.key()].*kind;
+        if (moments.count >= most_moments) return;
+        std::vector<std::uint64_t>& list = moments.by_cpu[record.cpu];
+        if (list.size() >= most_of_cpu) return;
+        list.push_back(tsc);
+        ++moments.count;
     };
     visit(record, Visitor{[&](const SwitchInfNext& e) {
                               note(e.next, &Vcpu::runs, record.tsc);
@@ -95,30 +96,54 @@ void ClockSurvey::take(const Record& record) {
 ClockSurvey::Bounds ClockSurvey::bounds(const std::vector<Span>& of,
                                         const std::vector<Span>& reference) const {
     Bounds result{-cycles(widest_s), cycles(widest_s)};
-    const std::int64_t sweep = cycles(sweep_s);
+    const std::int64_t sweep = cycles(sweep_s), far = 2 * cycles(widest_s);
+    // A damaged trace can have any two times.
+    const auto between = [&](std::uint64_t later, std::uint64_t earlier) {
+        return std::clamp(static_cast<std::int64_t>(later - earlier), -far, far);
+    };
     auto next = reference.begin(); // the reference's first window of a later round
     for (const Span& span : of) {
         while (next != reference.end() && next->round <= span.round) ++next;
         if (next != reference.end())
-            result.low =
-                std::max(result.low, static_cast<std::int64_t>(span.last - next->first) - sweep);
+            result.low = std::max(result.low, between(span.last, next->first) - sweep);
         auto before = next; // ... and its last one of an earlier round
         while (before != reference.begin() && std::prev(before)->round >= span.round) --before;
         if (before != reference.begin())
             result.high =
-                std::min(result.high,
-                         static_cast<std::int64_t>(span.first - std::prev(before)->last) + sweep);
+                std::min(result.high, between(span.first, std::prev(before)->last) + sweep);
     }
     return result;
 }
 
-std::optional<std::int64_t> ClockSurvey::agreed(std::vector<std::int64_t>& distances,
-                                                const Bounds& bounds) const {
+std::vector<std::int64_t> ClockSurvey::distances(std::uint16_t cpu, std::uint16_t reference,
+                                                 const Bounds& bounds) const {
+    std::vector<std::int64_t> result;
+    const auto compare = [&](const Moments& of_cpu, const Moments& of_reference) {
+        const auto ones = of_cpu.by_cpu.find(cpu);
+        const auto others = of_reference.by_cpu.find(reference);
+        if (ones == of_cpu.by_cpu.end() || others == of_reference.by_cpu.end()) return;
+        for (const std::uint64_t one : ones->second)
+            for (const std::uint64_t other : others->second) {
+                const auto distance = static_cast<std::int64_t>(one - other);
+                if (distance >= bounds.low && distance <= bounds.high) result.push_back(distance);
+            }
+    };
+    for (const auto& [key, vcpu] : vcpus_) {
+        compare(vcpu.runs, vcpu.before);
+        compare(vcpu.before, vcpu.runs);
+        compare(vcpu.woken, vcpu.runs);
+        compare(vcpu.runs, vcpu.woken);
+    }
+    return result;
+}
+
+std::optional<std::int64_t> ClockSurvey::ahead(std::uint16_t cpu, std::uint16_t reference) const {
+    const Bounds bounds = this->bounds(spans_.at(cpu), spans_.at(reference));
     const std::int64_t least = cycles(least_s);
-    // They may agree; or the bounds contradict each other.
+    // They may agree, as on nearly all hosts; or the bounds contradict each other.
     if ((bounds.low <= least && bounds.high >= -least) || bounds.low > bounds.high)
         return std::nullopt;
-    std::erase_if(distances, [&](auto one) { return one < bounds.low || one > bounds.high; });
+    std::vector<std::int64_t> distances = this->distances(cpu, reference, bounds);
     std::sort(distances.begin(), distances.end());
     const std::int64_t width = cycles(agreement_s);
     std::size_t most = 0;
@@ -139,27 +164,10 @@ std::map<unsigned, std::int64_t> ClockSurvey::offsets() const {
     const auto reference = std::max_element(spans_.begin(), spans_.end(), [](auto& a, auto& b) {
         return a.second.size() < b.second.size();
     });
-    // How far each CPU's clock seems ahead of the reference's.
-    std::map<unsigned, std::vector<std::int64_t>> distances;
-    const auto compare = [&](const Moments& ones, const Moments& others) {
-        for (const Moment& one : ones.all)
-            for (const Moment& other : others.all) {
-                const auto distance = static_cast<std::int64_t>(one.tsc - other.tsc);
-                if (one.cpu == other.cpu) continue;
-                if (other.cpu == reference->first) distances[one.cpu].push_back(distance);
-                if (one.cpu == reference->first) distances[other.cpu].push_back(-distance);
-            }
-    };
-    for (const auto& [key, vcpu] : vcpus_) {
-        compare(vcpu.runs, vcpu.before);
-        compare(vcpu.woken, vcpu.runs);
-    }
     std::vector<std::pair<unsigned, std::int64_t>> all;
-    for (const auto& [cpu, spans] : spans_) {
-        const bool itself = cpu == reference->first;
-        all.emplace_back(
-            cpu, itself ? 0 : agreed(distances[cpu], bounds(spans, reference->second)).value_or(0));
-    }
+    for (const auto& [cpu, spans] : spans_)
+        all.emplace_back(cpu,
+                         cpu == reference->first ? 0 : ahead(cpu, reference->first).value_or(0));
     // What most of them have counts as right.
     std::vector<std::int64_t> sorted;
     for (const auto& [cpu, offset] : all) sorted.push_back(offset);

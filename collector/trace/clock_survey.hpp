@@ -41,14 +41,10 @@ class ClockSurvey {
   private:
     static constexpr std::size_t enough_rounds = 100, enough_bytes = std::size_t{32} << 20;
 
-    struct Moment {
-        std::uint16_t cpu = 0;
-        std::uint64_t tsc = 0;
-    };
     /// Moments of a vCPU, so many of each CPU: those of a CPU that it seldom runs on tell most.
     struct Moments {
-        std::vector<Moment> all;
-        std::map<std::uint16_t, unsigned> by_cpu;
+        std::map<std::uint16_t, std::vector<std::uint64_t>> by_cpu; ///< TSCs
+        std::size_t count = 0;
     };
     struct Vcpu {
         Moments woken;  ///< by the clock of the CPU that woke it
@@ -70,10 +66,14 @@ class ClockSurvey {
     void take_window(std::uint16_t cpu, std::span<const std::uint32_t> words);
     [[nodiscard]] Bounds bounds(const std::vector<Span>& of,
                                 const std::vector<Span>& reference) const;
-    /// The distance within the bounds that most of these agree on, or the middle of narrow bounds;
-    /// nothing: the clocks may agree, or nobody can tell by how much they do not.
-    [[nodiscard]] std::optional<std::int64_t> agreed(std::vector<std::int64_t>& distances,
-                                                     const Bounds& bounds) const;
+    /// Distances within the bounds that vCPUs tell of.
+    [[nodiscard]] std::vector<std::int64_t> distances(std::uint16_t cpu, std::uint16_t reference,
+                                                      const Bounds& bounds) const;
+    /// How far a CPU's clock is ahead of the reference's: the distance within the bounds that most
+    /// agree on, or the middle of narrow bounds. Nothing: the clocks may agree, or nobody can tell
+    /// by how much they do not.
+    [[nodiscard]] std::optional<std::int64_t> ahead(std::uint16_t cpu,
+                                                    std::uint16_t reference) const;
     [[nodiscard]] std::int64_t cycles(double seconds) const {
         return static_cast<std::int64_t>(seconds * khz_ * 1000);
     }

@@ -3,6 +3,7 @@
 // features. The first bytes choose the pieces; with the lowest bit of the second set, the rest
 // becomes the contents of windows, so that the fuzzer need not find out the framing first.
 #include "collector/trace/clock.hpp"
+#include "collector/trace/clock_survey.hpp"
 #include "collector/trace/stream.hpp"
 #include "collector/window/features.hpp"
 #include "collector/window/window.hpp"
@@ -66,12 +67,19 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     std::uint64_t last = 0;
     const auto handler = [&](const trace::Record& record) {
         if (record.tsc < last) std::abort(); // the order is what everything else relies on
-        last = record.tsc;
+        last = record.event == trace::restart_event ? 0 : record.tsc;
         calibrator(record);
         builder.add(record);
     };
+    trace::ClockSurvey survey(tsc_khz);
+    bool corrected = false;
     while (!input.empty()) {
         const std::size_t n = std::min(piece, input.size());
+        survey.feed(input.first(n));
+        if (!corrected && (survey.enough() || n == input.size())) {
+            stream.correct(survey.offsets(), handler);
+            corrected = true;
+        }
         if (!stream.feed(input.first(n), handler)) break;
         input = input.subspan(n);
     }

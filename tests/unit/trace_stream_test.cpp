@@ -583,3 +583,15 @@ TEST_CASE("stream: a TSC that begins anew each night does so for years") {
     }
     CHECK(read(bytes_of(windows)).stats.restarts >= 80);
 }
+
+TEST_CASE("clocks: times of a damaged trace may be anything") {
+    std::vector<Window> windows;
+    for (unsigned round = 0; round < 101; ++round)
+        for (std::uint32_t cpu = 0; cpu < 3; ++cpu) {
+            const std::uint64_t tsc = cpu * (std::uint64_t{1} << 63) + round;
+            windows.push_back(Window(cpu)
+                                  .record(0x2800f, tsc, {1, 0, UINT32_MAX, 0})
+                                  .runstate(tsc, 1, 0, Runstate::blocked, Runstate::runnable));
+        }
+    CHECK(surveyed(bytes_of(windows)).empty());
+}
