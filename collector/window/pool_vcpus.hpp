@@ -160,7 +160,9 @@ struct PoolVcpus {
         std::unordered_map<unsigned, bool> gone; // whether it may be forgotten
         for (const VcpuState& vcpu : tracker.vcpus()) {
             if (vcpu.ref.idle() || pool_ids.count(vcpu.ref.domain) > 0) continue;
-            const bool still = vcpu.state != Runstate::running && vcpu.since + length < now;
+            // Of the time before the TSC began anew, `since` may be any.
+            const bool still =
+                vcpu.state != Runstate::running && (vcpu.since > now || now - vcpu.since > length);
             const auto [known, added] = gone.emplace(vcpu.ref.domain, still);
             known->second = known->second && still;
         }

@@ -178,7 +178,10 @@ bool PoolWindow::saw_runqueue(unsigned position, unsigned id) {
     if (cpu.seen_runqueue == id) return false;
     cpu.seen_runqueue = id;
     if (id < trace_runqueues) number(id, cpu.runqueue);
-    return true;
+    return std::any_of(cpus_.begin(), cpus_.end(), [&](const CpuSlot& other) {
+        return &other != &cpu && other.seen_runqueue != no_runqueue &&
+               (other.seen_runqueue == id) != (other.runqueue == cpu.runqueue);
+    });
 }
 
 void PoolWindow::number(unsigned id, unsigned runqueue) {

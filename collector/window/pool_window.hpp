@@ -50,7 +50,7 @@ class PoolWindow {
     [[nodiscard]] Distance distance(unsigned from, unsigned to) const;
 
     /// A SCHEDULE record: the hypervisor's own number of the runqueue that a CPU is on. Returns
-    /// whether it is news.
+    /// whether it is news that contradicts the runqueues in force.
     bool saw_runqueue(unsigned position, unsigned id);
     /// All that such records said.
     [[nodiscard]] SeenRunqueues seen_runqueues() const;
@@ -59,7 +59,8 @@ class PoolWindow {
         return id < by_id_.size() ? by_id_[id] : no_runqueue;
     }
     static constexpr unsigned no_runqueue = UINT32_MAX;
-    static constexpr unsigned trace_runqueues = 1U << 16; ///< numbers that a trace can name
+    /// The hypervisor numbers runqueues from 0, and has no more of them than CPUs.
+    static constexpr unsigned trace_runqueues = 4096;
 
     /// Opens the first window, or throws the open one away and begins anew.
     void begin(std::uint64_t tsc);

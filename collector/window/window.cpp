@@ -75,11 +75,11 @@ struct WindowBuilder::Impl : PoolVcpus {
 
     /// A CPU is on another runqueue than was thought. A damaged trace can say so with each record.
     void check_runqueues(std::uint16_t p, std::uint64_t tsc) {
+        if (corrections[p] == most_corrections) return;
+        ++corrections[p];
         PoolWindow& window = windows[p];
         const SeenRunqueues seen = window.seen_runqueues();
         if (agrees(window.facts().runqueues_in_force, seen, 0)) return;
-        if (corrections[p] == most_corrections) return;
-        ++corrections[p];
         window.correct(facts_of(p, seen), tsc);
         runqueues_formed(p, tsc);
     }

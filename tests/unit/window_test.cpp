@@ -254,6 +254,35 @@ TEST_CASE("window: domains that are gone make room for those that come") {
     CHECK(last->domains.at(4999).running == doctest::Approx(700e6));
 }
 
+TEST_CASE("window: domains of the time before the TSC began anew are forgotten") {
+    std::vector<WindowStats> windows;
+    WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
+    auto snapshot = host();
+    REQUIRE(builder.add(snapshot));
+    trace::TraceStream stream("test");
+    const auto handler = [&](const trace::Record& r) { builder.add(r); };
+    const auto guests = [&](std::uint16_t first, std::uint64_t now) {
+        Window cpu(0);
+        for (std::uint16_t id = first; id < first + 3000; ++id, now += 40 * us)
+            for (const std::uint64_t at : {now, now + 20 * us})
+                run(cpu, id, 0, at, at + 9 * us, us);
+        REQUIRE(stream.feed(bytes_of({cpu}), handler));
+    };
+    guests(100, 1'000'000 * ms);
+    guests(100, 1'000'500 * ms);
+    for (std::uint64_t now = 0; now < 7000 * ms; now += 1000 * ms)
+        REQUIRE(stream.feed(bytes_of({Window(0).record(0x28004, now + 1, {1, 0})}), handler));
+    snapshot.set_tsc(6500 * ms);
+    REQUIRE(builder.add(snapshot));
+    guests(5000, 7000 * ms);
+    guests(5000, 7500 * ms);
+    stream.finish(handler);
+    builder.finish();
+    CHECK(stream.stats().restarts == 1);
+    CHECK(windows.size() >= 7);
+    for (const WindowStats& stats : windows) CHECK(stats.untracked == 0);
+}
+
 TEST_CASE("window: a domain that no snapshot has yet is not forgotten, and too many are told") {
     std::vector<WindowStats> windows;
     WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
