@@ -19,6 +19,7 @@ struct Resource {
 
 struct Runqueue {
     std::vector<const Resource*> resources;
+    std::size_t cores = 0; ///< that these are of
 };
 
 bool shares_resource(const Cpu& a, const Cpu& b, Granularity granularity) {
@@ -76,20 +77,6 @@ Threads threads_of(const Topology& topology) {
     return {most, cores.size() * most == topology.cpus.size()};
 }
 
-/// Whether the runqueue has room for the CPU and all its siblings, counting every sibling of the
-/// CPUs that it has, present or not: cpu_runqueue_siblings_match().
-bool siblings_fit(std::size_t threads, const Runqueue& runqueue, std::size_t max_cpus) {
-    std::size_t total = threads;
-    for (std::size_t i = 0; i < runqueue.resources.size(); ++i) {
-        const Cpu& member = *runqueue.resources[i]->master;
-        const bool counted = std::any_of(
-            runqueue.resources.begin(), runqueue.resources.begin() + static_cast<std::ptrdiff_t>(i),
-            [&](const Resource* earlier) { return same_core(*earlier->master, member); });
-        if (!counted) total += threads;
-    }
-    return total <= max_cpus;
-}
-
 } // namespace
 
 Partition partition(const Topology& topology, const Pool& pool, const Arrangement& arrangement) {
@@ -109,24 +96,29 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
     for (const Resource& resource : resources) {
         const Cpu& cpu = *resource.master;
         Runqueue* chosen = nullptr;
+        bool has_sibling = false;
         for (Runqueue& runqueue : runqueues) {
             if (!matches(layout, *runqueue.resources.front()->master, cpu)) continue;
-            const bool has_sibling =
+            has_sibling =
                 std::any_of(runqueue.resources.begin(), runqueue.resources.end(),
                             [&](const Resource* r) { return same_core(*r->master, cpu); });
             if (has_sibling) {
                 chosen = &runqueue;
                 break;
             }
+            // Whether it has room for the CPU and all its siblings, counting every sibling of the
+            // CPUs that it has, present or not: cpu_runqueue_siblings_match().
+            const bool siblings_fit = (runqueue.cores + 1) * threads.of_core <= max_cpus;
             const bool fits =
-                !capped || (runqueue.resources.size() < max_cpus &&
-                            (pool.granularity != Granularity::cpu || layout == Layout::all ||
-                             siblings_fit(threads.of_core, runqueue, max_cpus)));
+                !capped ||
+                (runqueue.resources.size() < max_cpus &&
+                 (pool.granularity != Granularity::cpu || layout == Layout::all || siblings_fit));
             // Xen goes on to look for an emptier one: the CPUs are spread evenly.
             if (fits && (!chosen || runqueue.resources.size() < chosen->resources.size()))
                 chosen = &runqueue;
         }
         if (!chosen) chosen = &runqueues.emplace_back();
+        if (!has_sibling) ++chosen->cores;
         chosen->resources.push_back(&resource);
     }
 

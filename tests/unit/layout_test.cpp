@@ -129,6 +129,12 @@ TEST_CASE("partition: threads that are offline count under the cap") {
           Partition{{0, 1, 3, 5}, {6, 7}}); // six online, with room for eight needed
 }
 
+TEST_CASE("partition: 4096 CPUs under a cap take no minute") {
+    const Topology topology = machine(1, 1, 2048, 2);
+    CHECK(sizes(partition(topology, whole(topology), {Layout::socket, 2048})) ==
+          std::vector<std::size_t>{2048, 2048});
+}
+
 TEST_CASE("partition: without a cap it is the topology alone") {
     // More CPUs than the default cap everywhere: 2 nodes of 2 sockets of 10 cores of 2 threads.
     const Topology topology = machine(2, 2, 10, 2);
