@@ -77,7 +77,10 @@ class HostMaker {
         for (const auto& [id, cpu] : text_.cpus)
             if (cores.insert({cpu.socket, cpu.core}).second) firsts.insert(id);
         for (const auto& known : {pooled, traced, firsts}) {
-            if (known.size() != *text_.nr_cpus) continue;
+            // A CPU that wrote records was online.
+            if (known.size() != *text_.nr_cpus ||
+                !std::includes(known.begin(), known.end(), traced.begin(), traced.end()))
+                continue;
             if (known == firsts && known != pooled && known != traced)
                 assume(fmt::format("{} of {} CPUs are online: the first thread of each core is "
                                    "taken to be",

@@ -2,6 +2,7 @@
 #include "src/import/host_of.hpp"
 #include "src/layout/snapshot.hpp"
 #include "tests/unit/fake_world.hpp"
+#include "tests/unit/trace_bytes.hpp"
 
 #include <algorithm>
 #include <doctest/doctest.h>
@@ -160,6 +161,13 @@ TEST_CASE("import: with hyperthreads off the table has CPUs that are not online"
         CHECK(host->snapshot.threads_per_core() == 2); // the processor's, whatever is on
         CHECK(host->snapshot.pools(0).cpus_size() == 2);
     }
+    // The first threads were not those that were on.
+    TraceSurvey second("trace");
+    REQUIRE(second.feed(test::bytes_of({test::Window(1).record(0x28004, 5'000'000, {1, 0})})));
+    second.finish();
+    const auto contradicted = made(off + info, second);
+    REQUIRE_FALSE(contradicted);
+    CHECK(has(contradicted.error().message, "nothing else says which"));
     off.replace(off.find(": 2"), 3, ": 3");
     CHECK(has(refused(off + info, 1), "3 of 4 CPUs are online, and nothing else says which"));
 }
