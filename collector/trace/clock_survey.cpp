@@ -40,7 +40,7 @@ void ClockSurvey::feed(std::span<const std::byte> bytes) {
         if (head[1] <= last_cpu_) ++rounds_;
         last_cpu_ = head[1];
         std::vector<std::uint32_t> words(size / 4);
-        std::memcpy(words.data(), pending_.data() + at + 12, size);
+        if (size > 0) std::memcpy(words.data(), pending_.data() + at + 12, size);
         take_window(static_cast<std::uint16_t>(head[1]), words);
         at += 12 + size;
     }
