@@ -30,6 +30,8 @@ struct PoolVcpus {
     static constexpr double longest_tickle_s = 100e-6, longest_switch_s = 20e-6;
     /// A vCPU that waits beside an idle CPU for so long is not what a scheduler means to do.
     static constexpr double least_stall_s = 0.5;
+    /// More vCPUs than that wait so long at a time in damaged traces only; no more are looked at.
+    static constexpr unsigned most_stall_searches = 4096;
     /// More domains than that at a time have no histogram of their own.
     static constexpr std::size_t most_domains = 4096;
 
@@ -70,6 +72,7 @@ struct PoolVcpus {
     std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
     std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
     std::vector<std::uint32_t> free_wakes;                    ///< that no domain has (any more)
+    unsigned stall_searches = 0;                              ///< in this window
     std::uint64_t untracked = 0, untracked_before = 0; ///< by `wakes`; by the tracker at `begin`
 
     Place place(std::uint16_t cpu) const { return cpu < places.size() ? places[cpu] : Place{}; }
@@ -270,9 +273,10 @@ struct PoolVcpus {
 
     /// A vCPU under a cap may be made to wait beside an idle CPU.
     void note_stall(WindowStats& stats, const PoolWindow& window, const VcpuState& state,
-                    unsigned runqueue, std::uint64_t end) const {
+                    unsigned runqueue, std::uint64_t end) {
         const auto cycles = static_cast<std::uint64_t>(hz * least_stall_s);
         if (end - state.since < cycles || capped.count(state.ref.domain) > 0) return;
+        if (stall_searches++ >= most_stall_searches) return;
         const auto pinned = affinities.find({state.ref.domain, state.ref.vcpu});
         const auto cpu = window.idle_since(runqueue, end - cycles,
                                            pinned == affinities.end() ? std::vector<unsigned>()

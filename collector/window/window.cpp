@@ -124,6 +124,7 @@ struct WindowBuilder::Impl : PoolVcpus {
         for (Histogram& waits : wakes) waits.clear();
         corrections.assign(windows.size(), 0);
         untracked = 0;
+        stall_searches = 0;
         untracked_before = tracker.untracked();
         mismatches_before = tracker.mismatches();
         changes = 0;

@@ -445,3 +445,12 @@ TEST_CASE("window: a vCPU that waits beside an idle CPU of its runqueue") {
     pinned.mutable_domains(1)->mutable_vcpus(0)->add_hard_affinity(0);
     CHECK(waiting_on(301 * ms, pinned).empty());
 }
+
+TEST_CASE("window: no more vCPUs that wait are looked at than a host may have") {
+    Window cpu(0);
+    for (std::uint16_t vcpu = 0; vcpu < 5000; ++vcpu)
+        cpu.runstate((vcpu + 1) * us, 1, vcpu, Runstate::runnable, Runstate::running)
+            .runstate((vcpu + 2) * us, 1, vcpu, Runstate::running, Runstate::runnable);
+    cpu.record(0x28004, 1001 * ms, {1, 0});
+    CHECK(build({cpu}).windows.at(0).stalls.size() == 4096);
+}
