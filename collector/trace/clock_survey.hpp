@@ -34,8 +34,8 @@ class ClockSurvey {
     void feed(std::span<const std::byte> bytes);
     /// True when enough has been seen.
     [[nodiscard]] bool enough() const { return rounds_ >= enough_rounds || bytes_ >= enough_bytes; }
-    /// Cycles by which a CPU's TSC is ahead of those of most others, where it is by more than 20
-    /// us.
+    /// Cycles by which a CPU's TSC is ahead of those of most others, where it is beyond doubt that
+    /// it is: by 0.3 s or more, since going round the buffers takes time as well.
     [[nodiscard]] std::map<unsigned, std::int64_t> offsets() const;
 
   private:
