@@ -115,15 +115,7 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
             predicted = tl::unexpected(prediction.error());
             return;
         }
-        watched.observations.push_back({.coverage = stats.coverage(),
-                                        .decisions = stats.decisions,
-                                        .prediction = *prediction,
-                                        .rearrangements = stats.rearrangements,
-                                        .explained = stats.facts.explained,
-                                        .untracked = stats.untracked,
-                                        .disordered = stats.disordered,
-                                        .mismatched = stats.mismatched(),
-                                        .runs_only = stats.runs_only()});
+        watched.observations.push_back(observation_of(stats, *prediction));
         watched.windows.push_back(std::move(seen));
     });
     if (!observed) return tl::unexpected(observed.error());

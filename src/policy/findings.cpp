@@ -60,8 +60,8 @@ std::vector<std::string> Findings::text(const proto::HostSnapshot& snapshot) con
     for (const Stall& stall : stalls)
         found.push_back(
             fmt::format("vCPU {} of {} waited {:.1f} s beside CPU {}, which was idle and of its "
-                        "own runqueue: a "
-                        "fault of the scheduler or a vCPU that is paused, not a matter of layouts",
+                        "own runqueue: a fault of the scheduler or a vCPU that is paused, not a "
+                        "matter of layouts",
                         stall.vcpu, name(stall.domain), stall.seconds, stall.cpu));
 
     double weights = 0;
@@ -69,13 +69,12 @@ std::vector<std::string> Findings::text(const proto::HostSnapshot& snapshot) con
         if (const auto domain = known.find(id); domain != known.end())
             weights += domain->second->weight();
     std::vector<std::pair<double, unsigned>> starved; // part waited, domain
-    const bool alone = domains_.size() < 2;           // then no weight helps
     for (const auto& [id, got] : domains_) {
         const auto domain = known.find(id);
-        if (alone) break;
         const double wanted = got.running + got.waiting;
         if (domain == known.end() || domain->second->cap() != 0 ||
-            wanted < least_wanted * seconds_ || stalled.count(id) > 0)
+            wanted < least_wanted * seconds_ || stalled.count(id) > 0 ||
+            domains_.size() == 1) // then no weight helps
             continue;
         const double share = weights > 0 ? domain->second->weight() / weights * cpus_ : 0;
         const double waits = got.waiting / wanted;
@@ -107,8 +106,7 @@ std::vector<std::string> Findings::text(const proto::HostSnapshot& snapshot) con
         held_back_ > held_back_part * wake_waited_)
         found.push_back(fmt::format(
             "{:.0f}% of the waiting after wake-ups ended with the slice of another vCPU, {:.1f} ms "
-            "a "
-            "wake-up: that is how the rate limit holds wake-ups back; try a shorter one, for "
+            "a wake-up: that is how the rate limit holds wake-ups back; try a shorter one, for "
             "example `xl sched-credit2 -p {} -s -r 100`",
             100 * held_back_ / wake_waited_, 1e3 * wake_waited_ / static_cast<double>(wakeups_),
             printable(pool_, 64)));

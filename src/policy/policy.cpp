@@ -9,6 +9,18 @@
 
 namespace intellisched {
 
+Observation observation_of(const WindowStats& window, const Prediction& prediction) {
+    return {.coverage = window.coverage(),
+            .decisions = window.decisions,
+            .prediction = prediction,
+            .rearrangements = window.rearrangements,
+            .explained = window.facts.explained,
+            .untracked = window.untracked,
+            .disordered = window.disordered,
+            .mismatched = window.mismatched(),
+            .runs_only = window.runs_only()};
+}
+
 std::string_view to_string(Decision decision) {
     switch (decision) {
     case Decision::keep:

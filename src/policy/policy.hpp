@@ -3,6 +3,7 @@
 // same evidence always gives the same verdict.
 #pragma once
 
+#include "collector/window/stats.hpp"
 #include "src/model/classifier.hpp"
 
 #include <span>
@@ -39,6 +40,9 @@ struct Observation {
     double mismatched = 0;        ///< part of the runstate changes that fit no state before
     bool runs_only = false;       ///< WindowStats::runs_only()
 };
+
+/// What the policy sees of a window, of which the model says that.
+[[nodiscard]] Observation observation_of(const WindowStats& window, const Prediction& prediction);
 
 enum class Decision : std::uint8_t { keep, change, abstain, revert };
 /// "keep", "switch", "abstain" or "revert"; judge() never gives the last.
