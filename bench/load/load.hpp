@@ -21,7 +21,7 @@ struct Report {
     std::uint64_t wake_max_us = 0;
     std::uint64_t deadlines = 0;
     std::uint64_t misses = 0;
-    std::uint64_t wrong = 0; // stretches of work that came to a wrong result
+    std::uint64_t wrong = 0;   // stretches of work that came to a wrong result
     std::int64_t clock_ms = 0; // the monotonic clock at the report
 };
 

@@ -133,8 +133,8 @@ void run_here(const Options& options, unsigned vcpus) {
             if (wanted && *wanted != current) change_to(*wanted);
             continue;
         }
-        // From the last due time, so that reports do not drift; but after a late one neither a burst of
-        // more nor one that covers hardly any time.
+        // From the last due time, so that reports do not drift; but after a late one neither a
+        // burst of more nor one that covers hardly any time.
         do next += kSecond;
         while (next < now_ns() + kSecond / 2);
         const std::string line = numbered(++sequence, load->format(load->report()));

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "src/base/result.hpp"
+#include "src/proto/costs.hpp"
 #include "src/proto/scenario.pb.h"
 
 #include <span>
@@ -35,12 +36,7 @@ struct Costs {
 };
 
 /// One constant, for messages, files and documentation.
-struct CostConstant {
-    std::string_view name; ///< as in proto::Costs
-    std::string_view unit;
-    double standard; ///< default
-    double min;
-    double max;
+struct CostConstant : intellisched::CostRange {
     std::string_view meaning;
     std::string_view source; ///< where the default comes from
     double Costs::*member;

@@ -43,13 +43,13 @@ class Platform {
     /// A later call replaces it; 0 disarms. Only from next() of that vCPU or outside().
     virtual void set_timer(VcpuId vcpu, Nanoseconds at) = 0;
 
-    /// Has the world outside (network, disk) call outside(token) of the workload of `guest` at `at`,
-    /// which must not be earlier than now().
+    /// Has the world outside (network, disk) call outside(token) of the workload of `guest` at
+    /// `at`, which must not be earlier than now().
     virtual void call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token) = 0;
 };
 
-/// What one guest does. The machine calls next() whenever the vCPU runs and has nothing to do: when it
-/// first runs, when its work is done, and when it runs again after a block. An event does not
+/// What one guest does. The machine calls next() whenever the vCPU runs and has nothing to do: when
+/// it first runs, when its work is done, and when it runs again after a block. An event does not
 /// interrupt work. Never returns an endless run of compute steps of no work.
 class Workload {
   public:

@@ -2,11 +2,10 @@
 #include "bench/simulator/scenario.hpp"
 
 #include "src/base/files.hpp"
+#include "src/proto/text.hpp"
 
 #include <algorithm>
 #include <charconv>
-#include <google/protobuf/io/tokenizer.h>
-#include <google/protobuf/text_format.h>
 #include <numeric>
 #include <set>
 
@@ -16,26 +15,6 @@ using intellisched::fail;
 using intellisched::printable;
 
 namespace {
-
-/// Keeps the first error, with its line.
-class FirstError final : public google::protobuf::io::ErrorCollector {
-  public:
-    void AddError(int line, google::protobuf::io::ColumnNumber, const std::string& text) override {
-        if (!message.empty()) return;
-        message = fmt::format("line {}: {}", line + 1, printable(text, 200));
-    }
-    std::string message;
-};
-
-Result<void> parse_text(const std::string& text, const std::string& name,
-                        google::protobuf::Message& message) {
-    FirstError error;
-    google::protobuf::TextFormat::Parser parser;
-    parser.RecordErrorsTo(&error);
-    parser.SetRecursionLimit(16); // a scenario is not deeper than that
-    if (parser.ParseFromString(text, &message)) return {};
-    return fail("{}: {}; correct it, src/proto/scenario.proto has the fields", name, error.message);
-}
 
 Result<std::string> read_text(const std::filesystem::path& path) {
     const auto bytes = intellisched::read_file(path, max_scenario_bytes);
@@ -47,7 +26,7 @@ Result<std::string> read_text(const std::filesystem::path& path) {
 
 Result<proto::Scenario> parse_scenario(const std::string& text, const std::string& name) {
     proto::Scenario scenario;
-    if (auto parsed = parse_text(text, name, scenario); !parsed)
+    if (auto parsed = intellisched::parse_text(name, text, scenario); !parsed)
         return tl::unexpected(parsed.error());
     if (auto checked = check_scenario(scenario); !checked)
         return fail("{}: {}", name, checked.error().message);
@@ -67,7 +46,7 @@ Result<proto::Costs> read_costs(const std::filesystem::path& path) {
     const auto text = read_text(path);
     if (!text) return tl::unexpected(text.error());
     proto::Costs costs;
-    if (auto parsed = parse_text(*text, path.string(), costs); !parsed)
+    if (auto parsed = intellisched::parse_text(path.string(), *text, costs); !parsed)
         return tl::unexpected(parsed.error());
     return costs;
 }

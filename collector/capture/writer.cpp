@@ -196,8 +196,8 @@ Result<Writer> Writer::create(const fs::path& wanted, proto::CaptureManifest man
 
     undo.disarm();
     return Writer(std::make_unique<Impl>(
-        Impl{std::move(*folder), *made ? path : fs::path(), std::move(manifest), std::move(*host), std::move(*counters),
-             FrameWriter(std::move(*trace), (path / trace_file).string())}));
+        Impl{std::move(*folder), *made ? path : fs::path(), std::move(manifest), std::move(*host),
+             std::move(*counters), FrameWriter(std::move(*trace), (path / trace_file).string())}));
 }
 
 Result<void> Writer::snapshot(const proto::HostSnapshot& snapshot) {

@@ -1,75 +1,68 @@
 // SPDX-License-Identifier: MIT
-#include "src/base/interrupt.hpp"
-#include "src/base/log.hpp"
-#include "src/base/memory.hpp"
+// The program of a dom0. What belongs to the instrument (bench/) is in a program of its own,
+// intellisched-bench; its commands are handed to that one, as git does with its own.
+#include "src/base/companion.hpp"
 #include "src/cli/commands.hpp"
 
-#include <cstdio>
-#include <exception>
-#include <google/protobuf/stubs/logging.h>
-#include <new>
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <string_view>
+#include <unistd.h>
 
 using namespace intellisched;
 
-static int run(int argc, char** argv) {
+namespace {
+
+constexpr std::array<std::string_view, 7> bench_commands{
+    "bench", "train", "evaluate", "export", "import", "calibrate", "demo"};
+
+/// The command of the command line that intellisched-bench has; empty when it is not one of them.
+std::string_view bench_command(int argc, char** argv) {
+    for (int i = 1; i < argc; ++i) {
+        const std::string_view word = argv[i];
+        if (word.starts_with('-')) continue;
+        return std::ranges::find(bench_commands, word) != bench_commands.end() ? word : "";
+    }
+    return "";
+}
+
+/// Becomes intellisched-bench; comes back with an exit status where that cannot be.
+int hand_over(std::string_view command, char** argv) {
+    const auto program = find_companion("intellisched-bench", "bench/cli");
+    if (!program) {
+        fmt::print(stderr,
+                   "intellisched: {} is a command of intellisched-bench, which is not here; "
+                   "install the package intellisched-bench\n",
+                   command);
+        return cli::failed;
+    }
+    ::execv(program->c_str(), argv);
+    fmt::print(stderr, "intellisched: {}: cannot be run: {}\n", program->string(),
+               std::strerror(errno));
+    return cli::failed;
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    if (const auto command = bench_command(argc, argv); !command.empty())
+        return hand_over(command, argv);
     CLI::App app{"Chooses the credit2 runqueue layout of Xen cpupools from what their guests do.",
                  "intellisched"};
-    app.set_version_flag("--version", std::string("intellisched ") + INTELLISCHED_VERSION);
-    app.require_subcommand(1);
-    app.fallthrough();
-    app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is \"abstain\".");
-    bool verbose = false;
-    app.add_flag("-v,--verbose", verbose, "log what happens in between");
-
+    app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is \"abstain\".\n"
+               "With the package intellisched-bench also: bench, train, evaluate, export, import, "
+               "calibrate, demo.");
     cli::Action action;
     cli::add_recommend(app, action);
     cli::add_apply(app, action);
-    cli::add_calibrate(app, action);
     cli::add_record(app, action);
-    cli::add_import(app, action);
     cli::add_features(app, action);
-    cli::add_bench(app, action);
-    cli::add_train(app, action);
-    cli::add_evaluate(app, action);
-    cli::add_export(app, action);
-    cli::add_demo(app, action);
     cli::add_daemon(app, action);
     cli::add_status(app, action);
     cli::add_top(app, action);
     cli::add_history(app, action);
     cli::add_pause_and_resume(app, action);
-
-    try {
-        app.parse(argc, argv);
-    } catch (const CLI::Success& help) {
-        return app.exit(help); // --help, --version
-    } catch (const CLI::ParseError& error) {
-        fmt::print(stderr, "intellisched: {}; try `intellisched --help`\n", error.what());
-        return cli::wrong_usage;
-    }
-
-    using boost::log::trivial::severity_level;
-    // What it would print of a damaged message, we return as an error.
-    google::protobuf::SetLogHandler(nullptr);
-    start_log(verbose ? severity_level::debug : severity_level::warning);
-    watch_signals();
-    limit_memory();
-    const auto status = action();
-    if (status) return *status;
-    fmt::print(stderr, "intellisched: {}\n", status.error().message);
-    return cli::failed;
-}
-
-int main(int argc, char** argv) {
-    // Errors are values here; what still throws is want of memory and a defect of ours.
-    try {
-        return run(argc, argv);
-    } catch (const std::bad_alloc&) {
-        std::fputs("intellisched: it would take more than half of this host's memory; give it less "
-                   "to read, or run it elsewhere\n",
-                   stderr);
-    } catch (const std::exception& error) {
-        std::fprintf(stderr, "intellisched: internal error: %s; please report it\n", error.what());
-    }
-    return cli::failed;
+    return cli::run_program(app, action, argc, argv);
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "collector/window/features.hpp"
 #include "src/base/interrupt.hpp"
-#include "src/bench/plan.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
@@ -9,10 +8,11 @@
 #include "src/host/observe.hpp"
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
-#include "src/model/samples.hpp"
+#include "src/model/sample.hpp"
 #include "src/policy/findings.hpp"
 #include "src/policy/policy.hpp"
 #include "src/proto/recommendation.pb.h"
+#include "src/proto/text.hpp"
 
 #include <algorithm>
 #include <chrono>
@@ -297,7 +297,7 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
 Result<void> read_costs(RecommendArguments& options) {
     if (options.costs_file.empty()) return {};
     proto::Costs costs;
-    if (auto parsed = bench::parse_file(options.costs_file, costs); !parsed) return parsed;
+    if (auto parsed = parse_text_file(options.costs_file, costs); !parsed) return parsed;
     const auto values = costs_for_sample(costs);
     options.costs.assign(values.begin(), values.end());
     return {};

@@ -123,8 +123,7 @@ Result<int> record(const RecordArguments& options) {
                options.out, elapsed(), interrupted ? " (interrupted)" : "", stats.records,
                static_cast<double>(stats.bytes) / 1e6, static_cast<double>(writer->size()) / 1e6,
                stats.lost);
-    for (const std::string& line : written.unknown.told())
-        fmt::print(stderr, "record: {}\n", line);
+    for (const std::string& line : written.unknown.told()) fmt::print(stderr, "record: {}\n", line);
     return done;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/simulator.hpp"
 
-#include "src/base/log.hpp"
+#include "src/base/companion.hpp"
 #include "src/base/trust.hpp"
 #include "src/host/spawn.hpp"
 
@@ -24,11 +24,6 @@ constexpr const char* program_name = "credit2-sim";
 constexpr std::size_t most_words = 4096;
 constexpr std::size_t most_program = std::size_t{1} << 30;
 
-bool executable(const fs::path& path) {
-    std::error_code error;
-    return fs::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
-}
-
 /// Part of a folder's name: what could lead out of it does not.
 bool plain(const std::string& word) {
     return !word.empty() && std::all_of(word.begin(), word.end(), [](unsigned char c) {
@@ -45,23 +40,7 @@ Result<fs::path> find_simulator() {
         if (executable(named)) return fs::path(named);
         return fail("{}: no program that can be run; CREDIT2_SIM names it as the simulator", named);
     }
-    std::error_code error;
-    const fs::path here = fs::read_symlink("/proc/self/exe", error).parent_path();
-    std::vector<fs::path> places{here / program_name};
-    for (const char* up : {".", "..", "../.."})
-        places.push_back(here / up / "bench/simulator" / program_name);
-    const char* path = std::getenv("PATH");
-    for (std::string_view left = path ? path : ""; !left.empty();) {
-        const auto end = std::min(left.find(':'), left.size());
-        if (end > 0) places.push_back(fs::path(left.substr(0, end)) / program_name);
-        left.remove_prefix(std::min(end + 1, left.size()));
-    }
-    for (const fs::path& place : places) {
-        if (!executable(place)) continue;
-        const auto ours = check_trusted_path(place);
-        if (ours) return place.lexically_normal();
-        BOOST_LOG_TRIVIAL(warning) << "not run: " << ours.error().message;
-    }
+    if (auto found = find_companion(program_name, "bench/simulator"); found) return found;
     return fail("the simulator {0} is not there: build it (ninja -C build bench/simulator/{0}), or "
                 "name it in CREDIT2_SIM",
                 program_name);

@@ -87,9 +87,10 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
                             pool.name, cpu,
                             cpu >= max_cpus ? "is not possible" : "a pool has already");
             if (!online.contains(cpu))
-                return fail("pool '{}' has CPU {}, which the host has not; the snapshot of the host "
-                            "is damaged, take it again",
-                            pool.name, cpu);
+                return fail(
+                    "pool '{}' has CPU {}, which the host has not; the snapshot of the host "
+                    "is damaged, take it again",
+                    pool.name, cpu);
             pool.cpus.push_back(cpu);
         }
         std::sort(pool.cpus.begin(), pool.cpus.end());

@@ -111,8 +111,9 @@ Result<void> check_numbers(const proto::ModelManifest& manifest, const std::stri
             return damaged(fmt::format("an impossible range for feature {}", i + 1));
     }
     const auto& training = manifest.training();
-    for (const double value : {training.learning_rate(), training.leaf(), training.held_out_accuracy(),
-                               training.held_out_regret(), training.default_regret()})
+    for (const double value :
+         {training.learning_rate(), training.leaf(), training.held_out_accuracy(),
+          training.held_out_regret(), training.default_regret()})
         if (!std::isfinite(value)) return damaged("an impossible number about its training");
     return {};
 }

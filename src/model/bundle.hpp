@@ -32,9 +32,9 @@ struct Bundle {
 void sign(Bundle& bundle);
 
 /// Parses and verifies a bundle: checksums, schema version and feature names of this program,
-/// layouts and intents, temperature, ranges and novelty, and the models themselves (verify_model), which may
-/// not be larger than they say or than max_model_bytes. `name` is for the
-/// message. The manifest's texts come back fit for a terminal.
+/// layouts and intents, temperature, ranges and novelty, and the models themselves (verify_model),
+/// which may not be larger than they say or than max_model_bytes. `name` is for the message. The
+/// manifest's texts come back fit for a terminal.
 [[nodiscard]] Result<Bundle> parse_bundle(std::span<const std::byte> bytes,
                                           const std::string& name);
 

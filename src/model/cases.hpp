@@ -6,7 +6,7 @@
 #include "src/base/result.hpp"
 #include "src/layout/layout.hpp"
 #include "src/model/intent.hpp"
-#include "src/model/samples.hpp"
+#include "src/model/sample.hpp"
 
 #include <array>
 #include <cstdint>

@@ -4,7 +4,7 @@
 #include "src/model/booster.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/novelty.hpp"
-#include "src/model/samples.hpp"
+#include "src/model/sample.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -142,11 +142,10 @@ Result<Classifier> Classifier::load(const Bundle& bundle) {
         if (!loaded) return tl::unexpected(loaded.error());
         novelty = std::move(*loaded);
     }
-    return Classifier(
-        std::make_unique<Impl>(Impl{std::move(*classifier), std::move(*gains), bundle.manifest,
-                                    bundle.manifest.snapshot() ? snapshot_inputs() : every_input(),
-                                    std::move(novelty),
-                                    std::vector<float>(model_feature_count())}));
+    return Classifier(std::make_unique<Impl>(
+        Impl{std::move(*classifier), std::move(*gains), bundle.manifest,
+             bundle.manifest.snapshot() ? snapshot_inputs() : every_input(), std::move(novelty),
+             std::vector<float>(model_feature_count())}));
 }
 
 Result<Prediction> Classifier::predict(const Question& question) const {

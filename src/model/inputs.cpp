@@ -3,7 +3,7 @@
 
 #include "collector/window/schema.hpp"
 #include "src/base/result.hpp"
-#include "src/model/samples.hpp"
+#include "src/model/sample.hpp"
 
 #include <algorithm>
 #include <limits>

@@ -58,17 +58,17 @@ struct PolicySettings {
     InputGate gate;
     /// To leave the layout: three times the windows that a single `recommend` asks for, since
     /// nobody looks at the table before it is done, and twice the gain. Tuned on days of changing
-    /// load that nothing is reported from (bench/days.cpp): at 4% hardly anything was tried. At 1%
-    /// the simulations of the tests show dwell spent on what makes no difference, while a load came
-    /// that needed another layout. At a confidence of 0.3, which lets layouts be tried that are
-    /// likelier worse but promise more, there was nothing gained on other days.
+    /// load that nothing is reported from (bench/days/days.cpp): at 4% hardly anything was tried.
+    /// At 1% the simulations of the tests show dwell spent on what makes no difference, while a
+    /// load came that needed another layout. At a confidence of 0.3, which lets layouts be tried
+    /// that are likelier worse but promise more, there was nothing gained on other days.
     Margins leave{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
     /// The gain that is asked for falls with the time since the last change, as the dwell's part of
     /// that time, down to this part of leave.gain: 0.5% after four times the dwell, and where
     /// nobody has changed the layout. A trial costs about the same whatever it promised, and the
     /// dwell after it costs what another load might have needed then; on a pool that has been left
-    /// alone for long there is little to lose. Of 20 days (bench/days.cpp) the mean over socket is
-    /// 0.58% with it and 0.18% without.
+    /// alone for long there is little to lose. Of 20 days (bench/days/days.cpp) the mean over
+    /// socket is 0.58% with it and 0.18% without.
     double least_gain_part = 0.25;
     /// Gain of the new layout over the old one, as predicted under the new one, that is enough to
     /// stay there when the trial could not tell. Less than leave.gain: the move is paid already.

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/live_score.hpp"
 
-#include "src/calibrate/findings.hpp"
 #include "src/model/estimate.hpp"
 #include "src/model/score.hpp"
 #include "src/policy/workload.hpp"
+#include "src/proto/costs.hpp"
 
 #include <algorithm>
 #include <boost/container_hash/hash.hpp>
@@ -19,9 +19,9 @@ namespace {
 
 constexpr double no_utility = std::numeric_limits<double>::quiet_NaN();
 
-const double smt_speed = calibrate::constant("smt_speed").standard;
-const double refill_socket_us = calibrate::constant("refill_socket_us").standard;
-const double refill_remote_us = calibrate::constant("refill_remote_us").standard;
+constexpr double smt_speed = cost_range("smt_speed").standard;
+constexpr double refill_socket_us = cost_range("refill_socket_us").standard;
+constexpr double refill_remote_us = cost_range("refill_remote_us").standard;
 
 constexpr double least_speed = 0.1; // a choice
 
@@ -30,8 +30,9 @@ double speed_of_moves(const WindowStats& stats) {
     const auto moves = [&](Distance distance) {
         return static_cast<double>(stats.moves[static_cast<std::size_t>(distance)]);
     };
-    const double refill_us = moves(Distance::socket) * refill_socket_us +
-                             (moves(Distance::node) + moves(Distance::remote)) * refill_remote_us;
+    const double refill_us =
+        moves(Distance::socket) * refill_socket_us +
+        (moves(Distance::node) + moves(Distance::remote)) * refill_remote_us;
     const double running_us = stats.running / stats.tsc_hz * 1e6;
     return running_us > 0 ? std::max(1 - refill_us / running_us, least_speed) : 1;
 }

@@ -38,7 +38,7 @@
 // guests have one, these windows lie far apart.
 //
 // What it is worth, against the truth of simulated hosts: 26 scenarios, the layouts of each by the
-// mean of its windows (build/bench/live-score bench/plans/live-score.plan FOLDER):
+// mean of its windows (build/bench/evaluation/live-score bench/plans/live-score.plan FOLDER):
 //                                       throughput    latency    balanced
 //     rank correlation, mean (median)   0.60 (0.80)   0.82 (1)   0.65 (0.80)
 //     pairs alike, of those 2% apart    51 of 55      61 of 64   63 of 68

@@ -3,10 +3,10 @@
 // they are, or as payloads that are put into records with right checksums and a zstd frame, which a
 // fuzzer would not guess. Everything is read through the host that plays captures back, and what
 // can be replayed is made a scenario. Most changes are made to a capture that is whole.
+#include "bench/replay/scenario.hpp"
 #include "collector/capture/format.hpp"
 #include "src/host/capture_host.hpp"
 #include "src/proto/capture.pb.h"
-#include "src/replay/scenario.hpp"
 #include "tests/fuzz/messages.hpp"
 #include "tests/unit/fake_world.hpp"
 

@@ -3,7 +3,7 @@
 // capture. The first byte chooses the trace. What is accepted has to be what everything else takes;
 // what is refused has to be said in one line that a terminal can show. Most changes are to lines
 // and words of a text that is whole.
-#include "src/import/host_of.hpp"
+#include "bench/import/host_of.hpp"
 #include "src/layout/snapshot.hpp"
 #include "tests/fuzz/messages.hpp"
 #include "tests/unit/fake_world.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // libFuzzer target: a benchmark's plan from anywhere. The input is the text of its file; most
 // changes are made to the plan that it says, so that the parser is not all that is ever reached.
-#include "src/bench/plan.hpp"
+#include "bench/experiment/plan.hpp"
 #include "tests/fuzz/messages.hpp"
 
 #include <algorithm>

@@ -3,12 +3,12 @@
 // chooses what the file holds (samples, a benchmark's results, what is to be put back on a live
 // pool); each piece of the rest is the payload of a record with a right checksum. What a reader
 // passes is used as its programs use it, up to the text that they print.
+#include "bench/experiment/comparison.hpp"
+#include "bench/experiment/export.hpp"
+#include "bench/experiment/live.hpp"
+#include "bench/experiment/report.hpp"
+#include "bench/training/targets.hpp"
 #include "collector/window/schema.hpp"
-#include "src/bench/comparison.hpp"
-#include "src/bench/export.hpp"
-#include "src/bench/live.hpp"
-#include "src/bench/report.hpp"
-#include "src/model/targets.hpp"
 #include "tests/fuzz/messages.hpp"
 #include "tests/unit/fake_world.hpp"
 #include "tests/unit/model_synthetic.hpp"

@@ -6,7 +6,7 @@
 #include "collector/window/features.hpp"
 #include "src/host/observe.hpp"
 #include "src/host/sim_host.hpp"
-#include "src/model/samples.hpp"
+#include "src/model/sample.hpp"
 #include "src/model/score.hpp"
 #include "tests/fuzz/messages.hpp"
 #include "tests/unit/fake_world.hpp"

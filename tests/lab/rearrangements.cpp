@@ -138,8 +138,8 @@ Result<int> check(const char* path) {
                pools->front().cpus.size());
     // On a busy machine dom0 does not always keep up with the trace of 16 CPUs.
     const std::uint64_t lost = stream.stats().lost;
-    const bool all = pairs.size() + (lost > 0 ? std::min(unseen, 2u) : 0) ==
-                     layout_count * (layout_count - 1);
+    const bool all =
+        pairs.size() + (lost > 0 ? std::min(unseen, 2u) : 0) == layout_count * (layout_count - 1);
     fmt::print("{} - {} of the {} ordered pairs of layouts, {} trace records lost\n",
                all ? "ok" : "not ok", pairs.size(), layout_count * (layout_count - 1), lost);
     return failures == 0 && all ? 0 : 1;

@@ -125,8 +125,9 @@ TEST_CASE("loads: an open server with one vCPU is an M/M/1 queue") {
 }
 
 TEST_CASE("loads: what an overloaded server does not get to counts with its age") {
-    Bench bench(1, {{1, "phases { loads { open_server { requests_per_s: 2000 service { mean_us: 1000 "
-                        "} } } }"}});
+    Bench bench(1,
+                {{1, "phases { loads { open_server { requests_per_s: 2000 service { mean_us: 1000 "
+                     "} } } }"}});
     bench.start();
     // What was done at time t came at t / 2; the rest has come since half of the time.
     const auto truth = bench.measure(10);

@@ -261,7 +261,7 @@ TEST_CASE("credit2-sim: wrong usage and failures have their statuses and a line"
              Wrong{"run " + bad, 1, "machine.sockets is 9"},
              Wrong{"run " + refused, 1, "credit2_runqueue=row"},
              Wrong{"run /nonexistent", 1, "/nonexistent"},
-             Wrong{"run " + good + " --costs " + good, 1, "line 1"},
+             Wrong{"run " + good + " --costs " + good, 1, ":1: "},
              Wrong{"run " + good + " --capture " + directory.path.string(), 1, "not empty"},
              Wrong{"serve " + good, 2, "fd"},
              Wrong{"serve " + good + " --fd 77", 1, "cannot read from the client"},

@@ -38,10 +38,10 @@ TEST_CASE("scenario: what makes no sense is refused by name and value") {
         {"machine { sockets: 1 cores: 4 threads: 1 slow_cores: 4 }", {"machine.slow_cores is 4"}},
         {"machine { sockets: 1 cores: 4 threads: 1 slow_cores: 2 slow_speed: 0.4 }",
          {"machine.slow_speed is 0.4", "0.5 to 1"}},
-        {"machine { sockets: 1\n cores: 4\n dies: 2 }", {"line 3", "dies"}},
-        {"machine { sockets: -1 }", {"line 1"}},
-        {"machine {", {"line 1"}},
-        {"\x01\x02\xff", {"line 1"}},
+        {"machine { sockets: 1\n cores: 4\n dies: 2 }", {":3: ", "dies"}},
+        {"machine { sockets: -1 }", {":1: "}},
+        {"machine {", {":1: "}},
+        {"\x01\x02\xff", {":1: "}},
         {machine + "warmup_s: -1", {"warmup_s is -1"}},
         {machine + "measured_s: nan", {"measured_s is nan"}},
         {machine + "measured_s: inf", {"measured_s is inf"}},
@@ -101,7 +101,7 @@ TEST_CASE("scenario: what makes no sense is refused by name and value") {
         {load("open_server { requests_per_s: 5 service { mean_us: 5 shape: PARETO alpha: 1 } }"),
          {"service.alpha is 1", "above 1"}},
         {load("open_server { requests_per_s: 5 service { mean_us: 5 shape: NORMAL } }"),
-         {"line 1", "NORMAL"}},
+         {":1: ", "NORMAL"}},
         {load("closed_server { think { mean_us: 1 } service { mean_us: 1 } }"),
          {"closed_server.clients is 0"}},
         {load("ring { hop { mean_us: 0 } }"), {"ring.hop.mean_us is 0"}},
@@ -154,7 +154,7 @@ TEST_CASE("scenario: what makes no sense is refused by name and value") {
         REQUIRE_FALSE(scenario);
         const std::string& message = scenario.error().message;
         CAPTURE(message);
-        CHECK(message.starts_with("test.scenario: "));
+        CHECK(message.starts_with("test.scenario:"));
         CHECK(message.find('\n') == std::string::npos);
         for (const std::string& fragment : bad.fragments)
             CHECK(message.find(fragment) != std::string::npos);

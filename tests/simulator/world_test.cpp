@@ -32,7 +32,9 @@ Opened open(const std::string& text, unsigned cpus = 8, unsigned nodes = 2,
     return {at, std::move(*world)};
 }
 
-Nanoseconds at(double seconds) { return 1'000'000 + World::settling + static_cast<Nanoseconds>(seconds * 1e9); }
+Nanoseconds at(double seconds) {
+    return 1'000'000 + World::settling + static_cast<Nanoseconds>(seconds * 1e9);
+}
 
 std::vector<unsigned> cpus(unsigned from, unsigned to) {
     std::vector<unsigned> list;

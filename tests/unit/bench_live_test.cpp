@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // The benchmark on a live host that is made up here: what it measures, and that it leaves the pool
 // as it was.
-#include "src/bench/live.hpp"
-#include "src/bench/report.hpp"
+#include "bench/experiment/live.hpp"
+#include "bench/experiment/report.hpp"
 #include "tests/unit/capture_files.hpp"
 #include "tests/unit/fake_world.hpp"
 

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The batch benchmark on a simulator that is made up (fake_sim.cpp): plans, resuming, samples that
 // do not depend on how they came about, the report, the export.
+#include "bench/experiment/export.hpp"
+#include "bench/experiment/report.hpp"
+#include "bench/experiment/runner.hpp"
+#include "bench/page/page.hpp"
 #include "collector/window/schema.hpp"
-#include "src/bench/export.hpp"
-#include "src/bench/report.hpp"
-#include "src/bench/runner.hpp"
-#include "src/model/samples.hpp"
-#include "src/page/page.hpp"
-#include "tests/unit/capture_files.hpp"
+#include "src/model/sample.hpp"
 #include "test_paths.hpp"
+#include "tests/unit/capture_files.hpp"
 
 #include <algorithm>
 #include <cmath>

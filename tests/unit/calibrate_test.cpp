@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT
 // Calibration: what counts as a measurement, which stretches of trace are one, that the CPUs'
 // measurements measure, and that vCPUs get their affinity back.
+#include "bench/calibrate/cpu_costs.hpp"
+#include "bench/calibrate/cpu_times.hpp"
+#include "bench/calibrate/trace_costs.hpp"
+#include "bench/experiment/plan.hpp"
 #include "collector/trace/stream.hpp"
-#include "src/bench/plan.hpp"
-#include "src/calibrate/cpu_costs.hpp"
-#include "src/calibrate/cpu_times.hpp"
-#include "src/calibrate/trace_costs.hpp"
 #include "src/host/pins.hpp"
+#include "src/proto/text.hpp"
 #include "tests/unit/trace_bytes.hpp"
 
 #include <algorithm>
@@ -104,7 +105,7 @@ TEST_CASE("calibrate: what is out of range or all over the place is left out") {
     CHECK(why_not(found, "idle_exit_us").find("between 1 and 7 us") != std::string::npos);
 
     proto::Costs costs;
-    REQUIRE(bench::parse_text("costs", costs_text(found), costs));
+    REQUIRE(parse_text("costs", costs_text(found), costs));
     CHECK(costs.ipi_us() == doctest::Approx(1.1));
     CHECK_FALSE(costs.has_smt_speed());
     CHECK_FALSE(costs.has_idle_exit_us());
@@ -236,7 +237,7 @@ TEST_CASE("calibrate: what is far from the default is marked, and in the costs w
     CHECK_FALSE(row_of(found, "refill_core_us")->unusual());
 
     proto::Costs costs;
-    REQUIRE(bench::parse_text("costs", costs_text(found), costs));
+    REQUIRE(parse_text("costs", costs_text(found), costs));
     CHECK(costs.idle_exit_us() == doctest::Approx(4.6));
     CHECK(costs_text(found).find("unusual: the default is 1.5") != std::string::npos);
 
@@ -246,7 +247,7 @@ TEST_CASE("calibrate: what is far from the default is marked, and in the costs w
     CHECK(why_not(found, "idle_exit_us").find("3.1 times the default") != std::string::npos);
     CHECK_FALSE(found.costs().has_block_ns());
     costs.Clear();
-    REQUIRE(bench::parse_text("costs", costs_text(found), costs));
+    REQUIRE(parse_text("costs", costs_text(found), costs));
     CHECK_FALSE(costs.has_idle_exit_us());
     CHECK(costs.ipi_us() == doctest::Approx(2));
     CHECK(table(found).find("measured as 4.6 us") != std::string::npos);

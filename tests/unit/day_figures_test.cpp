@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The figures of days, against some worked out by hand.
-#include "src/bench/day_figures.hpp"
+#include "bench/days/day_figures.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Held-out judgement and the methods that the model has to beat, on rules whose answers are known.
-#include "src/evaluation/report.hpp"
-#include "src/evaluation/study.hpp"
+#include "bench/evaluation/report.hpp"
+#include "bench/evaluation/study.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
 #include <cmath>

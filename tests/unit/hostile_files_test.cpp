@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
 // Files and folders of somebody who wishes this program ill. What only root must fear is tried when
 // the tests run as root; user 65534 is then the other one.
+#include "bench/experiment/results.hpp"
+#include "bench/training/samples.hpp"
 #include "src/base/folder.hpp"
 #include "src/base/memory.hpp"
 #include "src/base/trust.hpp"
-#include "src/bench/results.hpp"
 #include "src/host/simulator.hpp"
-#include "src/model/samples.hpp"
 #include "src/proto/capture.pb.h"
 #include "test_paths.hpp"
 #include "tests/unit/capture_files.hpp"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/import/host_of.hpp"
+#include "bench/import/host_of.hpp"
 #include "src/layout/snapshot.hpp"
 #include "tests/unit/fake_world.hpp"
 #include "tests/unit/trace_bytes.hpp"

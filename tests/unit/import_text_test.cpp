@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/import/xl_text.hpp"
+#include "bench/import/xl_text.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Sample files: read back in order; torn ones lose one sample, foreign and outdated ones are
 // refused.
-#include "src/model/samples.hpp"
+#include "bench/training/samples.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
 #include <doctest/doctest.h>

@@ -3,9 +3,9 @@
 // about any real scheduler.
 #pragma once
 
+#include "bench/training/train.hpp"
 #include "collector/window/schema.hpp"
 #include "src/model/intent.hpp"
-#include "src/model/train.hpp"
 
 #include <algorithm>
 #include <cmath>

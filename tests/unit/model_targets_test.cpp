@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // From scores to what is learnt: classes of equivalent layouts, folds, soft targets, temperatures,
 // and the numbers that choices come to. The expected values are worked out by hand.
-#include "src/model/evaluate.hpp"
-#include "src/model/fit.hpp"
-#include "src/model/targets.hpp"
+#include "bench/training/evaluate.hpp"
+#include "bench/training/fit.hpp"
+#include "bench/training/targets.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
 #include <cmath>

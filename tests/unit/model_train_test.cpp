@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // From samples to choices: a rule is learnt, the same input gives the same bytes, equivalent
 // layouts are one choice, and samples that nothing can be learnt from are refused.
+#include "bench/training/evaluate.hpp"
+#include "bench/training/train.hpp"
 #include "src/model/classifier.hpp"
-#include "src/model/evaluate.hpp"
 #include "src/model/novelty.hpp"
-#include "src/model/samples.hpp"
-#include "src/model/train.hpp"
+#include "src/model/sample.hpp"
 #include "tests/unit/model_synthetic.hpp"
 
 #include <cmath>

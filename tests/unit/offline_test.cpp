@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 // RUNSTATE_offline: a vCPU that waits for its device model, that the toolstack has paused, or that
 // Xen takes to another runqueue. The first two sleep, the third wants to go on.
+#include "bench/replay/stretches.hpp"
 #include "collector/trace/stream.hpp"
-#include "src/replay/stretches.hpp"
 #include "tests/unit/window_trace.hpp"
 
 using namespace intellisched;

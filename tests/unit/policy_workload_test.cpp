@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The signature of a load: that it hardly moves with the layout, and does with the load, in the
 // samples that it was chosen by.
-#include "src/model/samples.hpp"
+#include "bench/training/samples.hpp"
 #include "src/policy/settings.hpp"
 #include "src/policy/workload.hpp"
 #include "test_paths.hpp"

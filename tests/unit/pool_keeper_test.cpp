@@ -2,7 +2,7 @@
 // One pool's policy with a real journal: what is on the disk when something is asked for, what goes
 // on after a kill (the objects are dropped, the journal is opened again) at every point of a
 // switch, and what happens while the journal cannot be written.
-#include "src/model/samples.hpp"
+#include "src/model/sample.hpp"
 #include "src/service/pool_keeper.hpp"
 #include "tests/unit/journal_steps.hpp"
 #include "tests/unit/policy_world.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The policy in days that were recorded under each layout.
+#include "bench/days/recorded_days.hpp"
 #include "policy_world.hpp"
-#include "src/bench/recorded_days.hpp"
 
 #include <doctest/doctest.h>
 #include <numeric>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
+#include "bench/replay/scenario.hpp"
 #include "collector/trace/stream.hpp"
-#include "src/replay/scenario.hpp"
 #include "tests/unit/trace_bytes.hpp"
 
 #include <doctest/doctest.h>

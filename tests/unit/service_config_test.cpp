@@ -70,7 +70,8 @@ TEST_CASE("configuration: the example has every key, at its default") {
     std::vector<std::string> keys;
     for (const ConfigKey& key : config_keys(all)) keys.emplace_back(key.name);
     CHECK(fmt::format("{}", fmt::join(keys, " ")) ==
-          "bundle interval journal journal_days journal_mb socket control_group_may metrics log_level "
+          "bundle interval journal journal_days journal_mb socket control_group_may metrics "
+          "log_level "
           "return_to_boot_layout "
           "mode intent pools");
     check_same(good(all), ServiceConfig());
@@ -161,7 +162,8 @@ TEST_CASE("configuration: mistakes are named, all of them, with their lines") {
                "          \"name=b\" ]\n"
                "interval = 1\n"
                "mode = \"on\"\n") ==
-          "conf:2: dwell: no such key; there are bundle, interval, journal, journal_days, journal_mb, socket, "
+          "conf:2: dwell: no such key; there are bundle, interval, journal, journal_days, "
+          "journal_mb, socket, "
           "control_group_may, metrics, log_level, return_to_boot_layout, mode, intent, pools\n"
           "conf:3: journal: a list; it takes a single value\n"
           "conf:4: pools: a: intent: 'x' is none of throughput, latency, balanced\n"

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: MIT
+// A closed loop that one can read: a simulated host whose load changes, once with the policy in
+// charge of a pool and once left as it was booted, side by side in virtual time.
+#include "bench/cli/commands.hpp"
+#include "bench/days/closed_loop.hpp"
+#include "bench/experiment/plan.hpp"
+#include "src/base/interrupt.hpp"
+#include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
+#include "src/model/score.hpp"
+#include "src/proto/scenario.pb.h"
+#include "src/proto/text.hpp"
+
+#include <cmath>
+#include <future>
+#include <set>
+
+namespace intellisched::cli {
+namespace {
+
+constexpr Nanoseconds row_every = 20 * second; // shorter ones have tails of chance
+
+struct DemoArguments {
+    std::string scenario;
+    std::string pool = "Pool-0";
+    std::string intent = "throughput";
+    std::string bundle;
+};
+
+/// What the guests do at that time, in the scenario's words.
+std::string loads_at(const proto::Scenario& scenario, double at_s) {
+    std::set<std::string> kinds;
+    for (const proto::Guest& guest : scenario.guests()) {
+        if (guest.name() == "Domain-0") continue;
+        const proto::Phase* now = nullptr;
+        for (const proto::Phase& phase : guest.phases())
+            if (phase.at_s() <= at_s) now = &phase;
+        if (!now) continue;
+        for (const proto::Load& load : now->loads())
+            if (const auto* kind = load.GetReflection()->GetOneofFieldDescriptor(
+                    load, load.GetDescriptor()->oneof_decl(0)))
+                kinds.insert(kind->name());
+    }
+    return kinds.empty() ? "idle" : fmt::format("{}", fmt::join(kinds, " + "));
+}
+
+std::string percent(double utility) { return fmt::format("{:+.1f}%", 100 * std::expm1(utility)); }
+
+class Demo {
+  public:
+    Demo(const DemoArguments& options, const proto::Scenario& scenario,
+         const Classifier& classifier)
+        : options_(options), scenario_(scenario), intent_(*intent_from_string(options.intent)),
+          loop_(classifier,
+                {.pool = options.pool, .intent = intent_, .settings = {}, .stop = &interrupted},
+                {.acts = [this](const PoolVerdict& verdict) { return acts(verdict); },
+                 .passed = [this] { return loop_.now() >= next_row_ ? row() : Result<void>(); }}) {}
+
+    Result<void> run() {
+        auto managed = SimHost::open(scenario_, {.stop = &interrupted});
+        if (!managed) return tl::unexpected(managed.error());
+        managed_ = std::move(*managed);
+        auto left_alone = SimHost::open(scenario_, {.tracing = false, .stop = &interrupted});
+        if (!left_alone) return tl::unexpected(left_alone.error());
+        left_alone_ = std::move(*left_alone);
+        for (SimHost* host : {managed_.get(), left_alone_.get()})
+            if (auto reset = host->reset_truth(); !reset) return reset;
+        if (auto told = print(head()); !told) return told;
+        follow(row_every);
+        auto went = loop_.run(*managed_);
+        if (followed_.valid()) {
+            const auto last = followed_.get();
+            if (went && !last) went = last;
+        }
+        if (!went) return went;
+        return interrupted ? Result<void>() : print(summary());
+    }
+
+  private:
+    Result<void> acts(const PoolVerdict& verdict) {
+        std::string text;
+        for (const Reason& reason : verdict.reasons)
+            text += (text.empty() ? "" : "; ") + reason.text;
+        if (verdict.trial)
+            return print(fmt::format("{:>5.0f} s  {}: {}\n", now_s(),
+                                     to_string(verdict.trial->ending), text));
+        return print(fmt::format("{:>5.0f} s  {} to {}: {}\n", now_s(), to_string(verdict.decision),
+                                 to_string(verdict.target), text));
+    }
+
+    double now_s() const { return static_cast<double>(loop_.now()) / 1e9; }
+
+    /// Lets the other host get on to that time, on the other CPU of the machine this runs on.
+    void follow(Nanoseconds until) {
+        next_row_ = until;
+        followed_ = std::async(std::launch::async, [this, until]() -> Result<void> {
+            while (left_alone_->elapsed_ns() < until) {
+                auto item = left_alone_->next();
+                if (!item) return tl::unexpected(item.error());
+                if (!*item) break;
+            }
+            return {};
+        });
+    }
+
+    Result<void> row() {
+        if (auto followed = followed_.get(); !followed) return followed;
+        std::vector<LayoutResult> results;
+        for (SimHost* host : {managed_.get(), left_alone_.get()}) {
+            const auto truth = host->truth();
+            if (!truth) return tl::unexpected(truth.error());
+            auto result = result_from(*truth, options_.pool);
+            if (!result) return tl::unexpected(result.error());
+            results.push_back(std::move(*result));
+            if (auto reset = host->reset_truth(); !reset) return reset;
+        }
+        std::string score = "-";
+        if (const auto both = utilities(intent_, results)) {
+            const double difference = both->at(0) - both->at(1);
+            score = percent(difference);
+            total_ += difference;
+            ++rows_;
+        }
+        const PoolVerdict& last = loop_.last();
+        std::string predicted = "-", verdict(to_string(last.decision));
+        if (last.evidence) {
+            const Verdict& evidence = *last.evidence;
+            predicted = fmt::format("{} {:+.1f}%", to_string(evidence.favourite),
+                                    100 * evidence.mean.expected_gain[index(evidence.favourite)]);
+        }
+        if (!last.reasons.empty()) verdict += ": " + last.reasons.front().text;
+        const double at_s = now_s();
+        follow(next_row_ + row_every);
+        return print(fmt::format(
+            "{:>5.0f} s  {:<18} {:<8} {:<15} {:>8}  {}\n", at_s, loads_at(scenario_, at_s - 1),
+            to_string(loop_.state().pool->in_force.layout), predicted, score, verdict));
+    }
+
+    std::string head() const {
+        const proto::Machine& machine = scenario_.machine();
+        return fmt::format(
+            "A simulated host of {} sockets x {} cores x {} threads, {} guests, intent {}, booted "
+            "with {};\nthe policy as it is shipped. Virtual time.\n\n{:>7}  {:<18} {:<8} {:<15} "
+            "{:>8}  {}\n",
+            machine.sockets(), machine.cores(), machine.threads(), scenario_.guests_size() - 1,
+            to_string(intent_), to_string(managed_->info().boot), "time", "load", "layout",
+            "prediction", "score *", "verdict");
+    }
+
+    std::string summary() const {
+        return fmt::format(
+            "\n{} switches, {} reverts. Score over all: {} against staying with {}.\n* against the "
+            "same host left alone, since the row before, from what the guests achieved.\n",
+            loop_.switches(), loop_.reverts(), rows_ ? percent(total_ / rows_) : "-",
+            to_string(managed_->info().boot));
+    }
+
+    const DemoArguments& options_;
+    const proto::Scenario& scenario_;
+    Intent intent_;
+    bench::ClosedLoop loop_;
+    std::unique_ptr<SimHost> managed_, left_alone_;
+    std::future<Result<void>> followed_;
+    Nanoseconds next_row_ = 0;
+    double total_ = 0;
+    unsigned rows_ = 0;
+};
+
+Result<int> demo(const DemoArguments& options) {
+    proto::Scenario scenario;
+    if (auto parsed = parse_text_file(options.scenario, scenario); !parsed)
+        return tl::unexpected(parsed.error());
+    auto bundle = bundle_path(options.bundle).and_then(read_bundle);
+    if (!bundle) return tl::unexpected(bundle.error());
+    auto classifier = Classifier::load(*bundle);
+    if (!classifier) return tl::unexpected(classifier.error());
+    Demo loop(options, scenario, *classifier);
+    if (auto ran = loop.run(); !ran) return tl::unexpected(ran.error());
+    return interrupted ? failed : done;
+}
+
+} // namespace
+
+void add_demo(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand(
+        "demo", "show the closed loop on a simulated host whose load changes, as a timeline");
+    auto options = std::make_shared<DemoArguments>();
+    command->add_option("--scenario", options->scenario, "a scenario of the simulator's")
+        ->required();
+    command->add_option("--pool", options->pool, "the cpupool that is tuned")
+        ->capture_default_str();
+    command->add_option("--intent", options->intent, "throughput, latency or balanced")
+        ->check(CLI::IsMember({"throughput", "latency", "balanced"}))
+        ->capture_default_str();
+    command->add_option("--bundle", options->bundle,
+                        "the model (default: $INTELLISCHED_BUNDLE, or the installed one)");
+    command->callback([options, &action] { action = [options] { return demo(*options); }; });
+}
+
+} // namespace intellisched::cli

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT
+#include "bench/cli/commands.hpp"
+#include "bench/evaluation/novelty_study.hpp"
+#include "bench/evaluation/report.hpp"
+#include "bench/evaluation/study.hpp"
+#include "bench/experiment/comparison.hpp"
+#include "bench/training/samples.hpp"
+#include "src/base/files.hpp"
+#include "src/base/interrupt.hpp"
+#include "src/cli/output.hpp"
+
+#include <thread>
+
+namespace intellisched::cli {
+namespace {
+
+struct EvaluateArguments {
+    std::string samples;
+    std::string bundle;
+    std::vector<std::string> other_samples; ///< for the bundle
+    std::vector<std::string> hold_out;
+    std::string out;
+    bool snapshot = false, ablate = false, novelty = false, json = false;
+    Learning learning;
+    unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
+};
+
+std::vector<Group> groups_of(const EvaluateArguments& options) {
+    std::vector<Group> groups;
+    for (const auto& [name, group] :
+         {std::pair{"family", Group::family}, std::pair{"topology", Group::topology},
+          std::pair{"scenario", Group::scenario}})
+        for (const std::string& wanted : options.hold_out)
+            if (wanted == name || (wanted == "all" && group != Group::scenario)) {
+                groups.push_back(group);
+                break;
+            }
+    return groups;
+}
+
+/// The family, and the sockets where a topology's name ("2s8c2t") tells them.
+std::string part_of(const proto::Sample& sample) {
+    const std::string& topology = sample.topology();
+    const std::size_t digits = topology.find_first_not_of("0123456789");
+    if (digits == 0 || digits == std::string::npos || topology[digits] != 's')
+        return sample.family();
+    return fmt::format("{} on {} socket{}", sample.family(), topology.substr(0, digits),
+                       topology.substr(0, digits) == "1" ? "" : "s");
+}
+
+void add_choices(const Case& one, const Prediction& prediction, std::vector<bench::Choice>& to) {
+    if (one.intent != Intent::throughput || !under_default(one)) return;
+    for (const auto& [method, outcome] : {std::pair{"model", judge(one, prediction)},
+                                          std::pair{"policy", judge_cautiously(one, prediction)}})
+        to.push_back({one.sample->scenario(), method, part_of(*one.sample),
+                      one.representatives[index(outcome.chosen)],
+                      one.representatives[index(Layout::socket)]});
+}
+
+Result<void> study(const EvaluateArguments& options, std::span<const proto::Sample> samples,
+                   proto::EvaluationReport& report) {
+    const auto runs = bench::read_results(options.samples);
+    if (!runs) return tl::unexpected(runs.error());
+    std::vector<bench::Choice> choices;
+    Learning learning = options.learning;
+    learning.stop = &interrupted;
+    if (options.snapshot) learning.inputs = snapshot_inputs();
+    for (const Group group : groups_of(options)) {
+        Progress progress;
+        const StudyOptions study{
+            .learners = all_learners(learning, options.ablate),
+            .seed = learning.seed,
+            .jobs = options.jobs,
+            .progress =
+                [&](std::size_t done, std::size_t total) {
+                    progress.show(fmt::format("evaluating: {} of {} folds", done, total));
+                },
+            .stop = &interrupted,
+            .said =
+                [&](const Case& one, const Prediction& prediction) {
+                    if (group == Group::family) add_choices(one, prediction, choices);
+                }};
+        auto section = hold_out(samples, group, study);
+        if (!section) return tl::unexpected(section.error());
+        *report.add_sections() = std::move(*section);
+    }
+    for (auto& comparison : bench::compare(*runs, choices))
+        *report.add_comparisons() = std::move(comparison);
+    return {};
+}
+
+Result<void> judge_given(const EvaluateArguments& options, std::span<const proto::Sample> samples,
+                         proto::EvaluationReport& report) {
+    const auto bundle = read_bundle(options.bundle);
+    if (!bundle) return tl::unexpected(bundle.error());
+    const auto classifier = Classifier::load(*bundle);
+    if (!classifier) return tl::unexpected(classifier.error());
+    const auto add = [&](std::span<const proto::Sample> some, const std::string& directory) {
+        return judge_bundle(*classifier, some, fmt::format("{} on {}", options.bundle, directory))
+            .map([&](proto::EvaluationSection section) {
+                *report.add_sections() = std::move(section);
+            });
+    };
+    if (auto added = add(samples, options.samples); !added) return added;
+    for (const std::string& directory : options.other_samples) {
+        const auto others = read_samples(directory);
+        if (!others) return tl::unexpected(others.error());
+        if (auto added = add(*others, directory); !added) return added;
+    }
+    return {};
+}
+
+Result<int> evaluate(const EvaluateArguments& options) {
+    const auto samples = read_samples(options.samples);
+    if (!samples) return tl::unexpected(samples.error());
+    proto::EvaluationReport report;
+    if (options.hold_out.empty() && options.bundle.empty() && !options.novelty)
+        return fail(
+            "nothing to evaluate: ask for --hold-out all, for --novelty, or for a --bundle");
+    if (!options.other_samples.empty() && options.bundle.empty())
+        return fail("--costs-sensitivity needs the --bundle that is to be judged");
+    if (auto done = study(options, *samples, report); !done) return tl::unexpected(done.error());
+    if (!options.bundle.empty())
+        if (auto done = judge_given(options, *samples, report); !done)
+            return tl::unexpected(done.error());
+    if (options.novelty) {
+        auto section = study_novelty(*samples, options.snapshot ? snapshot_inputs() : every_input(),
+                                     options.learning.seed);
+        if (!section) return tl::unexpected(section.error());
+        *report.mutable_novelty() = std::move(*section);
+    }
+    if (!options.out.empty()) {
+        const std::string page = evaluation_page(report);
+        if (auto written = replace_file(options.out, std::as_bytes(std::span(page))); !written)
+            return tl::unexpected(written.error());
+    }
+    const std::string text = options.json ? to_json(report) : evaluation_text(report);
+    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    return done;
+}
+
+} // namespace
+
+void add_evaluate(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand(
+        "evaluate", "judge training on what it has not seen, and a bundle on other samples");
+    auto options = std::make_shared<EvaluateArguments>();
+    command->add_option("--samples", options->samples, "directory of *.samples files")->required();
+    command
+        ->add_option(
+            "--hold-out", options->hold_out,
+            "train without each family, topology or scenario (ten folds of those) in turn, "
+            "and test on it; all: family and topology")
+        ->check(CLI::IsMember({"family", "topology", "scenario", "all"}));
+    command->add_flag("--ablate", options->ablate,
+                      "also without machine costs, without the trace, without the topology");
+    command->add_flag("--snapshot", options->snapshot, "without the features that need a trace");
+    command->add_flag("--novelty", options->novelty,
+                      "how well windows unlike the training are told from ordinary ones");
+    command->add_option("--bundle", options->bundle, "judge this bundle on the samples as well");
+    command->add_option("--costs-sensitivity", options->other_samples,
+                        "judge it on these samples, made with other machine costs, too");
+    command->add_option("--rounds", options->learning.rounds, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 1000U));
+    command->add_option("--depth", options->learning.max_depth, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 12U));
+    command->add_option("--learning-rate", options->learning.learning_rate, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1e-6, 1.0));
+    command->add_option("--leaf", options->learning.leaf, "as for train")
+        ->capture_default_str()
+        ->check(CLI::Range(1e-6, 1e9));
+    command->add_option("--seed", options->learning.seed, "as for train")->capture_default_str();
+    command->add_option("--jobs", options->jobs, "folds at a time")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 1024U));
+    command->add_option("--out", options->out, "write the report as an HTML page");
+    command->add_flag("--json", options->json, "print the report as JSON");
+    command->callback([options, &action] { action = [options] { return evaluate(*options); }; });
+}
+
+} // namespace intellisched::cli

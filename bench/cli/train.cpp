@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT
+#include "bench/training/train.hpp"
+
+#include "bench/cli/commands.hpp"
+#include "bench/training/samples.hpp"
+#include "src/base/interrupt.hpp"
+#include "src/cli/output.hpp"
+
+namespace intellisched::cli {
+namespace {
+
+struct TrainArguments {
+    std::string samples;
+    std::string out;
+    bool json = false;
+    TrainOptions training;
+};
+
+Result<int> train_bundle(TrainArguments& options) {
+    // A model decides what root does to a host.
+    auto samples = read_samples(options.samples, Author::trusted);
+    if (!samples) return tl::unexpected(samples.error());
+    Result<Bundle> bundle;
+    {
+        Progress progress;
+        options.training.stop = &interrupted;
+        options.training.progress = [&](std::size_t rounds, std::size_t total) {
+            progress.show(fmt::format("training: {} of {} rounds", rounds, total));
+        };
+        bundle = train(*samples, options.training);
+        if (!bundle) return tl::unexpected(bundle.error());
+        if (auto checked = check_trials(*bundle, *samples, options.training); !checked)
+            return tl::unexpected(checked.error());
+    }
+    if (auto written = write_bundle(*bundle, options.out); !written)
+        return tl::unexpected(written.error());
+
+    const auto& manifest = bundle->manifest;
+    const auto& summary = manifest.training();
+    std::string text = to_json(manifest);
+    if (!options.json)
+        text =
+            fmt::format("{}: model {} ({}), {} samples of {} scenarios\n"
+                        "held out by workload family: accuracy {:.1f}%, mean regret {:.2f}%; "
+                        "always socket: mean regret {:.2f}%\n",
+                        options.out, manifest.id(), printable(manifest.name()), summary.samples(),
+                        summary.scenarios(), summary.held_out_accuracy() * 100,
+                        summary.held_out_regret() * 100, summary.default_regret() * 100);
+    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    return done;
+}
+
+} // namespace
+
+void add_train(CLI::App& app, Action& action) {
+    auto* command = app.add_subcommand("train", "make a model bundle from samples");
+    auto options = std::make_shared<TrainArguments>();
+    auto& training = options->training;
+    command->add_option("--samples", options->samples, "directory of *.samples files")->required();
+    command->add_option("--out", options->out, "the bundle to write")->required();
+    command->add_option("--name", training.name, "what recommend shall call the model");
+    command->add_option("--source", training.source, "where the scores come from, in words");
+    command->add_flag("--snapshot", training.snapshot,
+                      "without the features that need a trace: for counters and topology alone");
+    command->add_option("--jobs", training.jobs, "threads; they change nothing in the model")
+        ->capture_default_str()
+        ->check(CLI::Range(1U, 1024U));
+    command->add_option("--rounds", training.rounds, "boosting rounds (trees a layout and model)")
+        ->capture_default_str();
+    command->add_option("--depth", training.max_depth, "depth of a tree, at most")
+        ->capture_default_str();
+    command->add_option("--learning-rate", training.learning_rate, "shrinkage of each round")
+        ->capture_default_str();
+    command
+        ->add_option("--leaf", training.leaf, "least weight of a leaf: about as many rows, or more")
+        ->capture_default_str();
+    command->add_option("--seed", training.seed, "the same seed gives the same model to the byte")
+        ->capture_default_str();
+    command->add_flag("--json", options->json, "print the model's manifest as JSON");
+    command->callback(
+        [options, &action] { action = [options] { return train_bundle(*options); }; });
+}
+
+} // namespace intellisched::cli

@@ -1,0 +1,331 @@
+// SPDX-License-Identifier: MIT
+#include "bench/days/day.hpp"
+
+#include "bench/days/closed_loop.hpp"
+#include "bench/days/recorded_days.hpp"
+#include "bench/experiment/plan.hpp"
+#include "src/base/interrupt.hpp"
+#include "src/host/apply.hpp"
+#include "src/host/simulator.hpp"
+#include "src/model/score.hpp"
+#include "src/policy/journal.hpp"
+#include "src/proto/records.hpp"
+
+#include <algorithm>
+#include <google/protobuf/util/json_util.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <random>
+#include <set>
+
+namespace intellisched {
+namespace {
+
+namespace fs = std::filesystem;
+namespace pb = google::protobuf::util;
+
+constexpr std::uint64_t first_seed = 770'000; // of the generator's; far from those of plans
+constexpr unsigned drawn = 8;                 // scenarios of each family to choose from
+constexpr double probe_s = 2;
+constexpr std::size_t most_bytes = 64 << 20; // of a stored day, or of a phase's windows
+const std::string pool_name = "Pool-0";
+constexpr const char* incomplete = "its day-NN.json is not complete; remove that file";
+
+struct PoolOfHost {
+    Topology topology;
+    Pool pool;
+};
+
+Result<PoolOfHost> pool_of(const SimHost& host) {
+    auto topology = topology_of(host.first_snapshot());
+    if (!topology) return tl::unexpected(topology.error());
+    const auto pools = pools_of(host.first_snapshot());
+    if (!pools) return tl::unexpected(pools.error());
+    auto pool = find_pool(*pools, pool_name);
+    if (!pool) return tl::unexpected(pool.error());
+    return PoolOfHost{std::move(*topology), std::move(*pool)};
+}
+
+/// The scenario's host with one layout, or as it is booted.
+Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario,
+                                           std::optional<Layout> layout, bool tracing) {
+    auto host = SimHost::open(scenario, {.tracing = tracing, .stop = &interrupted});
+    if (!host || !layout) return host;
+    const auto seen = pool_of(**host);
+    if (!seen) return tl::unexpected(seen.error());
+    auto applied = apply(**host, seen->topology, seen->pool, {*layout, no_cap}, false);
+    if (!applied) return tl::unexpected(applied.error());
+    return host;
+}
+
+/// Runs the scenario under one layout (or as it is booted) to its end.
+Result<proto::Truth> run(const proto::Scenario& scenario, std::optional<Layout> layout) {
+    auto host = open_with(scenario, layout, /*tracing=*/false);
+    if (!host) return tl::unexpected(host.error());
+    for (;;) {
+        auto item = (*host)->next();
+        if (!item) return tl::unexpected(item.error());
+        if (!*item) return (*host)->truth();
+    }
+}
+
+/// The phases of a day: the first of the scenarios, in random order, that are no more work than is
+/// wanted, of different families; fewer than were asked for where there are no more.
+Result<void> draw(const fs::path& folder, proto::Day& day) {
+    const proto::DayOptions& options = day.options();
+    bench::Plan plan;
+    auto& generate = *plan.entries.emplace_back().mutable_generate();
+    generate.set_family("all");
+    generate.set_topology(options.topology());
+    generate.set_count(drawn);
+    generate.set_seed(first_seed + options.seed());
+    auto entries = bench::expand(plan, folder);
+    if (!entries) return tl::unexpected(entries.error());
+    std::shuffle(entries->begin(), entries->end(), std::mt19937_64(options.seed()));
+    std::set<std::string> families{"phases"}; // which is a day of its own
+    for (const bench::Entry& entry : *entries) {
+        if (families.contains(entry.family)) continue;
+        proto::Scenario scenario = entry.scenario;
+        if (day.phases_size() > 0) {
+            *scenario.mutable_machine() = day.phases(0).scenario().machine();
+            *scenario.mutable_costs() = day.phases(0).scenario().costs();
+        }
+        scenario.set_measured_s(probe_s);
+        const auto probe = run(scenario, {});
+        if (!probe) return tl::unexpected(probe.error());
+        if (static_cast<double>(probe->events()) > options.most_events() * probe->seconds())
+            continue;
+        families.insert(entry.family);
+        scenario.set_measured_s(options.phase_length_s());
+        *day.add_phases()->mutable_scenario() = std::move(scenario);
+        if (day.phases_size() == static_cast<int>(options.phases())) return {};
+    }
+    if (day.phases_size() >= least_phases) return {};
+    return fail("day {}: only {} families on {} have a scenario of at most {:.0f} events a second; "
+                "allow for more with --events",
+                options.seed(), day.phases_size(), options.topology(), options.most_events());
+}
+
+Result<void> run_layouts(proto::DayPhase& phase) {
+    auto host = SimHost::open(phase.scenario(), {.tracing = false, .stop = &interrupted});
+    if (!host) return tl::unexpected(host.error());
+    const auto seen = pool_of(**host);
+    if (!seen) return tl::unexpected(seen.error());
+    const Representatives same = representatives(seen->topology, seen->pool, no_cap);
+    for (const Layout layout : all_layouts) {
+        phase.add_representative(std::string(to_string(same[index(layout)])));
+        if (same[index(layout)] != layout) continue;
+        auto truth = run(phase.scenario(), layout);
+        if (!truth) return tl::unexpected(truth.error());
+        proto::DayRun& made = *phase.add_runs();
+        made.set_layout(std::string(to_string(layout)));
+        *made.mutable_truth() = std::move(*truth);
+    }
+    return {};
+}
+
+std::string ending_of(const TrialReport& trial) {
+    return fmt::format("{} {}", to_string(trial.to.layout), to_string(trial.ending));
+}
+
+Result<void> run_service(const DayRequest& request, proto::Day& day) {
+    auto classifier = Classifier::load(request.bundle);
+    if (!classifier) return tl::unexpected(classifier.error());
+    Nanoseconds counted = 0;
+    std::array<double, layout_count> spent{};
+    std::vector<std::string> endings;
+    Layout layout = Layout::socket;
+    bench::ClosedLoop loop(*classifier,
+                           {.pool = pool_name,
+                            .intent = request.intent,
+                            .settings = request.policy,
+                            .stop = &interrupted},
+                           {.acts = [&](const PoolVerdict& verdict) -> Result<void> {
+                                if (verdict.trial) endings.push_back(ending_of(*verdict.trial));
+                                return {};
+                            },
+                            .passed = [&]() -> Result<void> {
+                                spent[index(layout)] +=
+                                    static_cast<double>(loop.now() - counted) / 1e9;
+                                counted = loop.now();
+                                layout = loop.state().pool->in_force.layout;
+                                return {};
+                            }});
+    for (proto::DayPhase& phase : *day.mutable_phases()) {
+        auto host = SimHost::open(phase.scenario(), {.stop = &interrupted});
+        if (!host) return tl::unexpected(host.error());
+        spent = {};
+        if (auto ran = loop.run(**host); !ran) return ran;
+        if (interrupted) return fail("interrupted");
+        auto truth = (*host)->truth();
+        if (!truth) return tl::unexpected(truth.error());
+        *phase.mutable_service() = std::move(*truth);
+        phase.mutable_spent_s()->Assign(spent.begin(), spent.end());
+    }
+    day.set_bundle(request.bundle.manifest.id());
+    day.set_intent(std::string(to_string(request.intent)));
+    day.set_gain(request.policy.leave.gain);
+    day.set_confidence(request.policy.leave.confidence);
+    day.set_least_gain_part(request.policy.least_gain_part);
+    day.set_switches(loop.switches());
+    day.set_reverts(loop.reverts());
+    day.mutable_endings()->Assign(endings.begin(), endings.end());
+    return {};
+}
+
+/// The phase under one layout, from its file, or recorded now.
+Result<State> recorded(const fs::path& path, const proto::Scenario& scenario, Layout layout,
+                       const Classifier& classifier, Intent intent) {
+    proto::PolicyState message;
+    if (const auto bytes = read_file(path, most_bytes);
+        bytes &&
+        parse_bounded({reinterpret_cast<const char*>(bytes->data()), bytes->size()}, message))
+        if (auto state = state_of(message); state && state->pool) return state;
+    auto host = open_with(scenario, layout, /*tracing=*/true);
+    if (!host) return tl::unexpected(host.error());
+    auto state = bench::record(**host, classifier, intent, pool_name, &interrupted);
+    if (!state) return tl::unexpected(state.error());
+    if (interrupted) return fail("interrupted");
+    const std::string bytes = message_of(*state).SerializeAsString();
+    if (auto done = replace_file(path, std::as_bytes(std::span(bytes))); !done)
+        return tl::unexpected(done.error());
+    return state;
+}
+
+/// The policy goes through the day as it was recorded under each layout.
+Result<void> replay_service(const DayRequest& request, proto::Day& day) {
+    auto classifier = Classifier::load(request.bundle);
+    if (!classifier) return tl::unexpected(classifier.error());
+    const fs::path folder =
+        request.out / "windows" /
+        fmt::format("{}-{}-{}", day.simulator(), request.bundle.manifest.id().substr(0, 12),
+                    to_string(request.intent));
+    std::error_code error;
+    fs::create_directories(folder, error);
+    if (error) return fail("{}: {}", folder.string(), error.message());
+    std::vector<bench::RecordedPhase> phases;
+    for (int p = 0; p < day.phases_size(); ++p) {
+        const proto::DayPhase& phase = day.phases(p);
+        bench::RecordedPhase& made = phases.emplace_back();
+        if (phase.representative_size() != layout_count) return fail(incomplete);
+        for (const Layout layout : all_layouts) {
+            const auto same =
+                layout_from_string(phase.representative(static_cast<int>(index(layout))));
+            if (!same) return fail(incomplete);
+            made.same[index(layout)] = *same;
+            if (*same != layout) continue;
+            auto run = recorded(
+                folder / fmt::format("day-{:02}-{}-{}", day.options().seed(), p, to_string(layout)),
+                phase.scenario(), layout, *classifier, request.intent);
+            if (!run) return tl::unexpected(run.error());
+            made.length = run->now;
+            made.runs.emplace(layout, std::move(*run));
+        }
+        for (const Layout same : made.same)
+            if (!made.runs.contains(same)) return fail(incomplete);
+    }
+    const bench::ReplayedDay replayed = bench::replay(phases, request.intent, request.policy);
+    day.set_switches(replayed.switches);
+    day.set_reverts(replayed.reverts);
+    day.clear_endings();
+    for (const TrialReport& trial : replayed.trials) day.add_endings(ending_of(trial));
+    for (int p = 0; p < day.phases_size(); ++p) {
+        const auto& spent = replayed.spent[static_cast<std::size_t>(p)];
+        day.mutable_phases(p)->clear_service();
+        day.mutable_phases(p)->mutable_spent_s()->Assign(spent.begin(), spent.end());
+    }
+    return {};
+}
+
+/// The stored day if there is one of these options and this simulator; else one without phases.
+proto::Day stored(const fs::path& path, const proto::DayOptions& options,
+                  const std::string& simulator) {
+    proto::Day day;
+    const auto bytes = read_file(path, most_bytes);
+    if (!bytes ||
+        !pb::JsonStringToMessage(
+             std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size()), &day)
+             .ok() ||
+        !pb::MessageDifferencer::Equals(day.options(), options) || day.simulator() != simulator) {
+        day.Clear();
+        *day.mutable_options() = options;
+        day.set_simulator(simulator);
+    }
+    return day;
+}
+
+} // namespace
+
+std::string json_of(const google::protobuf::Message& message) {
+    pb::JsonPrintOptions options;
+    options.preserve_proto_field_names = true;
+    options.always_print_primitive_fields = true;
+    std::string text;
+    (void)pb::MessageToJsonString(message, &text, options); // fails for google.protobuf.Any only
+    return text + "\n";
+}
+
+Result<proto::Day> make_day(const DayRequest& request) {
+    const fs::path path = request.out / fmt::format("day-{:02}.json", request.options.seed());
+    proto::Day day = stored(path, request.options, request.simulator);
+    const auto store = [&]() -> Result<void> {
+        const std::string text = json_of(day);
+        return replace_file(path, std::as_bytes(std::span(text)));
+    };
+    if (day.phases().empty()) {
+        if (auto done = draw(request.out / "generated", day); !done)
+            return tl::unexpected(done.error());
+        for (proto::DayPhase& phase : *day.mutable_phases())
+            if (auto done = run_layouts(phase); !done) return tl::unexpected(done.error());
+        if (auto done = store(); !done) return tl::unexpected(done.error());
+    }
+    if (request.replay) {
+        if (auto done = replay_service(request, day); !done) return tl::unexpected(done.error());
+        return day;
+    }
+    const PolicySettings& policy = request.policy;
+    if (day.bundle() != request.bundle.manifest.id() || day.intent() != to_string(request.intent) ||
+        day.gain() != policy.leave.gain || day.confidence() != policy.leave.confidence ||
+        day.least_gain_part() != policy.least_gain_part) {
+        if (auto done = run_service(request, day); !done) return tl::unexpected(done.error());
+        if (auto done = store(); !done) return tl::unexpected(done.error());
+    }
+    return day;
+}
+
+Result<bench::PhaseFigures> figures_of(const proto::DayPhase& phase, Intent intent) {
+    std::vector<LayoutResult> results;
+    std::map<std::string, std::size_t> place;
+    for (const proto::DayRun& run : phase.runs()) {
+        auto result = result_from(run.truth(), pool_name);
+        if (!result) return tl::unexpected(result.error());
+        place[run.layout()] = results.size();
+        results.push_back(std::move(*result));
+    }
+    if (phase.has_service()) {
+        auto service = result_from(phase.service(), pool_name);
+        if (!service) return tl::unexpected(service.error());
+        results.push_back(std::move(*service));
+    }
+    const auto utility = utilities(intent, results);
+    if (!utility) return tl::unexpected(utility.error());
+    const proto::Scenario& scenario = phase.scenario();
+    bench::PhaseFigures figures{.seconds = scenario.warmup_s() + scenario.measured_s(),
+                                .utility = {},
+                                .service = phase.has_service() ? utility->back() : 0,
+                                .spent = {}};
+    if (phase.representative_size() != layout_count || phase.spent_s_size() != layout_count)
+        return fail(incomplete);
+    for (std::size_t l = 0; l < layout_count; ++l) {
+        const auto run = place.find(phase.representative(static_cast<int>(l)));
+        if (run == place.end()) return fail(incomplete);
+        figures.utility[l] = (*utility)[run->second];
+        figures.spent[l] = phase.spent_s(static_cast<int>(l));
+    }
+    if (phase.has_service()) return figures;
+    // Replayed: of each layout as much as it was in force.
+    for (std::size_t l = 0; l < layout_count; ++l)
+        figures.service += figures.utility[l] * figures.spent[l] / figures.seconds;
+    return figures;
+}
+
+} // namespace intellisched

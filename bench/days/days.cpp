@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+// What the service is worth over a day of changing load: simulated hosts with the policy in charge,
+// as it is shipped, against the same hosts under each layout.
+//
+// A day is of phases. Each is a generated scenario of a family of its own that runs for that long;
+// all have the machine of the first, and its costs. One simulated host follows the other, with the
+// layout that the one before had, and the policy goes on as if it were one: guests go and others
+// come. (The simulator takes scenarios of 1000 s at most.) Drawn again are scenarios that do more
+// in a second than --events, for the sake of time: short stretches of work on many CPUs at once are
+// left out by that.
+//
+// With --replay the policy goes through windows that were recorded under each layout instead, which
+// takes a fifth of a second a day: policies can be compared on many days.
+//
+// Its scenarios are of seeds that nothing is trained from. What is tuned, is on days from 1001 on;
+// those before are for the report.
+#include "bench/days/day.hpp"
+#include "bench/days/day_text.hpp"
+#include "src/base/interrupt.hpp"
+#include "src/base/parallel.hpp"
+#include "src/host/simulator.hpp"
+
+#include <CLI/CLI.hpp>
+
+using namespace intellisched;
+
+namespace {
+
+constexpr std::array topologies{"1s4c2t", "1s8c1t", "2s4c2t", "2s8c2t", "4s4c1t"};
+
+struct Options {
+    unsigned first = 1, seeds = 20, jobs = 1, phases = 8;
+    double phase_s = 600, most_events = 12'000;
+    std::string out, bundle = "models/default.bundle", intent = "balanced";
+    bool json = false, details = false, replay = false;
+    PolicySettings settings;
+};
+
+Result<void> work(const Options& options) {
+    const Intent intent = *intent_from_string(options.intent);
+    const auto bundle = read_bundle(options.bundle);
+    if (!bundle) return tl::unexpected(bundle.error());
+    const auto simulator = find_simulator();
+    if (!simulator) return tl::unexpected(simulator.error());
+    const auto pinned = PinnedProgram::open(*simulator);
+    if (!pinned) return tl::unexpected(pinned.error());
+    std::vector<proto::Day> days(options.seeds);
+    auto made = in_parallel(options.jobs, days.size(), [&](std::size_t i) -> Result<void> {
+        const auto seed = options.first + static_cast<unsigned>(i);
+        proto::DayOptions wanted;
+        wanted.set_seed(seed);
+        wanted.set_topology(topologies[(seed - 1) % topologies.size()]);
+        wanted.set_phases(options.phases);
+        wanted.set_phase_length_s(options.phase_s);
+        wanted.set_most_events(options.most_events);
+        auto day = make_day({wanted, options.out, *bundle, intent, options.settings,
+                             pinned->identity(), options.replay});
+        if (!day) return fail("day {}: {}", seed, day.error().message);
+        days[i] = std::move(*day);
+        fmt::print(stderr, "day {} is done\n", seed);
+        return {};
+    });
+    if (!made) return made;
+
+    proto::DaysReport report;
+    report.set_intent(options.intent);
+    report.set_bundle(bundle->manifest.id());
+    report.set_phases(options.phases);
+    report.set_gain(options.settings.leave.gain);
+    report.set_confidence(options.settings.leave.confidence);
+    report.set_least_gain_part(options.settings.least_gain_part);
+    report.set_phase_length_s(options.phase_s);
+    report.set_replayed(options.replay);
+    for (const proto::Day& day : days) {
+        std::vector<bench::PhaseFigures> phases;
+        for (const proto::DayPhase& phase : day.phases()) {
+            auto figures = figures_of(phase, intent);
+            if (!figures)
+                return fail("day {}, {}: {}", day.options().seed(), phase.scenario().name(),
+                            figures.error().message);
+            phases.push_back(*figures);
+        }
+        const double hours = day.phases_size() * options.phase_s / 3600;
+        proto::DayFigures& figures = *report.add_days() = bench::day_figures(phases);
+        figures.set_seed(day.options().seed());
+        figures.set_topology(day.options().topology());
+        figures.set_switches_an_hour(day.switches() / hours);
+        figures.set_reverts_an_hour(day.reverts() / hours);
+        if (options.details) fmt::print("{}\n", bench::details_of(day, phases));
+    }
+    bench::sum_up(report);
+    fmt::print("{}", options.json ? json_of(report) : bench::text_of(report));
+    return {};
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app("What the service is worth over days of changing load on simulated hosts.");
+    Options options;
+    app.add_option("--out", options.out,
+                   "folder for the days, one file each; what is there is not made again")
+        ->required();
+    app.add_option("--seeds", options.seeds, "days, on five kinds of host in turn")
+        ->check(CLI::Range(1, 1000))
+        ->capture_default_str();
+    app.add_option("--first-seed", options.first, "of the days")
+        ->check(CLI::Range(1, 1'000'000))
+        ->capture_default_str();
+    app.add_option("--jobs", options.jobs, "days at a time")
+        ->check(CLI::Range(1, 256))
+        ->capture_default_str();
+    app.add_option("--bundle", options.bundle, "the model")->capture_default_str();
+    app.add_option("--intent", options.intent, "throughput, latency or balanced")
+        ->check(CLI::IsMember({"throughput", "latency", "balanced"}))
+        ->capture_default_str();
+    app.add_option("--gain", options.settings.leave.gain,
+                   "that a layout has to promise for a switch: 0.02 is 2%")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    app.add_option("--least-gain-part", options.settings.least_gain_part,
+                   "part of --gain that is enough where the layout has not changed for long")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    app.add_option("--confidence", options.settings.leave.confidence,
+                   "the probability that it is better than the current one")
+        ->check(CLI::Range(0.0, 1.0))
+        ->capture_default_str();
+    app.add_option("--phases", options.phases,
+                   "of a day: one a family, fewer where more families exceed --events")
+        ->check(CLI::Range(least_phases, 12))
+        ->capture_default_str();
+    app.add_option("--phase-seconds", options.phase_s, "of virtual time")
+        ->check(CLI::Range(10, 1000))
+        ->capture_default_str();
+    app.add_option("--events", options.most_events, "of the simulation a second, in a phase")
+        ->check(CLI::Range(1'000, 10'000'000))
+        ->capture_default_str();
+    app.add_flag("--replay", options.replay,
+                 "record the windows under each layout once, and have the policy go through those: "
+                 "for comparing policies, and better than the service fares (recorded_days.hpp)");
+    app.add_flag("--details", options.details, "show the phases, too");
+    app.add_flag("--json", options.json, "print the report as JSON");
+    CLI11_PARSE(app, argc, argv);
+    watch_signals();
+    if (auto done = work(options); !done) {
+        fmt::print(stderr, "days: {}\n", done.error().message);
+        return 1;
+    }
+    return 0;
+}

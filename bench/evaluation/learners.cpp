@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: MIT
+#include "bench/evaluation/learners.hpp"
+
+#include "bench/evaluation/standardise.hpp"
+#include "bench/training/targets.hpp"
+#include "bench/training/train.hpp"
+#include "collector/window/schema.hpp"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+#include <queue>
+
+namespace intellisched {
+
+namespace {
+
+/// A prediction that is sure of one layout and promises nothing.
+Prediction certain(const Case& one, Layout layout) {
+    Prediction prediction;
+    prediction.best = layout;
+    for (const Layout other : all_layouts)
+        if (one.equivalent(layout, other)) prediction.probability[index(other)] = 1;
+    return prediction;
+}
+
+/// Every case by a rule of its own.
+template<class Rule> Result<std::vector<Prediction>> by_rule(Chosen test, Rule rule) {
+    std::vector<Prediction> predictions;
+    for (const Case* one : test) predictions.push_back(certain(*one, rule(*one)));
+    return predictions;
+}
+
+double feature(const Case& one, std::string_view name) {
+    const auto at = feature_index(name);
+    return at ? static_cast<double>(one.sample->features(static_cast<int>(*at))) : NAN;
+}
+
+// Comparisons with a missing value are false, so it matches no rule.
+Layout rule_of(const Case& one) {
+    const double largest = feature(one, "topology.cpus") / feature(one, "runqueues.all");
+    const double burst_us = feature(one, "burst.mean");
+    // Every CPU takes its turn at one lock: runqueues of many CPUs do not suit short bursts.
+    if (largest > 32 && burst_us < 300) return Layout::core;
+    // With vCPUs waiting everywhere CPUs never idle, and moving costs caches: stay local.
+    if (feature(one, "load.saturated") > 0.9 && burst_us < 1000) return Layout::core;
+    // vCPUs that wake each other want one runqueue, long bursts pay for their moves.
+    if (feature(one, "events.sibling_wakeups") > 0.5 || burst_us > 1000) return Layout::all;
+    return Layout::socket;
+}
+
+constexpr std::size_t neighbours = 5;
+constexpr unsigned linear_rounds = 60;
+
+Result<std::vector<Prediction>> learn_linear(Chosen training, Chosen test) {
+    const Standardiser standard(training);
+    const std::size_t columns = model_feature_count();
+    const auto matrix = Matrix::create(standard.rows(training), training.size(), columns);
+    if (!matrix) return tl::unexpected(matrix.error());
+    auto booster = Booster::create(*matrix, {{"booster", "gblinear"},
+                                             {"objective", "multi:softprob"},
+                                             {"num_class", std::to_string(layout_count)},
+                                             {"base_score", "0"},
+                                             {"updater", "coord_descent"},
+                                             {"lambda", "0.001"},
+                                             {"eta", "0.5"}});
+    if (!booster) return tl::unexpected(booster.error());
+    std::vector<float> gradient(training.size() * layout_count), hessian(gradient.size());
+    for (unsigned round = 0; round < linear_rounds; ++round) {
+        const auto margins = booster->margins(*matrix);
+        if (!margins) return tl::unexpected(margins.error());
+        for (std::size_t i = 0; i < training.size(); ++i) {
+            const auto at = i * layout_count;
+            const auto p = softmax(std::span(*margins).subspan(at, layout_count), 1);
+            const Targets targets = targets_of(*training[i]);
+            for (std::size_t l = 0; l < layout_count; ++l) {
+                gradient[at + l] = static_cast<float>(p[l] - targets.probability[l]);
+                hessian[at + l] = static_cast<float>(std::max(2 * p[l] * (1 - p[l]), 1e-6));
+            }
+        }
+        if (auto done = booster->boost(*matrix, gradient, hessian); !done)
+            return tl::unexpected(done.error());
+    }
+    const auto unseen = Matrix::create(standard.rows(test), test.size(), columns);
+    if (!unseen) return tl::unexpected(unseen.error());
+    const auto margins = booster->margins(*unseen);
+    if (!margins) return tl::unexpected(margins.error());
+    std::vector<Prediction> predictions;
+    for (std::size_t i = 0; i < test.size(); ++i) {
+        Prediction one;
+        one.probability = merge_equivalent(
+            softmax(std::span(*margins).subspan(i * layout_count, layout_count), 1),
+            test[i]->representatives);
+        one.best = choose(one.probability, test[i]->representatives, test[i]->current);
+        predictions.push_back(one);
+    }
+    return predictions;
+}
+
+/// Squared, or something larger than `enough`: most rows are far off after a few columns.
+float distance(std::span<const float> a, std::span<const float> b, float enough) {
+    constexpr std::size_t block = 16;
+    float sum = 0;
+    for (std::size_t i = 0; i < a.size() && sum <= enough;)
+        for (const std::size_t end = std::min(i + block, a.size()); i < end; ++i)
+            sum += (a[i] - b[i]) * (a[i] - b[i]);
+    return sum;
+}
+
+/// Of the training cases at these places, the mean utilities of those that are nearest to the row.
+std::array<double, layout_count> nearest(std::span<const float> row, std::span<const float> rows,
+                                         const std::vector<std::size_t>& places, Chosen training) {
+    std::priority_queue<std::pair<float, std::size_t>> closest; // the farthest of them on top
+    for (const std::size_t place : places) {
+        const float enough = closest.size() < neighbours ? INFINITY : closest.top().first;
+        const float off = distance(row, rows.subspan(place * row.size(), row.size()), enough);
+        if (off < enough) closest.emplace(off, place);
+        if (closest.size() > neighbours) closest.pop();
+    }
+    std::array<double, layout_count> sum{};
+    for (; !closest.empty(); closest.pop()) {
+        const Targets targets = targets_of(*training[closest.top().second]);
+        for (std::size_t l = 0; l < layout_count; ++l) sum[l] += targets.utility[l];
+    }
+    return sum;
+}
+
+Result<std::vector<Prediction>> learn_neighbours(Chosen training, Chosen test) {
+    const Standardiser standard(training);
+    const auto rows = standard.rows(training);
+    const auto asked = standard.rows(test);
+    const std::size_t columns = model_feature_count();
+    std::map<std::pair<Intent, Layout>, std::vector<std::size_t>> places;
+    for (std::size_t i = 0; i < training.size(); ++i)
+        places[{training[i]->intent, training[i]->current}].push_back(i);
+    std::vector<Prediction> predictions;
+    for (std::size_t i = 0; i < test.size(); ++i) {
+        const Case& one = *test[i];
+        const auto found = places.find({one.intent, one.current});
+        if (found == places.end()) {
+            predictions.push_back(certain(one, one.current));
+            continue;
+        }
+        const auto own = std::span(asked).subspan(i * columns, columns);
+        const auto sum = nearest(own, rows, found->second, training);
+        std::array<double, layout_count> merged{}; // neighbours may have other classes
+        for (const Layout layout : all_layouts)
+            for (const Layout other : all_layouts)
+                if (one.equivalent(layout, other))
+                    merged[index(layout)] += sum[index(other)] / one.members(layout);
+        predictions.push_back(certain(one, choose(merged, one.representatives, one.current)));
+    }
+    return predictions;
+}
+
+} // namespace
+
+Learner model_learner(std::string name, const Learning& learning) {
+    return {std::move(name),
+            [learning](Chosen training, Chosen test) -> Result<std::vector<Prediction>> {
+                const auto fitted = fit_calibrated(training, learning, 1);
+                if (!fitted) return tl::unexpected(fitted.error());
+                const auto margins = margins_of(fitted->ensembles, test, learning.inputs);
+                if (!margins) return tl::unexpected(margins.error());
+                return predictions_of(*margins, fitted->temperature, test);
+            }};
+}
+
+Learner boot_default() {
+    return {"boot default (socket)", [](Chosen, Chosen test) {
+                return by_rule(test, [](const Case&) { return Layout::socket; });
+            }};
+}
+
+Learner best_static() {
+    return {"best static layout", [](Chosen training, Chosen test) {
+                std::array<double, layout_count> regret{};
+                for (const Case* one : training)
+                    for (const Layout layout : all_layouts)
+                        regret[index(layout)] += one->regret(layout);
+                const Layout best = all_layouts[static_cast<std::size_t>(
+                    std::min_element(regret.begin(), regret.end()) - regret.begin())];
+                return by_rule(test, [best](const Case&) { return best; });
+            }};
+}
+
+Learner hand_written_rules() {
+    return {"hand-written rules", [](Chosen, Chosen test) { return by_rule(test, rule_of); }};
+}
+
+Learner logistic_regression() { return {"logistic regression", learn_linear}; }
+
+Learner nearest_neighbours() { return {"5 nearest neighbours", learn_neighbours}; }
+
+} // namespace intellisched

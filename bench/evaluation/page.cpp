@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: MIT
+#include "bench/page/page.hpp"
+
+#include "bench/evaluation/report.hpp"
+#include "src/base/result.hpp"
+#include "src/layout/layout.hpp"
+
+#include <algorithm>
+
+namespace intellisched {
+namespace {
+
+constexpr std::string_view style =
+    R"(table { border-collapse: collapse; margin: 1em 0 } caption { text-align: left; font-weight: 600 }
+td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid #ddd }
+td:first-child, th:first-child { text-align: left }
+.bar { stroke: #1b5fa8; stroke-width: 12 } .own { stroke: #c4471d; stroke-width: 12 }
+.point { fill: #c4471d } .plots { display: flex; flex-wrap: wrap; gap: 2em }
+)";
+
+std::string table_row(const proto::Figures& f, std::string_view name) {
+    return fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}%</td><td>{:.2f}%</td><td>{:.2f}%</td>"
+                       "<td>{:.1f}%</td><td>{:.2f}%</td><td>{:.1f}%</td><td>{:.2f}%</td>"
+                       "<td>{:.1f}%</td><td>{:.3f}</td></tr>\n",
+                       page::escaped(name), f.cases(), f.mean_regret() * 100,
+                       f.median_regret() * 100, f.p95_regret() * 100, f.max_regret() * 100,
+                       f.default_regret() * 100, f.captured() * 100, f.harm() * 100,
+                       f.accuracy() * 100, f.calibration_error());
+}
+
+std::string table_head(std::string_view caption) {
+    return fmt::format(
+        "<table><caption>{}</caption>\n<tr><th></th><th>cases</th><th>mean regret</th>"
+        "<th>median</th><th>p95</th><th>max</th><th>default's</th><th>captured</th>"
+        "<th>harm</th><th>right</th><th>calibration error</th></tr>\n",
+        page::escaped(caption));
+}
+
+/// A bar a method, as long as its mean regret.
+std::string regret_plot(const proto::EvaluationSection& section) {
+    constexpr double label = 210, width = 620, row = 22;
+    double most = 1e-9;
+    for (const auto& f : section.methods()) most = std::max(most, f.mean_regret());
+    std::string svg;
+    double y = row / 2;
+    for (const auto& f : section.methods()) {
+        const double x = label + (width - label - 60) * f.mean_regret() / most;
+        svg += page::words("", label - 8, y + 4, "end", f.method());
+        svg += page::line(&f == &section.methods(0) ? "own" : "bar", label, y, x, y);
+        svg += page::words("value", x + 6, y + 4, "start",
+                           fmt::format("{:.2f}%", f.mean_regret() * 100));
+        y += row;
+    }
+    return fmt::format("<figure><figcaption>Mean regret</figcaption>{}</figure>\n",
+                       page::drawing(width, row * section.methods_size(), svg));
+}
+
+/// How often choices are right, by how sure the model was of them; dots are as large as their
+/// share of the cases.
+std::string calibration_plot(const proto::Figures& figures) {
+    constexpr double side = 220, low = 30, top = 8;
+    const auto x = [](double part) { return low + part * side; };
+    const auto y = [](double part) { return top + (1 - part) * side; };
+    std::string svg = page::line("grid", x(0), y(0), x(1), y(1));
+    for (const double at : {0.0, 0.5, 1.0}) {
+        svg += page::line("grid", x(0), y(at), x(1), y(at));
+        svg += page::words("value", x(at), y(0) + 16, "middle", fmt::format("{:g}", at));
+        svg += page::words("value", low - 6, y(at) + 4, "end", fmt::format("{:g}", at));
+    }
+    for (const auto& bin : figures.calibration()) {
+        const double share = static_cast<double>(bin.cases()) /
+                             static_cast<double>(std::max<std::uint64_t>(figures.cases(), 1));
+        if (bin.cases() > 0)
+            svg += page::circle("point", x(bin.confidence()), y(bin.accuracy()), 2 + 10 * share);
+    }
+    return fmt::format("<figure><figcaption>Right, by confidence</figcaption>{}</figure>\n",
+                       page::drawing(low + side + 12, top + side + 24, svg));
+}
+
+std::string confusion_table(const proto::Figures& figures) {
+    std::string out = "<table><caption>Cases by best layout (row) and chosen one (column)"
+                      "</caption>\n<tr><th></th>";
+    for (const Layout layout : all_layouts) out += fmt::format("<th>{}</th>", to_string(layout));
+    out += "</tr>\n";
+    for (int best = 0; best < figures.confusion_size(); ++best) {
+        out += fmt::format("<tr><td>{}</td>",
+                           to_string(all_layouts.at(static_cast<std::size_t>(best))));
+        for (const auto cases : figures.confusion(best).chosen())
+            out += fmt::format("<td>{}</td>", cases);
+        out += "</tr>\n";
+    }
+    return out + "</table>\n";
+}
+
+} // namespace
+
+std::string evaluation_page(const proto::EvaluationReport& report) {
+    std::string out = page::begin("What the model is worth", style);
+    out +=
+        "<p>A case is a second of trace under one intent. Regret is how far the score of a choice "
+        "is behind that of the best layout; captured is the share of what the best layouts gain "
+        "over the boot default (socket); harm is the share of cases in which the choice is over "
+        "2% behind the boot default. \"By policy\" are cases seen under the boot default, which "
+        "is left only for the confidence and gain that a switch needs.</p>\n";
+    for (const auto& section : report.sections()) {
+        out += fmt::format("<h2>{}</h2>\n<p>{} samples of {} scenarios</p>\n",
+                           page::escaped(section.title()), section.samples(), section.scenarios());
+        out += table_head("Methods");
+        for (const auto& figures : section.methods()) out += table_row(figures, figures.method());
+        out += "</table>\n";
+        if (section.methods().empty()) continue;
+        out +=
+            fmt::format("<div class=\"plots\">\n{}{}</div>\n{}", regret_plot(section),
+                        calibration_plot(section.methods(0)), confusion_table(section.methods(0)));
+        std::string_view by;
+        for (const auto& cell : section.cells()) {
+            if (cell.by() != by) {
+                out += by.empty() ? "" : "</table>\n";
+                out += table_head(fmt::format("The model by {}", cell.by()));
+                by = cell.by();
+            }
+            out += table_row(cell.figures(), cell.name());
+            if (cell.cautious().cases() > 0)
+                out += table_row(cell.cautious(), fmt::format("{}, by policy", cell.name()));
+        }
+        out += by.empty() ? "" : "</table>\n";
+    }
+    if (!report.comparisons().empty())
+        out +=
+            "<h2>In plain terms</h2>\n<p>What the guests' work and the vCPUs' moves came to where "
+            "the trace was seen under the boot default and throughput was wanted, each family "
+            "held out.</p>\n<table>\n<tr><th></th><th>cases</th><th>changed</th><th>work</th>"
+            "<th>moves/s a CPU</th><th>of these across sockets</th></tr>\n";
+    for (const auto& one : report.comparisons())
+        out += fmt::format("<tr><td>{}, by {}</td><td>{}</td><td>{}</td><td>{:+.2f}%</td>"
+                           "<td>{:.0f} to {:.0f}</td><td>{:.0f} to {:.0f}</td></tr>\n",
+                           page::escaped(one.part()), page::escaped(one.method()), one.cases(),
+                           one.changed(), one.work_gain() * 100, one.moves_before(),
+                           one.moves_after(), one.far_moves_before(), one.far_moves_after());
+    if (!report.comparisons().empty()) out += "</table>\n";
+    if (report.has_novelty())
+        out += "<h2>Unlike the training</h2>\n<table>\n<tr><th></th><th>windows</th>"
+               "<th>ROC area</th><th>refused</th></tr>\n";
+    for (const auto& row : report.novelty().rows())
+        out += fmt::format("<tr><td>{}</td><td>{}</td><td>{:.3f}</td><td>{:.1f}%</td></tr>\n",
+                           page::escaped(row.name()), row.windows(), row.area(), row.novel() * 100);
+    if (report.has_novelty()) out += "</table>\n";
+    return out + page::end();
+}
+
+} // namespace intellisched

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: MIT
+#include "bench/evaluation/study.hpp"
+
+#include "src/base/parallel.hpp"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <set>
+
+namespace intellisched {
+
+namespace {
+
+using Predictions = std::vector<Prediction>; // by case
+
+std::vector<Outcome> outcomes_of(std::span<const Case> cases, const Predictions& predictions) {
+    std::vector<Outcome> outcomes;
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        outcomes.push_back(judge(cases[i], predictions[i]));
+    return outcomes;
+}
+
+std::vector<Outcome> cautious_outcomes(std::span<const Case> cases,
+                                       const Predictions& predictions) {
+    std::vector<Outcome> outcomes;
+    for (std::size_t i = 0; i < cases.size(); ++i)
+        if (under_default(cases[i])) outcomes.push_back(judge_cautiously(cases[i], predictions[i]));
+    return outcomes;
+}
+
+/// The outcomes by the name of a part of the cases.
+std::map<std::string, std::vector<Outcome>>
+split(std::span<const Outcome> outcomes,
+      const std::function<std::string(const Case&)>& name_of_part) {
+    std::map<std::string, std::vector<Outcome>> parts;
+    for (const Outcome& outcome : outcomes) parts[name_of_part(*outcome.of)].push_back(outcome);
+    return parts;
+}
+
+void add_cells(proto::EvaluationSection& section, std::string_view by,
+               std::span<const Outcome> outcomes, std::span<const Outcome> cautious,
+               const std::function<std::string(const Case&)>& name_of_part) {
+    std::vector<proto::FigureCell> cells;
+    const auto cautious_parts = split(cautious, name_of_part);
+    for (const auto& [name, part] : split(outcomes, name_of_part)) {
+        proto::FigureCell cell;
+        cell.set_by(std::string(by));
+        cell.set_name(name);
+        *cell.mutable_figures() = figures_of("model", part);
+        const auto found = cautious_parts.find(name);
+        *cell.mutable_cautious() = figures_of(
+            "policy", found == cautious_parts.end() ? std::span<const Outcome>() : found->second);
+        cells.push_back(std::move(cell));
+    }
+    std::stable_sort(cells.begin(), cells.end(), [](const auto& a, const auto& b) {
+        return a.figures().mean_regret() > b.figures().mean_regret();
+    });
+    for (auto& cell : cells) *section.add_cells() = std::move(cell);
+}
+
+/// The model's own rows and cells: they come before the other methods.
+void add_model(proto::EvaluationSection& section, std::span<const Case> cases,
+               const std::string& name, const Predictions& predictions) {
+    const auto outcomes = outcomes_of(cases, predictions);
+    const auto cautious = cautious_outcomes(cases, predictions);
+    *section.add_methods() = figures_of(name, outcomes);
+    *section.add_methods() = figures_of(name + ", by policy", cautious);
+    add_cells(section, "family", outcomes, cautious,
+              [](const Case& one) { return one.sample->family(); });
+    add_cells(section, "topology", outcomes, cautious,
+              [](const Case& one) { return one.sample->topology(); });
+    add_cells(section, "intent", outcomes, cautious,
+              [](const Case& one) { return std::string(to_string(one.intent)); });
+}
+
+/// Those that a choice can be judged by.
+Result<std::vector<Case>> complete_cases(std::span<const proto::Sample> samples) {
+    auto cases = make_cases(samples);
+    if (!cases) return cases;
+    std::erase_if(*cases, [](const Case& one) { return !one.complete(); });
+    if (cases->empty())
+        return fail("no sample has scores of all layouts, as trials have not; make some "
+                    "(intellisched bench)");
+    return cases;
+}
+
+proto::EvaluationSection section_of(std::string title, std::span<const proto::Sample> samples) {
+    proto::EvaluationSection section;
+    section.set_title(std::move(title));
+    section.set_samples(static_cast<std::uint32_t>(samples.size()));
+    std::set<std::string_view> scenarios;
+    for (const auto& sample : samples) scenarios.insert(sample.scenario());
+    section.set_scenarios(static_cast<std::uint32_t>(scenarios.size()));
+    return section;
+}
+
+std::string_view title_of(Group group) {
+    switch (group) {
+    case Group::family:
+        return "held out by workload family";
+    case Group::topology:
+        return "held out by topology";
+    case Group::scenario:
+        break;
+    }
+    return "held out by scenario";
+}
+
+Result<Predictions> ask(const Classifier& classifier, std::span<const Case> cases,
+                        bool with_costs) {
+    Predictions predictions;
+    FeatureVector features;
+    for (const Case& one : cases) {
+        const auto& sample = *one.sample;
+        features.values.assign(sample.features().begin(), sample.features().end());
+        Question question{&features, one.intent, one.current, one.representatives};
+        if (with_costs)
+            question.costs = {sample.costs().data(), static_cast<std::size_t>(sample.costs_size())};
+        auto prediction = classifier.predict(question);
+        if (!prediction) return tl::unexpected(prediction.error());
+        predictions.push_back(std::move(*prediction));
+    }
+    return predictions;
+}
+
+} // namespace
+
+std::vector<Learner> all_learners(const Learning& learning, bool ablations) {
+    std::vector<Learner> learners{model_learner("model", learning)};
+    const auto ablated = [&](std::string name, InputMask inputs) {
+        Learning other = learning;
+        other.inputs = std::move(inputs);
+        learners.push_back(model_learner(std::move(name), other));
+    };
+    if (ablations) {
+        const InputMask& all = learning.inputs;
+        ablated("model without machine costs", without(all, "cost."));
+        ablated("model without the trace", snapshot_inputs());
+        ablated("model without the topology", without(without(all, "topology."), "runqueues."));
+    }
+    learners.push_back(boot_default());
+    learners.push_back(best_static());
+    learners.push_back(hand_written_rules());
+    learners.push_back(logistic_regression());
+    learners.push_back(nearest_neighbours());
+    return learners;
+}
+
+Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples, Group group,
+                                          const StudyOptions& options) {
+    const auto cases = complete_cases(samples);
+    if (!cases) return tl::unexpected(cases.error());
+    const auto folds = make_folds(*cases, group, options.seed);
+    if (!folds) return tl::unexpected(folds.error());
+
+    std::vector<Predictions> predictions(options.learners.size(), Predictions(cases->size()));
+    const std::size_t total = options.learners.size() * folds->count;
+    std::mutex mutex;
+    std::size_t done = 0;
+    const auto run = [&](std::size_t task) -> Result<void> {
+        if (options.stop != nullptr && options.stop->load()) return fail("evaluation stopped");
+        const std::size_t learner = task / folds->count, fold = task % folds->count;
+        const auto training =
+            choose_cases(*cases, [&](std::size_t i) { return folds->fold[i] != fold; });
+        const auto test =
+            choose_cases(*cases, [&](std::size_t i) { return folds->fold[i] == fold; });
+        const auto said = options.learners[learner].learn(training, test);
+        if (!said) return tl::unexpected(said.error());
+        for (std::size_t i = 0; i < test.size(); ++i)
+            predictions[learner][static_cast<std::size_t>(test[i] - cases->data())] = (*said)[i];
+        const std::lock_guard lock(mutex);
+        if (options.progress) options.progress(++done, total);
+        return {};
+    };
+    if (auto finished = in_parallel(options.jobs, total, run); !finished)
+        return tl::unexpected(finished.error());
+
+    if (options.said)
+        for (std::size_t i = 0; i < cases->size(); ++i)
+            options.said((*cases)[i], predictions[0][i]);
+    auto section = section_of(std::string(title_of(group)), samples);
+    add_model(section, *cases, options.learners[0].name, predictions[0]);
+    for (std::size_t l = 1; l < options.learners.size(); ++l)
+        *section.add_methods() =
+            figures_of(options.learners[l].name, outcomes_of(*cases, predictions[l]));
+    std::vector<Outcome> measured;
+    for (const Case& one : *cases) {
+        const auto outcomes = judge_repeats(one);
+        measured.insert(measured.end(), outcomes.begin(), outcomes.end());
+    }
+    if (!measured.empty()) *section.add_methods() = figures_of(std::string(repeated), measured);
+    return section;
+}
+
+Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
+                                              std::span<const proto::Sample> samples,
+                                              std::string title) {
+    const auto cases = complete_cases(samples);
+    if (!cases) return tl::unexpected(cases.error());
+    const auto knowing = ask(classifier, *cases, true);
+    if (!knowing) return tl::unexpected(knowing.error());
+    const auto ignorant = ask(classifier, *cases, false);
+    if (!ignorant) return tl::unexpected(ignorant.error());
+    auto section = section_of(std::move(title), samples);
+    add_model(section, *cases, "model", *knowing);
+    *section.add_methods() = figures_of("model, costs not known", outcomes_of(*cases, *ignorant));
+    std::vector<Outcome> stays;
+    for (const Case& one : *cases) stays.push_back(outcome_of(one, Layout::socket, 1));
+    *section.add_methods() = figures_of("boot default (socket)", stays);
+    return section;
+}
+
+Outcome judge_cautiously(const Case& one, const Prediction& prediction, const Margins& margins) {
+    const std::size_t best = index(prediction.best);
+    const bool moves =
+        probability_over(prediction, prediction.best, one.current) >= margins.confidence &&
+        prediction.expected_gain[best] >= margins.gain;
+    const Layout chosen = moves ? prediction.best : one.current;
+    return outcome_of(one, chosen, prediction.probability[index(chosen)]);
+}
+
+proto::Figures figures_of(std::string method, std::span<const Outcome> outcomes) {
+    const Evaluation all = summarise(outcomes);
+    proto::Figures figures;
+    figures.set_method(std::move(method));
+    figures.set_cases(all.cases);
+    figures.set_accuracy(all.accuracy);
+    figures.set_mean_regret(all.regret.mean);
+    figures.set_median_regret(all.regret.median);
+    figures.set_p95_regret(all.regret.p95);
+    figures.set_max_regret(all.regret.max);
+    figures.set_default_regret(all.default_regret);
+    figures.set_captured(all.captured);
+    figures.set_harm(all.harm);
+    figures.set_calibration_error(all.calibration_error);
+    for (const CalibrationBin& bin : all.calibration) {
+        auto* out = figures.add_calibration();
+        out->set_cases(bin.cases);
+        out->set_confidence(bin.confidence);
+        out->set_accuracy(bin.accuracy);
+    }
+    for (const auto& row : all.confusion) {
+        auto* out = figures.add_confusion();
+        for (const std::size_t cases : row) out->add_chosen(cases);
+    }
+    return figures;
+}
+
+} // namespace intellisched

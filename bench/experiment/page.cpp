@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT
+// The report as a page: plain HTML and inline SVG, nothing fetched from anywhere.
+#include "bench/page/page.hpp"
+
+#include "bench/experiment/report.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace intellisched::bench {
+namespace {
+
+// Of a plot, in pixels.
+constexpr double width = 420, label = 60, right = 110, row_height = 24, top = 8, axis = 26;
+
+constexpr std::string_view style =
+    R"(.cells { display: flex; flex-wrap: wrap; gap: 1.5em } figcaption span { font-weight: 400; color: #666 }
+.deviation { stroke: #b9cde4; stroke-width: 8 }
+.interval { stroke: #1b5fa8; stroke-width: 2 } .score { fill: #1b5fa8 } .best { fill: #c4471d }
+li { overflow-wrap: anywhere }
+)";
+
+/// From a score to a place on the axis, which goes from `low` to 1.
+struct Scale {
+    double low = 0;
+    [[nodiscard]] double x(double score) const {
+        const double part = (std::clamp(score, low, 1.0) - low) / (1 - low);
+        return label + part * (width - label - right);
+    }
+};
+
+/// The axis begins at a round number below all that is drawn.
+Scale scale_of(const proto::ReportCell& cell) {
+    double low = 1;
+    for (const auto& row : cell.rows()) {
+        low = std::min(low, row.score() - row.deviation());
+        if (!std::isnan(row.spread())) low = std::min(low, row.score() - row.spread());
+    }
+    for (const double step : {0.002, 0.01, 0.05, 0.2})
+        if (1 - low <= 5 * step) return {1 - step * std::max(1.0, std::ceil((1 - low) / step))};
+    return {0};
+}
+
+std::string plot(const proto::ReportCell& cell) {
+    const Scale scale = scale_of(cell);
+    const double bottom = top + row_height * cell.rows_size();
+    std::string svg;
+    for (const double at : {scale.low, (scale.low + 1) / 2, 1.0}) {
+        svg += page::line("grid", scale.x(at), top, scale.x(at), bottom);
+        svg += page::words("value", scale.x(at), bottom + 16, "middle", fmt::format("{:g}", at));
+    }
+    double y = top + row_height / 2;
+    for (const auto& row : cell.rows()) {
+        const double s = row.score();
+        svg += page::words("", label - 8, y + 4, "end", row.layout());
+        svg += page::line("deviation", scale.x(s - row.deviation()), y,
+                          scale.x(s + row.deviation()), y);
+        if (!std::isnan(row.spread()))
+            svg +=
+                page::line("interval", scale.x(s - row.spread()), y, scale.x(s + row.spread()), y);
+        svg += page::circle(row.best() > 0 ? "best" : "score", scale.x(s), y, 4);
+        svg += page::words("value", width - right + 12, y + 4, "start",
+                           fmt::format("{:.3f}, best {}×", s, row.best()));
+        y += row_height;
+    }
+    return page::drawing(width, bottom + axis, svg);
+}
+
+} // namespace
+
+std::string report_page(const proto::Report& report) {
+    std::string out = page::begin("Scores by layout", style);
+    out += fmt::format("<p>{} entries, {} runs, {} samples, {} failures. A score of 1 is the best "
+                       "layout of an entry, 0.99 is 1% behind it. Dots: mean over the entries of "
+                       "a workload family on a topology (red: the best of at least one). Dark "
+                       "bars: standard error between the repeats of one entry{}. Light bars: "
+                       "standard deviation between the entries.</p>\n",
+                       report.entries(), report.runs(), report.samples(), report.failures_size(),
+                       std::isnan(report.confidence_factor())
+                           ? std::string()
+                           : fmt::format(" ({:.3g} of them are a 95% confidence interval)",
+                                         report.confidence_factor()));
+    std::string_view intent;
+    for (const proto::ReportCell& cell : report.cells()) {
+        if (cell.intent() != intent) {
+            out += fmt::format("{}<h2>{}</h2>\n<div class=\"cells\">\n",
+                               intent.empty() ? "" : "</div>\n", page::escaped(cell.intent()));
+            intent = cell.intent();
+        }
+        out += fmt::format("<figure><figcaption>{} <span>on {}: {} entries, {} ties</span>"
+                           "</figcaption>\n{}\n</figure>\n",
+                           page::escaped(cell.family()), page::escaped(cell.topology()),
+                           cell.entries(), cell.ties(), plot(cell));
+    }
+    if (!intent.empty()) out += "</div>\n";
+    if (report.failures_size() > 0) out += "<h2>Failures</h2>\n<ul>\n";
+    for (const proto::Report::Failure& failure : report.failures())
+        out +=
+            fmt::format("<li>{}{}: {}</li>\n", page::escaped(failure.entry()),
+                        failure.layout().empty() ? std::string()
+                                                 : ", layout " + page::escaped(failure.layout()) +
+                                                       fmt::format(", repeat {}", failure.repeat()),
+                        page::escaped(failure.error()));
+    if (report.failures_size() > 0) out += "</ul>\n";
+    return out + page::end();
+}
+
+} // namespace intellisched::bench

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: MIT
+// What was measured so far: DIR/results.pb, appended to run by run, so that a killed benchmark goes
+// on where it was.
+#pragma once
+
+#include "bench/experiment/plan.hpp"
+#include "src/model/score.hpp"
+#include "src/proto/records.hpp"
+
+#include <map>
+#include <span>
+
+namespace intellisched::bench {
+
+inline constexpr RecordFormat results_format{"results", 1};
+inline constexpr const char* results_name = "results.pb";
+
+struct RunKey {
+    std::string entry;
+    Layout layout = Layout::cpu;
+    unsigned repeat = 0;
+    friend auto operator<=>(const RunKey&, const RunKey&) = default;
+};
+
+/// A run as far as samples and report need it.
+struct Outcome {
+    std::string fingerprint;
+    std::string error; ///< empty: it went well
+    Representatives representatives{};
+    bool shared = false; ///< a finer layout gives the same partition: its outcomes count
+    LayoutResult result;
+    std::vector<std::vector<float>> windows; ///< features of each
+    std::vector<float> costs;
+};
+
+/// Checks a stored or fresh run as data from outside. Errors: what no run of this program says.
+[[nodiscard]] Result<Outcome> outcome_of(const proto::Run& run);
+
+/// The runs that are stored in a directory, the last one of each key; what its program goes on
+/// writing meanwhile is left alone. None without a file. Errors: a damaged file; a record that is
+/// no run.
+[[nodiscard]] Result<std::map<RunKey, Outcome>>
+read_results(const std::filesystem::path& directory);
+
+class Results {
+  public:
+    /// Reads what is there; makes the directory and the file if need be. A torn last record is cut
+    /// off. Errors: a damaged file, one that cannot be written; a record that is no run; for root,
+    /// a folder or file that others can change.
+    [[nodiscard]] static Result<Results> open(const std::filesystem::path& directory);
+
+    /// Stores one run (it replaces an earlier one of its key). Errors: a disk that is full: nothing
+    /// is lost then but this run.
+    [[nodiscard]] Result<void> add(const proto::Run& run);
+    [[nodiscard]] Result<void> sync() { return file_.sync(); }
+
+    /// Whether that run has been made, and went well.
+    [[nodiscard]] bool has(const RunKey& key, const std::string& fingerprint) const;
+    [[nodiscard]] const Outcome* find(const RunKey& key) const;
+
+  private:
+    explicit Results(RecordWriter file) : file_(std::move(file)) {}
+    RecordWriter file_;
+    std::map<RunKey, Outcome> outcomes_;
+};
+
+/// A name for all that decides a run, with the simulator by its identity (live: empty): the same in
+/// every process.
+[[nodiscard]] std::string fingerprint(const Entry& entry, const proto::Scenario& scenario,
+                                      const Plan& plan, unsigned repeat,
+                                      const std::string& simulator);
+
+/// What an entry's layouts came to.
+struct Scored {
+    const Entry* entry = nullptr;
+    Representatives representatives{};
+    std::vector<proto::IntentScores> scores; ///< one an intent of the plan
+    /// By layout, whether it was measured, itself or by an equivalent one.
+    std::array<bool, layout_count> measured{};
+};
+
+/// The scores of an entry. Errors: a partition of the plan's layouts without a good run of every
+/// repeat (the first reason there is).
+[[nodiscard]] Result<Scored> score_entry(const Plan& plan, const Entry& entry,
+                                         const Results& results);
+
+/// The samples of an entry: the windows of all its runs, each with the scores of the entry, in the
+/// order of layouts and repeats. None when not all five layouts were measured.
+[[nodiscard]] std::vector<proto::Sample> samples_of(const Plan& plan, const Scored& scored,
+                                                    const Results& results);
+
+/// A samples file of all entries that have scores: the same bytes for the same results, in whatever
+/// order they came and the plan names its entries. Errors: a sample too large to be stored.
+[[nodiscard]] Result<std::string> samples_file(const Plan& plan, std::span<const Entry> entries,
+                                               const Results& results);
+
+} // namespace intellisched::bench

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+#include "bench/experiment/runner.hpp"
+
+#include "collector/window/features.hpp"
+#include "src/host/apply.hpp"
+#include "src/host/observe.hpp"
+#include "src/host/simulator.hpp"
+#include "src/model/sample.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+namespace intellisched::bench {
+namespace {
+
+constexpr double least_coverage = 0.8;
+
+std::uint64_t seed_of(std::uint64_t seed, unsigned repeat) {
+    if (repeat == 0) return seed;
+    std::uint64_t z = seed + repeat * 0x9e3779b97f4a7c15U; // splitmix64
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
+    return z ^ z >> 31;
+}
+
+struct Task {
+    const Entry* entry = nullptr;
+    Layout layout = Layout::cpu;
+    unsigned repeat = 0;
+    std::string fingerprint;
+    double cost = 1; ///< about how long it takes, for the time left
+};
+
+/// vCPUs and CPUs make the events, and they make the time.
+double cost_of(const proto::Scenario& scenario) {
+    const proto::Machine& m = scenario.machine();
+    double things = m.sockets() * m.cores() * m.threads();
+    for (const proto::Guest& guest : scenario.guests()) things += guest.vcpus();
+    const double warmup = scenario.warmup_s() > 0 ? scenario.warmup_s() : 1.5;
+    const double measured = scenario.measured_s() > 0 ? scenario.measured_s() : 4;
+    return things * (warmup + measured);
+}
+
+/// A host whose trace begins shortly before `from_ns` of virtual time: windows then begin there.
+class Measured final : public Host {
+  public:
+    Measured(SimHost& host, std::uint64_t from_ns) : host_(host), from_ns_(from_ns) {}
+    [[nodiscard]] const HostInfo& info() const override { return host_.info(); }
+    [[nodiscard]] Result<std::optional<HostItem>> next() override {
+        auto item = host_.next();
+        if (!item || !*item || host_.elapsed_ns() + lead_ns > from_ns_) return item;
+        if (auto* trace = std::get_if<TraceBytes>(&**item)) trace->bytes.clear();
+        return item;
+    }
+
+  private:
+    // Until a vCPU has been seen to run, nothing is known of it.
+    static constexpr std::uint64_t lead_ns = 100'000'000;
+    SimHost& host_;
+    std::uint64_t from_ns_;
+};
+
+/// The windows of the measured part; the host is then at its end.
+Result<void> measure(SimHost& host, const Pool& pool, const Arrangement& wanted, double warmup_s,
+                     bool traced, proto::Run& run) {
+    Measured measured(host, static_cast<std::uint64_t>(warmup_s * 1e9));
+    auto observed = observe(measured, {}, [&](const WindowStats& stats) {
+        if (!usable(stats, pool, wanted)) return;
+        const FeatureVector vector = feature_vector(stats);
+        run.add_windows()->mutable_features()->Assign(vector.values.begin(), vector.values.end());
+    });
+    if (!observed) return tl::unexpected(observed.error());
+    if (traced && run.windows().empty())
+        return fail("no usable window in the measured part; measure for half a second at least");
+    return {};
+}
+
+Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options, proto::Run& run) {
+    const proto::Scenario scenario = scenario_of(plan, *task.entry, task.repeat);
+    auto host = SimHost::open(scenario, options);
+    if (!host) return tl::unexpected(host.error());
+    auto topology = topology_of((*host)->first_snapshot());
+    if (!topology) return tl::unexpected(topology.error());
+    auto pools = pools_of((*host)->first_snapshot());
+    if (!pools) return tl::unexpected(pools.error());
+    auto pool = find_pool(*pools, task.entry->pool);
+    if (!pool) return tl::unexpected(pool.error());
+
+    const Representatives same = representatives(*topology, *pool, no_cap);
+    for (const Layout layout : same) run.add_representative(std::string(to_string(layout)));
+    const auto measured = std::find_if(plan.layouts.begin(), plan.layouts.end(), [&](Layout one) {
+        return same[index(one)] == same[index(task.layout)];
+    });
+    if (*measured != task.layout) { // one of the plan's, for task.layout is
+        run.set_same_as(std::string(to_string(*measured)));
+        return {};
+    }
+    const Arrangement wanted{task.layout, no_cap};
+    auto applied = apply(**host, *topology, *pool, wanted, false);
+    if (!applied) return tl::unexpected(applied.error());
+    if (auto done = measure(**host, *pool, wanted, scenario.warmup_s(), options.tracing, run);
+        !done)
+        return done;
+    auto truth = (*host)->truth();
+    if (!truth) return tl::unexpected(truth.error());
+    *run.mutable_truth() = std::move(*truth);
+    // A simulator that does not tell its costs has those that the scenario gives.
+    const auto costs =
+        costs_for_sample((*host)->costs().ByteSizeLong() > 0 ? (*host)->costs() : scenario.costs());
+    run.mutable_costs()->Assign(costs.begin(), costs.end());
+    return {};
+}
+
+proto::Run run_of(const Plan& plan, const Task& task, const SimOptions& options) {
+    proto::Run run;
+    run.set_entry(task.entry->name);
+    run.set_layout(std::string(to_string(task.layout)));
+    run.set_repeat(task.repeat);
+    run.set_fingerprint(task.fingerprint);
+    run.set_family(task.entry->family);
+    run.set_topology(task.entry->topology);
+    run.set_pool(task.entry->pool);
+    run.set_schema_version(feature_schema_version);
+    proto::Run failed = run;
+    auto filled = fill(plan, task, options, run);
+    // What the simulator says is checked here, so that it is this run's error and no other's.
+    if (filled)
+        if (auto outcome = outcome_of(run); !outcome) filled = tl::unexpected(outcome.error());
+    if (filled) return run;
+    failed.set_error(filled.error().message);
+    return failed;
+}
+
+std::vector<Task> tasks_of(const Plan& plan, std::span<const Entry> entries,
+                           const std::string& simulator, const Results& results) {
+    std::vector<Task> tasks;
+    for (const Entry& entry : entries)
+        for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
+            const proto::Scenario scenario = scenario_of(plan, entry, repeat);
+            const std::string name = fingerprint(entry, scenario, plan, repeat, simulator);
+            for (const Layout layout : plan.layouts)
+                if (!results.has({entry.name, layout, repeat}, name))
+                    tasks.push_back({&entry, layout, repeat, name, cost_of(scenario)});
+        }
+    return tasks;
+}
+
+/// What the threads share.
+struct Shared {
+    std::mutex mutex;
+    std::condition_variable finished;
+    std::atomic<bool> halt = false;
+    std::size_t next = 0, done = 0;
+    double cost_done = 0;
+    unsigned working = 0;
+    Result<void> stored;
+};
+
+void work(const Plan& plan, std::span<const Task> tasks, Results& results, SimOptions options,
+          Shared& shared) {
+    options.stop = &shared.halt;
+    std::unique_lock lock(shared.mutex);
+    while (!shared.halt && shared.next < tasks.size()) {
+        const Task& task = tasks[shared.next++];
+        lock.unlock();
+        options.tracing = task.repeat < plan.traced;
+        const proto::Run run = run_of(plan, task, options);
+        lock.lock();
+        if (shared.halt) break; // it may have failed for that reason only
+        if (auto added = results.add(run); !added) {
+            shared.stored = added;
+            shared.halt = true;
+            break;
+        }
+        ++shared.done;
+        shared.cost_done += task.cost;
+    }
+    --shared.working;
+    shared.finished.notify_all();
+}
+
+} // namespace
+
+proto::Scenario scenario_of(const Plan& plan, const Entry& entry, unsigned repeat) {
+    proto::Scenario scenario = entry.scenario;
+    scenario.set_seed(seed_of(scenario.seed(), repeat));
+    scenario.mutable_costs()->MergeFrom(plan.costs);
+    if (plan.warmup_s > 0) scenario.set_warmup_s(plan.warmup_s);
+    if (plan.measured_s > 0) scenario.set_measured_s(plan.measured_s);
+    if (scenario.warmup_s() <= 0) scenario.set_warmup_s(1.5); // as the simulator takes it
+    return scenario;
+}
+
+bool usable(const WindowStats& stats, const Pool& pool, const Arrangement& wanted) {
+    return stats.facts.pool_id == pool.id && stats.facts.in_force == wanted &&
+           stats.rearrangements == 0 && stats.coverage() >= least_coverage;
+}
+
+Result<void> run_simulated(const Plan& plan, std::span<const Entry> entries, Results& results,
+                           const RunnerOptions& options) {
+    SimOptions sim = options.sim;
+    if (sim.program.empty()) {
+        auto program = find_simulator();
+        if (!program) return tl::unexpected(program.error());
+        sim.program = *program;
+    }
+    const auto pinned = PinnedProgram::open(sim.program);
+    if (!pinned) return tl::unexpected(pinned.error());
+    sim.program = pinned->path();
+    const std::vector<Task> tasks = tasks_of(plan, entries, pinned->identity(), results);
+    double cost = 0;
+    for (const Task& task : tasks) cost += task.cost;
+
+    Shared shared;
+    shared.working = std::max(1U, std::min<unsigned>(options.jobs, 1024));
+    std::vector<std::jthread> threads;
+    for (unsigned i = shared.working; i > 0; --i)
+        threads.emplace_back([&] { work(plan, tasks, results, sim, shared); });
+
+    using namespace std::chrono_literals;
+    auto synced = std::chrono::steady_clock::now();
+    std::unique_lock lock(shared.mutex);
+    while (!shared.finished.wait_for(lock, 100ms, [&] { return shared.working == 0; })) {
+        if (options.stop && *options.stop) shared.halt = true;
+        if (options.progress)
+            options.progress(cost > 0 ? shared.cost_done / cost : 1, shared.done, tasks.size());
+        if (std::chrono::steady_clock::now() - synced < 5s) continue;
+        synced = std::chrono::steady_clock::now();
+        if (auto done = results.sync(); !done && shared.stored) {
+            shared.stored = done;
+            shared.halt = true;
+        }
+    }
+    lock.unlock();
+    threads.clear();
+    if (!shared.stored) return shared.stored;
+    return results.sync();
+}
+
+} // namespace intellisched::bench

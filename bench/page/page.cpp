@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT
+#include "bench/page/page.hpp"
+
+#include "src/base/result.hpp"
+
+namespace intellisched::page {
+
+std::string escaped(std::string_view text) {
+    std::string out;
+    for (const char c : printable(text, 512)) {
+        switch (c) {
+        case '&':
+            out += "&amp;";
+            break;
+        case '<':
+            out += "&lt;";
+            break;
+        case '>':
+            out += "&gt;";
+            break;
+        case '"':
+            out += "&quot;";
+            break;
+        case '\'':
+            out += "&#39;";
+            break;
+        default:
+            out += c;
+        }
+    }
+    return out;
+}
+
+std::string begin(std::string_view title, std::string_view style) {
+    return fmt::format(R"(<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{0}</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 960px; padding: 0 1em;
+       color: #222; background: #fff }}
+h2 {{ margin-top: 2em }}
+figure {{ margin: 0 }} figcaption {{ font-weight: 600 }}
+svg text {{ font: 12px system-ui, sans-serif; fill: #222 }} svg .value {{ fill: #666 }}
+.grid {{ stroke: #ddd }}
+{1}</style></head><body>
+<h1>{0}</h1>
+)",
+                       escaped(title), style);
+}
+
+std::string end() { return "</body></html>\n"; }
+
+std::string drawing(double width, double height, std::string_view parts) {
+    return fmt::format(
+        R"(<svg width="{0:.0f}" height="{1:.0f}" viewBox="0 0 {0:.0f} {1:.0f}" role="img">{2}</svg>)",
+        width, height, parts);
+}
+
+std::string line(std::string_view kind, double x1, double y1, double x2, double y2) {
+    return fmt::format(R"(<line class="{}" x1="{:.1f}" y1="{:.1f}" x2="{:.1f}" y2="{:.1f}"/>)",
+                       kind, x1, y1, x2, y2);
+}
+
+std::string words(std::string_view kind, double x, double y, std::string_view anchor,
+                  std::string_view text) {
+    return fmt::format(R"(<text class="{}" x="{:.1f}" y="{:.1f}" text-anchor="{}">{}</text>)", kind,
+                       x, y, anchor, escaped(text));
+}
+
+std::string circle(std::string_view kind, double x, double y, double radius) {
+    return fmt::format(R"(<circle class="{}" cx="{:.1f}" cy="{:.1f}" r="{:g}"/>)", kind, x, y,
+                       radius);
+}
+
+} // namespace intellisched::page

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT
+#include "bench/replay/scenario.hpp"
+
+#include "collector/trace/clock.hpp"
+#include "collector/trace/stream.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <google/protobuf/text_format.h>
+#include <google/protobuf/util/message_differencer.h>
+#include <set>
+#include <sstream>
+
+namespace intellisched::replay {
+
+namespace {
+
+constexpr std::string_view pool0 = "Pool-0";
+constexpr std::string_view domain0 = "Domain-0";
+
+/// Everything that lasts, without the times at which it was looked at.
+proto::HostSnapshot timeless(proto::HostSnapshot snapshot) {
+    snapshot.clear_tsc();
+    snapshot.clear_monotonic_ns();
+    return snapshot;
+}
+
+/// The simulated machine numbers its CPUs threads first, then cores, then sockets, as Xen does on
+/// most hosts; nodes have whole sockets, or sockets whole nodes, all the same number.
+Result<proto::Machine> machine_of(const proto::HostSnapshot& snapshot) {
+    const auto topology = topology_of(snapshot);
+    if (!topology) return tl::unexpected(topology.error());
+    std::set<unsigned> sockets, nodes;
+    std::set<std::pair<unsigned, unsigned>> cores;
+    for (const Cpu& cpu : topology->cpus) {
+        sockets.insert(cpu.socket);
+        nodes.insert(cpu.node);
+        cores.emplace(cpu.socket, cpu.core);
+    }
+    proto::Machine machine;
+    machine.set_sockets(static_cast<std::uint32_t>(sockets.size()));
+    machine.set_cores(static_cast<std::uint32_t>(cores.size() / sockets.size()));
+    machine.set_threads(static_cast<std::uint32_t>(topology->cpus.size() / cores.size()));
+    machine.set_nodes(static_cast<std::uint32_t>(nodes.size()));
+    for (std::size_t i = 0; i < topology->cpus.size(); ++i) {
+        const unsigned core = static_cast<unsigned>(i) / machine.threads();
+        const unsigned socket = core / machine.cores();
+        const Cpu like{.id = static_cast<unsigned>(i),
+                       .core = core % machine.cores(),
+                       .socket = socket,
+                       .node = core * machine.nodes() / (machine.sockets() * machine.cores())};
+        const Cpu& cpu = topology->cpus[i];
+        if (cpu != like)
+            return fail("CPU {} is on core {}, socket {}, node {}, and the simulator's CPU {} is "
+                        "on core {}, socket {}, node {}; only a host with all CPUs online and "
+                        "numbered so can be replayed",
+                        cpu.id, cpu.core, cpu.socket, cpu.node, like.id, like.core, like.socket,
+                        like.node);
+    }
+    return machine;
+}
+
+std::string cpu_list(const google::protobuf::RepeatedField<std::uint32_t>& cpus, int all) {
+    if (cpus.empty()) return all == 1 ? "0" : fmt::format("0-{}", all - 1);
+    return fmt::format("{}", fmt::join(cpus, ","));
+}
+
+/// A list a vCPU, or one when they are all the same.
+std::vector<std::string>
+affinities(const proto::Domain& domain, int cpus,
+           const google::protobuf::RepeatedField<std::uint32_t>& (proto::Vcpu::*field)() const) {
+    std::vector<std::string> lists;
+    for (const proto::Vcpu& vcpu : domain.vcpus()) lists.push_back(cpu_list((vcpu.*field)(), cpus));
+    if (!lists.empty() &&
+        std::adjacent_find(lists.begin(), lists.end(), std::not_equal_to<>{}) == lists.end())
+        lists.resize(1);
+    return lists;
+}
+
+/// What of Xen's command line is about the scheduler that is simulated; the rest is the machine's.
+std::string scheduler_args(const HostInfo& info, const Arrangement& in_force) {
+    std::string args = fmt::format("credit2_runqueue={} sched_credit2_max_cpus_runqueue={}",
+                                   to_string(in_force.layout), in_force.max_cpus);
+    std::istringstream words(info.xen_command_line);
+    for (std::string word; words >> word;)
+        if ((word.starts_with("credit2_") && !word.starts_with("credit2_runqueue=")) ||
+            word.starts_with("sched_credit2_migrate_resist=") ||
+            word.starts_with("sched_ratelimit_us="))
+            args += " " + word;
+    return args;
+}
+
+/// Names come from guests' owners: one that a scenario cannot have is replaced.
+std::string guest_name(const proto::Domain& domain, std::set<std::string>& taken) {
+    std::string name = domain.id() == 0 ? std::string(domain0) : domain.name();
+    if (name.empty() || name.size() > 63 || printable(name) != name || taken.contains(name))
+        name = fmt::format("domain-{}", domain.id());
+    taken.insert(name);
+    return name;
+}
+
+class Times {
+  public:
+    Times(const Recording& recording, bool closed)
+        : khz_(static_cast<double>(recording.info.tsc_khz)), begin_(recording.collected.begin()),
+          closed_(closed) {}
+
+    void put(const std::vector<Stretch>& stretches, proto::ReplayLoad::Vcpu& vcpu) const {
+        // Of rounded times, so that no error grows with the number of stretches.
+        std::uint64_t before = 0;
+        for (const Stretch& stretch : stretches) {
+            const std::uint64_t woken = ns(stretch.woken - begin_);
+            const double apart = static_cast<double>(woken - std::min(before, woken)) / 1e3;
+            (closed_ ? vcpu.mutable_block_us() : vcpu.mutable_wake_us())->Add(apart);
+            vcpu.add_run_us(static_cast<double>(std::max<std::uint64_t>(ns(stretch.ran), 1)) / 1e3);
+            before = closed_ ? ns(stretch.blocked - begin_) : woken;
+        }
+    }
+
+  private:
+    [[nodiscard]] std::uint64_t ns(std::uint64_t cycles) const {
+        return static_cast<std::uint64_t>(std::llround(static_cast<double>(cycles) * 1e6 / khz_));
+    }
+    double khz_;
+    std::uint64_t begin_;
+    bool closed_;
+};
+
+proto::Guest guest_of(const proto::Domain& domain, const Recording& recording, const Times& times) {
+    proto::Guest guest;
+    guest.set_vcpus(static_cast<std::uint32_t>(domain.vcpus_size()));
+    guest.set_weight(domain.weight());
+    guest.set_cap(domain.cap());
+    // All of them written out: nobody places the guest anew.
+    const int cpus = recording.snapshot.cpus_size();
+    for (const std::string& list : affinities(domain, cpus, &proto::Vcpu::hard_affinity))
+        guest.add_hard_affinity(list);
+    for (const std::string& list : affinities(domain, cpus, &proto::Vcpu::soft_affinity))
+        guest.add_soft_affinity(list);
+    proto::Phase& phase = *guest.add_phases();
+    phase.set_at_s(begin_s);
+    proto::ReplayLoad& load = *phase.add_loads()->mutable_replay();
+    for (int i = 0; i < domain.vcpus_size(); ++i) {
+        const auto key = trace::VcpuRef::from(domain.id(), static_cast<std::uint32_t>(i)).key();
+        const auto& all = recording.collected.stretches();
+        const auto found = all.find(key);
+        auto& vcpu = *load.add_vcpus();
+        if (found != all.end()) times.put(found->second, vcpu);
+    }
+    return guest;
+}
+
+} // namespace
+
+double lead_s(double seconds) { return std::min(1.0, seconds / 4); }
+
+Result<Recording> read_recording(Host& host, const std::string& name) {
+    Recording recording;
+    recording.info = host.info();
+    trace::TraceStream stream(name);
+    trace::TscCalibrator calibrator;
+    bool first = true;
+    const auto handler = [&](const trace::Record& record) {
+        recording.collected.add(record);
+        recording.unknown.add(record);
+        if (recording.info.tsc_khz == 0) calibrator(record);
+    };
+    for (;;) {
+        auto item = host.next();
+        if (!item) return tl::unexpected(item.error());
+        if (!*item) break;
+        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) {
+            recording.unknown.add(*snapshot);
+            if (std::exchange(first, false))
+                recording.snapshot = *snapshot;
+            else if (!google::protobuf::util::MessageDifferencer::Equals(
+                         timeless(recording.snapshot), timeless(*snapshot)))
+                return fail("{}: the host's domains, pools or CPUs changed while it was recorded; "
+                            "record a stretch in which they do not",
+                            name);
+        } else if (const auto* bytes = std::get_if<TraceBytes>(&**item)) {
+            if (auto fed = stream.feed(bytes->bytes, handler); !fed)
+                return tl::unexpected(fed.error());
+        }
+    }
+    stream.finish(handler);
+    recording.collected.finish();
+    if (recording.collected.end() <= recording.collected.begin())
+        return fail("{}: has no trace; record it for longer", name);
+    if (recording.collected.losses() > 0)
+        return fail(
+            "{}: {} records were lost and the trace has {} gaps, in which nobody knows what "
+            "guests wanted; record it with larger trace buffers, or for a shorter time",
+            name, stream.stats().lost, recording.collected.losses());
+    if (recording.collected.rearrangements() > 0)
+        return fail(
+            "{}: a pool got another layout while it was recorded; record a stretch in which "
+            "none does",
+            name);
+    if (stream.stats().restarts > 0)
+        return fail(
+            "{}: the TSC began anew while it was recorded (a suspend?); record a stretch in "
+            "which it does not",
+            name);
+    if (recording.info.tsc_khz == 0) recording.info.tsc_khz = calibrator.khz().value_or(0);
+    if (recording.info.tsc_khz == 0)
+        return fail("{}: too few context switches to tell the TSC frequency; record for longer, or "
+                    "with `intellisched record`, which stores it",
+                    name);
+    return recording;
+}
+
+Result<proto::Scenario> scenario_of(const Recording& recording, const std::string& name,
+                                    bool closed) {
+    proto::Scenario scenario;
+    scenario.set_name(name.substr(0, 63));
+    scenario.set_family("replay");
+    scenario.set_seed(1); // nothing is drawn
+    auto machine = machine_of(recording.snapshot);
+    if (!machine) return tl::unexpected(machine.error());
+    *scenario.mutable_machine() = *machine;
+
+    auto pools = pools_of(recording.snapshot);
+    if (!pools) return tl::unexpected(pools.error());
+    std::map<unsigned, std::string> pool_names;
+    for (const Pool& pool : *pools) {
+        if (pool.scheduler != "credit2" || pool.granularity != Granularity::cpu)
+            return fail("pool '{}' has the scheduler {} with a granularity that may be coarser "
+                        "than cpu; only credit2, CPU by CPU, can be replayed",
+                        printable(pool.name), printable(pool.scheduler));
+        const Arrangement in_force = pool.arrangement.value_or(recording.info.boot);
+        pool_names[pool.id] = pool.id == 0 ? std::string(pool0) : pool.name;
+        if (pool.id == 0) {
+            scenario.set_xen_args(scheduler_args(recording.info, in_force));
+            continue;
+        }
+        proto::CpuPool& one = *scenario.add_pools();
+        one.set_name(pool.name);
+        one.set_cpus(fmt::format("{}", fmt::join(pool.cpus, ",")));
+        one.mutable_arrangement()->set_layout(std::string(to_string(in_force.layout)));
+        one.mutable_arrangement()->set_max_cpus(in_force.max_cpus);
+    }
+
+    std::map<unsigned, const proto::Domain*> domains; // Domain-0 first
+    for (const proto::Domain& domain : recording.snapshot.domains()) domains[domain.id()] = &domain;
+    std::set<unsigned> ran;
+    for (const auto& [key, stretches] : recording.collected.stretches()) {
+        const unsigned id = key >> 16;
+        const unsigned vcpu = key & 0xffff;
+        const auto found = domains.find(id);
+        if (found == domains.end() || vcpu >= static_cast<unsigned>(found->second->vcpus_size()))
+            return fail("vCPU {} of domain {} ran and is in no snapshot of the host; record a "
+                        "stretch in which no domain comes or goes",
+                        vcpu, id);
+        ran.insert(id);
+    }
+    const Times times(recording, closed);
+    std::set<std::string> names;
+    for (const auto& [id, domain] : domains) {
+        if (id != 0 && !ran.contains(id)) continue;
+        proto::Guest& guest = *scenario.add_guests();
+        guest = guest_of(*domain, recording, times);
+        guest.set_name(guest_name(*domain, names));
+        if (const auto pool = pool_names.find(domain->pool_id()); pool != pool_names.end())
+            if (id != 0 && pool->second != pool0) guest.set_pool(pool->second);
+    }
+    const double lead = lead_s(recording.seconds());
+    scenario.set_warmup_s(begin_s + lead);
+    scenario.set_measured_s(recording.seconds() - lead);
+    return scenario;
+}
+
+std::string text_of(const proto::Scenario& scenario) {
+    google::protobuf::TextFormat::Printer printer;
+    printer.SetUseShortRepeatedPrimitives(true);
+    std::string text;
+    printer.PrintToString(scenario, &text);
+    return text;
+}
+
+} // namespace intellisched::replay

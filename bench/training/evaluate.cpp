@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: MIT
+#include "bench/training/evaluate.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace intellisched {
+
+namespace {
+
+/// The smallest value that at least `part` of them are not above.
+double quantile(const std::vector<double>& sorted, double part) {
+    const auto n = static_cast<double>(sorted.size());
+    const auto rank = static_cast<std::size_t>(std::max(1.0, std::ceil(part * n)));
+    return sorted[rank - 1];
+}
+
+} // namespace
+
+Outcome outcome_of(const Case& one, Layout chosen, double confidence) {
+    return {.of = &one,
+            .chosen = chosen,
+            .confidence = confidence,
+            .right = one.best[index(chosen)],
+            .regret = one.regret(chosen),
+            .default_regret = one.regret(Layout::socket)};
+}
+
+Outcome judge(const Case& one, const Prediction& prediction) {
+    return outcome_of(one, prediction.best, prediction.probability[index(prediction.best)]);
+}
+
+std::vector<Outcome> judge_repeats(const Case& one) {
+    std::vector<Outcome> outcomes;
+    if (one.repeats.size() < 2) return outcomes;
+    for (const auto& judge : one.repeats) {
+        std::array<double, layout_count> others{};
+        for (const auto& repeat : one.repeats)
+            for (std::size_t l = 0; l < layout_count; ++l)
+                if (&repeat != &judge) others[l] += repeat[l];
+        const auto chosen = static_cast<std::size_t>(
+            std::max_element(others.begin(), others.end()) - others.begin());
+        Outcome outcome = outcome_of(one, all_layouts[chosen], 1);
+        outcome.regret = -std::expm1(judge[chosen]);
+        outcome.default_regret = -std::expm1(judge[index(Layout::socket)]);
+        outcomes.push_back(outcome);
+    }
+    return outcomes;
+}
+
+bool under_default(const Case& one) { return one.equivalent(one.current, Layout::socket); }
+
+Evaluation summarise(std::span<const Outcome> outcomes) {
+    Evaluation all;
+    if (outcomes.empty()) return all;
+    const auto n = static_cast<double>(outcomes.size());
+    all.cases = outcomes.size();
+    std::vector<double> regrets;
+    for (const Outcome& outcome : outcomes) {
+        regrets.push_back(outcome.regret);
+        all.accuracy += outcome.right / n;
+        all.regret.mean += outcome.regret / n;
+        all.default_regret += outcome.default_regret / n;
+        // Both regrets are shares of the best score; harm is a share of the default's.
+        all.harm += (1 - outcome.regret < (1 - outcome.default_regret) * (1 - harm_threshold)) / n;
+        const double tenth = std::clamp(std::floor(outcome.confidence * 10), 0.0, 9.0);
+        auto& bin = all.calibration[static_cast<std::size_t>(tenth)];
+        ++bin.cases;
+        bin.confidence += outcome.confidence;
+        bin.accuracy += outcome.right;
+        const auto best = static_cast<std::size_t>(
+            std::find(outcome.of->best.begin(), outcome.of->best.end(), true) -
+            outcome.of->best.begin());
+        ++all.confusion[best][index(outcome.of->representatives[index(outcome.chosen)])];
+    }
+    std::sort(regrets.begin(), regrets.end());
+    all.regret.median = quantile(regrets, 0.5);
+    all.regret.p95 = quantile(regrets, 0.95);
+    all.regret.max = regrets.back();
+    all.captured = all.default_regret > 0 ? 1 - all.regret.mean / all.default_regret
+                                          : (all.regret.mean > 0 ? 0 : 1);
+    for (auto& bin : all.calibration) {
+        if (bin.cases == 0) continue;
+        const auto cases = static_cast<double>(bin.cases);
+        bin.confidence /= cases;
+        bin.accuracy /= cases;
+        all.calibration_error += std::fabs(bin.confidence - bin.accuracy) * cases / n;
+    }
+    return all;
+}
+
+} // namespace intellisched

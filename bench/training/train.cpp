@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: MIT
+#include "bench/training/train.hpp"
+
+#include "bench/training/evaluate.hpp"
+#include "collector/window/schema.hpp"
+#include "src/base/parallel.hpp"
+#include "src/model/novelty.hpp"
+#include "src/model/verify_model.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <iterator>
+#include <limits>
+#include <mutex>
+#include <optional>
+#include <set>
+
+namespace intellisched {
+
+namespace {
+
+constexpr float missing = std::numeric_limits<float>::quiet_NaN();
+
+constexpr unsigned calibration_folds = 3;
+
+// Folds of cases that are chosen already.
+Result<Folds> inner_folds(Chosen cases, std::uint64_t seed) {
+    std::vector<Case> copies;
+    copies.reserve(cases.size());
+    std::set<std::string_view> families;
+    for (const Case* one : cases) {
+        copies.push_back(*one);
+        families.insert(one->sample->family());
+    }
+    return make_folds(copies, families.size() > 1 ? Group::family : Group::scenario, seed,
+                      calibration_folds);
+}
+
+std::vector<const Case*> complete(Chosen cases) {
+    std::vector<const Case*> chosen;
+    std::copy_if(cases.begin(), cases.end(), std::back_inserter(chosen),
+                 [](const Case* one) { return one->complete(); });
+    return chosen;
+}
+
+Result<void> check_options(const TrainOptions& options) {
+    if (options.rounds < 1 || options.rounds > 1000)
+        return fail("{} rounds of training; ask for 1 to 1000", options.rounds);
+    if (options.max_depth < 1 || options.max_depth > 12)
+        return fail("trees of depth {}; ask for 1 to 12", options.max_depth);
+    if (!(options.learning_rate > 0 && options.learning_rate <= 1))
+        return fail("a learning rate of {}; ask for one above 0 and at most 1",
+                    options.learning_rate);
+    if (!(options.leaf > 0 && std::isfinite(options.leaf)))
+        return fail("leaves of a weight of {}; ask for one above 0", options.leaf);
+    return {};
+}
+
+void add_ranges(proto::ModelManifest& manifest, std::span<const proto::Sample> samples) {
+    for (int i = 0; i < static_cast<int>(feature_schema().size()); ++i) {
+        float low = missing;
+        float high = missing;
+        for (const auto& sample : samples) { // fmin and fmax pass over NaN
+            low = std::fmin(low, sample.features(i));
+            high = std::fmax(high, sample.features(i));
+        }
+        manifest.add_feature_min(low);
+        manifest.add_feature_max(high);
+    }
+}
+
+std::uint32_t count_scenarios(std::span<const proto::Sample> samples) {
+    std::set<std::string_view> scenarios;
+    for (const auto& sample : samples) scenarios.insert(sample.scenario());
+    return static_cast<std::uint32_t>(scenarios.size());
+}
+
+proto::ModelManifest make_manifest(std::span<const proto::Sample> samples,
+                                   const TrainOptions& options) {
+    proto::ModelManifest manifest;
+    manifest.set_name(options.name);
+    manifest.set_schema_version(feature_schema_version);
+    for (auto& name : model_feature_names()) manifest.add_feature_names(std::move(name));
+    for (const Layout layout : all_layouts) manifest.add_layouts(std::string(to_string(layout)));
+    for (const Intent intent : all_intents) manifest.add_intents(std::string(to_string(intent)));
+    manifest.set_snapshot(options.snapshot);
+    add_ranges(manifest, samples);
+    return manifest;
+}
+
+Result<std::vector<Case>> prepare(std::span<const proto::Sample> samples,
+                                  const TrainOptions& options) {
+    if (auto checked = check_options(options); !checked) return tl::unexpected(checked.error());
+    auto cases = make_cases(samples);
+    if (!cases) return cases;
+    for (const Intent intent : all_intents)
+        if (std::none_of(cases->begin(), cases->end(),
+                         [&](const Case& one) { return one.intent == intent && one.complete(); }))
+            return fail("no sample has scores of all layouts for intent {}; make samples for every "
+                        "intent (intellisched bench)",
+                        to_string(intent));
+    return cases;
+}
+
+// Calls `progress` from one thread at a time.
+std::function<void()> counted(const TrainOptions& options, std::size_t total, std::mutex& mutex,
+                              std::size_t& done) {
+    if (!options.progress) return {};
+    return [&options, total, &mutex, &done] {
+        const std::lock_guard lock(mutex);
+        options.progress(++done, total);
+    };
+}
+
+} // namespace
+
+unsigned fits_of(Chosen cases) {
+    const auto folds = inner_folds(complete(cases), 0);
+    return folds ? folds->count + 1 : 1;
+}
+
+Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsigned jobs) {
+    const auto judged = complete(cases);
+    const auto folds = inner_folds(judged, learning.seed);
+    if (!folds) return tl::unexpected(folds.error());
+    std::optional<Ensembles> whole;
+    CaseMargins held_out{std::vector<float>(judged.size() * layout_count),
+                         std::vector<float>(judged.size() * layout_count)};
+    const auto fit_fold = [&](std::size_t fold) -> Result<void> {
+        std::vector<const Case*> seen, unseen;
+        std::vector<std::size_t> place;
+        for (std::size_t i = 0; i < judged.size(); ++i) {
+            const bool out = folds->fold[i] == fold;
+            (out ? unseen : seen).push_back(judged[i]);
+            if (out) place.push_back(i * layout_count);
+        }
+        std::copy_if(cases.begin(), cases.end(), std::back_inserter(seen),
+                     [](const Case* one) { return !one->complete(); });
+        auto ensembles = fit(seen, learning);
+        if (!ensembles) return tl::unexpected(ensembles.error());
+        if (fold == folds->count) { // nothing is held out
+            whole = std::move(*ensembles);
+            return {};
+        }
+        const auto margins = margins_of(*ensembles, unseen, learning.inputs);
+        if (!margins) return tl::unexpected(margins.error());
+        for (std::size_t i = 0; i < place.size(); ++i)
+            for (std::size_t l = 0; l < layout_count; ++l) {
+                held_out.classifier[place[i] + l] = margins->classifier[i * layout_count + l];
+                held_out.gains[place[i] + l] = margins->gains[i * layout_count + l];
+            }
+        return {};
+    };
+    if (auto done = in_parallel(jobs, folds->count + 1, fit_fold); !done)
+        return tl::unexpected(done.error());
+    const double temperature = fit_temperature(held_out.classifier, judged);
+    auto predictions = predictions_of(held_out, temperature, judged);
+    return Calibrated{std::move(*whole), temperature, judged, std::move(predictions)};
+}
+
+Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions& options) {
+    const auto cases = prepare(samples, options);
+    if (!cases) return tl::unexpected(cases.error());
+    const auto all = choose_cases(*cases, [](std::size_t) { return true; });
+    std::mutex mutex;
+    std::size_t done = 0;
+    const Learning learning{.rounds = options.rounds,
+                            .max_depth = options.max_depth,
+                            .learning_rate = options.learning_rate,
+                            .leaf = options.leaf,
+                            .seed = options.seed,
+                            .inputs = options.snapshot ? snapshot_inputs() : every_input(),
+                            .round_done =
+                                counted(options, fits_of(all) * 2 * options.rounds, mutex, done),
+                            .stop = options.stop};
+    const auto novelty = Novelty::fit(samples, learning.inputs, options.seed);
+    if (!novelty) return tl::unexpected(novelty.error());
+    const auto fitted = fit_calibrated(all, learning, options.jobs);
+    if (!fitted) return tl::unexpected(fitted.error());
+    auto classifier = fitted->ensembles.classifier.save();
+    if (!classifier) return tl::unexpected(classifier.error());
+    auto gains = fitted->ensembles.gains.save();
+    if (!gains) return tl::unexpected(gains.error());
+
+    Bundle bundle{make_manifest(samples, options), std::move(*classifier), std::move(*gains)};
+    bundle.novelty = novelty->stored();
+    bundle.manifest.set_temperature(fitted->temperature);
+    std::vector<Outcome> outcomes;
+    for (std::size_t i = 0; i < fitted->judged.size(); ++i)
+        outcomes.push_back(judge(*fitted->judged[i], fitted->held_out[i]));
+    const Evaluation held_out = summarise(outcomes);
+    auto& summary = *bundle.manifest.mutable_training();
+    summary.set_samples(static_cast<std::uint32_t>(samples.size()));
+    summary.set_scenarios(count_scenarios(samples));
+    summary.set_source(options.source);
+    summary.set_seed(options.seed);
+    summary.set_rounds(options.rounds);
+    summary.set_max_depth(options.max_depth);
+    summary.set_learning_rate(options.learning_rate);
+    summary.set_leaf(options.leaf);
+    summary.set_held_out_accuracy(held_out.accuracy);
+    summary.set_held_out_regret(held_out.regret.mean);
+    summary.set_default_regret(held_out.default_regret);
+    for (const std::string* ubj : {&bundle.classifier_ubj, &bundle.gains_ubj})
+        if (auto verified =
+                verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), layout_count);
+            !verified)
+            return fail("the trained model does not pass its own check ({}); report this",
+                        verified.error().message);
+    sign(bundle);
+    return bundle;
+}
+
+Result<void> check_trials(const Bundle& bundle, std::span<const proto::Sample> samples,
+                          const TrainOptions& options) {
+    constexpr double worse_by_trials = 0.005;
+    // A trial has scores of two layouts.
+    const auto of_trial = [](const proto::Sample& sample) {
+        return std::any_of(sample.scores().begin(), sample.scores().end(), [](const auto& intent) {
+            return std::any_of(intent.score().begin(), intent.score().end(),
+                               [](double score) { return std::isnan(score); });
+        });
+    };
+    std::vector<proto::Sample> without;
+    std::remove_copy_if(samples.begin(), samples.end(), std::back_inserter(without), of_trial);
+    if (without.size() == samples.size()) return {};
+    const auto other = train(without, options);
+    if (!other) return tl::unexpected(other.error());
+    const double regret = bundle.manifest.training().held_out_regret();
+    const double before = other->manifest.training().held_out_regret();
+    if (regret <= before + worse_by_trials) return {};
+    return fail("with the {} samples of trials the mean regret of what is held out is {:.2f}%, "
+                "without them {:.2f}%; leave them out",
+                samples.size() - without.size(), regret * 100, before * 100);
+}
+
+} // namespace intellisched

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT
+#include "src/base/companion.hpp"
+
+#include "src/base/log.hpp"
+#include "src/base/trust.hpp"
+
+#include <cstdlib>
+#include <string_view>
+#include <unistd.h>
+#include <vector>
+
+namespace intellisched {
+
+namespace fs = std::filesystem;
+
+fs::path folder_of_this_program() {
+    std::error_code error;
+    return fs::read_symlink("/proc/self/exe", error).parent_path();
+}
+
+bool executable(const fs::path& path) {
+    std::error_code error;
+    return fs::is_regular_file(path, error) && ::access(path.c_str(), X_OK) == 0;
+}
+
+Result<fs::path> find_companion(const std::string& name, const fs::path& build_folder) {
+    const fs::path here = folder_of_this_program();
+    std::vector<fs::path> places{here / name};
+    for (const char* up : {".", "..", "../.."}) places.push_back(here / up / build_folder / name);
+    const char* path = std::getenv("PATH");
+    for (std::string_view left = path ? path : ""; !left.empty();) {
+        const auto end = std::min(left.find(':'), left.size());
+        if (end > 0) places.push_back(fs::path(left.substr(0, end)) / name);
+        left.remove_prefix(std::min(end + 1, left.size()));
+    }
+    for (const fs::path& place : places) {
+        if (!executable(place)) continue;
+        const auto ours = check_trusted_path(place);
+        if (ours) return place.lexically_normal();
+        BOOST_LOG_TRIVIAL(warning) << "not run: " << ours.error().message;
+    }
+    return fail("{}: is not there", name);
+}
+
+} // namespace intellisched

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT
+#include "src/model/sample.hpp"
+
+#include "collector/window/schema.hpp"
+#include "src/model/intent.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace intellisched {
+
+namespace {
+
+Result<void> check_scores(const proto::Sample& sample, const std::string& name) {
+    if (sample.scores().empty())
+        return fail("{}: no scores; measure every layout of '{}' again", name,
+                    printable(sample.scenario(), 64));
+    std::array<bool, all_intents.size()> seen{};
+    for (const auto& scores : sample.scores()) {
+        const auto intent = intent_from_string(scores.intent());
+        if (!intent || std::exchange(seen[index(*intent)], true))
+            return fail("{}: scores for intent '{}', which is unknown or there twice; intents are "
+                        "throughput, latency and balanced",
+                        name, printable(scores.intent(), 32));
+        bool good = scores.score_size() == static_cast<int>(layout_count);
+        if (scores.spread_size() > 0) good &= scores.spread_size() == scores.score_size();
+        for (const double spread : scores.spread()) good &= std::isnan(spread) || spread >= 0;
+        good &= scores.repeat_size() % static_cast<int>(layout_count) == 0;
+        for (const double repeat : scores.repeat()) good &= std::isfinite(repeat);
+        double best = 0;
+        std::size_t measured = 0;
+        for (const double score : scores.score()) {
+            if (std::isnan(score)) continue;
+            good &= std::isfinite(score) && score >= 0;
+            best = std::max(best, score);
+            ++measured;
+        }
+        if (!good || best <= 0 || measured < 2)
+            return fail("{}: its scores for {} are not five numbers from 0 up with one above 0, or "
+                        "their spreads or repeats are not; measure '{}' again",
+                        name, to_string(*intent), printable(sample.scenario(), 64));
+    }
+    return {};
+}
+
+} // namespace
+
+Result<void> check_sample(const proto::Sample& sample, const std::string& name) {
+    if (sample.schema_version() != feature_schema_version)
+        return fail("{}: made with version {} of the features, this program measures version {}; "
+                    "make the samples again (intellisched bench) or use the program they belong to",
+                    name, sample.schema_version(), feature_schema_version);
+    if (static_cast<std::size_t>(sample.features_size()) != feature_schema().size())
+        return fail("{}: {} features where the schema has {}; make the samples again (intellisched "
+                    "bench)",
+                    name, sample.features_size(), feature_schema().size());
+    for (int i = 0; i < sample.features_size(); ++i)
+        if (std::isinf(sample.features(i)))
+            return fail("{}: feature {} is infinite; make the samples again (intellisched bench)",
+                        name, feature_schema()[static_cast<std::size_t>(i)].name);
+    if (sample.scenario().empty())
+        return fail("{}: no scenario; without one it cannot be kept out of its own test", name);
+    if (!layout_from_string(sample.current_layout()))
+        return fail("{}: its current layout '{}' is none; layouts are cpu, core, socket, node and "
+                    "all",
+                    name, printable(sample.current_layout(), 32));
+    bool known = sample.representative_size() == static_cast<int>(layout_count);
+    for (const auto& layout : sample.representative())
+        known &= layout_from_string(layout).has_value();
+    if (!known)
+        return fail("{}: its representatives are not one layout for each of the five; make the "
+                    "samples again (intellisched bench)",
+                    name);
+    bool good = sample.costs().empty() ||
+                static_cast<std::size_t>(sample.costs_size()) == sample_costs.size();
+    for (const float cost : sample.costs()) good &= !std::isinf(cost);
+    if (!good)
+        return fail("{}: its costs are not the {} that are known, or infinite; make the samples "
+                    "again (intellisched bench)",
+                    name, sample_costs.size());
+    return check_scores(sample, name);
+}
+
+std::array<float, sample_costs.size()> costs_for_sample(const proto::Costs& costs) {
+    std::array<float, sample_costs.size()> values{};
+    const auto* fields = costs.GetDescriptor();
+    for (std::size_t i = 0; i < values.size(); ++i) {
+        const auto* field = fields->FindFieldByName(std::string(sample_costs[i]));
+        values[i] = costs.GetReflection()->HasField(costs, field)
+                        ? static_cast<float>(costs.GetReflection()->GetDouble(costs, field))
+                        : std::nanf("");
+    }
+    return values;
+}
+
+Representatives representatives_of(const proto::Sample& sample) {
+    Representatives representatives{};
+    for (std::size_t i = 0; i < layout_count; ++i)
+        representatives[i] =
+            layout_from_string(sample.representative(static_cast<int>(i))).value_or(all_layouts[i]);
+    return representatives;
+}
+
+} // namespace intellisched

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: MIT
+// Protobuf text that people write: plans, scenarios, costs.
+#pragma once
+
+#include "src/base/result.hpp"
+
+#include <filesystem>
+#include <google/protobuf/message.h>
+#include <string>
+
+namespace intellisched {
+
+/// Parses protobuf text. Errors: "NAME:LINE: what the parser says; correct it".
+[[nodiscard]] Result<void> parse_text(const std::string& name, const std::string& text,
+                                      google::protobuf::Message& message);
+
+/// The same with the text of a file, which must not be larger than 16 MiB.
+[[nodiscard]] Result<void> parse_text_file(const std::filesystem::path& path,
+                                           google::protobuf::Message& message);
+
+} // namespace intellisched
