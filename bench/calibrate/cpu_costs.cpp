@@ -30,8 +30,7 @@ class Rounds {
                 if (options_.stop()) return {};
                 const std::size_t index = round % options_.cpus.size();
                 const CpuPairs pairs = pairs_of(options_.topology, options_.cpus, index);
-                if (auto done = (this->*step)(options_.cpus[index], pairs, round); !done)
-                    return done;
+                TRY((this->*step)(options_.cpus[index], pairs, round));
             }
         return {};
     }
@@ -39,26 +38,24 @@ class Rounds {
 
   private:
     Result<void> place(unsigned first, unsigned second) {
-        if (auto placed = options_.place(options_.seats[0], first); !placed) return placed;
+        TRY(options_.place(options_.seats[0], first));
         return options_.place(options_.seats[1], second);
     }
     template<class Function> Result<void> take(std::vector<double>& to, unsigned first,
                                                std::optional<unsigned> second, Function&& measure) {
         if (!second) return {};
-        if (auto placed = place(first, *second); !placed) return placed;
-        auto measured = measure(options_.seats[0], options_.seats[1]);
-        if (!measured) return tl::unexpected(measured.error());
-        to.push_back(*measured);
+        TRY(place(first, *second));
+        auto measured = TRY(measure(options_.seats[0], options_.seats[1]));
+        to.push_back(measured);
         return {};
     }
     Result<void> smt(unsigned first, const CpuPairs& pairs, std::size_t) {
         return take(values_.smt, first, pairs.sibling, smt_speed);
     }
     Result<void> core(unsigned first, const CpuPairs&, std::size_t) {
-        if (auto placed = options_.place(options_.seats[0], first); !placed) return placed;
-        auto us = set_.refill_after_us(options_.seats[0], 2 * core_cache_bytes());
-        if (!us) return tl::unexpected(us.error());
-        values_.core.push_back(*us);
+        TRY(options_.place(options_.seats[0], first));
+        auto us = TRY(set_.refill_after_us(options_.seats[0], 2 * core_cache_bytes()));
+        values_.core.push_back(us);
         return {};
     }
     Result<void> socket(unsigned first, const CpuPairs& pairs, std::size_t) {
@@ -125,7 +122,7 @@ Result<void> add_cpu_costs(proto::Calibration& to, const CpuCostOptions& options
         if (pairs.node) any.node = pairs.node;
     }
     Rounds rounds(options);
-    if (auto run = rounds.run(); !run) return run;
+    TRY(rounds.run());
     const Values& values = rounds.values();
     report(to, "smt_speed", values.smt, any.sibling.has_value(), "the pool has no SMT siblings",
            "a thread that computes while its sibling does, to alone");

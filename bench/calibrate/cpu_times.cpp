@@ -154,7 +154,7 @@ double walk_ns(const std::uint64_t* stretch) {
 
 Result<double> smt_speed(unsigned cpu, unsigned sibling) {
     return apart([&]() -> Result<double> {
-        if (auto there = go_to(cpu); !there) return tl::unexpected(there.error());
+        TRY(go_to(cpu));
         Sibling other(sibling);
         if (!other.placed()) return tl::unexpected(other.placed().error());
         std::array<std::uint64_t, 512> data{3, 4};
@@ -187,9 +187,9 @@ double WorkingSet::read_us() const {
 
 Result<double> WorkingSet::refill_us(unsigned from, unsigned to) {
     return apart([&]() -> Result<double> {
-        if (auto there = go_to(from); !there) return tl::unexpected(there.error());
+        TRY(go_to(from));
         warm();
-        if (auto there = go_to(to); !there) return tl::unexpected(there.error());
+        TRY(go_to(to));
         const double first = read_us();
         return first - read_us();
     });
@@ -198,7 +198,7 @@ Result<double> WorkingSet::refill_us(unsigned from, unsigned to) {
 Result<double> WorkingSet::refill_after_us(unsigned cpu, std::size_t bytes) {
     others_.resize(bytes / sizeof(std::uint64_t));
     return apart([&]() -> Result<double> {
-        if (auto there = go_to(cpu); !there) return tl::unexpected(there.error());
+        TRY(go_to(cpu));
         warm();
         for (std::size_t word = 0; word < others_.size(); word += line_words) ++others_[word];
         const double first = read_us();
@@ -220,8 +220,7 @@ Result<double> remote_speed(unsigned first, unsigned second, std::size_t bytes) 
         for (std::size_t s = 0; s < stretches; ++s) {
             std::array<double, 4> times{}; // by turn
             for (unsigned turn = 0; turn < times.size(); ++turn) {
-                if (auto there = go_to(turn % 2 == 0 ? first : second); !there)
-                    return tl::unexpected(there.error());
+                TRY(go_to(turn % 2 == 0 ? first : second));
                 times[turn] = walk_ns(block.data() + s * words);
             }
             // The first two turns say which CPU is near, the others how much: by the same two, what

@@ -80,49 +80,40 @@ Result<std::string> measure_live(const BenchArguments& options, const bench::Pla
                                  std::span<const bench::Entry> entries, bench::Results& results) {
     XenOptions often;
     often.snapshot_interval = std::chrono::seconds(2); // a load's guests are new, warm-ups short
-    auto host = XenHost::open(often);
-    if (!host) return tl::unexpected(host.error());
-    auto xl = Xl::open();
-    if (!xl) return tl::unexpected(xl.error());
+    auto host = TRY(XenHost::open(often));
+    auto xl = TRY(Xl::open());
     Bar bar;
     bench::LiveOptions live;
     live.stop = &interrupted;
     live.progress = [&](const std::string& what, std::size_t done, std::size_t total) {
         bar.show(static_cast<double>(done) / static_cast<double>(total), done, total, what);
     };
-    return bench::run_live(**host, xl->rearranger(), plan, entries, results, options.out, live);
+    return bench::run_live(*host, xl.rearranger(), plan, entries, results, options.out, live);
 }
 
 Result<int> run_bench(const BenchArguments& options) {
-    auto plan = bench::read_plan(options.plan);
-    if (!plan) return tl::unexpected(plan.error());
-    if (plan->live() != (options.host == "xen"))
+    auto plan = TRY(bench::read_plan(options.plan));
+    if (plan.live() != (options.host == "xen"))
         return fail("{}: its entries are {}; use --host {}", options.plan,
-                    plan->live() ? "live" : "for the simulator", plan->live() ? "xen" : "sim");
-    auto results = bench::Results::open(options.out);
-    if (!results) return tl::unexpected(results.error());
+                    plan.live() ? "live" : "for the simulator", plan.live() ? "xen" : "sim");
+    auto results = TRY(bench::Results::open(options.out));
     const fs::path out = options.out;
-    auto entries = bench::expand(*plan, out / "scenarios");
-    if (!entries) return tl::unexpected(entries.error());
+    auto entries = TRY(bench::expand(plan, out / "scenarios"));
 
-    const auto measured = plan->live() ? measure_live(options, *plan, *entries, *results)
-                                       : measure_simulated(options, *plan, *entries, *results);
-    if (!measured) return tl::unexpected(measured.error());
+    const auto measured = TRY(plan.live() ? measure_live(options, plan, entries, results)
+                                          : measure_simulated(options, plan, entries, results));
     if (interrupted)
         return fail("interrupted; {}what is finished is in {}, and the same command goes on from "
                     "there",
-                    measured->empty() ? "" : *measured + "; ",
-                    (out / bench::results_name).string());
-    const auto samples = bench::samples_file(*plan, *entries, *results);
-    if (!samples) return tl::unexpected(samples.error());
-    const proto::Report report = bench::make_report(*plan, *entries, *results);
+                    measured.empty() ? "" : measured + "; ", (out / bench::results_name).string());
+    const auto samples = TRY(bench::samples_file(plan, entries, results));
+    const proto::Report report = bench::make_report(plan, entries, results);
     const std::string page = bench::report_page(report);
     for (const auto& [name, bytes] :
-         {std::pair{"bench.samples", &*samples}, std::pair{"report.html", &page}})
-        if (auto written = replace_file(out / name, std::as_bytes(std::span(*bytes))); !written)
-            return tl::unexpected(written.error());
+         {std::pair{"bench.samples", &samples}, std::pair{"report.html", &page}})
+        TRY(replace_file(out / name, std::as_bytes(std::span(*bytes))));
     const std::string text = options.json ? to_json(report) : bench::report_text(report);
-    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    TRY(print(text));
     return report.failures().empty() ? done : failed;
 }
 

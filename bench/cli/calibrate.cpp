@@ -45,8 +45,7 @@ struct WatchedMachine {
 };
 
 Result<WatchedMachine> watch_machine(const CalibrateArguments& options, double seconds) {
-    auto host = options.source.open();
-    if (!host) return tl::unexpected(host.error());
+    auto host = TRY(options.source.open());
     WatchedMachine watched;
     bool seen = false;
     calibrate::TraceTimer timer;
@@ -61,19 +60,16 @@ Result<WatchedMachine> watch_machine(const CalibrateArguments& options, double s
             return stream.feed(trace->bytes, handler);
         const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
         if (!snapshot) return {};
-        auto topology = topology_of(*snapshot);
-        if (!topology) return tl::unexpected(topology.error());
-        auto pools = pools_of(*snapshot);
-        if (!pools) return tl::unexpected(pools.error());
-        auto pool = find_pool(*pools, options.source.pool);
-        if (!pool) return tl::unexpected(pool.error());
-        if (pool->scheduler != "credit2")
+        auto topology = TRY(topology_of(*snapshot));
+        auto pools = TRY(pools_of(*snapshot));
+        auto pool = TRY(find_pool(pools, options.source.pool));
+        if (pool.scheduler != "credit2")
             return fail("cpupool '{}' runs the {} scheduler; it takes credit2's records to tell "
                         "what things cost",
-                        printable(pool->name), printable(pool->scheduler));
-        timer.set_cpus(*topology, pool->cpus);
-        watched.topology = std::move(*topology);
-        watched.pool = std::move(*pool);
+                        printable(pool.name), printable(pool.scheduler));
+        timer.set_cpus(topology, pool.cpus);
+        watched.topology = std::move(topology);
+        watched.pool = std::move(pool);
         watched.has_dom0 = std::ranges::any_of(snapshot->domains(), [&](const auto& domain) {
             return domain.id() == dom0 && domain.pool_id() == watched.pool.id;
         });
@@ -86,12 +82,11 @@ Result<WatchedMachine> watch_machine(const CalibrateArguments& options, double s
                                       options.source.pool, seconds_since(start), seconds));
         return interrupted || (options.source.live() && seconds_since(start) >= seconds);
     };
-    auto observed = observe(**host, observation, [](const WindowStats&) {});
-    if (!observed) return tl::unexpected(observed.error());
+    auto observed = TRY(observe(*host, observation, [](const WindowStats&) {}));
     stream.finish(handler);
     if (!seen) return fail("the host gave no snapshot of its pools; nothing can be measured");
     watched.times = timer.times();
-    watched.observed = *observed;
+    watched.observed = observed;
     return watched;
 }
 
@@ -108,11 +103,9 @@ std::string obstacle(const WatchedMachine& watched, std::size_t vcpus) {
 /// return, and whatever happens. Errors: one that has not.
 Result<void> measure_cpus(proto::Calibration& found, const WatchedMachine& watched,
                           double seconds) {
-    auto xl = Xl::open();
-    if (!xl) return tl::unexpected(xl.error());
-    auto before = xl->hard_affinities(dom0);
-    if (!before) return tl::unexpected(before.error());
-    if (const std::string why = obstacle(watched, before->size()); !why.empty()) {
+    auto xl = TRY(Xl::open());
+    auto before = TRY(xl.hard_affinities(dom0));
+    if (const std::string why = obstacle(watched, before.size()); !why.empty()) {
         for (const std::string_view name : calibrate::cpu_costs)
             calibrate::leave_out(found, name, why);
         return {};
@@ -124,9 +117,9 @@ Result<void> measure_cpus(proto::Calibration& found, const WatchedMachine& watch
     options.cpus = watched.pool.cpus;
     // The last ones: the first has most of the interrupts. A vCPU of dom0 is its Linux's CPU of
     // that number.
-    options.seats = {(*before)[before->size() - 1].vcpu, (*before)[before->size() - 2].vcpu};
-    Pins pins(std::move(*before),
-              [&](const HardAffinity& affinity) { return xl->set_hard_affinity(dom0, affinity); });
+    options.seats = {before[before.size() - 1].vcpu, before[before.size() - 2].vcpu};
+    Pins pins(std::move(before),
+              [&](const HardAffinity& affinity) { return xl.set_hard_affinity(dom0, affinity); });
     options.place = [&](unsigned vcpu, unsigned cpu) -> Result<void> {
         auto put = pins.put(vcpu, cpu);
         if (put) std::this_thread::sleep_for(settle);
@@ -138,7 +131,7 @@ Result<void> measure_cpus(proto::Calibration& found, const WatchedMachine& watch
         return interrupted || seconds_since(start) >= seconds;
     };
     const auto added = calibrate::add_cpu_costs(found, options);
-    if (auto restored = pins.restore(); !restored) return restored;
+    TRY(pins.restore());
     if (!added)
         for (const std::string_view name : calibrate::cpu_costs)
             calibrate::leave_out(found, name, added.error().message);
@@ -147,34 +140,29 @@ Result<void> measure_cpus(proto::Calibration& found, const WatchedMachine& watch
 
 Result<int> calibrate_host(const CalibrateArguments& options) {
     const auto start = Clock::now();
-    auto watched = watch_machine(options, options.seconds / 2);
-    if (!watched) return tl::unexpected(watched.error());
-    for (const std::string& line : watched->observed.unknown.told())
+    auto watched = TRY(watch_machine(options, options.seconds / 2));
+    for (const std::string& line : watched.observed.unknown.told())
         fmt::print(stderr, "calibrate: {}\n", line);
     proto::Calibration found;
-    found.set_pool(watched->pool.name);
-    calibrate::add_trace_costs(found, watched->times, watched->observed.tsc_khz);
+    found.set_pool(watched.pool.name);
+    calibrate::add_trace_costs(found, watched.times, watched.observed.tsc_khz);
     if (options.source.live()) {
         // What is left of the time, however long the trace took to begin.
         const double left = options.seconds - seconds_since(start);
-        if (auto measured = measure_cpus(found, *watched, left); !measured)
-            return tl::unexpected(measured.error());
+        TRY(measure_cpus(found, watched, left));
     } else {
         for (const std::string_view name : calibrate::cpu_costs)
             calibrate::leave_out(found, name, "no trace tells it; only a live host does");
     }
     if (!options.accept_unusual) calibrate::drop_unusual(found);
     if (found.measured().empty())
-        return fail("cpupool '{}': nothing could be measured; {}: {}",
-                    printable(watched->pool.name), found.left_out(0).constant(),
-                    found.left_out(0).why());
+        return fail("cpupool '{}': nothing could be measured; {}: {}", printable(watched.pool.name),
+                    found.left_out(0).constant(), found.left_out(0).why());
     if (!options.out.empty()) {
         const std::string text = calibrate::costs_text(found);
-        if (auto written = replace_file(options.out, std::as_bytes(std::span(text))); !written)
-            return tl::unexpected(written.error());
+        TRY(replace_file(options.out, std::as_bytes(std::span(text))));
     }
-    auto printed = print(options.json ? to_json(found) : calibrate::table(found));
-    if (!printed) return tl::unexpected(printed.error());
+    TRY(print(options.json ? to_json(found) : calibrate::table(found)));
     return done;
 }
 

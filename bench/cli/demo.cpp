@@ -57,15 +57,12 @@ class Demo {
                  .passed = [this] { return loop_.now() >= next_row_ ? row() : Result<void>(); }}) {}
 
     Result<void> run() {
-        auto managed = SimHost::open(scenario_, {.stop = &interrupted});
-        if (!managed) return tl::unexpected(managed.error());
-        managed_ = std::move(*managed);
-        auto left_alone = SimHost::open(scenario_, {.tracing = false, .stop = &interrupted});
-        if (!left_alone) return tl::unexpected(left_alone.error());
-        left_alone_ = std::move(*left_alone);
-        for (SimHost* host : {managed_.get(), left_alone_.get()})
-            if (auto reset = host->reset_truth(); !reset) return reset;
-        if (auto told = print(head()); !told) return told;
+        auto managed = TRY(SimHost::open(scenario_, {.stop = &interrupted}));
+        managed_ = std::move(managed);
+        auto left_alone = TRY(SimHost::open(scenario_, {.tracing = false, .stop = &interrupted}));
+        left_alone_ = std::move(left_alone);
+        for (SimHost* host : {managed_.get(), left_alone_.get()}) TRY(host->reset_truth());
+        TRY(print(head()));
         follow(row_every);
         auto went = loop_.run(*managed_);
         if (followed_.valid()) {
@@ -95,24 +92,21 @@ class Demo {
         next_row_ = until;
         followed_ = std::async(std::launch::async, [this, until]() -> Result<void> {
             while (left_alone_->elapsed_ns() < until) {
-                auto item = left_alone_->next();
-                if (!item) return tl::unexpected(item.error());
-                if (!*item) break;
+                auto item = TRY(left_alone_->next());
+                if (!item) break;
             }
             return {};
         });
     }
 
     Result<void> row() {
-        if (auto followed = followed_.get(); !followed) return followed;
+        TRY(followed_.get());
         std::vector<LayoutResult> results;
         for (SimHost* host : {managed_.get(), left_alone_.get()}) {
-            const auto truth = host->truth();
-            if (!truth) return tl::unexpected(truth.error());
-            auto result = result_from(*truth, options_.pool);
-            if (!result) return tl::unexpected(result.error());
-            results.push_back(std::move(*result));
-            if (auto reset = host->reset_truth(); !reset) return reset;
+            const auto truth = TRY(host->truth());
+            auto result = TRY(result_from(truth, options_.pool));
+            results.push_back(std::move(result));
+            TRY(host->reset_truth());
         }
         std::string score = "-";
         if (const auto both = utilities(intent_, results)) {
@@ -168,14 +162,11 @@ class Demo {
 
 Result<int> demo(const DemoArguments& options) {
     proto::Scenario scenario;
-    if (auto parsed = parse_text_file(options.scenario, scenario); !parsed)
-        return tl::unexpected(parsed.error());
-    auto bundle = bundle_path(options.bundle).and_then(read_bundle);
-    if (!bundle) return tl::unexpected(bundle.error());
-    auto classifier = Classifier::load(*bundle);
-    if (!classifier) return tl::unexpected(classifier.error());
-    Demo loop(options, scenario, *classifier);
-    if (auto ran = loop.run(); !ran) return tl::unexpected(ran.error());
+    TRY(parse_text_file(options.scenario, scenario));
+    auto bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
+    auto classifier = TRY(Classifier::load(bundle));
+    Demo loop(options, scenario, classifier);
+    TRY(loop.run());
     return interrupted ? failed : done;
 }
 

@@ -59,8 +59,7 @@ void add_choices(const Case& one, const Prediction& prediction, std::vector<benc
 
 Result<void> study(const EvaluateArguments& options, std::span<const proto::Sample> samples,
                    proto::EvaluationReport& report) {
-    const auto runs = bench::read_results(options.samples);
-    if (!runs) return tl::unexpected(runs.error());
+    const auto runs = TRY(bench::read_results(options.samples));
     std::vector<bench::Choice> choices;
     Learning learning = options.learning;
     learning.stop = &interrupted;
@@ -80,62 +79,53 @@ Result<void> study(const EvaluateArguments& options, std::span<const proto::Samp
                 [&](const Case& one, const Prediction& prediction) {
                     if (group == Group::family) add_choices(one, prediction, choices);
                 }};
-        auto section = hold_out(samples, group, study);
-        if (!section) return tl::unexpected(section.error());
-        *report.add_sections() = std::move(*section);
+        auto section = TRY(hold_out(samples, group, study));
+        *report.add_sections() = std::move(section);
     }
-    for (auto& comparison : bench::compare(*runs, choices))
+    for (auto& comparison : bench::compare(runs, choices))
         *report.add_comparisons() = std::move(comparison);
     return {};
 }
 
 Result<void> judge_given(const EvaluateArguments& options, std::span<const proto::Sample> samples,
                          proto::EvaluationReport& report) {
-    const auto bundle = read_bundle(options.bundle);
-    if (!bundle) return tl::unexpected(bundle.error());
-    const auto classifier = Classifier::load(*bundle);
-    if (!classifier) return tl::unexpected(classifier.error());
+    const auto bundle = TRY(read_bundle(options.bundle));
+    const auto classifier = TRY(Classifier::load(bundle));
     const auto add = [&](std::span<const proto::Sample> some, const std::string& directory) {
-        return judge_bundle(*classifier, some, fmt::format("{} on {}", options.bundle, directory))
+        return judge_bundle(classifier, some, fmt::format("{} on {}", options.bundle, directory))
             .map([&](proto::EvaluationSection section) {
                 *report.add_sections() = std::move(section);
             });
     };
-    if (auto added = add(samples, options.samples); !added) return added;
+    TRY(add(samples, options.samples));
     for (const std::string& directory : options.other_samples) {
-        const auto others = read_samples(directory);
-        if (!others) return tl::unexpected(others.error());
-        if (auto added = add(*others, directory); !added) return added;
+        const auto others = TRY(read_samples(directory));
+        TRY(add(others, directory));
     }
     return {};
 }
 
 Result<int> evaluate(const EvaluateArguments& options) {
-    const auto samples = read_samples(options.samples);
-    if (!samples) return tl::unexpected(samples.error());
+    const auto samples = TRY(read_samples(options.samples));
     proto::EvaluationReport report;
     if (options.hold_out.empty() && options.bundle.empty() && !options.novelty)
         return fail(
             "nothing to evaluate: ask for --hold-out all, for --novelty, or for a --bundle");
     if (!options.other_samples.empty() && options.bundle.empty())
         return fail("--costs-sensitivity needs the --bundle that is to be judged");
-    if (auto done = study(options, *samples, report); !done) return tl::unexpected(done.error());
-    if (!options.bundle.empty())
-        if (auto done = judge_given(options, *samples, report); !done)
-            return tl::unexpected(done.error());
+    TRY(study(options, samples, report));
+    if (!options.bundle.empty()) TRY(judge_given(options, samples, report));
     if (options.novelty) {
-        auto section = study_novelty(*samples, options.snapshot ? snapshot_inputs() : every_input(),
-                                     options.learning.seed);
-        if (!section) return tl::unexpected(section.error());
-        *report.mutable_novelty() = std::move(*section);
+        auto section = TRY(study_novelty(
+            samples, options.snapshot ? snapshot_inputs() : every_input(), options.learning.seed));
+        *report.mutable_novelty() = std::move(section);
     }
     if (!options.out.empty()) {
         const std::string page = evaluation_page(report);
-        if (auto written = replace_file(options.out, std::as_bytes(std::span(page))); !written)
-            return tl::unexpected(written.error());
+        TRY(replace_file(options.out, std::as_bytes(std::span(page))));
     }
     const std::string text = options.json ? to_json(report) : evaluation_text(report);
-    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    TRY(print(text));
     return done;
 }
 

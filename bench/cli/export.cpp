@@ -25,16 +25,14 @@ struct ExportArguments {
 };
 
 Result<int> write(const ExportArguments& options, const std::string& text) {
-    if (auto written = replace_file(options.out, std::as_bytes(std::span(text))); !written)
-        return tl::unexpected(written.error());
+    TRY(replace_file(options.out, std::as_bytes(std::span(text))));
     return done;
 }
 
 Result<int> export_samples(const ExportArguments& options) {
-    auto samples = read_samples(options.samples);
-    if (!samples) return tl::unexpected(samples.error());
+    auto samples = TRY(read_samples(options.samples));
     return write(options,
-                 options.format == "libsvm" ? bench::libsvm(*samples) : bench::csv(*samples));
+                 options.format == "libsvm" ? bench::libsvm(samples) : bench::csv(samples));
 }
 
 /// What the service's trials have found, as a file that `train` reads beside others.
@@ -42,15 +40,13 @@ Result<int> export_trials(const ExportArguments& options) {
     if (!options.out.ends_with(samples_extension))
         return fail("{}: train reads files whose names end in {}; name it so", options.out,
                     samples_extension);
-    const auto journal = service::JournalReader::open(options.journal);
-    if (!journal) return tl::unexpected(journal.error());
-    auto found = journal->samples();
-    if (!found) return tl::unexpected(found.error());
-    if (found->empty())
+    const auto journal = TRY(service::JournalReader::open(options.journal));
+    auto found = TRY(journal.samples());
+    if (found.empty())
         return fail("{}: no trial has been compared to its end yet; the service makes them in mode "
                     "auto",
                     options.journal);
-    const auto samples = service::to_learn_from(std::move(*found), options.guest_scores);
+    const auto samples = service::to_learn_from(std::move(found), options.guest_scores);
     if (samples.empty())
         return fail("{}: all its trials counted what guests publish of themselves; where that is "
                     "to be learnt from, say --guest-scores",
@@ -58,17 +54,14 @@ Result<int> export_trials(const ExportArguments& options) {
     std::string bytes = encode_header(samples_format);
     std::set<std::string_view> trials;
     for (const proto::Sample& sample : samples) {
-        const auto record = encode_record(sample.SerializeAsString());
-        if (!record) return tl::unexpected(record.error());
-        bytes += *record;
+        const auto record = TRY(encode_record(sample.SerializeAsString()));
+        bytes += record;
         trials.insert(sample.scenario());
     }
     auto written = write(options, bytes);
     if (!written) return written;
-    if (auto printed = print(fmt::format("{}: {} samples of {} trials\n", options.out,
-                                         samples.size(), trials.size()));
-        !printed)
-        return tl::unexpected(printed.error());
+    TRY(print(
+        fmt::format("{}: {} samples of {} trials\n", options.out, samples.size(), trials.size())));
     return done;
 }
 
@@ -87,17 +80,15 @@ class Interruptible final : public Host {
 };
 
 Result<int> export_scenario(const ExportArguments& options) {
-    auto host = CaptureHost::open(options.capture);
-    if (!host) return tl::unexpected(host.error());
-    Interruptible interruptible(**host);
-    const auto recording = replay::read_recording(interruptible, options.capture);
-    if (!recording) return tl::unexpected(recording.error());
+    auto host = TRY(CaptureHost::open(options.capture));
+    Interruptible interruptible(*host);
+    const auto recording = TRY(replay::read_recording(interruptible, options.capture));
     auto name = std::filesystem::weakly_canonical(options.capture).filename().string();
-    for (const std::string& line : recording->unknown.told())
+    for (const std::string& line : recording.unknown.told())
         fmt::print(stderr, "export: {}: {}\n", options.capture, line);
-    const auto scenario = replay::scenario_of(*recording, printable(name), options.closed);
+    const auto scenario = replay::scenario_of(recording, printable(name), options.closed);
     if (!scenario) return fail("{}: {}", options.capture, scenario.error().message);
-    if (const auto odd = recording->collected.mismatches(); odd > 0)
+    if (const auto odd = recording.collected.mismatches(); odd > 0)
         fmt::print(stderr,
                    "export: {}: {} records do not fit the state before them, as where CPUs' clocks "
                    "differ; those wake-ups are taken to be when the vCPU started\n",

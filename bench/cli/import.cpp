@@ -30,11 +30,9 @@ Result<imported::XlText> read_texts(const ImportArguments& options) {
     for (const std::string& path :
          {options.topology, options.pools, options.vcpus, options.domains}) {
         if (path.empty() || std::find(read.begin(), read.end(), path) != read.end()) continue;
-        const auto bytes = read_file(path, most_text);
-        if (!bytes) return tl::unexpected(bytes.error());
-        const std::string_view pasted(reinterpret_cast<const char*>(bytes->data()), bytes->size());
-        if (auto added = imported::read_xl_text(pasted, path, text); !added)
-            return tl::unexpected(added.error());
+        const auto bytes = TRY(read_file(path, most_text));
+        const std::string_view pasted(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+        TRY(imported::read_xl_text(pasted, path, text));
         read.push_back(path);
     }
     // What was named and is not there would be taken for something that nobody has.
@@ -57,19 +55,17 @@ Result<imported::XlText> read_texts(const ImportArguments& options) {
 /// Hands the first `most` bytes of the trace to `sink`, a piece at a time.
 Result<void> read_trace(const std::string& path, std::uint64_t most,
                         const std::function<Result<void>(std::span<const std::byte>)>& sink) {
-    const auto file = open_to_read(path);
-    if (!file) return tl::unexpected(file.error());
+    const auto file = TRY(open_to_read(path));
     std::vector<std::byte> piece(std::size_t{1} << 20);
     while (most > 0) {
         if (interrupted) return fail("interrupted; nothing was written");
         const ssize_t n =
-            ::read(file->get(), piece.data(), std::min<std::uint64_t>(most, piece.size()));
+            ::read(file.get(), piece.data(), std::min<std::uint64_t>(most, piece.size()));
         if (n < 0 && errno == EINTR) continue;
         if (n < 0) return fail("{}: cannot read: {}", path, std::strerror(errno));
         if (n == 0) break;
         most -= static_cast<std::uint64_t>(n);
-        if (auto taken = sink(std::span(piece).first(static_cast<std::size_t>(n))); !taken)
-            return taken;
+        TRY(sink(std::span(piece).first(static_cast<std::size_t>(n))));
     }
     return {};
 }
@@ -94,27 +90,24 @@ proto::CaptureManifest manifest_of(const ImportArguments& options,
 }
 
 Result<int> import_trace(const ImportArguments& options) {
-    const auto text = read_texts(options);
-    if (!text) return tl::unexpected(text.error());
+    const auto text = TRY(read_texts(options));
     // Twice: a capture begins with what the trace tells of the host.
     imported::TraceSurvey trace(options.trace);
     auto surveyed = read_trace(options.trace, UINT64_MAX,
                                [&](std::span<const std::byte> bytes) { return trace.feed(bytes); });
     if (!surveyed) return tl::unexpected(surveyed.error());
     trace.finish();
-    const auto host = imported::host_of(*text, trace);
+    const auto host = imported::host_of(text, trace);
     if (!host) return fail("{}: {}", options.trace, host.error().message);
 
-    auto writer = capture::Writer::create(options.out, manifest_of(options, *host));
-    if (!writer) return tl::unexpected(writer.error());
-    auto written = writer->snapshot(host->snapshot);
+    auto writer = TRY(capture::Writer::create(options.out, manifest_of(options, *host)));
+    auto written = writer.snapshot(host->snapshot);
     if (written)
-        written =
-            read_trace(options.trace, trace.stats().bytes,
-                       [&](std::span<const std::byte> bytes) { return writer->trace(bytes); });
-    if (written) written = writer->finish(trace.end_tsc(), trace.stats().lost);
+        written = read_trace(options.trace, trace.stats().bytes,
+                             [&](std::span<const std::byte> bytes) { return writer.trace(bytes); });
+    if (written) written = writer.finish(trace.end_tsc(), trace.stats().lost);
     if (!written) {
-        writer->discard();
+        writer.discard();
         return tl::unexpected(written.error());
     }
     if (const auto late = trace.stats().late; late > 0)

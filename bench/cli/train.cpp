@@ -18,8 +18,7 @@ struct TrainArguments {
 
 Result<int> train_bundle(TrainArguments& options) {
     // A model decides what root does to a host.
-    auto samples = read_samples(options.samples, Author::trusted);
-    if (!samples) return tl::unexpected(samples.error());
+    auto samples = TRY(read_samples(options.samples, Author::trusted));
     Result<Bundle> bundle;
     {
         Progress progress;
@@ -27,13 +26,11 @@ Result<int> train_bundle(TrainArguments& options) {
         options.training.progress = [&](std::size_t rounds, std::size_t total) {
             progress.show(fmt::format("training: {} of {} rounds", rounds, total));
         };
-        bundle = train(*samples, options.training);
+        bundle = train(samples, options.training);
         if (!bundle) return tl::unexpected(bundle.error());
-        if (auto checked = check_trials(*bundle, *samples, options.training); !checked)
-            return tl::unexpected(checked.error());
+        TRY(check_trials(*bundle, samples, options.training));
     }
-    if (auto written = write_bundle(*bundle, options.out); !written)
-        return tl::unexpected(written.error());
+    TRY(write_bundle(*bundle, options.out));
 
     const auto& manifest = bundle->manifest;
     const auto& summary = manifest.training();
@@ -46,7 +43,7 @@ Result<int> train_bundle(TrainArguments& options) {
                         options.out, manifest.id(), printable(manifest.name()), summary.samples(),
                         summary.scenarios(), summary.held_out_accuracy() * 100,
                         summary.held_out_regret() * 100, summary.default_regret() * 100);
-    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    TRY(print(text));
     return done;
 }
 

@@ -2,19 +2,11 @@
 #include "bench/days/closed_loop.hpp"
 
 #include "collector/window/facts.hpp"
-#include "collector/window/features.hpp"
 #include "src/host/apply.hpp"
 #include "src/host/observe.hpp"
-#include "src/service/live_score.hpp"
+#include "src/pool/pool_loop.hpp"
 
 namespace intellisched::bench {
-namespace {
-
-bool asks(const PoolVerdict& verdict) {
-    return verdict.decision == Decision::change || verdict.decision == Decision::revert;
-}
-
-} // namespace
 
 ClosedLoop::ClosedLoop(const Classifier& classifier, ClosedLoopOptions options, Watcher watcher)
     : classifier_(classifier), options_(std::move(options)), watcher_(std::move(watcher)) {
@@ -47,26 +39,21 @@ Result<void> ClosedLoop::run(SimHost& host) {
 
 Result<void> ClosedLoop::take_over() {
     snapshot_ = host_->first_snapshot();
-    auto topology = topology_of(snapshot_);
-    if (!topology) return tl::unexpected(topology.error());
-    topology_ = std::move(*topology);
-    const auto pools = pools_of(snapshot_);
-    if (!pools) return tl::unexpected(pools.error());
-    auto pool = find_pool(*pools, options_.pool);
-    if (!pool) return tl::unexpected(pool.error());
-    pool_ = std::move(*pool);
+    auto topology = TRY(topology_of(snapshot_));
+    topology_ = std::move(topology);
+    const auto pools = TRY(pools_of(snapshot_));
+    auto pool = TRY(find_pool(pools, options_.pool));
+    pool_ = std::move(pool);
     if (state_.pool) {
         const Arrangement wanted = state_.pool->in_force;
-        if (auto given = apply(*host_, topology_, pool_, wanted, /*dry_run=*/false); !given)
-            return tl::unexpected(given.error());
+        TRY(apply(*host_, topology_, pool_, wanted, /*dry_run=*/false));
     }
     return read_pool();
 }
 
 Result<void> ClosedLoop::read_pool() {
-    const auto in_force = host_->layout(pool_);
-    if (!in_force) return tl::unexpected(in_force.error());
-    pool_.arrangement = in_force->arrangement;
+    const auto in_force = TRY(host_->layout(pool_));
+    pool_.arrangement = in_force.arrangement;
     const Arrangement boot = host_->info().boot;
     feed(pool_seen(pool_facts(snapshot_, topology_, pool_, boot, {}), topology_, pool_, boot));
     return {};
@@ -74,16 +61,14 @@ Result<void> ClosedLoop::read_pool() {
 
 void ClosedLoop::feed(const Input& input) {
     PoolVerdict verdict = step(state_, second + now(), input, options_.settings);
-    if (asks(verdict) || verdict.trial) acts_.push_back(verdict);
+    if (verdict.asks() || verdict.trial) acts_.push_back(verdict);
     if (std::holds_alternative<WindowSeen>(input)) last_ = std::move(verdict);
 }
 
 Result<void> ClosedLoop::saw(const WindowStats& stats) {
-    const auto seen =
-        window_seen(stats, feature_vector(stats), snapshot_, classifier_, options_.intent);
-    if (!seen) return tl::unexpected(seen.error());
-    if (watcher_.saw) watcher_.saw(*seen);
-    feed(*seen);
+    const auto looked = TRY(look(stats, snapshot_, classifier_, {.intent = options_.intent}));
+    if (watcher_.saw) watcher_.saw(looked.seen);
+    feed(looked.seen);
     return {};
 }
 
@@ -92,14 +77,13 @@ Result<void> ClosedLoop::between() {
     while (!acts_.empty()) {
         const PoolVerdict verdict = std::move(acts_.front());
         acts_.erase(acts_.begin());
-        if (watcher_.acts)
-            if (auto told = watcher_.acts(verdict); !told) return told;
-        if (!asks(verdict)) continue;
+        if (watcher_.acts) TRY(watcher_.acts(verdict));
+        if (!verdict.asks()) continue;
         ++(verdict.decision == Decision::change ? switches_ : reverts_);
         const auto applied = apply(*host_, topology_, pool_, verdict.target, /*dry_run=*/false);
         feed(ApplyResult{verdict.serial, applied.has_value(),
                          applied ? "" : applied.error().message});
-        if (auto read = read_pool(); !read) return read;
+        TRY(read_pool());
     }
     return watcher_.passed ? watcher_.passed() : Result<void>();
 }

@@ -36,13 +36,10 @@ struct PoolOfHost {
 };
 
 Result<PoolOfHost> pool_of(const SimHost& host) {
-    auto topology = topology_of(host.first_snapshot());
-    if (!topology) return tl::unexpected(topology.error());
-    const auto pools = pools_of(host.first_snapshot());
-    if (!pools) return tl::unexpected(pools.error());
-    auto pool = find_pool(*pools, pool_name);
-    if (!pool) return tl::unexpected(pool.error());
-    return PoolOfHost{std::move(*topology), std::move(*pool)};
+    auto topology = TRY(topology_of(host.first_snapshot()));
+    const auto pools = TRY(pools_of(host.first_snapshot()));
+    auto pool = TRY(find_pool(pools, pool_name));
+    return PoolOfHost{std::move(topology), std::move(pool)};
 }
 
 /// The scenario's host with one layout, or as it is booted.
@@ -50,21 +47,17 @@ Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario,
                                            std::optional<Layout> layout, bool tracing) {
     auto host = SimHost::open(scenario, {.tracing = tracing, .stop = &interrupted});
     if (!host || !layout) return host;
-    const auto seen = pool_of(**host);
-    if (!seen) return tl::unexpected(seen.error());
-    auto applied = apply(**host, seen->topology, seen->pool, {*layout, no_cap}, false);
-    if (!applied) return tl::unexpected(applied.error());
+    const auto seen = TRY(pool_of(**host));
+    TRY(apply(**host, seen.topology, seen.pool, {*layout, no_cap}, false));
     return host;
 }
 
 /// Runs the scenario under one layout (or as it is booted) to its end.
 Result<proto::Truth> run(const proto::Scenario& scenario, std::optional<Layout> layout) {
-    auto host = open_with(scenario, layout, /*tracing=*/false);
-    if (!host) return tl::unexpected(host.error());
+    auto host = TRY(open_with(scenario, layout, /*tracing=*/false));
     for (;;) {
-        auto item = (*host)->next();
-        if (!item) return tl::unexpected(item.error());
-        if (!*item) return (*host)->truth();
+        auto item = TRY(host->next());
+        if (!item) return host->truth();
     }
 }
 
@@ -78,11 +71,10 @@ Result<void> draw(const fs::path& folder, proto::Day& day) {
     generate.set_topology(options.topology());
     generate.set_count(drawn);
     generate.set_seed(first_seed + options.seed());
-    auto entries = bench::expand(plan, folder);
-    if (!entries) return tl::unexpected(entries.error());
-    std::shuffle(entries->begin(), entries->end(), std::mt19937_64(options.seed()));
+    auto entries = TRY(bench::expand(plan, folder));
+    std::shuffle(entries.begin(), entries.end(), std::mt19937_64(options.seed()));
     std::set<std::string> families{"phases"}; // which is a day of its own
-    for (const bench::Entry& entry : *entries) {
+    for (const bench::Entry& entry : entries) {
         if (families.contains(entry.family)) continue;
         proto::Scenario scenario = entry.scenario;
         if (day.phases_size() > 0) {
@@ -90,10 +82,8 @@ Result<void> draw(const fs::path& folder, proto::Day& day) {
             *scenario.mutable_costs() = day.phases(0).scenario().costs();
         }
         scenario.set_measured_s(probe_s);
-        const auto probe = run(scenario, {});
-        if (!probe) return tl::unexpected(probe.error());
-        if (static_cast<double>(probe->events()) > options.most_events() * probe->seconds())
-            continue;
+        const auto probe = TRY(run(scenario, {}));
+        if (static_cast<double>(probe.events()) > options.most_events() * probe.seconds()) continue;
         families.insert(entry.family);
         scenario.set_measured_s(options.phase_length_s());
         *day.add_phases()->mutable_scenario() = std::move(scenario);
@@ -106,19 +96,16 @@ Result<void> draw(const fs::path& folder, proto::Day& day) {
 }
 
 Result<void> run_layouts(proto::DayPhase& phase) {
-    auto host = SimHost::open(phase.scenario(), {.tracing = false, .stop = &interrupted});
-    if (!host) return tl::unexpected(host.error());
-    const auto seen = pool_of(**host);
-    if (!seen) return tl::unexpected(seen.error());
-    const Representatives same = representatives(seen->topology, seen->pool, no_cap);
+    auto host = TRY(SimHost::open(phase.scenario(), {.tracing = false, .stop = &interrupted}));
+    const auto seen = TRY(pool_of(*host));
+    const Representatives same = representatives(seen.topology, seen.pool, no_cap);
     for (const Layout layout : all_layouts) {
         phase.add_representative(std::string(to_string(same[index(layout)])));
         if (same[index(layout)] != layout) continue;
-        auto truth = run(phase.scenario(), layout);
-        if (!truth) return tl::unexpected(truth.error());
+        auto truth = TRY(run(phase.scenario(), layout));
         proto::DayRun& made = *phase.add_runs();
         made.set_layout(std::string(to_string(layout)));
-        *made.mutable_truth() = std::move(*truth);
+        *made.mutable_truth() = std::move(truth);
     }
     return {};
 }
@@ -128,13 +115,12 @@ std::string ending_of(const TrialReport& trial) {
 }
 
 Result<void> run_service(const DayRequest& request, proto::Day& day) {
-    auto classifier = Classifier::load(request.bundle);
-    if (!classifier) return tl::unexpected(classifier.error());
+    auto classifier = TRY(Classifier::load(request.bundle));
     Nanoseconds counted = 0;
     std::array<double, layout_count> spent{};
     std::vector<std::string> endings;
     Layout layout = Layout::socket;
-    bench::ClosedLoop loop(*classifier,
+    bench::ClosedLoop loop(classifier,
                            {.pool = pool_name,
                             .intent = request.intent,
                             .settings = request.policy,
@@ -151,14 +137,12 @@ Result<void> run_service(const DayRequest& request, proto::Day& day) {
                                 return {};
                             }});
     for (proto::DayPhase& phase : *day.mutable_phases()) {
-        auto host = SimHost::open(phase.scenario(), {.stop = &interrupted});
-        if (!host) return tl::unexpected(host.error());
+        auto host = TRY(SimHost::open(phase.scenario(), {.stop = &interrupted}));
         spent = {};
-        if (auto ran = loop.run(**host); !ran) return ran;
+        TRY(loop.run(*host));
         if (interrupted) return fail("interrupted");
-        auto truth = (*host)->truth();
-        if (!truth) return tl::unexpected(truth.error());
-        *phase.mutable_service() = std::move(*truth);
+        auto truth = TRY(host->truth());
+        *phase.mutable_service() = std::move(truth);
         phase.mutable_spent_s()->Assign(spent.begin(), spent.end());
     }
     day.set_bundle(request.bundle.manifest.id());
@@ -180,21 +164,18 @@ Result<State> recorded(const fs::path& path, const proto::Scenario& scenario, La
         bytes &&
         parse_bounded({reinterpret_cast<const char*>(bytes->data()), bytes->size()}, message))
         if (auto state = state_of(message); state && state->pool) return state;
-    auto host = open_with(scenario, layout, /*tracing=*/true);
-    if (!host) return tl::unexpected(host.error());
-    auto state = bench::record(**host, classifier, intent, pool_name, &interrupted);
+    auto host = TRY(open_with(scenario, layout, /*tracing=*/true));
+    auto state = bench::record(*host, classifier, intent, pool_name, &interrupted);
     if (!state) return tl::unexpected(state.error());
     if (interrupted) return fail("interrupted");
     const std::string bytes = message_of(*state).SerializeAsString();
-    if (auto done = replace_file(path, std::as_bytes(std::span(bytes))); !done)
-        return tl::unexpected(done.error());
+    TRY(replace_file(path, std::as_bytes(std::span(bytes))));
     return state;
 }
 
 /// The policy goes through the day as it was recorded under each layout.
 Result<void> replay_service(const DayRequest& request, proto::Day& day) {
-    auto classifier = Classifier::load(request.bundle);
-    if (!classifier) return tl::unexpected(classifier.error());
+    auto classifier = TRY(Classifier::load(request.bundle));
     const fs::path folder =
         request.out / "windows" /
         fmt::format("{}-{}-{}", day.simulator(), request.bundle.manifest.id().substr(0, 12),
@@ -213,12 +194,11 @@ Result<void> replay_service(const DayRequest& request, proto::Day& day) {
             if (!same) return fail(incomplete);
             made.same[index(layout)] = *same;
             if (*same != layout) continue;
-            auto run = recorded(
+            auto run = TRY(recorded(
                 folder / fmt::format("day-{:02}-{}-{}", day.options().seed(), p, to_string(layout)),
-                phase.scenario(), layout, *classifier, request.intent);
-            if (!run) return tl::unexpected(run.error());
-            made.length = run->now;
-            made.runs.emplace(layout, std::move(*run));
+                phase.scenario(), layout, classifier, request.intent));
+            made.length = run.now;
+            made.runs.emplace(layout, std::move(run));
         }
         for (const Layout same : made.same)
             if (!made.runs.contains(same)) return fail(incomplete);
@@ -272,22 +252,20 @@ Result<proto::Day> make_day(const DayRequest& request) {
         return replace_file(path, std::as_bytes(std::span(text)));
     };
     if (day.phases().empty()) {
-        if (auto done = draw(request.out / "generated", day); !done)
-            return tl::unexpected(done.error());
-        for (proto::DayPhase& phase : *day.mutable_phases())
-            if (auto done = run_layouts(phase); !done) return tl::unexpected(done.error());
-        if (auto done = store(); !done) return tl::unexpected(done.error());
+        TRY(draw(request.out / "generated", day));
+        for (proto::DayPhase& phase : *day.mutable_phases()) TRY(run_layouts(phase));
+        TRY(store());
     }
     if (request.replay) {
-        if (auto done = replay_service(request, day); !done) return tl::unexpected(done.error());
+        TRY(replay_service(request, day));
         return day;
     }
     const PolicySettings& policy = request.policy;
     if (day.bundle() != request.bundle.manifest.id() || day.intent() != to_string(request.intent) ||
         day.gain() != policy.leave.gain || day.confidence() != policy.leave.confidence ||
         day.least_gain_part() != policy.least_gain_part) {
-        if (auto done = run_service(request, day); !done) return tl::unexpected(done.error());
-        if (auto done = store(); !done) return tl::unexpected(done.error());
+        TRY(run_service(request, day));
+        TRY(store());
     }
     return day;
 }
@@ -296,29 +274,26 @@ Result<bench::PhaseFigures> figures_of(const proto::DayPhase& phase, Intent inte
     std::vector<LayoutResult> results;
     std::map<std::string, std::size_t> place;
     for (const proto::DayRun& run : phase.runs()) {
-        auto result = result_from(run.truth(), pool_name);
-        if (!result) return tl::unexpected(result.error());
+        auto result = TRY(result_from(run.truth(), pool_name));
         place[run.layout()] = results.size();
-        results.push_back(std::move(*result));
+        results.push_back(std::move(result));
     }
     if (phase.has_service()) {
-        auto service = result_from(phase.service(), pool_name);
-        if (!service) return tl::unexpected(service.error());
-        results.push_back(std::move(*service));
+        auto service = TRY(result_from(phase.service(), pool_name));
+        results.push_back(std::move(service));
     }
-    const auto utility = utilities(intent, results);
-    if (!utility) return tl::unexpected(utility.error());
+    const auto utility = TRY(utilities(intent, results));
     const proto::Scenario& scenario = phase.scenario();
     bench::PhaseFigures figures{.seconds = scenario.warmup_s() + scenario.measured_s(),
                                 .utility = {},
-                                .service = phase.has_service() ? utility->back() : 0,
+                                .service = phase.has_service() ? utility.back() : 0,
                                 .spent = {}};
     if (phase.representative_size() != layout_count || phase.spent_s_size() != layout_count)
         return fail(incomplete);
     for (std::size_t l = 0; l < layout_count; ++l) {
         const auto run = place.find(phase.representative(static_cast<int>(l)));
         if (run == place.end()) return fail(incomplete);
-        figures.utility[l] = (*utility)[run->second];
+        figures.utility[l] = utility[run->second];
         figures.spent[l] = phase.spent_s(static_cast<int>(l));
     }
     if (phase.has_service()) return figures;

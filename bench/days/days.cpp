@@ -38,12 +38,9 @@ struct Options {
 
 Result<void> work(const Options& options) {
     const Intent intent = *intent_from_string(options.intent);
-    const auto bundle = read_bundle(options.bundle);
-    if (!bundle) return tl::unexpected(bundle.error());
-    const auto simulator = find_simulator();
-    if (!simulator) return tl::unexpected(simulator.error());
-    const auto pinned = PinnedProgram::open(*simulator);
-    if (!pinned) return tl::unexpected(pinned.error());
+    const auto bundle = TRY(read_bundle(options.bundle));
+    const auto simulator = TRY(find_simulator());
+    const auto pinned = TRY(PinnedProgram::open(simulator));
     std::vector<proto::Day> days(options.seeds);
     auto made = in_parallel(options.jobs, days.size(), [&](std::size_t i) -> Result<void> {
         const auto seed = options.first + static_cast<unsigned>(i);
@@ -53,8 +50,8 @@ Result<void> work(const Options& options) {
         wanted.set_phases(options.phases);
         wanted.set_phase_length_s(options.phase_s);
         wanted.set_most_events(options.most_events);
-        auto day = make_day({wanted, options.out, *bundle, intent, options.settings,
-                             pinned->identity(), options.replay});
+        auto day = make_day({wanted, options.out, bundle, intent, options.settings,
+                             pinned.identity(), options.replay});
         if (!day) return fail("day {}: {}", seed, day.error().message);
         days[i] = std::move(*day);
         fmt::print(stderr, "day {} is done\n", seed);
@@ -64,7 +61,7 @@ Result<void> work(const Options& options) {
 
     proto::DaysReport report;
     report.set_intent(options.intent);
-    report.set_bundle(bundle->manifest.id());
+    report.set_bundle(bundle.manifest.id());
     report.set_phases(options.phases);
     report.set_gain(options.settings.leave.gain);
     report.set_confidence(options.settings.leave.confidence);

@@ -60,8 +60,7 @@ class Replay {
     void feed(const Input& input) {
         PoolVerdict verdict = step(state_, second + now_, input, settings_);
         if (verdict.trial) day_.trials.push_back(*verdict.trial);
-        if (verdict.decision == Decision::change || verdict.decision == Decision::revert)
-            asked_.push_back(std::move(verdict));
+        if (verdict.asks()) asked_.push_back(std::move(verdict));
     }
 
     const PolicySettings& settings_;
@@ -83,7 +82,7 @@ Result<State> record(SimHost& host, const Classifier& classifier, Intent intent,
                     {.saw = [&](const WindowSeen& window) {
                         recorded.history.push_back({loop.now(), window});
                     }});
-    if (auto ran = loop.run(host); !ran) return tl::unexpected(ran.error());
+    TRY(loop.run(host));
     recorded.pool = loop.state().pool;
     recorded.now = loop.now();
     return recorded;

@@ -56,42 +56,36 @@ constexpr unsigned linear_rounds = 60;
 Result<std::vector<Prediction>> learn_linear(Chosen training, Chosen test) {
     const Standardiser standard(training);
     const std::size_t columns = model_feature_count();
-    const auto matrix = Matrix::create(standard.rows(training), training.size(), columns);
-    if (!matrix) return tl::unexpected(matrix.error());
-    auto booster = Booster::create(*matrix, {{"booster", "gblinear"},
-                                             {"objective", "multi:softprob"},
-                                             {"num_class", std::to_string(layout_count)},
-                                             {"base_score", "0"},
-                                             {"updater", "coord_descent"},
-                                             {"lambda", "0.001"},
-                                             {"eta", "0.5"}});
-    if (!booster) return tl::unexpected(booster.error());
+    const auto matrix = TRY(Matrix::create(standard.rows(training), training.size(), columns));
+    auto booster = TRY(Booster::create(matrix, {{"booster", "gblinear"},
+                                                {"objective", "multi:softprob"},
+                                                {"num_class", std::to_string(layout_count)},
+                                                {"base_score", "0"},
+                                                {"updater", "coord_descent"},
+                                                {"lambda", "0.001"},
+                                                {"eta", "0.5"}}));
     std::vector<float> gradient(training.size() * layout_count), hessian(gradient.size());
     for (unsigned round = 0; round < linear_rounds; ++round) {
-        const auto margins = booster->margins(*matrix);
-        if (!margins) return tl::unexpected(margins.error());
+        const auto margins = TRY(booster.margins(matrix));
         for (std::size_t i = 0; i < training.size(); ++i) {
             const auto at = i * layout_count;
-            const auto p = softmax(std::span(*margins).subspan(at, layout_count), 1);
+            const auto p = softmax(std::span(margins).subspan(at, layout_count), 1);
             const Targets targets = targets_of(*training[i]);
             for (std::size_t l = 0; l < layout_count; ++l) {
                 gradient[at + l] = static_cast<float>(p[l] - targets.probability[l]);
                 hessian[at + l] = static_cast<float>(std::max(2 * p[l] * (1 - p[l]), 1e-6));
             }
         }
-        if (auto done = booster->boost(*matrix, gradient, hessian); !done)
-            return tl::unexpected(done.error());
+        TRY(booster.boost(matrix, gradient, hessian));
     }
-    const auto unseen = Matrix::create(standard.rows(test), test.size(), columns);
-    if (!unseen) return tl::unexpected(unseen.error());
-    const auto margins = booster->margins(*unseen);
-    if (!margins) return tl::unexpected(margins.error());
+    const auto unseen = TRY(Matrix::create(standard.rows(test), test.size(), columns));
+    const auto margins = TRY(booster.margins(unseen));
     std::vector<Prediction> predictions;
     for (std::size_t i = 0; i < test.size(); ++i) {
         Prediction one;
-        one.probability = merge_equivalent(
-            softmax(std::span(*margins).subspan(i * layout_count, layout_count), 1),
-            test[i]->representatives);
+        one.probability =
+            merge_equivalent(softmax(std::span(margins).subspan(i * layout_count, layout_count), 1),
+                             test[i]->representatives);
         one.best = choose(one.probability, test[i]->representatives, test[i]->current);
         predictions.push_back(one);
     }
@@ -159,11 +153,9 @@ Result<std::vector<Prediction>> learn_neighbours(Chosen training, Chosen test) {
 Learner model_learner(std::string name, const Learning& learning) {
     return {std::move(name),
             [learning](Chosen training, Chosen test) -> Result<std::vector<Prediction>> {
-                const auto fitted = fit_calibrated(training, learning, 1);
-                if (!fitted) return tl::unexpected(fitted.error());
-                const auto margins = margins_of(fitted->ensembles, test, learning.inputs);
-                if (!margins) return tl::unexpected(margins.error());
-                return predictions_of(*margins, fitted->temperature, test);
+                const auto fitted = TRY(fit_calibrated(training, learning, 1));
+                const auto margins = TRY(margins_of(fitted.ensembles, test, learning.inputs));
+                return predictions_of(margins, fitted.temperature, test);
             }};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the live score is worth: whether it puts the layouts of a scenario in the order in which the
-// truth does. A plan's scenarios run under each layout; what windows show (src/service/live_score)
+// truth does. A plan's scenarios run under each layout; what windows show (src/pool/live_score)
 // is held against what the guests achieved (src/model/score).
 //
 //     live-score PLAN FOLDER [JOBS]      # generated scenarios are written to FOLDER
@@ -16,7 +16,7 @@
 #include "src/host/apply.hpp"
 #include "src/host/observe.hpp"
 #include "src/model/score.hpp"
-#include "src/service/live_score.hpp"
+#include "src/pool/live_score.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -71,22 +71,17 @@ double correlation(const std::vector<double>& a, const std::vector<double>& b) {
 }
 
 Result<Pool> pool_of(const SimHost& host, const std::string& name) {
-    auto pools = pools_of(host.first_snapshot());
-    if (!pools) return tl::unexpected(pools.error());
-    return find_pool(*pools, name);
+    auto pools = TRY(pools_of(host.first_snapshot()));
+    return find_pool(pools, name);
 }
 
 Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& run) {
     const proto::Scenario scenario = bench::scenario_of(plan, entry, run.repeat);
-    auto host = SimHost::open(scenario);
-    if (!host) return tl::unexpected(host.error());
-    auto topology = topology_of((*host)->first_snapshot());
-    if (!topology) return tl::unexpected(topology.error());
-    auto pool = pool_of(**host, entry.pool);
-    if (!pool) return tl::unexpected(pool.error());
+    auto host = TRY(SimHost::open(scenario));
+    auto topology = TRY(topology_of(host->first_snapshot()));
+    auto pool = TRY(pool_of(*host, entry.pool));
     const Arrangement wanted{run.layout, no_cap};
-    if (auto applied = apply(**host, *topology, *pool, wanted, false); !applied)
-        return tl::unexpected(applied.error());
+    TRY(apply(*host, topology, pool, wanted, false));
 
     ObserveOptions options;
     proto::HostSnapshot snapshot;
@@ -95,22 +90,20 @@ Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& ru
         return {};
     };
     double seconds = 0; // of windows so far
-    auto observed = observe(**host, options, [&](const WindowStats& stats) {
-        if (stats.facts.pool_id != pool->id) return;
+    auto observed = observe(*host, options, [&](const WindowStats& stats) {
+        if (stats.facts.pool_id != pool.id) return;
         const double began = seconds;
         seconds += stats.seconds();
-        if (began < 0.9 * scenario.warmup_s() || !bench::usable(stats, *pool, wanted)) return;
+        if (began < 0.9 * scenario.warmup_s() || !bench::usable(stats, pool, wanted)) return;
         for (const Intent intent : all_intents)
             if (const double value = live_score(stats, snapshot, intent).utility;
                 !std::isnan(value))
                 run.windows[index(intent)].push_back(value);
     });
     if (!observed) return tl::unexpected(observed.error());
-    auto truth = (*host)->truth();
-    if (!truth) return tl::unexpected(truth.error());
-    auto result = result_from(*truth, entry.pool);
-    if (!result) return tl::unexpected(result.error());
-    run.truth = std::move(*result);
+    auto truth = TRY(host->truth());
+    auto result = TRY(result_from(truth, entry.pool));
+    run.truth = std::move(result);
     return {};
 }
 
@@ -187,35 +180,31 @@ void sum_up(Intent intent, Compared& compared) {
 }
 
 Result<void> work(const char* plan_path, const char* folder, unsigned jobs) {
-    auto plan = bench::read_plan(plan_path);
-    if (!plan) return tl::unexpected(plan.error());
-    auto entries = bench::expand(*plan, folder);
-    if (!entries) return tl::unexpected(entries.error());
+    auto plan = TRY(bench::read_plan(plan_path));
+    auto entries = TRY(bench::expand(plan, folder));
     std::vector<Run> runs;
-    for (std::size_t e = 0; e < entries->size(); ++e) {
-        auto host = SimHost::open((*entries)[e].scenario); // for the layouts that differ
+    for (std::size_t e = 0; e < entries.size(); ++e) {
+        auto host = SimHost::open(entries[e].scenario); // for the layouts that differ
         if (!host) return tl::unexpected(host.error());
-        auto topology = topology_of((*host)->first_snapshot());
-        if (!topology) return tl::unexpected(topology.error());
-        auto pool = pool_of(**host, (*entries)[e].pool);
-        if (!pool) return tl::unexpected(pool.error());
-        const Representatives same = representatives(*topology, *pool, no_cap);
+        auto topology = TRY(topology_of((*host)->first_snapshot()));
+        auto pool = TRY(pool_of(**host, entries[e].pool));
+        const Representatives same = representatives(topology, pool, no_cap);
         for (const Layout layout : all_layouts)
-            for (unsigned repeat = 0; same[index(layout)] == layout && repeat < plan->repeats;
+            for (unsigned repeat = 0; same[index(layout)] == layout && repeat < plan.repeats;
                  ++repeat)
                 runs.push_back({e, layout, repeat, {}, {}});
     }
     auto done = in_parallel(jobs, runs.size(), [&](std::size_t i) {
-        return measure(*plan, (*entries)[runs[i].entry], runs[i]);
+        return measure(plan, entries[runs[i].entry], runs[i]);
     });
     if (!done) return done;
-    for (const Intent intent : plan->intents) {
+    for (const Intent intent : plan.intents) {
         Compared compared;
-        for (std::size_t e = 0; e < entries->size(); ++e) {
+        for (std::size_t e = 0; e < entries.size(); ++e) {
             std::vector<const Run*> of_entry;
             for (const Run& run : runs)
                 if (run.entry == e) of_entry.push_back(&run);
-            if (auto ok = compare((*entries)[e].name, of_entry, intent, compared); !ok) return ok;
+            TRY(compare(entries[e].name, of_entry, intent, compared));
         }
         sum_up(intent, compared);
         fmt::print("\n");

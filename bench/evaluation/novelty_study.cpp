@@ -94,16 +94,14 @@ Result<void> held_out(std::span<const proto::Sample> samples, Group group, const
                       const std::function<void(const Novelty&, const proto::Sample&)>& judge) {
     std::vector<Case> cases(samples.size());
     for (std::size_t i = 0; i < cases.size(); ++i) cases[i].sample = &samples[i];
-    const auto folds = make_folds(cases, group, seed, group == Group::scenario ? 5 : 0);
-    if (!folds) return tl::unexpected(folds.error());
-    for (unsigned fold = 0; fold < folds->count; ++fold) {
+    const auto folds = TRY(make_folds(cases, group, seed, group == Group::scenario ? 5 : 0));
+    for (unsigned fold = 0; fold < folds.count; ++fold) {
         std::vector<proto::Sample> seen;
         for (std::size_t i = 0; i < samples.size(); ++i)
-            if (folds->fold[i] != fold) seen.push_back(samples[i]);
-        const auto novelty = Novelty::fit(seen, inputs, seed);
-        if (!novelty) return tl::unexpected(novelty.error());
+            if (folds.fold[i] != fold) seen.push_back(samples[i]);
+        const auto novelty = TRY(Novelty::fit(seen, inputs, seed));
         for (std::size_t i = 0; i < samples.size(); ++i)
-            if (folds->fold[i] == fold) judge(*novelty, samples[i]);
+            if (folds.fold[i] == fold) judge(novelty, samples[i]);
     }
     return {};
 }
@@ -112,9 +110,7 @@ Result<void> held_out(std::span<const proto::Sample> samples, Group group, const
 
 Result<proto::NoveltySection> study_novelty(std::span<const proto::Sample> samples,
                                             const InputMask& inputs, std::uint64_t seed) {
-    for (const proto::Sample& sample : samples)
-        if (auto checked = check_sample(sample, sample.scenario()); !checked)
-            return tl::unexpected(checked.error());
+    for (const proto::Sample& sample : samples) TRY(check_sample(sample, sample.scenario()));
     Numbers ordinary, topologies;
     std::vector<Numbers> unlike(kinds().size());
     std::uint64_t random = seed;

@@ -117,9 +117,8 @@ Result<Predictions> ask(const Classifier& classifier, std::span<const Case> case
         Question question{&features, one.intent, one.current, one.representatives};
         if (with_costs)
             question.costs = {sample.costs().data(), static_cast<std::size_t>(sample.costs_size())};
-        auto prediction = classifier.predict(question);
-        if (!prediction) return tl::unexpected(prediction.error());
-        predictions.push_back(std::move(*prediction));
+        auto prediction = TRY(classifier.predict(question));
+        predictions.push_back(std::move(prediction));
     }
     return predictions;
 }
@@ -149,43 +148,37 @@ std::vector<Learner> all_learners(const Learning& learning, bool ablations) {
 
 Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples, Group group,
                                           const StudyOptions& options) {
-    const auto cases = complete_cases(samples);
-    if (!cases) return tl::unexpected(cases.error());
-    const auto folds = make_folds(*cases, group, options.seed);
-    if (!folds) return tl::unexpected(folds.error());
+    const auto cases = TRY(complete_cases(samples));
+    const auto folds = TRY(make_folds(cases, group, options.seed));
 
-    std::vector<Predictions> predictions(options.learners.size(), Predictions(cases->size()));
-    const std::size_t total = options.learners.size() * folds->count;
+    std::vector<Predictions> predictions(options.learners.size(), Predictions(cases.size()));
+    const std::size_t total = options.learners.size() * folds.count;
     std::mutex mutex;
     std::size_t done = 0;
     const auto run = [&](std::size_t task) -> Result<void> {
         if (options.stop != nullptr && options.stop->load()) return fail("evaluation stopped");
-        const std::size_t learner = task / folds->count, fold = task % folds->count;
+        const std::size_t learner = task / folds.count, fold = task % folds.count;
         const auto training =
-            choose_cases(*cases, [&](std::size_t i) { return folds->fold[i] != fold; });
-        const auto test =
-            choose_cases(*cases, [&](std::size_t i) { return folds->fold[i] == fold; });
-        const auto said = options.learners[learner].learn(training, test);
-        if (!said) return tl::unexpected(said.error());
+            choose_cases(cases, [&](std::size_t i) { return folds.fold[i] != fold; });
+        const auto test = choose_cases(cases, [&](std::size_t i) { return folds.fold[i] == fold; });
+        const auto said = TRY(options.learners[learner].learn(training, test));
         for (std::size_t i = 0; i < test.size(); ++i)
-            predictions[learner][static_cast<std::size_t>(test[i] - cases->data())] = (*said)[i];
+            predictions[learner][static_cast<std::size_t>(test[i] - cases.data())] = said[i];
         const std::lock_guard lock(mutex);
         if (options.progress) options.progress(++done, total);
         return {};
     };
-    if (auto finished = in_parallel(options.jobs, total, run); !finished)
-        return tl::unexpected(finished.error());
+    TRY(in_parallel(options.jobs, total, run));
 
     if (options.said)
-        for (std::size_t i = 0; i < cases->size(); ++i)
-            options.said((*cases)[i], predictions[0][i]);
+        for (std::size_t i = 0; i < cases.size(); ++i) options.said(cases[i], predictions[0][i]);
     auto section = section_of(std::string(title_of(group)), samples);
-    add_model(section, *cases, options.learners[0].name, predictions[0]);
+    add_model(section, cases, options.learners[0].name, predictions[0]);
     for (std::size_t l = 1; l < options.learners.size(); ++l)
         *section.add_methods() =
-            figures_of(options.learners[l].name, outcomes_of(*cases, predictions[l]));
+            figures_of(options.learners[l].name, outcomes_of(cases, predictions[l]));
     std::vector<Outcome> measured;
-    for (const Case& one : *cases) {
+    for (const Case& one : cases) {
         const auto outcomes = judge_repeats(one);
         measured.insert(measured.end(), outcomes.begin(), outcomes.end());
     }
@@ -196,17 +189,14 @@ Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples
 Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
                                               std::span<const proto::Sample> samples,
                                               std::string title) {
-    const auto cases = complete_cases(samples);
-    if (!cases) return tl::unexpected(cases.error());
-    const auto knowing = ask(classifier, *cases, true);
-    if (!knowing) return tl::unexpected(knowing.error());
-    const auto ignorant = ask(classifier, *cases, false);
-    if (!ignorant) return tl::unexpected(ignorant.error());
+    const auto cases = TRY(complete_cases(samples));
+    const auto knowing = TRY(ask(classifier, cases, true));
+    const auto ignorant = TRY(ask(classifier, cases, false));
     auto section = section_of(std::move(title), samples);
-    add_model(section, *cases, "model", *knowing);
-    *section.add_methods() = figures_of("model, costs not known", outcomes_of(*cases, *ignorant));
+    add_model(section, cases, "model", knowing);
+    *section.add_methods() = figures_of("model, costs not known", outcomes_of(cases, ignorant));
     std::vector<Outcome> stays;
-    for (const Case& one : *cases) stays.push_back(outcome_of(one, Layout::socket, 1));
+    for (const Case& one : cases) stays.push_back(outcome_of(one, Layout::socket, 1));
     *section.add_methods() = figures_of("boot default (socket)", stays);
     return section;
 }

@@ -38,13 +38,11 @@ Result<void> remember(const fs::path& path, const Change& change) {
     restore.mutable_arrangement()->set_layout(std::string(to_string(change.original.layout)));
     restore.mutable_arrangement()->set_max_cpus(change.original.max_cpus);
     restore.set_entry(change.entry);
-    auto record = encode_record(restore.SerializeAsString());
-    if (!record) return tl::unexpected(record.error());
-    const std::string bytes = encode_header(restore_format) + *record;
-    const auto folder = Folder::open(path.parent_path());
-    if (!folder) return tl::unexpected(folder.error());
-    auto written = folder->replace(path.filename().string(), std::as_bytes(std::span(bytes)));
-    return written ? folder->sync() : written;
+    auto record = TRY(encode_record(restore.SerializeAsString()));
+    const std::string bytes = encode_header(restore_format) + record;
+    const auto folder = TRY(Folder::open(path.parent_path()));
+    auto written = folder.replace(path.filename().string(), std::as_bytes(std::span(bytes)));
+    return written ? folder.sync() : written;
 }
 
 Result<void> put_back(Rearranger& rearranger, const Pool& pool, const Arrangement& original) {
@@ -82,13 +80,11 @@ Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools,
                        std::chrono::milliseconds limit) {
     std::error_code ignored;
     if (!fs::exists(path, ignored)) return {};
-    auto reader = RecordReader::open(path, restore_format, Author::trusted);
-    if (!reader) return tl::unexpected(reader.error());
+    auto reader = TRY(RecordReader::open(path, restore_format, Author::trusted));
     proto::Restore restore;
-    auto got = reader->next(restore);
-    if (!got) return tl::unexpected(got.error());
+    auto got = TRY(reader.next(restore));
     const auto layout = layout_from_string(restore.arrangement().layout());
-    if (!*got || !layout)
+    if (!got || !layout)
         return fail("{}: does not say what to put back; look at the pools and remove the file",
                     path.string());
     auto pool = find_pool(pools, restore.pool());
@@ -102,7 +98,7 @@ Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools,
                         *pool,
                         {*layout, restore.arrangement().max_cpus()},
                         known ? entry->stop : std::string()};
-    if (auto done = undo(rearranger, change, path, limit); !done) return done;
+    TRY(undo(rearranger, change, path, limit));
     BOOST_LOG_TRIVIAL(warning)
         << pool->name << ": put back " << to_string(change.original)
         << (change.stop.empty() ? "" : " and ran the stop command")
@@ -128,9 +124,8 @@ class Remembering final : public Host {
     /// Leaves out what has been traced up to now.
     [[nodiscard]] Result<void> skip() {
         for (again_ = false;;) {
-            auto item = next();
-            if (!item) return tl::unexpected(item.error());
-            if (!*item || std::holds_alternative<TraceBytes>(**item)) break;
+            auto item = TRY(next());
+            if (!item || std::holds_alternative<TraceBytes>(*item)) break;
         }
         again_ = true;
         return {};
@@ -177,7 +172,7 @@ class LiveEntry {
                 }
                 proto::Run run = run_of({layout, repeat});
                 run.set_same_as(std::string(to_string(*measured)));
-                if (auto added = results_.add(run); !added) return added;
+                TRY(results_.add(run));
             }
             for (std::size_t i = trials_.size(); i > from + 1; --i) {        // Fisher and Yates
                 state = state * 6364136223846793005U + 1442695040888963407U; // Knuth's MMIX
@@ -307,7 +302,7 @@ Result<void> observe_trials(Remembering& host, LiveEntry& trials) {
         if (!more) went_on = tl::unexpected(more.error());
         return !more || !*more;
     };
-    if (auto skipped = host.skip(); !skipped) return skipped;
+    TRY(host.skip());
     trials.begin();
     auto observed =
         observe(host, observation, [&](const WindowStats& stats) { trials.see(stats); });
@@ -337,42 +332,34 @@ Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& pla
                              std::span<const Entry> entries, Results& results,
                              const fs::path& directory, const LiveOptions& options) {
     Remembering from_here(host);
-    auto item = from_here.next();
-    if (!item) return tl::unexpected(item.error());
-    if (!*item || !std::holds_alternative<proto::HostSnapshot>(**item))
+    auto item = TRY(from_here.next());
+    if (!item || !std::holds_alternative<proto::HostSnapshot>(*item))
         return fail("the host gave no snapshot of its topology");
-    const auto snapshot = std::get<proto::HostSnapshot>(**item);
-    auto topology = topology_of(snapshot);
-    if (!topology) return tl::unexpected(topology.error());
-    auto pools = pools_of(snapshot);
-    if (!pools) return tl::unexpected(pools.error());
+    const auto snapshot = std::get<proto::HostSnapshot>(*item);
+    auto topology = TRY(topology_of(snapshot));
+    auto pools = TRY(pools_of(snapshot));
     const fs::path path = directory / restore_name;
-    if (auto done = undo_left(rearranger, *pools, entries, path, options.command_limit); !done)
-        return tl::unexpected(done.error());
+    TRY(undo_left(rearranger, pools, entries, path, options.command_limit));
 
     std::string undone;
     for (const Entry& entry : entries) {
         if (options.stop && *options.stop) break;
-        auto pool = find_pool(*pools, entry.pool);
-        if (!pool) return tl::unexpected(pool.error());
-        LiveEntry trials(rearranger, plan, entry, results, options, *topology, *pool);
-        if (auto prepared = trials.prepare(); !prepared) return tl::unexpected(prepared.error());
+        auto pool = TRY(find_pool(pools, entry.pool));
+        LiveEntry trials(rearranger, plan, entry, results, options, topology, pool);
+        TRY(trials.prepare());
         if (trials.over()) continue;
-        const auto original = rearranger.layout(*pool);
-        if (!original) return tl::unexpected(original.error());
-        const Change change{entry.name, *pool, original->arrangement, entry.stop};
-        if (auto kept = remember(path, change); !kept) return tl::unexpected(kept.error());
+        const auto original = TRY(rearranger.layout(pool));
+        const Change change{entry.name, pool, original.arrangement, entry.stop};
+        TRY(remember(path, change));
 
         LoadGroup load; // ends after the stop command
         const auto measured = measure(from_here, trials, entry, options, load);
         // Where there was nothing to stop, it does not matter how that ends.
         const bool must_stop = !measured || *measured;
         // An error of this is worse than whatever else went wrong.
-        if (const auto done = undo(rearranger, change, path, options.command_limit, must_stop);
-            !done)
-            return tl::unexpected(done.error());
+        TRY(undo(rearranger, change, path, options.command_limit, must_stop));
         if (!measured) return tl::unexpected(measured.error());
-        undone = fmt::format("{} has {} again{}", pool->name, to_string(change.original),
+        undone = fmt::format("{} has {} again{}", pool.name, to_string(change.original),
                              entry.stop.empty() ? "" : ", the stop command has run");
     }
     return undone;

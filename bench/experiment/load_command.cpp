@@ -87,12 +87,11 @@ Result<LoadGroup> run_load_command(const std::string& command, std::chrono::mill
     const FileDescriptor errors(::memfd_create("stderr", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (errors.get() < 0) return fail("cannot be started: {}", std::strerror(errno));
     const std::array given{GivenDescriptor{errors.get(), STDERR_FILENO}};
-    auto pid = spawn("/bin/sh", {"-c", command}, given);
-    if (!pid) return tl::unexpected(pid.error());
-    LoadGroup group(*pid);
+    auto pid = TRY(spawn("/bin/sh", {"-c", command}, given));
+    LoadGroup group(pid);
     const auto until = Clock::now() + limit;
     for (;;) {
-        if (const auto end = ended(*pid)) {
+        if (const auto end = ended(pid)) {
             if (end->si_code != CLD_EXITED)
                 return fail("was ended by signal {}{}", end->si_status, last_words(errors.get()));
             if (end->si_status != 0)

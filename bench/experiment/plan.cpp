@@ -66,14 +66,12 @@ Result<void> check_entry(const proto::Plan::Entry& entry) {
 
 Result<Plan> checked(const proto::Plan& message) {
     Plan plan;
-    auto layouts = chosen(message.layouts(), all_layouts, layout_from_string, "layouts",
-                          "cpu, core, socket, node and all");
-    if (!layouts) return tl::unexpected(layouts.error());
-    plan.layouts = std::move(*layouts);
-    auto intents = chosen(message.intents(), all_intents, intent_from_string, "intents",
-                          "throughput, latency and balanced");
-    if (!intents) return tl::unexpected(intents.error());
-    plan.intents = std::move(*intents);
+    auto layouts = TRY(chosen(message.layouts(), all_layouts, layout_from_string, "layouts",
+                              "cpu, core, socket, node and all"));
+    plan.layouts = std::move(layouts);
+    auto intents = TRY(chosen(message.intents(), all_intents, intent_from_string, "intents",
+                              "throughput, latency and balanced"));
+    plan.intents = std::move(intents);
 
     if (message.repeats() > most_repeats || message.windows() > most_windows)
         return fail("repeats and windows: {} and {}; up to {} and {} are accepted",
@@ -93,7 +91,7 @@ Result<Plan> checked(const proto::Plan& message) {
     if (message.entries().empty())
         return fail("no entries: nothing to measure; add entries {{ scenarios: \"FILE\" }}");
     for (const proto::Plan::Entry& entry : message.entries()) {
-        if (auto good = check_entry(entry); !good) return tl::unexpected(good.error());
+        TRY(check_entry(entry));
         if (entry.has_live() != message.entries(0).has_live())
             return fail("entries: some are live and some are not; make two plans of them");
         plan.entries.push_back(entry);
@@ -115,8 +113,7 @@ Result<std::vector<fs::path>> matches(const fs::path& pattern) {
 
 Result<Entry> read_entry(const fs::path& path, const std::string& pool) {
     Entry entry;
-    if (auto parsed = parse_text_file(path, entry.scenario); !parsed)
-        return tl::unexpected(parsed.error());
+    TRY(parse_text_file(path, entry.scenario));
     entry.name = entry.scenario.name().empty() ? path.stem().string() : entry.scenario.name();
     entry.family = entry.scenario.family().empty() ? "other" : entry.scenario.family();
     entry.topology = topology_name(entry.scenario.machine());
@@ -128,8 +125,7 @@ Result<Entry> read_entry(const fs::path& path, const std::string& pool) {
 
 Result<Plan> read_plan(const fs::path& path) {
     proto::Plan message;
-    if (auto parsed = parse_text_file(path, message); !parsed)
-        return tl::unexpected(parsed.error());
+    TRY(parse_text_file(path, message));
     auto plan = checked(message);
     if (!plan) return fail("{}: {}", path.string(), plan.error().message);
     plan->folder = path.parent_path();
@@ -160,35 +156,29 @@ Result<std::vector<Entry>> expand(const Plan& plan, const fs::path& generated) {
         const std::string pool = wanted.pool().empty() ? std::string(default_pool) : wanted.pool();
         if (wanted.has_live()) {
             const auto& live = wanted.live();
-            if (auto added = add({live.name(),
-                                  live.family().empty() ? "live" : live.family(),
-                                  live.topology().empty() ? "host" : live.topology(),
-                                  pool,
-                                  {},
-                                  live.start(),
-                                  live.stop()},
-                                 "a live entry");
-                !added)
-                return tl::unexpected(added.error());
+            TRY(add({live.name(),
+                     live.family().empty() ? "live" : live.family(),
+                     live.topology().empty() ? "host" : live.topology(),
+                     pool,
+                     {},
+                     live.start(),
+                     live.stop()},
+                    "a live entry"));
             continue;
         }
         fs::path pattern = plan.folder / wanted.scenarios();
         if (wanted.has_generate()) {
             const auto& g = wanted.generate();
             auto folder =
-                generate_scenarios(generated, g.family(), g.topology(), g.count(), g.seed());
-            if (!folder) return tl::unexpected(folder.error());
-            pattern = *folder / "*.scenario";
+                TRY(generate_scenarios(generated, g.family(), g.topology(), g.count(), g.seed()));
+            pattern = folder / "*.scenario";
         }
-        auto paths = matches(pattern);
-        if (!paths) return tl::unexpected(paths.error());
-        for (const fs::path& path : *paths) {
-            auto entry = read_entry(path, pool);
-            if (!entry) return tl::unexpected(entry.error());
+        auto paths = TRY(matches(pattern));
+        for (const fs::path& path : paths) {
+            auto entry = TRY(read_entry(path, pool));
             // Those of another seed have the same names.
-            if (wanted.has_generate()) entry->name += fmt::format("@{}", wanted.generate().seed());
-            if (auto added = add(std::move(*entry), path.string()); !added)
-                return tl::unexpected(added.error());
+            if (wanted.has_generate()) entry.name += fmt::format("@{}", wanted.generate().seed());
+            TRY(add(std::move(entry), path.string()));
         }
     }
     return entries;

@@ -49,9 +49,8 @@ Result<Outcome> outcome_of(const proto::Run& run) {
     }
     outcome.shared = !run.same_as().empty();
     if (outcome.shared) return outcome;
-    auto result = result_from(run.truth(), run.pool());
-    if (!result) return tl::unexpected(result.error());
-    outcome.result = std::move(*result);
+    auto result = TRY(result_from(run.truth(), run.pool()));
+    outcome.result = std::move(result);
     for (const proto::Run::Window& window : run.windows()) {
         if (!well_formed(window.features(), feature_schema().size()))
             return bad("features of another schema");
@@ -68,13 +67,11 @@ Result<std::map<RunKey, Outcome>> read_results(const fs::path& directory) {
     const fs::path path = directory / results_name;
     std::error_code error;
     if (!fs::exists(path, error)) return outcomes;
-    auto reader = RecordReader::open(path, results_format, Author::trusted);
-    if (!reader) return tl::unexpected(reader.error());
+    auto reader = TRY(RecordReader::open(path, results_format, Author::trusted));
     for (;;) {
         proto::Run run;
-        auto got = reader->next(run);
-        if (!got) return tl::unexpected(got.error());
-        if (!*got) return outcomes;
+        auto got = TRY(reader.next(run));
+        if (!got) return outcomes;
         // Windows of another schema are no samples: that run is made again.
         if (run.error().empty() && run.schema_version() != feature_schema_version) continue;
         auto outcome = outcome_of(run);
@@ -85,23 +82,19 @@ Result<std::map<RunKey, Outcome>> read_results(const fs::path& directory) {
 }
 
 Result<Results> Results::open(const fs::path& directory) {
-    const auto folder = Folder::open(directory, /*make=*/true);
-    if (!folder) return tl::unexpected(folder.error());
-    if (auto ours = folder->check_trusted(); !ours) return tl::unexpected(ours.error());
+    const auto folder = TRY(Folder::open(directory, /*make=*/true));
+    TRY(folder.check_trusted());
     const fs::path path = directory / results_name;
-    auto file = RecordWriter::resume(path, results_format);
-    if (!file) return tl::unexpected(file.error());
-    Results results(std::move(*file));
-    auto outcomes = read_results(directory);
-    if (!outcomes) return tl::unexpected(outcomes.error());
-    results.outcomes_ = std::move(*outcomes);
+    auto file = TRY(RecordWriter::resume(path, results_format));
+    Results results(std::move(file));
+    auto outcomes = TRY(read_results(directory));
+    results.outcomes_ = std::move(outcomes);
     return results;
 }
 Result<void> Results::add(const proto::Run& run) {
-    auto outcome = outcome_of(run);
-    if (!outcome) return tl::unexpected(outcome.error());
-    if (auto written = file_.append(run); !written) return written;
-    outcomes_[{run.entry(), *layout_from_string(run.layout()), run.repeat()}] = std::move(*outcome);
+    auto outcome = TRY(outcome_of(run));
+    TRY(file_.append(run));
+    outcomes_[{run.entry(), *layout_from_string(run.layout()), run.repeat()}] = std::move(outcome);
     return {};
 }
 
@@ -137,9 +130,8 @@ Result<Scored> score_entry(const Plan& plan, const Entry& entry, const Results& 
         if (!outcome->error.empty()) return fail("{}", outcome->error);
         return outcome;
     };
-    auto first = good(plan.layouts.front(), 0);
-    if (!first) return tl::unexpected(first.error());
-    scored.representatives = (*first)->representatives;
+    auto first = TRY(good(plan.layouts.front(), 0));
+    scored.representatives = first->representatives;
 
     Repeats repeats;
     for (const Layout layout : all_layouts) {
@@ -147,18 +139,16 @@ Result<Scored> score_entry(const Plan& plan, const Entry& entry, const Results& 
         if (!from) continue;
         scored.measured[index(layout)] = true;
         for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
-            auto outcome = good(*from, repeat);
-            if (!outcome) return tl::unexpected(outcome.error());
-            if ((*outcome)->shared || (*outcome)->representatives != scored.representatives)
+            auto outcome = TRY(good(*from, repeat));
+            if (outcome->shared || outcome->representatives != scored.representatives)
                 return fail("layout {}: its runqueues were others in another run",
                             to_string(*from));
-            repeats[index(layout)].push_back((*outcome)->result);
+            repeats[index(layout)].push_back(outcome->result);
         }
     }
     for (const Intent intent : plan.intents) {
-        auto one = scores(intent, repeats);
-        if (!one) return tl::unexpected(one.error());
-        scored.scores.push_back(std::move(*one));
+        auto one = TRY(scores(intent, repeats));
+        scored.scores.push_back(std::move(one));
     }
     return scored;
 }

@@ -80,16 +80,12 @@ Result<void> measure(SimHost& host, const Pool& pool, const Arrangement& wanted,
 
 Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options, proto::Run& run) {
     const proto::Scenario scenario = scenario_of(plan, *task.entry, task.repeat);
-    auto host = SimHost::open(scenario, options);
-    if (!host) return tl::unexpected(host.error());
-    auto topology = topology_of((*host)->first_snapshot());
-    if (!topology) return tl::unexpected(topology.error());
-    auto pools = pools_of((*host)->first_snapshot());
-    if (!pools) return tl::unexpected(pools.error());
-    auto pool = find_pool(*pools, task.entry->pool);
-    if (!pool) return tl::unexpected(pool.error());
+    auto host = TRY(SimHost::open(scenario, options));
+    auto topology = TRY(topology_of(host->first_snapshot()));
+    auto pools = TRY(pools_of(host->first_snapshot()));
+    auto pool = TRY(find_pool(pools, task.entry->pool));
 
-    const Representatives same = representatives(*topology, *pool, no_cap);
+    const Representatives same = representatives(topology, pool, no_cap);
     for (const Layout layout : same) run.add_representative(std::string(to_string(layout)));
     const auto measured = std::find_if(plan.layouts.begin(), plan.layouts.end(), [&](Layout one) {
         return same[index(one)] == same[index(task.layout)];
@@ -99,17 +95,13 @@ Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options,
         return {};
     }
     const Arrangement wanted{task.layout, no_cap};
-    auto applied = apply(**host, *topology, *pool, wanted, false);
-    if (!applied) return tl::unexpected(applied.error());
-    if (auto done = measure(**host, *pool, wanted, scenario.warmup_s(), options.tracing, run);
-        !done)
-        return done;
-    auto truth = (*host)->truth();
-    if (!truth) return tl::unexpected(truth.error());
-    *run.mutable_truth() = std::move(*truth);
+    TRY(apply(*host, topology, pool, wanted, false));
+    TRY(measure(*host, pool, wanted, scenario.warmup_s(), options.tracing, run));
+    auto truth = TRY(host->truth());
+    *run.mutable_truth() = std::move(truth);
     // A simulator that does not tell its costs has those that the scenario gives.
     const auto costs =
-        costs_for_sample((*host)->costs().ByteSizeLong() > 0 ? (*host)->costs() : scenario.costs());
+        costs_for_sample(host->costs().ByteSizeLong() > 0 ? host->costs() : scenario.costs());
     run.mutable_costs()->Assign(costs.begin(), costs.end());
     return {};
 }
@@ -203,14 +195,12 @@ Result<void> run_simulated(const Plan& plan, std::span<const Entry> entries, Res
                            const RunnerOptions& options) {
     SimOptions sim = options.sim;
     if (sim.program.empty()) {
-        auto program = find_simulator();
-        if (!program) return tl::unexpected(program.error());
-        sim.program = *program;
+        auto program = TRY(find_simulator());
+        sim.program = program;
     }
-    const auto pinned = PinnedProgram::open(sim.program);
-    if (!pinned) return tl::unexpected(pinned.error());
-    sim.program = pinned->path();
-    const std::vector<Task> tasks = tasks_of(plan, entries, pinned->identity(), results);
+    const auto pinned = TRY(PinnedProgram::open(sim.program));
+    sim.program = pinned.path();
+    const std::vector<Task> tasks = tasks_of(plan, entries, pinned.identity(), results);
     double cost = 0;
     for (const Task& task : tasks) cost += task.cost;
 

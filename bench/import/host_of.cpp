@@ -27,7 +27,7 @@ class HostMaker {
         for (const auto step :
              {&HostMaker::add_cpus, &HostMaker::add_info, &HostMaker::check_trace,
               &HostMaker::add_pools, &HostMaker::add_domains, &HostMaker::check_size})
-            if (auto done = (this->*step)(); !done) return tl::unexpected(done.error());
+            TRY((this->*step)());
         return std::move(host_);
     }
 
@@ -43,7 +43,7 @@ class HostMaker {
             return fail("the topology has {} CPUs, and nr_cpus of `xl info` is {}; paste the "
                         "output of `xl info -n` whole",
                         text_.cpus.size(), *text_.nr_cpus);
-        if (auto found = find_online(); !found) return found;
+        TRY(find_online());
         // The line threads_per_core of `xl info` counts the online siblings of CPU 0
         // (common/sysctl.c), so that hyperthreads that are off look like none; the table has the
         // offline ones too.
@@ -149,7 +149,7 @@ class HostMaker {
             if (!pool.cpus)
                 return fail("needs the output of `xl cpupool-list -c`: which CPUs pool '{}' has",
                             printable(name));
-            if (auto added = add_pool(name, pool); !added) return added;
+            TRY(add_pool(name, pool));
             if (!pool.scheduler) guessed += (guessed.empty() ? "" : ", ") + printable(name);
         }
         if (!guessed.empty() && !(text_.scheduler && pools.size() == 1))
@@ -222,8 +222,7 @@ class HostMaker {
         if (!text_.weight_list)
             assume("without the output of `xl sched-credit2`: weights and caps are not known, and "
                    "count as 256 and none");
-        for (const auto& [id, vcpus] : domains)
-            if (auto added = add_domain(id, vcpus); !added) return added;
+        for (const auto& [id, vcpus] : domains) TRY(add_domain(id, vcpus));
         return {};
     }
 

@@ -122,7 +122,7 @@ class Reader {
             const std::string_view line = text.substr(0, text.find('\n'));
             text.remove_prefix(std::min(line.size() + 1, text.size()));
             ++line_;
-            if (auto done = take(line); !done) return done;
+            TRY(take(line));
             if (to_.pools.size() > max_pools)
                 return fail("{}:{}: more than {} cpupools; paste the output of one host", file_,
                             line_, max_pools);
@@ -143,9 +143,8 @@ class Reader {
         }
         if (const Head* head = head_of(words)) return begin(*head, line);
         if (table_ != Table::none) {
-            auto taken = row(line, text, words);
-            if (!taken) return tl::unexpected(taken.error());
-            if (*taken == Line::taken) return {};
+            auto taken = TRY(row(line, text, words));
+            if (taken == Line::taken) return {};
         }
         if (text.starts_with("Cpupool ")) return pool_line(text);
         const std::size_t colon = text.find(':');
@@ -230,7 +229,7 @@ class Reader {
         if (!cpus || !number((*last)[3])) return Line::other;
         XlPool& pool = pool_named(name);
         const std::string what = fmt::format("pool '{}'", printable(name));
-        if (auto put = once(pool.cpu_count, *cpus, what); !put) return put;
+        TRY(once(pool.cpu_count, *cpus, what));
         return once(pool.scheduler, valid_utf8((*last)[1]), what);
     }
 
@@ -247,7 +246,7 @@ class Reader {
         if (!id || !index || (!vcpu.cpu && (*last)[2] != "-")) return Line::other;
         if (*id >= max_domain || *index >= max_vcpus)
             return fail("{}:{}: there can be no vCPU {} of a domain {}", file_, line_, *index, *id);
-        if (auto named = domain_named(*id, name); !named) return named;
+        TRY(domain_named(*id, name));
         return once(to_.vcpus, std::pair{*id, *index}, std::move(vcpu),
                     fmt::format("vCPU {} of domain {}", *index, *id));
     }
@@ -261,7 +260,7 @@ class Reader {
         if (*id >= max_domain || *weight > 65535)
             return fail("{}:{}: there can be no domain {} with a weight of {}", file_, line_, *id,
                         *weight);
-        if (auto named = domain_named(*id, name); !named) return named;
+        TRY(domain_named(*id, name));
         return once(to_.weights, *id, XlWeight{pool_, *weight, *cap},
                     fmt::format("domain {}", *id));
     }
@@ -283,9 +282,7 @@ class Reader {
                                            : words[0].starts_with("tslice=")  ? "credit"
                                            : words[0] == "sched=RTDS"         ? "rtds"
                                                                               : "";
-        if (!scheduler.empty())
-            if (auto put = once(pool.scheduler, std::string(scheduler), what); !put)
-                return tl::unexpected(put.error());
+        if (!scheduler.empty()) TRY(once(pool.scheduler, std::string(scheduler), what));
         std::optional<Layout> layout;
         std::optional<unsigned> cap;
         for (const std::string_view word : words) {
@@ -298,16 +295,14 @@ class Reader {
                 cap = number(word.substr(max.size()));
         }
         if (!layout || !cap) return {};
-        if (auto put = once(pool.arrangement, Arrangement{*layout, *cap}, what); !put)
-            return tl::unexpected(put.error());
+        TRY(once(pool.arrangement, Arrangement{*layout, *cap}, what));
         return {};
     }
 
     Result<void> info(std::string_view key, std::string_view value) {
         const std::string what(key);
         const auto text = [&](std::optional<std::string>& to) -> Result<void> {
-            auto put = once(to, valid_utf8(value), what);
-            if (!put) return tl::unexpected(put.error());
+            TRY(once(to, valid_utf8(value), what));
             return {};
         };
         const auto count = [&](std::optional<unsigned>& to,
@@ -316,8 +311,7 @@ class Reader {
                 return fail("{}:{}: '{}' is no value of {}; paste the output of `xl info -n` as it "
                             "is",
                             file_, line_, printable(value, 40), key);
-            auto put = once(to, *n, what);
-            if (!put) return tl::unexpected(put.error());
+            TRY(once(to, *n, what));
             return {};
         };
         if (key == "xen_version") return text(to_.xen_version);

@@ -41,8 +41,7 @@ template<class Use> Result<std::uint64_t> each_chunk(const std::string& path, Us
         if (n < 0) return fail("{}: cannot read: {}", path, std::strerror(errno));
         if (n == 0) return total;
         total += static_cast<std::uint64_t>(n);
-        auto used = use(std::span<const std::byte>(chunk.data(), static_cast<std::size_t>(n)));
-        if (!used) return tl::unexpected(used.error());
+        TRY(use(std::span<const std::byte>(chunk.data(), static_cast<std::size_t>(n))));
     }
 }
 
@@ -112,7 +111,7 @@ Result<Run> windows(const std::string& path, const proto::HostSnapshot& host,
         for (float value : feature_vector(stats).values)
             if (!std::isnan(value)) run.checksum += static_cast<std::uint64_t>(std::abs(value));
     });
-    if (auto added = builder.add(host); !added) return tl::unexpected(added.error());
+    TRY(builder.add(host));
     const auto handler = [&](const trace::Record& record) {
         ++run.records;
         builder.add(record);
@@ -174,17 +173,14 @@ Result<void> compare(const std::string& path, const std::string& program, int ro
     std::array<std::vector<double>, 3> seconds;
     Run last;
     for (int round = 0; round < rounds; ++round) {
-        auto alone = decode(path);
-        if (!alone) return tl::unexpected(alone.error());
-        auto windowed = windows(path, flat_host(cpus), *khz);
-        if (!windowed) return tl::unexpected(windowed.error());
-        seconds[0].push_back(alone->seconds);
-        seconds[1].push_back(windowed->seconds);
-        last = *alone;
+        auto alone = TRY(decode(path));
+        auto windowed = TRY(windows(path, flat_host(cpus), *khz));
+        seconds[0].push_back(alone.seconds);
+        seconds[1].push_back(windowed.seconds);
+        last = alone;
         if (program.empty()) continue;
-        auto other = xenalyze(program, path);
-        if (!other) return tl::unexpected(other.error());
-        seconds[2].push_back(other->seconds);
+        auto other = TRY(xenalyze(program, path));
+        seconds[2].push_back(other.seconds);
     }
     const auto line = [&](std::string_view name, double time) {
         fmt::print("{:<20}{:>10.1f} MB/s{:>10.2f} M events/s{:>10.3f} s (median of {})\n", name,
@@ -207,10 +203,9 @@ Result<void> compare(const std::string& path, const std::string& program, int ro
 /// Repeats the trace behind itself, each time moved on by its own length in time. Between two
 /// repetitions every CPU loses records: nobody may take the end of one for the begin of the next.
 Result<void> grow(const std::string& source, const std::string& out, std::uint64_t bytes) {
-    auto whole = read_file(source, std::size_t{1} << 30);
-    if (!whole) return tl::unexpected(whole.error());
-    std::vector<std::uint32_t> words(whole->size() / 4);
-    std::memcpy(words.data(), whole->data(), words.size() * 4);
+    auto whole = TRY(read_file(source, std::size_t{1} << 30));
+    std::vector<std::uint32_t> words(whole.size() / 4);
+    std::memcpy(words.data(), whole.data(), words.size() * 4);
 
     std::vector<std::size_t> stamps; // where the low words of TSCs stand
     std::set<std::uint32_t> cpus;

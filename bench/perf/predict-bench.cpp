@@ -2,8 +2,8 @@
 // How long one prediction takes: from a finished feature vector to probabilities and gains. The aim
 // is 50 us at the 99th percentile. The model is that of INTELLISCHED_BUNDLE, or else one of about
 // 300 trees of depth 6 trained here from made-up samples.
+#include "bench/training/synthetic.hpp"
 #include "src/model/classifier.hpp"
-#include "tests/unit/model_synthetic.hpp"
 
 #include <algorithm>
 #include <benchmark/benchmark.h>

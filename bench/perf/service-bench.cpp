@@ -3,11 +3,10 @@
 // while a trace flows at a given rate. --help has the rest.
 #include "collector/trace/stream.hpp"
 #include "collector/window/facts.hpp"
-#include "collector/window/features.hpp"
 #include "collector/window/window.hpp"
 #include "src/base/memory.hpp"
 #include "src/host/capture_host.hpp"
-#include "src/service/live_score.hpp"
+#include "src/pool/pool_loop.hpp"
 #include "src/service/loop.hpp"
 #include "src/service/pool_keeper.hpp"
 #include "src/service/watcher.hpp"
@@ -82,13 +81,10 @@ class Judge {
   public:
     static Result<std::unique_ptr<Judge>> make(const std::filesystem::path& folder) {
         const char* name = std::getenv("INTELLISCHED_BUNDLE");
-        const auto bundle = read_bundle(name ? name : INTELLISCHED_BUNDLE);
-        if (!bundle) return tl::unexpected(bundle.error());
-        auto classifier = Classifier::load(*bundle);
-        if (!classifier) return tl::unexpected(classifier.error());
-        auto journal = Journal::open(folder / "journal.db", "bench", 0);
-        if (!journal) return tl::unexpected(journal.error());
-        return std::unique_ptr<Judge>(new Judge(std::move(*classifier), std::move(*journal)));
+        const auto bundle = TRY(read_bundle(name ? name : INTELLISCHED_BUNDLE));
+        auto classifier = TRY(Classifier::load(bundle));
+        auto journal = TRY(Journal::open(folder / "journal.db", "bench", 0));
+        return std::unique_ptr<Judge>(new Judge(std::move(classifier), std::move(journal)));
     }
 
     Result<void> saw(const proto::HostSnapshot& snapshot, const Arrangement& boot) {
@@ -116,11 +112,9 @@ class Judge {
     Result<void> saw(const WindowStats& stats) {
         if (!keeper_ || stats.facts.pool != keeper_->pool().name) return {};
         now_ += second;
-        const FeatureVector features = feature_vector(stats);
-        const auto seen =
-            window_seen(stats, features, snapshot_, classifier_, keeper_->state().intent);
-        if (!seen) return tl::unexpected(seen.error());
-        keeper_->saw(*seen, features, second, classifier_.manifest().id(), now());
+        const auto looked =
+            TRY(look(stats, snapshot_, classifier_, {.intent = keeper_->state().intent}));
+        keeper_->saw(looked.seen, looked.features, second, classifier_.manifest().id(), now());
         ++windows_;
         return {};
     }
@@ -151,9 +145,8 @@ struct Recorded {
 };
 
 Result<Recorded> look_at(const std::string& path) {
-    auto host = CaptureHost::open(path);
-    if (!host) return tl::unexpected(host.error());
-    Recorded recorded{(*host)->info(), {}, 0};
+    auto host = TRY(CaptureHost::open(path));
+    Recorded recorded{host->info(), {}, 0};
     if (recorded.info.tsc_khz == 0) return fail("{}: does not tell the TSC frequency", path);
     trace::TraceStream stream(path);
     std::uint64_t first = 0, last = 0;
@@ -163,18 +156,16 @@ Result<Recorded> look_at(const std::string& path) {
     };
     bool seen = false;
     for (;;) {
-        auto item = (*host)->next();
-        if (!item) return tl::unexpected(item.error());
-        if (!*item) break;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) {
+        auto item = TRY(host->next());
+        if (!item) break;
+        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&*item)) {
             // The last one, which knows all domains, as if it had been there from the start.
             const auto tsc = seen ? recorded.snapshot.tsc() : snapshot->tsc();
             seen = true;
             recorded.snapshot = *snapshot;
             recorded.snapshot.set_tsc(tsc);
-        } else if (const auto* piece = std::get_if<TraceBytes>(&**item)) {
-            if (auto fed = stream.feed(piece->bytes, look); !fed)
-                return tl::unexpected(fed.error());
+        } else if (const auto* piece = std::get_if<TraceBytes>(&*item)) {
+            TRY(stream.feed(piece->bytes, look));
         }
     }
     stream.finish(look);
@@ -199,15 +190,14 @@ double quantile(std::vector<double> values, double q) {
 }
 
 Result<void> verdicts(const Recorded& recorded, const std::string& path, Judge& judge) {
-    auto file = open_trace(path);
-    if (!file) return tl::unexpected(file.error());
-    if (auto seen = judge.saw(recorded.snapshot, recorded.info.boot); !seen) return seen;
+    auto file = TRY(open_trace(path));
+    TRY(judge.saw(recorded.snapshot, recorded.info.boot));
 
     std::vector<double> cpu, wall;
     Result<void> judged;
     WindowBuilder builder({1, recorded.info.boot}, recorded.info.tsc_khz,
                           [&](const WindowStats& stats) { judged = judge.saw(stats); });
-    if (auto added = builder.add(recorded.snapshot); !added) return added;
+    TRY(builder.add(recorded.snapshot));
     trace::TraceStream stream(path);
     std::uint64_t next_end = 0;
     const auto handle = [&](const trace::Record& record) {
@@ -224,7 +214,7 @@ Result<void> verdicts(const Recorded& recorded, const std::string& path, Judge& 
         next_end += recorded.info.tsc_khz * 1000;
     };
     std::vector<std::byte> chunk(chunk_size);
-    for (ssize_t n = 0; (n = ::read(file->get(), chunk.data(), chunk.size())) > 0 && judged;) {
+    for (ssize_t n = 0; (n = ::read(file.get(), chunk.data(), chunk.size())) > 0 && judged;) {
         auto fed = stream.feed(std::span(chunk).first(static_cast<std::size_t>(n)), handle);
         if (!fed) return fed;
     }
@@ -292,19 +282,17 @@ std::string memory() {
 
 Result<void> load(const Recorded& recorded, const std::string& path, Judge& judge, double rate,
                   double seconds) {
-    auto loop = Loop::make();
-    if (!loop) return tl::unexpected(loop.error());
+    auto loop = TRY(Loop::make());
     auto watcher =
         Watcher::start({.open = [&]() -> Result<std::unique_ptr<Host>> {
-                            auto file = open_trace(path);
-                            if (!file) return tl::unexpected(file.error());
-                            return std::make_unique<PacedHost>(recorded, std::move(*file), rate);
+                            auto file = TRY(open_trace(path));
+                            return std::make_unique<PacedHost>(recorded, std::move(file), rate);
                         },
                         .window_seconds = rate / recorded.bytes_a_second});
     if (!watcher) return tl::unexpected(watcher.error());
     Result<void> went;
     std::uint64_t lost = 0;
-    auto source = loop->on_ready((*watcher)->fd(), EPOLLIN, [&](std::uint32_t) {
+    auto source = loop.on_ready((*watcher)->fd(), EPOLLIN, [&](std::uint32_t) {
         while (const auto news = (*watcher)->take()) {
             if (const auto* reading = std::get_if<Reading>(&*news))
                 went = judge.saw(reading->snapshot, reading->boot);
@@ -318,18 +306,16 @@ Result<void> load(const Recorded& recorded, const std::string& path, Judge& judg
     });
     if (!source) return tl::unexpected(source.error());
     const auto run = [&](double end) -> Result<void> {
-        while (went && seconds_of(CLOCK_MONOTONIC) < end)
-            if (auto turned = loop->turn(drain_every); !turned)
-                return tl::unexpected(turned.error());
+        while (went && seconds_of(CLOCK_MONOTONIC) < end) TRY(loop.turn(drain_every));
         return went;
     };
     // The first second and a half read the model's and the journal's pages for the first time.
     const double begin = seconds_of(CLOCK_MONOTONIC) + 1.5;
-    if (auto begun = run(begin); !begun) return begun;
+    TRY(run(begin));
     const double cpu = cpu_seconds();
     const unsigned windows = judge.windows();
     const double start = seconds_of(CLOCK_MONOTONIC);
-    if (auto done = run(start + seconds); !done) return done;
+    TRY(run(start + seconds));
     const double took = seconds_of(CLOCK_MONOTONIC) - start;
     fmt::print("{}, {:.1f} MB/s for {:.1f} s, {} windows, {} records lost: {:.2f}% of a core, {}\n",
                judge.what(), rate / 1e6, took, judge.windows() - windows, lost,
@@ -338,16 +324,14 @@ Result<void> load(const Recorded& recorded, const std::string& path, Judge& judg
 }
 
 Result<void> measure(const std::vector<std::string>& arguments) {
-    auto recorded = look_at(arguments[1]);
-    if (!recorded) return tl::unexpected(recorded.error());
+    auto recorded = TRY(look_at(arguments[1]));
     const char* temporary = std::getenv("TMPDIR");
     std::string folder = std::string(temporary ? temporary : "/tmp") + "/service-bench-XXXXXX";
     if (!::mkdtemp(folder.data())) return fail("{}: {}", folder, std::strerror(errno));
     auto done = [&]() -> Result<void> {
-        auto judge = Judge::make(folder);
-        if (!judge) return tl::unexpected(judge.error());
-        if (arguments[0] == "verdict") return verdicts(*recorded, arguments[2], **judge);
-        return load(*recorded, arguments[2], **judge, std::atof(arguments[3].c_str()) * 1e6,
+        auto judge = TRY(Judge::make(folder));
+        if (arguments[0] == "verdict") return verdicts(recorded, arguments[2], *judge);
+        return load(recorded, arguments[2], *judge, std::atof(arguments[3].c_str()) * 1e6,
                     arguments.size() > 4 ? std::atof(arguments[4].c_str()) : 10);
     }();
     std::error_code ignored;

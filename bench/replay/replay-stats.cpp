@@ -198,9 +198,8 @@ void print(const std::string& where, Parts& parts, double khz) {
 }
 
 Result<void> run(const std::string& path, double from_s) {
-    auto host = CaptureHost::open(path);
-    if (!host) return tl::unexpected(host.error());
-    const auto khz = static_cast<double>((*host)->info().tsc_khz);
+    auto host = TRY(CaptureHost::open(path));
+    const auto khz = static_cast<double>(host->info().tsc_khz);
     if (khz == 0) return fail("{}: its manifest has no TSC frequency; record it again", path);
     auto counter = std::make_unique<Counter>(); // too large for some stacks
     counter->cycles_a_ns = khz / 1e6;
@@ -221,14 +220,13 @@ Result<void> run(const std::string& path, double from_s) {
     TraceStream stream(path);
     std::map<unsigned, std::string> names;
     for (;;) {
-        auto item = (*host)->next();
-        if (!item) return tl::unexpected(item.error());
-        if (!*item) break;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item))
+        auto item = TRY(host->next());
+        if (!item) break;
+        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&*item))
             for (const auto& domain : snapshot->domains())
                 names[domain.id()] = printable(domain.name());
-        if (const auto* bytes = std::get_if<TraceBytes>(&**item))
-            if (auto fed = stream.feed(bytes->bytes, handler); !fed) return fed;
+        if (const auto* bytes = std::get_if<TraceBytes>(&*item))
+            TRY(stream.feed(bytes->bytes, handler));
     }
     stream.finish(handler);
     counter->tracker.finish(*counter);

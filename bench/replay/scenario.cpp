@@ -28,11 +28,10 @@ proto::HostSnapshot timeless(proto::HostSnapshot snapshot) {
 /// The simulated machine numbers its CPUs threads first, then cores, then sockets, as Xen does on
 /// most hosts; nodes have whole sockets, or sockets whole nodes, all the same number.
 Result<proto::Machine> machine_of(const proto::HostSnapshot& snapshot) {
-    const auto topology = topology_of(snapshot);
-    if (!topology) return tl::unexpected(topology.error());
+    const auto topology = TRY(topology_of(snapshot));
     std::set<unsigned> sockets, nodes;
     std::set<std::pair<unsigned, unsigned>> cores;
-    for (const Cpu& cpu : topology->cpus) {
+    for (const Cpu& cpu : topology.cpus) {
         sockets.insert(cpu.socket);
         nodes.insert(cpu.node);
         cores.emplace(cpu.socket, cpu.core);
@@ -40,16 +39,16 @@ Result<proto::Machine> machine_of(const proto::HostSnapshot& snapshot) {
     proto::Machine machine;
     machine.set_sockets(static_cast<std::uint32_t>(sockets.size()));
     machine.set_cores(static_cast<std::uint32_t>(cores.size() / sockets.size()));
-    machine.set_threads(static_cast<std::uint32_t>(topology->cpus.size() / cores.size()));
+    machine.set_threads(static_cast<std::uint32_t>(topology.cpus.size() / cores.size()));
     machine.set_nodes(static_cast<std::uint32_t>(nodes.size()));
-    for (std::size_t i = 0; i < topology->cpus.size(); ++i) {
+    for (std::size_t i = 0; i < topology.cpus.size(); ++i) {
         const unsigned core = static_cast<unsigned>(i) / machine.threads();
         const unsigned socket = core / machine.cores();
         const Cpu like{.id = static_cast<unsigned>(i),
                        .core = core % machine.cores(),
                        .socket = socket,
                        .node = core * machine.nodes() / (machine.sockets() * machine.cores())};
-        const Cpu& cpu = topology->cpus[i];
+        const Cpu& cpu = topology.cpus[i];
         if (cpu != like)
             return fail("CPU {} is on core {}, socket {}, node {}, and the simulator's CPU {} is "
                         "on core {}, socket {}, node {}; only a host with all CPUs online and "
@@ -166,10 +165,9 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
         if (recording.info.tsc_khz == 0) calibrator(record);
     };
     for (;;) {
-        auto item = host.next();
-        if (!item) return tl::unexpected(item.error());
-        if (!*item) break;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) {
+        auto item = TRY(host.next());
+        if (!item) break;
+        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&*item)) {
             recording.unknown.add(*snapshot);
             if (std::exchange(first, false))
                 recording.snapshot = *snapshot;
@@ -178,9 +176,8 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
                 return fail("{}: the host's domains, pools or CPUs changed while it was recorded; "
                             "record a stretch in which they do not",
                             name);
-        } else if (const auto* bytes = std::get_if<TraceBytes>(&**item)) {
-            if (auto fed = stream.feed(bytes->bytes, handler); !fed)
-                return tl::unexpected(fed.error());
+        } else if (const auto* bytes = std::get_if<TraceBytes>(&*item)) {
+            TRY(stream.feed(bytes->bytes, handler));
         }
     }
     stream.finish(handler);
@@ -216,14 +213,12 @@ Result<proto::Scenario> scenario_of(const Recording& recording, const std::strin
     scenario.set_name(name.substr(0, 63));
     scenario.set_family("replay");
     scenario.set_seed(1); // nothing is drawn
-    auto machine = machine_of(recording.snapshot);
-    if (!machine) return tl::unexpected(machine.error());
-    *scenario.mutable_machine() = *machine;
+    auto machine = TRY(machine_of(recording.snapshot));
+    *scenario.mutable_machine() = machine;
 
-    auto pools = pools_of(recording.snapshot);
-    if (!pools) return tl::unexpected(pools.error());
+    auto pools = TRY(pools_of(recording.snapshot));
     std::map<unsigned, std::string> pool_names;
-    for (const Pool& pool : *pools) {
+    for (const Pool& pool : pools) {
         if (pool.scheduler != "credit2" || pool.granularity != Granularity::cpu)
             return fail("pool '{}' has the scheduler {} with a granularity that may be coarser "
                         "than cpu; only credit2, CPU by CPU, can be replayed",

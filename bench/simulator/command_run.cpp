@@ -75,23 +75,18 @@ Result<std::optional<proto::Arrangement>> parse_layout(const std::string& text) 
 }
 
 Result<std::unique_ptr<World>> open_world(const Options& options, bool tracing) {
-    const auto layout = parse_layout(options.layout);
-    if (!layout) return tl::unexpected(layout.error());
-    auto scenario = read_scenario(options.scenario);
-    if (!scenario) return tl::unexpected(scenario.error());
-    if (options.seed) scenario->set_seed(*options.seed);
-    if (options.seconds) scenario->set_measured_s(*options.seconds);
-    if (auto checked = check_steps(*scenario); !checked) return tl::unexpected(checked.error());
+    const auto layout = TRY(parse_layout(options.layout));
+    auto scenario = TRY(read_scenario(options.scenario));
+    if (options.seed) scenario.set_seed(*options.seed);
+    if (options.seconds) scenario.set_measured_s(*options.seconds);
+    TRY(check_steps(scenario));
     if (!options.costs.empty()) {
-        const auto costs = read_costs(options.costs);
-        if (!costs) return tl::unexpected(costs.error());
-        scenario->mutable_costs()->MergeFrom(*costs);
+        const auto costs = TRY(read_costs(options.costs));
+        scenario.mutable_costs()->MergeFrom(costs);
     }
-    const auto machine = machine_options(*scenario, tracing);
-    if (!machine) return tl::unexpected(machine.error());
-    auto booted = Machine::boot(*machine);
-    if (!booted) return tl::unexpected(booted.error());
-    return World::create(std::move(*booted), std::move(*scenario), *layout);
+    const auto machine = TRY(machine_options(scenario, tracing));
+    auto booted = TRY(Machine::boot(machine));
+    return World::create(std::move(booted), std::move(scenario), layout);
 }
 
 std::string to_json(const proto::Truth& truth) {
@@ -162,9 +157,7 @@ struct RunCommand {
         if (!result) return tl::unexpected(result.error());
         const std::string json = to_json(*result);
         if (truth == "-") return print(json);
-        if (!truth.empty())
-            if (auto put = intellisched::replace_file(truth, std::as_bytes(std::span(json))); !put)
-                return put;
+        if (!truth.empty()) TRY(intellisched::replace_file(truth, std::as_bytes(std::span(json))));
         return quiet ? Result<void>{} : print(table_of(*result));
     }
 };
@@ -175,12 +168,10 @@ struct ServeCommand {
     std::string socket;
 
     Result<void> operator()(const Stop& stop) const {
-        auto world = open_world(common, !common.no_trace);
-        if (!world) return tl::unexpected(world.error());
-        if (socket.empty()) return serve(**world, fd, stop);
-        const auto client = accept_client(socket);
-        if (!client) return tl::unexpected(client.error());
-        return serve(**world, client->get(), stop);
+        auto world = TRY(open_world(common, !common.no_trace));
+        if (socket.empty()) return serve(*world, fd, stop);
+        const auto client = TRY(accept_client(socket));
+        return serve(*world, client.get(), stop);
     }
 };
 

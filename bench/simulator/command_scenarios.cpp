@@ -58,10 +58,9 @@ struct GenerateCommand {
     std::string out;
 
     Result<void> operator()() const {
-        const auto written = write_scenarios(choose(family, families()),
-                                             choose(topology, topologies()), count, seed, out);
-        if (!written) return tl::unexpected(written.error());
-        fmt::print("{}: {} scenarios\n", out, *written);
+        const auto written = TRY(write_scenarios(choose(family, families()),
+                                                 choose(topology, topologies()), count, seed, out));
+        fmt::print("{}: {} scenarios\n", out, written);
         return {};
     }
 };

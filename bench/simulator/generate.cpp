@@ -252,11 +252,8 @@ Result<unsigned> write_scenarios(const std::vector<std::string_view>& wanted_fam
             for (unsigned number = 1; number <= count; ++number) {
                 const proto::Scenario scenario = generate(family, topology, number, seed);
                 const std::string text = scenario_text(scenario);
-                if (auto put =
-                        intellisched::replace_file(directory / (scenario.name() + ".scenario"),
-                                                   std::as_bytes(std::span(text)));
-                    !put)
-                    return tl::unexpected(put.error());
+                TRY(intellisched::replace_file(directory / (scenario.name() + ".scenario"),
+                                               std::as_bytes(std::span(text))));
                 ++written;
             }
     return written;

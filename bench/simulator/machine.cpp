@@ -54,7 +54,7 @@ Result<std::unique_ptr<Machine>> Machine::boot(const MachineOptions& options) {
         return fail("machine: '{}' in the command line; credit2 is the only scheduler here",
                     options.xen_args.substr(at, options.xen_args.find(' ', at) - at));
     auto machine = std::make_unique<MachineImpl>(options);
-    if (auto booted = machine->boot(options); !booted) return tl::unexpected(booted.error());
+    TRY(machine->boot(options));
     return machine;
 }
 
@@ -77,7 +77,7 @@ Result<void> MachineImpl::boot(const MachineOptions& options) {
     if (*rc == -EINVAL) return fail("booting: Xen does not understand '{}'", bad);
     if (*rc != 0) return fail("booting: {}", std::strerror(-*rc));
     // Each CPU goes through the scheduler once before anybody can do anything.
-    if (auto settled = engine_.advance(engine_.now() + retry_time); !settled) return settled;
+    TRY(engine_.advance(engine_.now() + retry_time));
     engine_.use_costs();
     pools_[0] = "Pool-0";
     refresh();
@@ -101,7 +101,7 @@ Result<void> MachineImpl::xen(const std::string& what, const XenCall& function) 
         if (*rc == 0) return {};
         if ((*rc != -EAGAIN && *rc != -EADDRINUSE) || attempt == most_attempts)
             return fail("{}: Xen says: {}", what, std::strerror(-*rc));
-        if (auto waited = engine_.advance(engine_.now() + retry_time); !waited) return waited;
+        TRY(engine_.advance(engine_.now() + retry_time));
     }
 }
 
@@ -118,15 +118,15 @@ Result<void> MachineImpl::check_name(const std::string& name) const {
 
 // Xen does not know the names, the toolstack does.
 Result<void> MachineImpl::rename_pool(std::uint32_t pool, const std::string& name) {
-    if (auto ok = check_pool(pool); !ok) return ok;
-    if (auto free = check_name(name); !free) return free;
+    TRY(check_pool(pool));
+    TRY(check_name(name));
     pools_[pool] = name;
     return {};
 }
 
 Result<std::uint32_t> MachineImpl::create_pool(const std::string& name,
                                                const std::optional<proto::Arrangement>& wanted) {
-    if (auto free = check_name(name); !free) return tl::unexpected(free.error());
+    TRY(check_name(name));
     std::uint32_t pool = 0;
     if (auto done =
             xen(fmt::format("creating pool {}", name), [&] { return xen_pool_create(&pool); });
@@ -143,14 +143,13 @@ Result<std::uint32_t> MachineImpl::create_pool(const std::string& name,
 }
 
 Result<void> MachineImpl::destroy_pool(std::uint32_t pool) {
-    if (auto ok = check_pool(pool); !ok) return ok;
+    TRY(check_pool(pool));
     if (pool == 0) return fail("Pool-0 cannot be destroyed");
     for (const auto& domain : engine_.domains())
         if (domain->alive && domain->pool == pool)
             return fail("pool {} has domain {}; move it first", pools_[pool], domain->name);
     for (const EngineCpu& cpu : engine_.cpus())
-        if (cpu.pool == pool)
-            if (auto out = take_out(cpu.id); !out) return out;
+        if (cpu.pool == pool) TRY(take_out(cpu.id));
     auto done = xen(fmt::format("destroying pool {}", pools_[pool]),
                     [&] { return xen_pool_destroy(pool); });
     if (done) pools_.erase(pool);
@@ -213,17 +212,14 @@ Result<void> MachineImpl::take_down(const std::vector<unsigned>& cpus) {
 Result<void> MachineImpl::move_cpu(unsigned id, std::optional<std::uint32_t> pool) {
     if (id >= engine_.cpus().size()) return fail("there is no CPU {}", id);
     EngineCpu& cpu = engine_.cpus()[id];
-    if (pool)
-        if (auto ok = check_pool(*pool); !ok) return ok;
+    if (pool) TRY(check_pool(*pool));
     if (!pool && !cpu.online) return fail("CPU {} is offline already", id);
     const auto cpus = together(id);
     const bool was_online = cpu.online;
     const std::uint32_t before = cpu.pool;
-    if (!was_online)
-        if (auto up = bring_up(cpus); !up) return up;
+    if (!was_online) TRY(bring_up(cpus));
     if (pool && cpu.pool == *pool) return {};
-    if (cpu.pool != EngineCpu::no_pool)
-        if (auto out = take_out(id); !out) return out;
+    if (cpu.pool != EngineCpu::no_pool) TRY(take_out(id));
     auto done = pool ? put_in(id, *pool) : take_down(cpus);
     if (done) return done;
     if (!was_online)
@@ -254,9 +250,9 @@ Result<void> MachineImpl::set_affinity(const DomainOptions& options, EngineVcpu&
     for (const auto& [lists, mask, name] :
          {std::tuple{&options.hard, &hard, "hard"}, std::tuple{&options.soft, &soft, "soft"}}) {
         if (lists->empty()) continue;
-        auto made = mask_of(of(*lists), fmt::format("domain {}, {} affinity", options.name, name));
-        if (!made) return tl::unexpected(made.error());
-        *mask = *made;
+        auto made =
+            TRY(mask_of(of(*lists), fmt::format("domain {}, {} affinity", options.name, name)));
+        *mask = made;
     }
     if (soft) { // its memory is there, if that is one node
         const auto cpus = of(options.soft);
@@ -290,14 +286,13 @@ Result<void> MachineImpl::set_up(const DomainOptions& options, std::uint32_t dom
         vcpu.id = id;
         vcpu.xen = xen_vcpu(domid, id, &vcpu);
     }
-    for (const auto& vcpu : domain.vcpus)
-        if (auto set = set_affinity(options, *vcpu); !set) return set;
+    for (const auto& vcpu : domain.vcpus) TRY(set_affinity(options, *vcpu));
     return set_scheduling(domid, options.weight, options.cap);
 }
 
 Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, Workload& workload) {
     const std::uint32_t domid = free_domid();
-    if (auto ok = check_pool(options.pool_id); !ok) return tl::unexpected(ok.error());
+    TRY(check_pool(options.pool_id));
     if (options.vcpus < 1 || options.vcpus > most_vcpus)
         return fail("domain {}: {} vCPUs; there can be 1 to {}", options.name, options.vcpus,
                     most_vcpus);
@@ -346,7 +341,7 @@ Result<void> MachineImpl::destroy_domain(std::uint32_t domid) {
 Result<void> MachineImpl::move_domain(std::uint32_t domid, std::uint32_t pool) {
     Domain* domain = engine_.find(domid);
     if (domain == nullptr) return fail("there is no domain {}", domid);
-    if (auto ok = check_pool(pool); !ok) return ok;
+    TRY(check_pool(pool));
     auto done = xen(fmt::format("moving domain {} to pool {}", domain->name, pools_[pool]),
                     [&] { return xen_domain_move(domid, pool); });
     if (done) domain->pool = pool;
@@ -369,7 +364,7 @@ Result<proto::SimReply::InForce> MachineImpl::set_layout(std::uint32_t pool,
                                                          const proto::Arrangement& wanted) {
     const auto layout = intellisched::layout_from_string(wanted.layout());
     if (!layout) return fail("there is no layout '{}'", wanted.layout());
-    if (auto ok = check_pool(pool); !ok) return tl::unexpected(ok.error());
+    TRY(check_pool(pool));
     xen_layout change{static_cast<unsigned>(intellisched::index(*layout)), wanted.max_cpus(), 0};
     if (auto set = xen(fmt::format("setting the layout of pool {}", pools_[pool]),
                        [&] { return xen_pool_arrange(pool, &change, 1); });

@@ -60,7 +60,7 @@ void MachineImpl::refresh() {
 }
 
 Result<proto::SimReply::InForce> MachineImpl::layout(std::uint32_t pool) const {
-    if (auto ok = check_pool(pool); !ok) return tl::unexpected(ok.error());
+    TRY(check_pool(pool));
     xen_layout now{};
     if (auto got = xen(fmt::format("asking for the layout of pool {}", pool),
                        [&] { return xen_pool_arrange(pool, &now, 0); });

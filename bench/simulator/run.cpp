@@ -39,25 +39,22 @@ class Recorder {
   public:
     static Result<Recorder> begin(World& world, const RunOptions& options) {
         const proto::HostSnapshot first = world.machine().snapshot();
-        auto writer = capture::Writer::create(options.capture, manifest_of(world, first));
-        if (!writer) return tl::unexpected(writer.error());
-        if (auto written = writer->snapshot(first); !written)
-            return tl::unexpected(written.error());
-        if (auto written = writer->counters(world.machine().counters()); !written)
-            return tl::unexpected(written.error());
+        auto writer = TRY(capture::Writer::create(options.capture, manifest_of(world, first)));
+        TRY(writer.snapshot(first));
+        TRY(writer.counters(world.machine().counters()));
         world.machine().set_tracing(options.tracing);
-        return Recorder(world, std::move(*writer));
+        return Recorder(world, std::move(writer));
     }
 
     /// To be called at least at every change of the world and every second.
     Result<void> look(World& world) {
         const std::string trace = world.machine().drain_trace();
-        if (auto put = writer_.trace(std::as_bytes(std::span(trace))); !put) return put;
+        TRY(writer_.trace(std::as_bytes(std::span(trace))));
         if (std::exchange(changes_, world.changes()) != world.changes())
-            if (auto put = writer_.snapshot(world.machine().snapshot()); !put) return put;
+            TRY(writer_.snapshot(world.machine().snapshot()));
         if (world.now() < counters_due_) return {};
         counters_due_ += second;
-        if (auto put = writer_.counters(world.machine().counters()); !put) return put;
+        TRY(writer_.counters(world.machine().counters()));
         return writer_.sync();
     }
 
@@ -76,10 +73,9 @@ class Recorder {
 };
 
 Result<void> write_truth(const std::filesystem::path& path, const proto::Truth& truth) {
-    auto file = intellisched::RecordWriter::create(path, truth_format);
-    if (!file) return tl::unexpected(file.error());
-    if (auto put = file->append(truth); !put) return put;
-    return file->sync();
+    auto file = TRY(intellisched::RecordWriter::create(path, truth_format));
+    TRY(file.append(truth));
+    return file.sync();
 }
 
 } // namespace
@@ -88,24 +84,19 @@ Result<proto::Truth> run(World& world, const RunOptions& options) {
     std::optional<Recorder> recorder;
     for (bool over = false; !over;) {
         if (!recorder && !options.capture.empty() && world.now() >= world.warm()) {
-            auto begun = Recorder::begin(world, options);
-            if (!begun) return tl::unexpected(begun.error());
-            recorder.emplace(std::move(*begun));
+            auto begun = TRY(Recorder::begin(world, options));
+            recorder.emplace(std::move(begun));
         }
         Nanoseconds until = std::min({world.now() + slice, world.next_change(), world.end()});
         if (recorder) until = std::min(until, recorder->counters_due());
-        if (auto ran = world.advance(until); !ran) return tl::unexpected(ran.error());
-        if (recorder)
-            if (auto looked = recorder->look(world); !looked) return tl::unexpected(looked.error());
+        TRY(world.advance(until));
+        if (recorder) TRY(recorder->look(world));
         options.progress(world);
         over = world.now() >= world.end() || options.stop();
     }
-    if (recorder)
-        if (auto ended = recorder->end(world); !ended) return tl::unexpected(ended.error());
+    if (recorder) TRY(recorder->end(world));
     proto::Truth truth = world.truth();
-    if (recorder)
-        if (auto written = write_truth(options.capture / truth_file, truth); !written)
-            return tl::unexpected(written.error());
+    if (recorder) TRY(write_truth(options.capture / truth_file, truth));
     return truth;
 }
 

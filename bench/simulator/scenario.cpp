@@ -17,17 +17,15 @@ using intellisched::printable;
 namespace {
 
 Result<std::string> read_text(const std::filesystem::path& path) {
-    const auto bytes = intellisched::read_file(path, max_scenario_bytes);
-    if (!bytes) return tl::unexpected(bytes.error());
-    return std::string(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    const auto bytes = TRY(intellisched::read_file(path, max_scenario_bytes));
+    return std::string(reinterpret_cast<const char*>(bytes.data()), bytes.size());
 }
 
 } // namespace
 
 Result<proto::Scenario> parse_scenario(const std::string& text, const std::string& name) {
     proto::Scenario scenario;
-    if (auto parsed = intellisched::parse_text(name, text, scenario); !parsed)
-        return tl::unexpected(parsed.error());
+    TRY(intellisched::parse_text(name, text, scenario));
     if (auto checked = check_scenario(scenario); !checked)
         return fail("{}: {}", name, checked.error().message);
     scenario = completed(std::move(scenario));
@@ -37,17 +35,14 @@ Result<proto::Scenario> parse_scenario(const std::string& text, const std::strin
 }
 
 Result<proto::Scenario> read_scenario(const std::filesystem::path& path) {
-    const auto text = read_text(path);
-    if (!text) return tl::unexpected(text.error());
-    return parse_scenario(*text, path.string());
+    const auto text = TRY(read_text(path));
+    return parse_scenario(text, path.string());
 }
 
 Result<proto::Costs> read_costs(const std::filesystem::path& path) {
-    const auto text = read_text(path);
-    if (!text) return tl::unexpected(text.error());
+    const auto text = TRY(read_text(path));
     proto::Costs costs;
-    if (auto parsed = intellisched::parse_text(path.string(), *text, costs); !parsed)
-        return tl::unexpected(parsed.error());
+    TRY(intellisched::parse_text(path.string(), text, costs));
     return costs;
 }
 

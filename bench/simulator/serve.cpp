@@ -42,7 +42,7 @@ class Server {
                 (void)refuse(done.error().message);
                 return done;
             }
-            if (auto sent = send(reply); !sent) return sent;
+            TRY(send(reply));
         }
     }
 
@@ -116,7 +116,7 @@ class Server {
                                             request.advance().ns(), longest_advance));
                 break;
             }
-            if (auto ran = advance(request.advance().ns(), reply); !ran) return ran;
+            TRY(advance(request.advance().ns(), reply));
             break;
         case proto::SimRequest::kSetLayout: {
             const auto& wanted = request.set_layout();
@@ -162,7 +162,7 @@ class Server {
         while (world_.now() < until && world_.changes() == changes &&
                trace.size() < enough_trace_bytes && !stop_()) {
             const Nanoseconds next = std::min({until, world_.now() + slice, world_.next_change()});
-            if (auto ran = world_.advance(next); !ran) return ran;
+            TRY(world_.advance(next));
             trace += world_.machine().drain_trace();
         }
         changed_ = changed_ || world_.changes() != changes;

@@ -34,26 +34,24 @@ Result<void> measure(const Shape& shape, bool all_costs, bool tracing, double se
     options.nodes = shape.sockets;
     options.tracing = tracing;
     if (!all_costs) options.costs = no_costs();
-    auto machine = Machine::boot(options);
-    if (!machine) return tl::unexpected(machine.error());
+    auto machine = TRY(Machine::boot(options));
     const unsigned cpus = shape.sockets * shape.cores * shape.threads;
     Bursty bursty(0, 3 * cpus, 200, 800, 1);
     DomainOptions domain;
     domain.name = "Domain-0";
     domain.vcpus = 3 * cpus;
-    if (auto made = (*machine)->create_domain(domain, bursty); !made)
-        return tl::unexpected(made.error());
+    TRY(machine->create_domain(domain, bursty));
     const auto step = static_cast<Nanoseconds>(1e7);
-    const auto end = (*machine)->now() + static_cast<Nanoseconds>(seconds * 1e9);
+    const auto end = machine->now() + static_cast<Nanoseconds>(seconds * 1e9);
     const std::clock_t begin =
         std::clock(); // of this process: the machine may have other things to do
     std::size_t bytes = 0;
-    while ((*machine)->now() < end) {
-        if (auto ran = (*machine)->advance((*machine)->now() + step); !ran) return ran;
-        bytes += (*machine)->drain_trace().size();
+    while (machine->now() < end) {
+        TRY(machine->advance(machine->now() + step));
+        bytes += machine->drain_trace().size();
     }
     const double took = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
-    const auto truth = (*machine)->truth();
+    const auto truth = machine->truth();
     fmt::print("{:4} {:>8} {:>5} {:>6} {:10.2f} {:10.2f} {:10.1f} {:8.2f}\n", cpus,
                fmt::format("{}x{}x{}", shape.sockets, shape.cores, shape.threads),
                all_costs ? "all" : "none", tracing ? "on" : "off", seconds / took,

@@ -28,8 +28,7 @@ cpu_lists(const google::protobuf::RepeatedPtrField<std::string>& texts, unsigned
 } // namespace
 
 Result<MachineOptions> machine_options(const proto::Scenario& scenario, bool tracing) {
-    auto costs = costs_from(scenario.costs());
-    if (!costs) return tl::unexpected(costs.error());
+    auto costs = TRY(costs_from(scenario.costs()));
     MachineOptions options;
     options.sockets = scenario.machine().sockets();
     options.cores = scenario.machine().cores();
@@ -38,7 +37,7 @@ Result<MachineOptions> machine_options(const proto::Scenario& scenario, bool tra
     options.slow_cores = scenario.machine().slow_cores();
     if (options.slow_cores > 0) options.slow_speed = scenario.machine().slow_speed();
     options.xen_args = scenario.xen_args();
-    options.costs = *costs;
+    options.costs = costs;
     options.tracing = tracing;
     return options;
 }
@@ -57,23 +56,20 @@ Result<std::unique_ptr<World>> World::create(std::unique_ptr<Machine> machine,
                                              proto::Scenario scenario,
                                              const std::optional<proto::Arrangement>& layout) {
     // Nobody asks anything of a host before its CPUs have had a moment to come up.
-    if (auto up = machine->advance(machine->now() + settling); !up)
-        return tl::unexpected(up.error());
+    TRY(machine->advance(machine->now() + settling));
     std::unique_ptr<World> world(new World(std::move(machine), std::move(scenario), layout));
-    auto topology = intellisched::topology_of(world->machine_->snapshot());
-    if (!topology) return tl::unexpected(topology.error());
-    world->topology_ = std::move(*topology);
-    if (auto made = world->make_pools(); !made) return tl::unexpected(made.error());
+    auto topology = TRY(intellisched::topology_of(world->machine_->snapshot()));
+    world->topology_ = std::move(topology);
+    TRY(world->make_pools());
     world->make_guests();
     world->plan_events();
-    if (auto begun = world->advance(world->now()); !begun) return tl::unexpected(begun.error());
+    TRY(world->advance(world->now()));
     return world;
 }
 
 Result<void> World::make_pools() {
     pool_ids_[std::string(pool0)] = 0;
-    for (const proto::CpuPool& pool : scenario_.pools())
-        if (auto made = make_pool(pool); !made) return made;
+    for (const proto::CpuPool& pool : scenario_.pools()) TRY(make_pool(pool));
     if (!layout_) return {};
     const auto set = machine_->set_layout(0, *layout_);
     if (!set) return fail("layout {}: {}", layout_->layout(), set.error().message);
@@ -150,10 +146,9 @@ void World::plan_events() {
 Result<void> World::advance(Nanoseconds until) {
     while (next_event_ < events_.size() && events_[next_event_].at <= until) {
         const Event& event = events_[next_event_];
-        if (event.at > now())
-            if (auto ran = machine_->advance(event.at); !ran) return ran;
+        if (event.at > now()) TRY(machine_->advance(event.at));
         ++next_event_;
-        if (auto happened = event.happen(); !happened) return happened;
+        TRY(event.happen());
     }
     if (until > now()) return machine_->advance(until);
     return {};
@@ -236,45 +231,38 @@ Result<void> World::act(const proto::Action& action) {
     switch (action.what_case()) {
     case proto::Action::kSetArrangement: {
         const auto& wanted = action.set_arrangement();
-        const auto pool = pool_id(wanted.pool());
-        if (!pool) return tl::unexpected(pool.error());
-        const auto set = machine_->set_layout(*pool, wanted.arrangement());
-        if (!set) return tl::unexpected(set.error());
+        const auto pool = TRY(pool_id(wanted.pool()));
+        TRY(machine_->set_layout(pool, wanted.arrangement()));
         return {};
     }
     case proto::Action::kMoveCpu: {
         const auto& move = action.move_cpu();
         if (move.pool().empty()) return machine_->move_cpu(move.cpu(), std::nullopt);
-        const auto pool = pool_id(move.pool());
-        if (!pool) return tl::unexpected(pool.error());
-        return machine_->move_cpu(move.cpu(), *pool);
+        const auto pool = TRY(pool_id(move.pool()));
+        return machine_->move_cpu(move.cpu(), pool);
     }
     case proto::Action::kMoveGuest: {
-        const auto guest = present(action.move_guest().guest());
-        if (!guest) return tl::unexpected(guest.error());
+        const auto guest = TRY(present(action.move_guest().guest()));
         const std::string name =
             action.move_guest().pool().empty() ? std::string(pool0) : action.move_guest().pool();
-        const auto pool = pool_id(name);
-        if (!pool) return tl::unexpected(pool.error());
-        (*guest)->place.pool = name;
-        return machine_->move_domain(*(*guest)->domid, *pool);
+        const auto pool = TRY(pool_id(name));
+        guest->place.pool = name;
+        return machine_->move_domain(*guest->domid, pool);
     }
     case proto::Action::kCreatePool:
         return make_pool(action.create_pool());
     case proto::Action::kDestroyPool: {
-        const auto pool = pool_id(action.destroy_pool());
-        if (!pool) return tl::unexpected(pool.error());
-        if (auto destroyed = machine_->destroy_pool(*pool); !destroyed) return destroyed;
+        const auto pool = TRY(pool_id(action.destroy_pool()));
+        TRY(machine_->destroy_pool(pool));
         pool_ids_.erase(action.destroy_pool());
         return {};
     }
     case proto::Action::kRenamePool: {
         const auto& rename = action.rename_pool();
-        const auto pool = pool_id(rename.pool());
-        if (!pool) return tl::unexpected(pool.error());
-        if (auto renamed = machine_->rename_pool(*pool, rename.name()); !renamed) return renamed;
+        const auto pool = TRY(pool_id(rename.pool()));
+        TRY(machine_->rename_pool(pool, rename.name()));
         pool_ids_.erase(rename.pool());
-        pool_ids_[rename.name()] = *pool;
+        pool_ids_[rename.name()] = pool;
         for (Guest& guest : guests_)
             if (guest.place.pool == rename.pool()) guest.place.pool = rename.name();
         return {};
@@ -284,13 +272,12 @@ Result<void> World::act(const proto::Action& action) {
         return {};
     case proto::Action::kSetScheduling: {
         const auto& wanted = action.set_scheduling();
-        const auto guest = present(wanted.guest());
-        if (!guest) return tl::unexpected(guest.error());
+        const auto guest = TRY(present(wanted.guest()));
         std::optional<unsigned> weight;
         std::optional<unsigned> cap;
         if (wanted.weight() > 0) weight = wanted.weight();
         if (wanted.cap() >= 0) cap = static_cast<unsigned>(wanted.cap());
-        return machine_->set_scheduling(*(*guest)->domid, weight, cap);
+        return machine_->set_scheduling(*guest->domid, weight, cap);
     }
     case proto::Action::WHAT_NOT_SET:
         break;

@@ -127,11 +127,9 @@ template<class Step> Result<Booster> fit_one(const Matrix& matrix,
     for (unsigned round = 0; round < learning.rounds; ++round) {
         if (learning.stop != nullptr && learning.stop->load())
             return fail("training stopped; nothing was written");
-        const auto margins = booster->margins(matrix);
-        if (!margins) return tl::unexpected(margins.error());
-        step(targets, *margins, derivatives);
-        if (auto done = booster->boost(matrix, derivatives.gradient, derivatives.hessian); !done)
-            return tl::unexpected(done.error());
+        const auto margins = TRY(booster->margins(matrix));
+        step(targets, margins, derivatives);
+        TRY(booster->boost(matrix, derivatives.gradient, derivatives.hessian));
         if (learning.round_done) learning.round_done();
     }
     return booster;
@@ -141,26 +139,20 @@ template<class Step> Result<Booster> fit_one(const Matrix& matrix,
 
 Result<Ensembles> fit(Chosen cases, const Learning& learning) {
     if (cases.empty()) return fail("no samples to learn from; make more (intellisched bench)");
-    const auto matrix = matrix_of(cases, learning.inputs, blanked, learning.seed);
-    if (!matrix) return tl::unexpected(matrix.error());
+    const auto matrix = TRY(matrix_of(cases, learning.inputs, blanked, learning.seed));
     std::vector<Targets> targets;
     for (const Case* one : cases) targets.push_back(targets_of(*one));
-    auto classifier = fit_one(*matrix, targets, learning, classifier_step);
-    if (!classifier) return tl::unexpected(classifier.error());
-    auto gains = fit_one(*matrix, targets, learning, gains_step);
-    if (!gains) return tl::unexpected(gains.error());
-    return Ensembles{std::move(*classifier), std::move(*gains)};
+    auto classifier = TRY(fit_one(matrix, targets, learning, classifier_step));
+    auto gains = TRY(fit_one(matrix, targets, learning, gains_step));
+    return Ensembles{std::move(classifier), std::move(gains)};
 }
 
 Result<CaseMargins> margins_of(const Ensembles& ensembles, Chosen cases, const InputMask& inputs) {
     if (cases.empty()) return CaseMargins{};
-    const auto matrix = matrix_of(cases, inputs, 0, 0);
-    if (!matrix) return tl::unexpected(matrix.error());
-    auto classifier = ensembles.classifier.margins(*matrix);
-    if (!classifier) return tl::unexpected(classifier.error());
-    auto gains = ensembles.gains.margins(*matrix);
-    if (!gains) return tl::unexpected(gains.error());
-    return CaseMargins{std::move(*classifier), std::move(*gains)};
+    const auto matrix = TRY(matrix_of(cases, inputs, 0, 0));
+    auto classifier = TRY(ensembles.classifier.margins(matrix));
+    auto gains = TRY(ensembles.gains.margins(matrix));
+    return CaseMargins{std::move(classifier), std::move(gains)};
 }
 
 double fit_temperature(std::span<const float> margins, Chosen cases) {

@@ -9,20 +9,17 @@ namespace intellisched {
 
 Result<std::vector<proto::Sample>> read_samples_file(const std::filesystem::path& path,
                                                      Author author) {
-    auto reader = RecordReader::open(path, samples_format, author);
-    if (!reader) return tl::unexpected(reader.error());
+    auto reader = TRY(RecordReader::open(path, samples_format, author));
     std::vector<proto::Sample> samples;
     for (;;) {
         proto::Sample sample;
-        auto got = reader->next(sample);
-        if (!got) return tl::unexpected(got.error());
-        if (!*got) break;
+        auto got = TRY(reader.next(sample));
+        if (!got) break;
         const auto name = fmt::format("{}: sample {}", path.string(), samples.size() + 1);
-        if (auto checked = check_sample(sample, name); !checked)
-            return tl::unexpected(checked.error());
+        TRY(check_sample(sample, name));
         samples.push_back(std::move(sample));
     }
-    if (reader->torn())
+    if (reader.torn())
         BOOST_LOG_TRIVIAL(warning) << path.string() << ": left out a torn record after sample "
                                    << samples.size() << " (its writer was killed)";
     return samples;
@@ -45,9 +42,8 @@ Result<std::vector<proto::Sample>> read_samples(const std::filesystem::path& dir
     std::sort(files.begin(), files.end());
     std::vector<proto::Sample> samples;
     for (const auto& file : files) {
-        auto more = read_samples_file(file, author);
-        if (!more) return tl::unexpected(more.error());
-        std::move(more->begin(), more->end(), std::back_inserter(samples));
+        auto more = TRY(read_samples_file(file, author));
+        std::move(more.begin(), more.end(), std::back_inserter(samples));
     }
     return samples;
 }

@@ -90,7 +90,7 @@ proto::ModelManifest make_manifest(std::span<const proto::Sample> samples,
 
 Result<std::vector<Case>> prepare(std::span<const proto::Sample> samples,
                                   const TrainOptions& options) {
-    if (auto checked = check_options(options); !checked) return tl::unexpected(checked.error());
+    TRY(check_options(options));
     auto cases = make_cases(samples);
     if (!cases) return cases;
     for (const Intent intent : all_intents)
@@ -121,8 +121,7 @@ unsigned fits_of(Chosen cases) {
 
 Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsigned jobs) {
     const auto judged = complete(cases);
-    const auto folds = inner_folds(judged, learning.seed);
-    if (!folds) return tl::unexpected(folds.error());
+    const auto folds = TRY(inner_folds(judged, learning.seed));
     std::optional<Ensembles> whole;
     CaseMargins held_out{std::vector<float>(judged.size() * layout_count),
                          std::vector<float>(judged.size() * layout_count)};
@@ -130,38 +129,34 @@ Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsign
         std::vector<const Case*> seen, unseen;
         std::vector<std::size_t> place;
         for (std::size_t i = 0; i < judged.size(); ++i) {
-            const bool out = folds->fold[i] == fold;
+            const bool out = folds.fold[i] == fold;
             (out ? unseen : seen).push_back(judged[i]);
             if (out) place.push_back(i * layout_count);
         }
         std::copy_if(cases.begin(), cases.end(), std::back_inserter(seen),
                      [](const Case* one) { return !one->complete(); });
-        auto ensembles = fit(seen, learning);
-        if (!ensembles) return tl::unexpected(ensembles.error());
-        if (fold == folds->count) { // nothing is held out
-            whole = std::move(*ensembles);
+        auto ensembles = TRY(fit(seen, learning));
+        if (fold == folds.count) { // nothing is held out
+            whole = std::move(ensembles);
             return {};
         }
-        const auto margins = margins_of(*ensembles, unseen, learning.inputs);
-        if (!margins) return tl::unexpected(margins.error());
+        const auto margins = TRY(margins_of(ensembles, unseen, learning.inputs));
         for (std::size_t i = 0; i < place.size(); ++i)
             for (std::size_t l = 0; l < layout_count; ++l) {
-                held_out.classifier[place[i] + l] = margins->classifier[i * layout_count + l];
-                held_out.gains[place[i] + l] = margins->gains[i * layout_count + l];
+                held_out.classifier[place[i] + l] = margins.classifier[i * layout_count + l];
+                held_out.gains[place[i] + l] = margins.gains[i * layout_count + l];
             }
         return {};
     };
-    if (auto done = in_parallel(jobs, folds->count + 1, fit_fold); !done)
-        return tl::unexpected(done.error());
+    TRY(in_parallel(jobs, folds.count + 1, fit_fold));
     const double temperature = fit_temperature(held_out.classifier, judged);
     auto predictions = predictions_of(held_out, temperature, judged);
     return Calibrated{std::move(*whole), temperature, judged, std::move(predictions)};
 }
 
 Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions& options) {
-    const auto cases = prepare(samples, options);
-    if (!cases) return tl::unexpected(cases.error());
-    const auto all = choose_cases(*cases, [](std::size_t) { return true; });
+    const auto cases = TRY(prepare(samples, options));
+    const auto all = choose_cases(cases, [](std::size_t) { return true; });
     std::mutex mutex;
     std::size_t done = 0;
     const Learning learning{.rounds = options.rounds,
@@ -173,21 +168,17 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
                             .round_done =
                                 counted(options, fits_of(all) * 2 * options.rounds, mutex, done),
                             .stop = options.stop};
-    const auto novelty = Novelty::fit(samples, learning.inputs, options.seed);
-    if (!novelty) return tl::unexpected(novelty.error());
-    const auto fitted = fit_calibrated(all, learning, options.jobs);
-    if (!fitted) return tl::unexpected(fitted.error());
-    auto classifier = fitted->ensembles.classifier.save();
-    if (!classifier) return tl::unexpected(classifier.error());
-    auto gains = fitted->ensembles.gains.save();
-    if (!gains) return tl::unexpected(gains.error());
+    const auto novelty = TRY(Novelty::fit(samples, learning.inputs, options.seed));
+    const auto fitted = TRY(fit_calibrated(all, learning, options.jobs));
+    auto classifier = TRY(fitted.ensembles.classifier.save());
+    auto gains = TRY(fitted.ensembles.gains.save());
 
-    Bundle bundle{make_manifest(samples, options), std::move(*classifier), std::move(*gains)};
-    bundle.novelty = novelty->stored();
-    bundle.manifest.set_temperature(fitted->temperature);
+    Bundle bundle{make_manifest(samples, options), std::move(classifier), std::move(gains)};
+    bundle.novelty = novelty.stored();
+    bundle.manifest.set_temperature(fitted.temperature);
     std::vector<Outcome> outcomes;
-    for (std::size_t i = 0; i < fitted->judged.size(); ++i)
-        outcomes.push_back(judge(*fitted->judged[i], fitted->held_out[i]));
+    for (std::size_t i = 0; i < fitted.judged.size(); ++i)
+        outcomes.push_back(judge(*fitted.judged[i], fitted.held_out[i]));
     const Evaluation held_out = summarise(outcomes);
     auto& summary = *bundle.manifest.mutable_training();
     summary.set_samples(static_cast<std::uint32_t>(samples.size()));
@@ -224,10 +215,9 @@ Result<void> check_trials(const Bundle& bundle, std::span<const proto::Sample> s
     std::vector<proto::Sample> without;
     std::remove_copy_if(samples.begin(), samples.end(), std::back_inserter(without), of_trial);
     if (without.size() == samples.size()) return {};
-    const auto other = train(without, options);
-    if (!other) return tl::unexpected(other.error());
+    const auto other = TRY(train(without, options));
     const double regret = bundle.manifest.training().held_out_regret();
-    const double before = other->manifest.training().held_out_regret();
+    const double before = other.manifest.training().held_out_regret();
     if (regret <= before + worse_by_trials) return {};
     return fail("with the {} samples of trials the mean regret of what is held out is {:.2f}%, "
                 "without them {:.2f}%; leave them out",

@@ -129,12 +129,10 @@ Result<RecordReader> open_records(const fs::path& path, const RecordFormat& form
 }
 
 Result<proto::CaptureManifest> read_manifest(const fs::path& path) {
-    auto reader = RecordReader::open(path, manifest_format);
-    if (!reader) return tl::unexpected(reader.error());
+    auto reader = TRY(RecordReader::open(path, manifest_format));
     proto::CaptureManifest manifest;
-    const auto read = reader->next(manifest);
-    if (!read) return tl::unexpected(read.error());
-    if (!*read)
+    const auto read = TRY(reader.next(manifest));
+    if (!read)
         return fail("{}: ends too early; the capture is not whole, copy it again", path.string());
     if (manifest.format_version() != format_version)
         return fail(
@@ -187,16 +185,12 @@ Result<Reader> Reader::open(const fs::path& path) {
                     "record` wrote",
                     path.string(), manifest_file);
 
-    auto manifest = read_manifest(path / manifest_file);
-    if (!manifest) return tl::unexpected(manifest.error());
-    auto host = open_records(path / host_file, host_format);
-    if (!host) return tl::unexpected(host.error());
-    auto counters = open_records(path / counters_file, counters_format);
-    if (!counters) return tl::unexpected(counters.error());
-    auto trace = FrameReader::open(path / trace_file);
-    if (!trace) return tl::unexpected(trace.error());
-    return Reader(std::make_unique<Impl>(Impl{path.string(), std::move(*manifest), std::move(*host),
-                                              std::move(*counters), std::move(*trace)}));
+    auto manifest = TRY(read_manifest(path / manifest_file));
+    auto host = TRY(open_records(path / host_file, host_format));
+    auto counters = TRY(open_records(path / counters_file, counters_format));
+    auto trace = TRY(FrameReader::open(path / trace_file));
+    return Reader(std::make_unique<Impl>(Impl{path.string(), std::move(manifest), std::move(host),
+                                              std::move(counters), std::move(trace)}));
 }
 
 const proto::CaptureManifest& Reader::manifest() const { return impl_->manifest; }

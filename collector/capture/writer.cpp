@@ -40,11 +40,10 @@ class FrameWriter {
     Result<void> append(std::span<const std::byte> bytes) {
         while (!bytes.empty()) {
             const auto part = bytes.first(std::min(bytes.size(), max_frame_bytes - in_frame_));
-            if (auto done = compress(part, ZSTD_e_continue); !done) return done;
+            TRY(compress(part, ZSTD_e_continue));
             in_frame_ += part.size();
             bytes = bytes.subspan(part.size());
-            if (in_frame_ == max_frame_bytes)
-                if (auto done = end_frame(); !done) return done;
+            if (in_frame_ == max_frame_bytes) TRY(end_frame());
         }
         return {};
     }
@@ -52,7 +51,7 @@ class FrameWriter {
     Result<void> end_frame() {
         if (in_frame_ == 0) return {};
         in_frame_ = 0;
-        if (auto done = compress({}, ZSTD_e_end); !done) return done;
+        TRY(compress({}, ZSTD_e_end));
         auto written = write_all(file_.get(), frame_, name_);
         if (written) {
             size_ += frame_.size();
@@ -123,9 +122,8 @@ Result<bool> make_directory(const fs::path& path) {
     if (path.has_parent_path() && !fs::exists(path.parent_path(), unknown))
         return fail("{}: cannot create: the directory above it does not exist; create that first",
                     name);
-    const auto above = Folder::open(path.parent_path());
-    if (!above) return tl::unexpected(above.error());
-    if (::mkdirat(above->fd(), path.filename().c_str(), 0755) == 0) return true;
+    const auto above = TRY(Folder::open(path.parent_path()));
+    if (::mkdirat(above.fd(), path.filename().c_str(), 0755) == 0) return true;
     if (errno != EEXIST)
         return fail("{}: cannot create: {}; choose a directory that can be written to", name,
                     std::strerror(errno));
@@ -165,14 +163,12 @@ Writer::~Writer() = default;
 Result<Writer> Writer::create(const fs::path& wanted, proto::CaptureManifest manifest) {
     if (wanted.empty()) return fail("a capture needs the name of a new directory");
     const fs::path path = wanted.has_filename() ? wanted : wanted.parent_path();
-    const auto made = make_directory(path);
-    if (!made) return tl::unexpected(made.error());
+    const auto made = TRY(make_directory(path));
     // All files go to the folder that this is now, whatever takes its place.
-    auto folder = Folder::open(path);
-    if (!folder) return tl::unexpected(folder.error());
-    Undo undo(*folder, *made ? path : fs::path());
+    auto folder = TRY(Folder::open(path));
+    Undo undo(folder, made ? path : fs::path());
     const auto create = [&](const char* name) {
-        auto file = folder->create(name);
+        auto file = folder.create(name);
         if (file) undo.files.emplace_back(name);
         return file;
     };
@@ -181,23 +177,20 @@ Result<Writer> Writer::create(const fs::path& wanted, proto::CaptureManifest man
             return RecordWriter::begin(std::move(file), (path / name).string(), format);
         });
     };
-    auto host = create_records(host_file, host_format);
-    if (!host) return tl::unexpected(host.error());
-    auto counters = create_records(counters_file, counters_format);
-    if (!counters) return tl::unexpected(counters.error());
-    auto trace = create(trace_file);
-    if (!trace) return tl::unexpected(trace.error());
+    auto host = TRY(create_records(host_file, host_format));
+    auto counters = TRY(create_records(counters_file, counters_format));
+    auto trace = TRY(create(trace_file));
     // The manifest last: a directory that has one has all of it.
     manifest.set_format_version(format_version);
     manifest.set_complete(false);
     manifest.set_end_tsc(0);
-    if (auto put = put_manifest(*folder, manifest); !put)
+    if (auto put = put_manifest(folder, manifest); !put)
         return fail("{}: {}", path.string(), put.error().message);
 
     undo.disarm();
     return Writer(std::make_unique<Impl>(
-        Impl{std::move(*folder), *made ? path : fs::path(), std::move(manifest), std::move(*host),
-             std::move(*counters), FrameWriter(std::move(*trace), (path / trace_file).string())}));
+        Impl{std::move(folder), made ? path : fs::path(), std::move(manifest), std::move(host),
+             std::move(counters), FrameWriter(std::move(trace), (path / trace_file).string())}));
 }
 
 Result<void> Writer::snapshot(const proto::HostSnapshot& snapshot) {
@@ -213,10 +206,10 @@ Result<void> Writer::trace(std::span<const std::byte> bytes) { return impl_->tra
 Result<void> Writer::sync() { return impl_->trace.end_frame(); }
 
 Result<void> Writer::finish(std::uint64_t end_tsc, std::uint64_t lost_records) {
-    if (auto done = sync(); !done) return done;
-    if (auto done = impl_->host.sync(); !done) return done;
-    if (auto done = impl_->counters.sync(); !done) return done;
-    if (auto done = impl_->trace.sync_to_disk(); !done) return done;
+    TRY(sync());
+    TRY(impl_->host.sync());
+    TRY(impl_->counters.sync());
+    TRY(impl_->trace.sync_to_disk());
     impl_->manifest.set_end_tsc(end_tsc);
     impl_->manifest.set_lost_records(lost_records);
     impl_->manifest.set_complete(true);

@@ -142,12 +142,10 @@ Result<void> LiveTrace::Impl::enable(const LiveOptions& options) {
     auto info = tbuf_op(xc, XEN_SYSCTL_TBUFOP_get_info, "read the state of Xen's trace buffers");
     if (!info) return tl::unexpected(info.error());
     previous_mask = info->evt_mask;
-    if (auto set = trace_all_cpus(); !set) return set;
+    TRY(trace_all_cpus());
     // The mask before the size: making the buffers turns tracing on.
-    if (auto set = tbuf_op(xc, XEN_SYSCTL_TBUFOP_set_evt_mask, "set the trace event mask",
-                           options.event_mask);
-        !set)
-        return tl::unexpected(set.error());
+    TRY(tbuf_op(xc, XEN_SYSCTL_TBUFOP_set_evt_mask, "set the trace event mask",
+                options.event_mask));
     mask_changed = true;
 
     const bool made_here = info->buffer_mfn == 0;
@@ -162,17 +160,15 @@ Result<void> LiveTrace::Impl::enable(const LiveOptions& options) {
         info = tbuf_op(xc, XEN_SYSCTL_TBUFOP_get_info, "read the state of Xen's trace buffers");
         if (!info) return tl::unexpected(info.error());
     }
-    if (auto mapped_all = map(*info); !mapped_all) return mapped_all;
+    TRY(map(*info));
     if (pages != options.pages_per_cpu)
         BOOST_LOG_TRIVIAL(info) << "trace buffers have " << pages << " pages a CPU, not the "
                                 << options.pages_per_cpu << " asked for: "
                                 << (made_here ? "Xen allows no more on this host"
                                               : "their size can be set once a boot, and was");
-    for (TraceRing& ring : rings)
-        if (auto discarded = ring.discard(); !discarded) return discarded;
+    for (TraceRing& ring : rings) TRY(ring.discard());
     tracing = true;
-    if (auto on = tbuf_op(xc, XEN_SYSCTL_TBUFOP_enable, "turn tracing on"); !on)
-        return tl::unexpected(on.error());
+    TRY(tbuf_op(xc, XEN_SYSCTL_TBUFOP_enable, "turn tracing on"));
     return {};
 }
 
@@ -214,8 +210,7 @@ Result<void> LiveTrace::Impl::map(const xen_sysctl_tbuf_op& info) {
             return fail("Xen's list of trace buffers makes no sense (CPU {} at word {} of {}); "
                         "reboot Xen",
                         cpu, offset, words.size());
-        if (auto mapped_one = map_ring(cpu, std::span(words).subspan(offset, pages)); !mapped_one)
-            return mapped_one;
+        TRY(map_ring(cpu, std::span(words).subspan(offset, pages)));
     }
     return {};
 }
@@ -238,7 +233,7 @@ Result<void> LiveTrace::Impl::take(const LiveOptions& options) {
     if (!xc || !memory)
         return fail("cannot talk to Xen: {}; run it as root in dom0", std::strerror(errno));
     // First of all, because it is what shows that nobody else has the buffers.
-    if (auto bound = bind(); !bound) return bound;
+    TRY(bind());
     return enable(options);
 }
 
@@ -266,9 +261,9 @@ Result<LiveTrace> LiveTrace::open(const LiveOptions& options) {
     if (options.pages_per_cpu == 0 || options.pages_per_cpu > 65535)
         return fail("trace buffers of {} pages a CPU are not possible; take 1 to 65535",
                     options.pages_per_cpu);
-    if (auto there = available(); !there) return tl::unexpected(there.error());
+    TRY(available());
     auto impl = std::make_unique<Impl>();
-    if (auto taken = impl->take(options); !taken) return tl::unexpected(taken.error());
+    TRY(impl->take(options));
     return LiveTrace(std::move(impl));
 }
 
@@ -282,13 +277,12 @@ Result<bool> LiveTrace::stop_left_on() {
     if (!impl.bind()) return false; // held until the end, so that nobody begins meanwhile
     impl.tracing = impl.mask_changed = true;
     impl.previous_mask = all_events;
-    if (auto closed = impl.close(); !closed) return tl::unexpected(closed.error());
+    TRY(impl.close());
     return true;
 }
 
 Result<void> LiveTrace::drain(std::vector<std::byte>& out) {
-    for (TraceRing& ring : impl_->rings)
-        if (auto drained = ring.drain(out); !drained) return drained;
+    for (TraceRing& ring : impl_->rings) TRY(ring.drain(out));
     return {};
 }
 
@@ -306,8 +300,7 @@ Result<void> LiveTrace::acknowledge() {
 
 Result<void> LiveTrace::pause() {
     if (!impl_->tracing) return {};
-    if (auto off = tbuf_op(impl_->xc, XEN_SYSCTL_TBUFOP_disable, "turn tracing off"); !off)
-        return tl::unexpected(off.error());
+    TRY(tbuf_op(impl_->xc, XEN_SYSCTL_TBUFOP_disable, "turn tracing off"));
     impl_->tracing = false;
     impl_->paused_tsc = __rdtsc(); // after the last record, and below: before the first
     return {};
@@ -317,8 +310,7 @@ Result<void> LiveTrace::resume() {
     if (impl_->tracing || !impl_->xc) return {};
     const std::uint64_t resumed_tsc = __rdtsc();
     for (TraceRing& ring : impl_->rings) ring.gap(impl_->paused_tsc, resumed_tsc);
-    if (auto on = tbuf_op(impl_->xc, XEN_SYSCTL_TBUFOP_enable, "turn tracing on"); !on)
-        return tl::unexpected(on.error());
+    TRY(tbuf_op(impl_->xc, XEN_SYSCTL_TBUFOP_enable, "turn tracing on"));
     impl_->tracing = true;
     return {};
 }

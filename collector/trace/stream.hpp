@@ -60,8 +60,7 @@ class TraceStream {
     [[nodiscard]] Result<void> feed(std::span<const std::byte> bytes, Handler&& handler) {
         stats_.bytes += bytes.size();
         while (!bytes.empty()) {
-            auto taken = take(bytes);
-            if (!taken) return tl::unexpected(taken.error());
+            TRY(take(bytes));
             if (round_complete_) {
                 round_complete_ = false;
                 begins_.push_back(youngest_);

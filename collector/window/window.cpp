@@ -320,12 +320,10 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
 }
 
 Result<void> WindowBuilder::add(const proto::HostSnapshot& snapshot) {
-    auto topology = topology_of(snapshot);
-    if (!topology) return tl::unexpected(topology.error());
-    auto pools = pools_of(snapshot);
-    if (!pools) return tl::unexpected(pools.error());
+    auto topology = TRY(topology_of(snapshot));
+    auto pools = TRY(pools_of(snapshot));
     if (impl_->windows.empty())
-        impl_->apply(snapshot, std::move(*topology), std::move(*pools));
+        impl_->apply(snapshot, std::move(topology), std::move(pools));
     else
         impl_->snapshots.push_back(snapshot), impl_->next_stop = 0;
     return {};

@@ -54,9 +54,8 @@ Result<FileDescriptor> open_to_read(const std::filesystem::path& path) {
 }
 
 Result<std::vector<std::byte>> read_file(const std::filesystem::path& path, std::size_t limit) {
-    const auto opened = open_to_read(path);
-    if (!opened) return tl::unexpected(opened.error());
-    const FileDescriptor& file = *opened;
+    const auto opened = TRY(open_to_read(path));
+    const FileDescriptor& file = opened;
     std::vector<std::byte> bytes;
     for (;;) {
         const std::size_t have = bytes.size();

@@ -38,12 +38,11 @@ Result<Folder> Folder::open(const fs::path& path, bool make) {
                     what, why);
     };
     if (::geteuid() == 0) {
-        auto walked = walk(path, make);
-        if (!walked) return tl::unexpected(walked.error());
+        auto walked = TRY(walk(path, make));
         struct stat status {};
-        if (::fstat(walked->fd.get(), &status) != 0 || !S_ISDIR(status.st_mode))
+        if (::fstat(walked.fd.get(), &status) != 0 || !S_ISDIR(status.st_mode))
             return cannot("open", std::strerror(ENOTDIR));
-        return Folder(std::move(walked->fd), path, std::move(walked->untrusted));
+        return Folder(std::move(walked.fd), path, std::move(walked.untrusted));
     }
     std::error_code error;
     if (make) fs::create_directories(path, error);
@@ -67,10 +66,9 @@ Result<void> Folder::replace(const std::string& name, std::span<const std::byte>
     const std::string shown = (path_ / name).string();
     if (!replaceable(fd_.get(), name))
         return fail("{}: not a regular file; name a file to write", shown);
-    const auto temporary = temporary_name();
-    if (!temporary) return tl::unexpected(temporary.error());
+    const auto temporary = TRY(temporary_name());
     const FileDescriptor file(
-        ::openat(fd_.get(), temporary->c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
+        ::openat(fd_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
     if (file.get() < 0)
         return fail("{}: cannot create: {}; choose a directory that can be written to", shown,
                     std::strerror(errno));
@@ -79,9 +77,9 @@ Result<void> Folder::replace(const std::string& name, std::span<const std::byte>
         written = fail("{}: cannot be given its mode: {}", shown, std::strerror(errno));
     if (written && ::fsync(file.get()) != 0)
         written = fail("{}: cannot sync: {}", shown, std::strerror(errno));
-    if (written && ::renameat(fd_.get(), temporary->c_str(), fd_.get(), name.c_str()) != 0)
+    if (written && ::renameat(fd_.get(), temporary.c_str(), fd_.get(), name.c_str()) != 0)
         written = fail("{}: cannot put in place: {}", shown, std::strerror(errno));
-    if (!written) ::unlinkat(fd_.get(), temporary->c_str(), 0);
+    if (!written) ::unlinkat(fd_.get(), temporary.c_str(), 0);
     return written;
 }
 

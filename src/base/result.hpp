@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 #include <string>
 #include <tl/expected.hpp>
+#include <type_traits>
 #include <utility>
 
 namespace intellisched {
@@ -22,6 +23,21 @@ template<class... Args>
 [[nodiscard]] tl::unexpected<Error> fail(fmt::format_string<Args...> format, Args&&... args) {
     return tl::unexpected(Error{fmt::format(format, std::forward<Args>(args)...)});
 }
+
+/// What is in a Result that is known to hold a value.
+template<class T> T value_of(Result<T>& result) {
+    if constexpr (!std::is_void_v<T>) return std::move(*result);
+}
+
+/// The value of a Result; where it is an error, the function that this stands in returns the error.
+///     const auto bundle = TRY(read_bundle(path));
+// An expression with statements in it is an extension of GCC that Clang has, too.
+#define TRY(...)                                                                                   \
+    __extension__({                                                                                \
+        auto tried_ = (__VA_ARGS__);                                                               \
+        if (!tried_) return tl::unexpected(std::move(tried_.error()));                             \
+        ::intellisched::value_of(tried_);                                                          \
+    })
 
 /// `text` made fit for one line of a terminal or a log (a guest chooses its own name): characters
 /// that control it, change the order of others or cannot be seen become '?', as does what is no

@@ -54,10 +54,9 @@ Result<void> check_trusted(int fd, const std::string& name) {
 
 Result<void> check_trusted_path(const std::filesystem::path& path) {
     if (::geteuid() != 0) return {};
-    const auto walked = walk(path);
-    if (!walked) return tl::unexpected(walked.error());
-    if (walked->untrusted.empty()) return {};
-    return refused(path.string(), walked->untrusted);
+    const auto walked = TRY(walk(path));
+    if (walked.untrusted.empty()) return {};
+    return refused(path.string(), walked.untrusted);
 }
 
 } // namespace intellisched

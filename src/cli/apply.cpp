@@ -71,26 +71,17 @@ Result<int> apply_layout(const ApplyArguments& options) {
         return fail("apply changes the live host, which '{}' is not; run it in dom0 with --host "
                     "xen, or without",
                     printable(options.host));
-    if (auto there = trace::LiveTrace::available(); !there) return tl::unexpected(there.error());
-    auto xl = Xl::open();
-    if (!xl) return tl::unexpected(xl.error());
-    auto info = xl->info();
-    if (!info) return tl::unexpected(info.error());
-    auto snapshot = xl->snapshot();
-    if (!snapshot) return tl::unexpected(snapshot.error());
-    auto topology = topology_of(*snapshot);
-    if (!topology) return tl::unexpected(topology.error());
-    auto pools = pools_of(*snapshot);
-    if (!pools) return tl::unexpected(pools.error());
-    auto pool = find_pool(*pools, options.pool);
-    if (!pool) return tl::unexpected(pool.error());
+    TRY(trace::LiveTrace::available());
+    auto xl = TRY(Xl::open());
+    auto info = TRY(xl.info());
+    auto snapshot = TRY(xl.snapshot());
+    auto topology = TRY(topology_of(snapshot));
+    auto pools = TRY(pools_of(snapshot));
+    auto pool = TRY(find_pool(pools, options.pool));
 
-    const Arrangement requested = wanted(options, info->boot);
-    auto applied = apply(xl->rearranger(), *topology, *pool, requested, options.dry_run);
-    if (!applied) return tl::unexpected(applied.error());
-    auto printed = print(options.json ? to_json(message(*pool, requested, *applied))
-                                      : describe(*pool, *applied));
-    if (!printed) return tl::unexpected(printed.error());
+    const Arrangement requested = wanted(options, info.boot);
+    auto applied = TRY(apply(xl.rearranger(), topology, pool, requested, options.dry_run));
+    TRY(print(options.json ? to_json(message(pool, requested, applied)) : describe(pool, applied)));
     return done;
 }
 

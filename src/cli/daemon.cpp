@@ -16,25 +16,20 @@ struct DaemonArguments {
 
 Result<int> run_daemon(DaemonArguments& options) {
     if (options.check_config) {
-        auto config = read_config(options.service.config);
-        if (!config) return tl::unexpected(config.error());
-        auto printed = print(fmt::format("{}: nothing wrong\n", options.service.config.string()));
-        if (!printed) return tl::unexpected(printed.error());
+        auto config = TRY(read_config(options.service.config));
+        TRY(print(fmt::format("{}: nothing wrong\n", options.service.config.string())));
         return done;
     }
     if (options.stop_tracing) {
-        if (auto stopped = trace::LiveTrace::stop_left_on(); !stopped)
-            return tl::unexpected(stopped.error());
+        TRY(trace::LiveTrace::stop_left_on());
         return done;
     }
     keep_little_memory();
-    auto bundle = bundle_path();
-    if (!bundle) return tl::unexpected(bundle.error());
-    options.service.bundle = *bundle;
+    auto bundle = TRY(bundle_path());
+    options.service.bundle = bundle;
     options.service.version = INTELLISCHED_VERSION;
-    auto service = service::Service::start(options.service);
-    if (!service) return tl::unexpected(service.error());
-    if (auto ran = (*service)->run(); !ran) return tl::unexpected(ran.error());
+    auto service = TRY(service::Service::start(options.service));
+    TRY(service->run());
     return done;
 }
 

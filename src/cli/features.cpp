@@ -36,8 +36,7 @@ Result<int> describe(bool json) {
         text += fmt::format("{:<26} {:<12} {}; from {}\n", info.name, info.unit, info.meaning,
                             info.source);
     }
-    if (auto printed = print(json ? to_json(schema) : text); !printed)
-        return tl::unexpected(printed.error());
+    TRY(print(json ? to_json(schema) : text));
     return done;
 }
 
@@ -52,13 +51,12 @@ std::string tab_separated(const proto::FeatureWindow& window, const FeatureVecto
 
 Result<int> features(const FeaturesArguments& options) {
     if (options.describe) return describe(options.json);
-    auto host = options.source.open();
-    if (!host) return tl::unexpected(host.error());
+    auto host = TRY(options.source.open());
 
     if (!options.json) {
         std::string head = "pool\tbegin_s\tend_s\tcoverage\tlost_records\trearrangements";
         for (const FeatureInfo& info : feature_schema()) head += fmt::format("\t{}", info.name);
-        if (auto printed = print(head + "\n"); !printed) return tl::unexpected(printed.error());
+        TRY(print(head + "\n"));
     }
     std::string wanted; // the pool's name, once a snapshot has told it
     std::uint64_t first_tsc = 0;
@@ -69,11 +67,9 @@ Result<int> features(const FeaturesArguments& options) {
     observation.tap = [&](const HostItem& item) -> Result<void> {
         const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
         if (!snapshot || !options.pool_given || !wanted.empty()) return {};
-        auto pools = pools_of(*snapshot);
-        if (!pools) return tl::unexpected(pools.error());
-        auto pool = find_pool(*pools, options.source.pool);
-        if (!pool) return tl::unexpected(pool.error());
-        wanted = pool->name;
+        auto pools = TRY(pools_of(*snapshot));
+        auto pool = TRY(find_pool(pools, options.source.pool));
+        wanted = pool.name;
         return {};
     };
     observation.stop = [&] {
@@ -81,7 +77,7 @@ Result<int> features(const FeaturesArguments& options) {
         return interrupted || !printed ||
                (options.source.live() && elapsed.count() >= options.seconds);
     };
-    auto observed = observe(**host, observation, [&](const WindowStats& stats) {
+    auto observed = observe(*host, observation, [&](const WindowStats& stats) {
         if (!printed || (options.pool_given && stats.facts.pool != wanted)) return;
         if (first_tsc == 0) first_tsc = stats.begin_tsc;
         const FeatureVector vector = feature_vector(stats);

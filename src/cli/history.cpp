@@ -156,19 +156,16 @@ std::string line_of(const service::Event& event, bool json) {
 }
 
 Result<int> show_history(const HistoryArguments& options) {
-    const auto config = read_config(options.config);
-    if (!config) return tl::unexpected(config.error());
-    const auto journal = service::JournalReader::open(config->journal);
-    if (!journal) return tl::unexpected(journal.error());
+    const auto config = TRY(read_config(options.config));
+    const auto journal = TRY(service::JournalReader::open(config.journal));
     service::Filter filter{.limit = options.limit};
     if (!options.pool.empty()) filter.pool = options.pool;
     if (!options.since.empty()) filter.since = *time_from(options.since);
-    auto events = journal->history(filter);
-    if (!events) return tl::unexpected(events.error());
-    std::reverse(events->begin(), events->end());
+    auto events = TRY(journal.history(filter));
+    std::reverse(events.begin(), events.end());
     std::string text;
-    for (const service::Event& event : *events) text += line_of(event, options.json);
-    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    for (const service::Event& event : events) text += line_of(event, options.json);
+    TRY(print(text));
     return done;
 }
 

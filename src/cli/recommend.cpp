@@ -10,7 +10,7 @@
 #include "src/model/inputs.hpp"
 #include "src/model/sample.hpp"
 #include "src/policy/findings.hpp"
-#include "src/policy/policy.hpp"
+#include "src/pool/pool_loop.hpp"
 #include "src/proto/recommendation.pb.h"
 #include "src/proto/text.hpp"
 
@@ -63,8 +63,7 @@ bool same_runqueues(const PoolFacts& a, const PoolFacts& b) {
 
 Result<Watched> watch(const RecommendArguments& options, const Classifier& classifier,
                       Intent intent) {
-    auto host = options.source.open();
-    if (!host) return tl::unexpected(host.error());
+    auto host = TRY(options.source.open());
 
     Watched watched;
     std::optional<Pool> pool;
@@ -79,15 +78,13 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
     observation.tap = [&](const HostItem& item) -> Result<void> {
         const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
         if (!snapshot) return {};
-        auto pools = pools_of(*snapshot);
-        if (!pools) return tl::unexpected(pools.error());
-        auto found = find_pool(*pools, options.source.pool);
-        if (!found) return tl::unexpected(found.error());
-        if (found->scheduler != "credit2")
+        auto pools = TRY(pools_of(*snapshot));
+        auto found = TRY(find_pool(pools, options.source.pool));
+        if (found.scheduler != "credit2")
             return fail("cpupool '{}' runs the {} scheduler, which has no runqueue layouts; "
                         "intellisched is for credit2 pools",
-                        printable(found->name), printable(found->scheduler));
-        pool = std::move(*found);
+                        printable(found.name), printable(found.scheduler));
+        pool = std::move(found);
         watched.snapshot = *snapshot;
         return {};
     };
@@ -97,7 +94,7 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
                                       options.source.pool, elapsed(), options.seconds));
         return interrupted || !predicted || (options.source.live() && elapsed() >= options.seconds);
     };
-    auto observed = observe(**host, observation, [&](const WindowStats& stats) {
+    auto observed = observe(*host, observation, [&](const WindowStats& stats) {
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
         if (!same_runqueues(watched.facts, stats.facts)) {
             watched.findings = {};
@@ -108,15 +105,14 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
         watched.findings.add(stats);
         events += stats.events;
         decisions += stats.decisions;
-        Seen seen{feature_vector(stats), stats.facts};
-        auto prediction = classifier.predict({&seen.features, intent, stats.facts.current,
-                                              stats.facts.representatives, options.costs});
-        if (!prediction) {
-            predicted = tl::unexpected(prediction.error());
+        auto looked =
+            look(stats, watched.snapshot, classifier, {.intent = intent, .costs = options.costs});
+        if (!looked) {
+            predicted = tl::unexpected(looked.error());
             return;
         }
-        watched.observations.push_back(observation_of(stats, *prediction));
-        watched.windows.push_back(std::move(seen));
+        watched.observations.push_back(looked->seen.observation);
+        watched.windows.push_back({std::move(looked->features), stats.facts});
     });
     if (!observed) return tl::unexpected(observed.error());
     if (!predicted) return tl::unexpected(predicted.error());
@@ -145,11 +141,10 @@ Result<std::vector<Contribution>> explain(const Classifier& classifier, const Wa
     std::map<std::size_t, unsigned> values;
     for (std::size_t i = 0; i < used; ++i) {
         const Seen& seen = watched.windows[i * count / used];
-        auto contributions = classifier.explain(
+        auto contributions = TRY(classifier.explain(
             {&seen.features, intent, seen.facts.current, seen.facts.representatives, costs}, layout,
-            model_feature_count());
-        if (!contributions) return tl::unexpected(contributions.error());
-        for (const Contribution& one : *contributions) {
+            model_feature_count()));
+        for (const Contribution& one : contributions) {
             Contribution& sum = sums[one.feature];
             sum.feature = one.feature;
             sum.weight += one.weight / static_cast<double>(used);
@@ -297,34 +292,28 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
 Result<void> read_costs(RecommendArguments& options) {
     if (options.costs_file.empty()) return {};
     proto::Costs costs;
-    if (auto parsed = parse_text_file(options.costs_file, costs); !parsed) return parsed;
+    TRY(parse_text_file(options.costs_file, costs));
     const auto values = costs_for_sample(costs);
     options.costs.assign(values.begin(), values.end());
     return {};
 }
 
 Result<int> recommend(RecommendArguments& options) {
-    if (auto read = read_costs(options); !read) return tl::unexpected(read.error());
+    TRY(read_costs(options));
     const auto intent = intent_from_string(options.intent);
-    auto bundle = bundle_path(options.bundle).and_then(read_bundle);
-    if (!bundle) return tl::unexpected(bundle.error());
-    auto classifier = Classifier::load(*bundle);
-    if (!classifier) return tl::unexpected(classifier.error());
-    auto watched = watch(options, *classifier, *intent);
-    if (!watched) return tl::unexpected(watched.error());
+    auto bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
+    auto classifier = TRY(Classifier::load(bundle));
+    auto watched = TRY(watch(options, classifier, *intent));
 
     const Verdict verdict =
-        judge(watched->observations, watched->facts.current, watched->facts.representatives);
-    proto::Recommendation out = message(*classifier, *watched, verdict);
+        judge(watched.observations, watched.facts.current, watched.facts.representatives);
+    proto::Recommendation out = message(classifier, watched, verdict);
     if (options.explain) {
         auto contributions =
-            explain(*classifier, *watched, *intent, options.costs, verdict.favourite);
-        if (!contributions) return tl::unexpected(contributions.error());
-        add_explanation(out, *classifier, *contributions);
+            TRY(explain(classifier, watched, *intent, options.costs, verdict.favourite));
+        add_explanation(out, classifier, contributions);
     }
-    auto printed =
-        print(options.json ? to_json(out) : table(out, options.intent, verdict.favourite));
-    if (!printed) return tl::unexpected(printed.error());
+    TRY(print(options.json ? to_json(out) : table(out, options.intent, verdict.favourite)));
     return verdict.decision == Decision::abstain ? abstained : done;
 }
 

@@ -62,22 +62,17 @@ struct Written {
 };
 
 Result<int> record(const RecordArguments& options) {
-    auto host = options.source.open();
-    if (!host) return tl::unexpected(host.error());
-    auto item = (*host)->next();
-    if (!item) return tl::unexpected(item.error());
-    if (!*item || !std::holds_alternative<proto::HostSnapshot>(**item))
+    auto host = TRY(options.source.open());
+    auto item = TRY(host->next());
+    if (!item || !std::holds_alternative<proto::HostSnapshot>(*item))
         return fail("the host gave no snapshot of its topology; nothing was recorded");
-    const auto first = std::get<proto::HostSnapshot>(**item);
-    auto pools = pools_of(first);
-    if (!pools) return tl::unexpected(pools.error());
-    auto pool = find_pool(*pools, options.source.pool);
-    if (!pool) return tl::unexpected(pool.error());
+    const auto first = std::get<proto::HostSnapshot>(*item);
+    auto pools = TRY(pools_of(first));
+    auto pool = TRY(find_pool(pools, options.source.pool));
 
-    auto writer = capture::Writer::create(options.out,
-                                          manifest_of((*host)->info(), *pool, first, options.note));
-    if (!writer) return tl::unexpected(writer.error());
-    if (auto written = writer->snapshot(first); !written) return tl::unexpected(written.error());
+    auto writer = TRY(
+        capture::Writer::create(options.out, manifest_of(host->info(), pool, first, options.note)));
+    TRY(writer.snapshot(first));
 
     Written written;
     written.unknown.add(first);
@@ -88,26 +83,25 @@ Result<int> record(const RecordArguments& options) {
     };
     double synced = 0;
     for (bool over = false; !over;) {
-        auto next = (*host)->next();
-        if (!next) return tl::unexpected(next.error());
-        if (!*next) break; // a pipe that ended
+        auto next = TRY(host->next());
+        if (!next) break; // a pipe that ended
         Result<void> stored;
-        if (auto* snapshot = std::get_if<proto::HostSnapshot>(&**next)) {
+        if (auto* snapshot = std::get_if<proto::HostSnapshot>(&*next)) {
             written.unknown.add(*snapshot);
-            stored = writer->snapshot(*snapshot);
-        } else if (auto* sample = std::get_if<proto::CounterSample>(&**next)) {
-            stored = writer->counters(*sample);
+            stored = writer.snapshot(*snapshot);
+        } else if (auto* sample = std::get_if<proto::CounterSample>(&*next)) {
+            stored = writer.counters(*sample);
         } else {
-            const auto& bytes = std::get<TraceBytes>(**next).bytes;
+            const auto& bytes = std::get<TraceBytes>(*next).bytes;
             stored = written.trace(bytes);
-            if (stored) stored = writer->trace(bytes);
+            if (stored) stored = writer.trace(bytes);
             // Only here: what the buffers held when the time was up is part of the capture.
             over = interrupted || (options.source.live() && elapsed() >= options.seconds);
         }
         if (!stored) return tl::unexpected(stored.error());
         if (elapsed() - synced >= 1) {
             synced = elapsed();
-            if (auto sync = writer->sync(); !sync) return tl::unexpected(sync.error());
+            TRY(writer.sync());
             progress.show(fmt::format("{:.0f} of {:.0f} s, {:.1f} MB of trace, {} records lost",
                                       synced, options.seconds,
                                       static_cast<double>(written.stream.stats().bytes) / 1e6,
@@ -116,12 +110,11 @@ Result<int> record(const RecordArguments& options) {
     }
     written.finish();
     const auto& stats = written.stream.stats();
-    auto finished = writer->finish(written.end_tsc, stats.lost);
-    if (!finished) return tl::unexpected(finished.error());
+    TRY(writer.finish(written.end_tsc, stats.lost));
     progress.show("");
     fmt::print(stderr, "{}: {:.1f} s{}, {} records ({:.1f} MB, {:.1f} MB on disk), {} lost\n",
                options.out, elapsed(), interrupted ? " (interrupted)" : "", stats.records,
-               static_cast<double>(stats.bytes) / 1e6, static_cast<double>(writer->size()) / 1e6,
+               static_cast<double>(stats.bytes) / 1e6, static_cast<double>(writer.size()) / 1e6,
                stats.lost);
     for (const std::string& line : written.unknown.told()) fmt::print(stderr, "record: {}\n", line);
     return done;

@@ -20,9 +20,8 @@ struct StatusArguments {
 
 Result<proto::ControlReply> ask(const StatusArguments& options,
                                 const proto::ControlRequest& request) {
-    const auto config = read_config(options.config);
-    if (!config) return tl::unexpected(config.error());
-    return service::ask_service(config->socket, request);
+    const auto config = TRY(read_config(options.config));
+    return service::ask_service(config.socket, request);
 }
 
 std::string table(const proto::ServiceStatus& status) {
@@ -56,17 +55,15 @@ std::string table(const proto::ServiceStatus& status) {
 Result<int> show_status(const StatusArguments& options) {
     proto::ControlRequest request;
     request.set_status(true);
-    const auto reply = ask(options, request);
-    if (!reply) return tl::unexpected(reply.error());
-    auto printed = print(options.json ? to_json(reply->status()) : table(reply->status()));
-    if (!printed) return tl::unexpected(printed.error());
+    const auto reply = TRY(ask(options, request));
+    TRY(print(options.json ? to_json(reply.status()) : table(reply.status())));
     return done;
 }
 
 Result<int> tell(const StatusArguments& options, bool pause) {
     proto::ControlRequest request;
     (pause ? request.mutable_pause() : request.mutable_resume())->set_pool(options.pool);
-    if (const auto reply = ask(options, request); !reply) return tl::unexpected(reply.error());
+    TRY(ask(options, request));
     return done;
 }
 

@@ -93,18 +93,16 @@ class Terminal {
 Result<proto::ServiceStatus> status_of_service(const std::filesystem::path& socket) {
     proto::ControlRequest request;
     request.set_status(true);
-    auto reply = service::ask_service(socket, request, patience);
-    if (!reply) return tl::unexpected(reply.error());
-    return std::move(*reply->mutable_status());
+    auto reply = TRY(service::ask_service(socket, request, patience));
+    return std::move(*reply.mutable_status());
 }
 
 Result<int> show_once(const std::filesystem::path& socket) {
-    const auto status = status_of_service(socket);
-    if (!status) return tl::unexpected(status.error());
+    const auto status = TRY(status_of_service(socket));
     std::string text;
-    for (const ScreenLine& line : top_screen(*status, {.width = text_width}))
+    for (const ScreenLine& line : top_screen(status, {.width = text_width}))
         text += line.text + "\n";
-    if (auto printed = print(text); !printed) return tl::unexpected(printed.error());
+    TRY(print(text));
     return done;
 }
 
@@ -180,11 +178,10 @@ void add_top(CLI::App& app, Action& action) {
                       "print it as text and end, as is done where there is no terminal");
     command->callback([options, &action] {
         action = [options]() -> Result<int> {
-            const auto config = read_config(options->config);
-            if (!config) return tl::unexpected(config.error());
+            const auto config = TRY(read_config(options->config));
             const bool live = ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDIN_FILENO) == 1;
-            return options->once || !live ? show_once(config->socket)
-                                          : show_live(config->socket, options->interval);
+            return options->once || !live ? show_once(config.socket)
+                                          : show_live(config.socket, options->interval);
         };
     });
 }

@@ -29,17 +29,16 @@ Result<Applied> apply(Rearranger& rearranger, const Topology& topology, const Po
     if (pool.scheduler != "credit2")
         return fail("{}: scheduler {} has no runqueue layouts (credit2 has)", pool.name,
                     pool.scheduler);
-    auto before = rearranger.layout(pool);
-    if (!before) return tl::unexpected(before.error());
+    auto before = TRY(rearranger.layout(pool));
 
-    Applied applied{.before = *before, .after = {}, .runqueues = {}, .dry_run = dry_run};
+    Applied applied{.before = before, .after = {}, .runqueues = {}, .dry_run = dry_run};
     // Xen's own count tells what the topology may not: how many threads a core has.
     const auto now = [&](const InForce& in_force) {
         Pool told = pool;
         told.runqueues = in_force.runqueues;
         return explain_runqueues(topology, told, in_force.arrangement, {});
     };
-    const Explained old = now(*before);
+    const Explained old = now(before);
     Topology explained = topology;
     explained.threads_per_core = old.threads_per_core;
     applied.runqueues = partition(explained, pool, wanted);
@@ -47,20 +46,19 @@ Result<Applied> apply(Rearranger& rearranger, const Topology& topology, const Po
     // CPUs that joined the pool one by one may have come to other runqueues than the topology
     // gives; then there is something to form anew, even by the same setting.
     applied.equivalent =
-        old.runqueues == applied.runqueues && before->runqueues == old.runqueues.size();
-    applied.changed = !applied.equivalent || before->arrangement != wanted;
+        old.runqueues == applied.runqueues && before.runqueues == old.runqueues.size();
+    applied.changed = !applied.equivalent || before.arrangement != wanted;
     if (!applied.changed || dry_run) return applied;
 
-    if (auto set = rearranger.set_layout(pool, wanted); !set) return tl::unexpected(set.error());
-    auto after = rearranger.layout(pool);
-    if (!after) return tl::unexpected(after.error());
-    if (after->arrangement != wanted)
+    TRY(rearranger.set_layout(pool, wanted));
+    auto after = TRY(rearranger.layout(pool));
+    if (after.arrangement != wanted)
         return fail("{}: {} was set, but {} is in force: another program changes it too; end that "
                     "one and run it again",
-                    pool.name, to_string(wanted), to_string(after->arrangement));
-    applied.after = *after;
-    if (after->runqueues != applied.runqueues.size()) {
-        Explained formed = now(*after);
+                    pool.name, to_string(wanted), to_string(after.arrangement));
+    applied.after = after;
+    if (after.runqueues != applied.runqueues.size()) {
+        Explained formed = now(after);
         applied.explained = formed.explained;
         applied.runqueues = std::move(formed.runqueues);
     }

@@ -15,9 +15,8 @@ CaptureHost::CaptureHost(std::string name, HostInfo info, capture::Reader reader
     : name_(std::move(name)), info_(std::move(info)), reader_(std::move(reader)) {}
 
 Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::path& path) {
-    auto reader = capture::Reader::open(path);
-    if (!reader) return tl::unexpected(reader.error());
-    const proto::CaptureManifest& manifest = reader->manifest();
+    auto reader = TRY(capture::Reader::open(path));
+    const proto::CaptureManifest& manifest = reader.manifest();
     HostInfo info;
     info.xen_version = printable(manifest.xen_version());
     info.xen_command_line = printable(manifest.xen_command_line(), 4096);
@@ -40,20 +39,18 @@ Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::pa
     }
     if (manifest.max_cpus_runqueue() != 0) info.boot.max_cpus = manifest.max_cpus_runqueue();
     return std::unique_ptr<CaptureHost>(
-        new CaptureHost(path.string(), std::move(info), std::move(*reader)));
+        new CaptureHost(path.string(), std::move(info), std::move(reader)));
 }
 
 Result<std::optional<HostItem>> CaptureHost::next() {
     if (!records_ended_) {
         if (!snapshot_) {
-            auto read = reader_.next_snapshot(snapshot_.emplace());
-            if (!read) return tl::unexpected(read.error());
-            if (!*read) snapshot_.reset();
+            auto read = TRY(reader_.next_snapshot(snapshot_.emplace()));
+            if (!read) snapshot_.reset();
         }
         if (!counters_) {
-            auto read = reader_.next_counters(counters_.emplace());
-            if (!read) return tl::unexpected(read.error());
-            if (!*read) counters_.reset();
+            auto read = TRY(reader_.next_counters(counters_.emplace()));
+            if (!read) counters_.reset();
         }
         if (!std::exchange(begun_, true)) {
             if (!snapshot_)
@@ -68,9 +65,8 @@ Result<std::optional<HostItem>> CaptureHost::next() {
         records_ended_ = true;
     }
     TraceBytes trace;
-    auto read = reader_.next_trace(trace.bytes);
-    if (!read) return tl::unexpected(read.error());
-    if (!*read) return std::nullopt;
+    auto read = TRY(reader_.next_trace(trace.bytes));
+    if (!read) return std::nullopt;
     return trace;
 }
 

@@ -40,7 +40,7 @@ class Observer {
         if (!builder_) {
             if (info_.tsc_khz == 0)
                 calibrating_.finish([&](const trace::Record& record) { calibrator_(record); });
-            if (auto begun = begin(); !begun) return tl::unexpected(begun.error());
+            TRY(begin());
         }
         stream_.finish([&](const trace::Record& record) { add(record); });
         builder_->finish();
@@ -116,8 +116,7 @@ class Observer {
             survey_->feed(bytes);
         }
         correct_clocks(true);
-        for (const HostItem& item : early_)
-            if (auto taken = take(item); !taken) return taken;
+        for (const HostItem& item : early_) TRY(take(item));
         early_.clear();
         return stream_.feed(bytes, [&](const trace::Record& record) { add(record); });
     }
@@ -153,14 +152,12 @@ Result<Observed> observe(Host& host, const ObserveOptions& options,
                          const WindowBuilder::Sink& sink) {
     Observer observer(host, options, sink);
     for (;;) {
-        auto item = host.next();
-        if (!item) return tl::unexpected(item.error());
-        if (!*item) break;
-        if (options.tap)
-            if (auto tapped = options.tap(**item); !tapped) return tl::unexpected(tapped.error());
-        if (auto taken = observer.take(**item); !taken) return tl::unexpected(taken.error());
+        auto item = TRY(host.next());
+        if (!item) break;
+        if (options.tap) TRY(options.tap(*item));
+        TRY(observer.take(*item));
         // Only after trace bytes: what the buffers held when the time was up is looked at too.
-        if (std::holds_alternative<TraceBytes>(**item) && options.stop && options.stop()) break;
+        if (std::holds_alternative<TraceBytes>(*item) && options.stop && options.stop()) break;
     }
     return observer.finish();
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What a guest publishes of how well it fares: a number in its own part of xenstore, in a unit of
 // its own. It may be anything that the guest's owner likes, and is believed no further than
-// src/service/guest_scores.hpp says.
+// src/pool/guest_scores.hpp says.
 #pragma once
 
 #include <cstddef>

@@ -45,27 +45,24 @@ Result<std::unique_ptr<SimHost>> SimHost::open(const proto::Scenario& scenario,
         return fail("the scenario cannot be written as text");
     const FileDescriptor file(::memfd_create("scenario", MFD_CLOEXEC));
     if (file.get() < 0) return fail("a scenario in memory: {}", std::strerror(errno));
-    auto written = write_all(file.get(), std::as_bytes(std::span(text)), "a scenario in memory");
-    if (!written) return tl::unexpected(written.error());
+    TRY(write_all(file.get(), std::as_bytes(std::span(text)), "a scenario in memory"));
     return start(fmt::format("/proc/self/fd/{}", Process::scenario_fd_there), file.get(), options);
 }
 
 Result<std::unique_ptr<SimHost>> SimHost::start(const std::string& scenario, int scenario_fd,
                                                 const SimOptions& options) {
-    auto process = Process::start(scenario, scenario_fd, options);
-    if (!process) return tl::unexpected(process.error());
-    return greet(std::move(*process));
+    auto process = TRY(Process::start(scenario, scenario_fd, options));
+    return greet(std::move(process));
 }
 
 Result<std::unique_ptr<SimHost>> SimHost::over(FileDescriptor socket, const SimOptions& options) {
-    auto process = Process::over(std::move(socket), options);
-    if (!process) return tl::unexpected(process.error());
-    return greet(std::move(*process));
+    auto process = TRY(Process::over(std::move(socket), options));
+    return greet(std::move(process));
 }
 
 Result<std::unique_ptr<SimHost>> SimHost::greet(std::unique_ptr<Process> process) {
     std::unique_ptr<SimHost> host(new SimHost(std::move(process)));
-    if (auto greeted = host->hello(); !greeted) return tl::unexpected(greeted.error());
+    TRY(host->hello());
     return host;
 }
 
@@ -83,11 +80,10 @@ Result<proto::SimReply> SimHost::ask(const proto::SimRequest& request) {
 Result<void> SimHost::hello() {
     proto::SimRequest request;
     request.set_hello(true);
-    const auto reply = ask(request);
-    if (!reply) return tl::unexpected(reply.error());
-    if (!reply->has_info() || !reply->has_snapshot())
+    const auto reply = TRY(ask(request));
+    if (!reply.has_info() || !reply.has_snapshot())
         return fail("the simulator does not introduce itself; is it of this version?");
-    const proto::SimReply::Info& told = reply->info();
+    const proto::SimReply::Info& told = reply.info();
     info_.xen_version = printable(told.xen_version());
     info_.xen_command_line = printable(told.xen_command_line(), 4096);
     info_.tsc_khz = told.tsc_khz();
@@ -97,7 +93,7 @@ Result<void> SimHost::hello() {
     if (const auto layout = layout_from_string(told.boot().layout()))
         info_.boot = {*layout, told.boot().max_cpus()};
     costs_ = told.costs();
-    snapshot_ = reply->snapshot();
+    snapshot_ = reply.snapshot();
     start_ = now_;
     next_counters_ = start_ + counters_ns;
     return {};
@@ -107,16 +103,15 @@ Result<void> SimHost::advance() {
     proto::SimRequest request;
     request.mutable_advance()->set_ns(step_ns);
     const std::uint64_t before = now_;
-    auto reply = ask(request);
-    if (!reply) return tl::unexpected(reply.error());
+    auto reply = TRY(ask(request));
     // It stops where something changes, which may be where it is.
     still_ = now_ > before ? 0 : still_ + 1;
     if (still_ > most_still) return fail("the simulator's time stands still at {} ns", now_);
-    if (reply->has_counters() && now_ >= next_counters_) {
+    if (reply.has_counters() && now_ >= next_counters_) {
         next_counters_ += counters_ns * ((now_ - next_counters_) / counters_ns + 1);
-        items_.emplace_back(std::move(*reply->mutable_counters()));
+        items_.emplace_back(std::move(*reply.mutable_counters()));
     }
-    const auto trace = std::as_bytes(std::span(reply->trace()));
+    const auto trace = std::as_bytes(std::span(reply.trace()));
     items_.emplace_back(TraceBytes{{trace.begin(), trace.end()}});
     return {};
 }
@@ -124,7 +119,7 @@ Result<void> SimHost::advance() {
 Result<std::optional<HostItem>> SimHost::next() {
     if (items_.empty()) {
         if (ended_) return std::nullopt;
-        if (auto advanced = advance(); !advanced) return tl::unexpected(advanced.error());
+        TRY(advance());
     }
     HostItem item = std::move(items_.front());
     items_.pop_front();
@@ -153,18 +148,16 @@ Result<InForce> SimHost::set_layout(const Pool& pool, const Arrangement& wanted)
 Result<void> SimHost::reset_truth() {
     proto::SimRequest request;
     request.set_reset_truth(true);
-    const auto reply = ask(request);
-    if (!reply) return tl::unexpected(reply.error());
+    TRY(ask(request));
     return {};
 }
 
 Result<proto::Truth> SimHost::truth() {
     proto::SimRequest request;
     request.set_get_truth(true);
-    auto reply = ask(request);
-    if (!reply) return tl::unexpected(reply.error());
-    if (!reply->has_truth()) return fail("the simulator does not tell what the guests achieved");
-    return std::move(*reply->mutable_truth());
+    auto reply = TRY(ask(request));
+    if (!reply.has_truth()) return fail("the simulator does not tell what the guests achieved");
+    return std::move(*reply.mutable_truth());
 }
 
 } // namespace intellisched

@@ -35,9 +35,8 @@ Result<std::unique_ptr<SimHost::Process>>
 SimHost::Process::start(const std::string& scenario, int scenario_fd, const SimOptions& options) {
     fs::path program = options.program;
     if (program.empty()) {
-        auto found = find_simulator();
-        if (!found) return tl::unexpected(found.error());
-        program = *found;
+        auto found = TRY(find_simulator());
+        program = found;
     }
     std::array<int, 2> sockets{}, pipe{};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, sockets.data()) != 0)
@@ -53,9 +52,8 @@ SimHost::Process::start(const std::string& scenario, int scenario_fd, const SimO
     if (scenario_fd >= 0) given.push_back({scenario_fd, scenario_fd_there});
     std::vector<std::string> arguments{"serve", scenario, "--fd", fmt::to_string(socket_fd_there)};
     if (!options.tracing) arguments.emplace_back("--no-trace");
-    auto pid = spawn(program, std::move(arguments), given);
-    if (!pid) return tl::unexpected(pid.error());
-    return std::unique_ptr<Process>(new Process(*pid, std::move(ours), std::move(errors), options));
+    auto pid = TRY(spawn(program, std::move(arguments), given));
+    return std::unique_ptr<Process>(new Process(pid, std::move(ours), std::move(errors), options));
 }
 
 Result<std::unique_ptr<SimHost::Process>> SimHost::Process::over(FileDescriptor socket,
@@ -140,7 +138,7 @@ Result<void> SimHost::Process::send(std::span<const std::byte> bytes) {
         if (n > 0) {
             bytes = bytes.subspan(static_cast<std::size_t>(n));
         } else if (errno == EAGAIN) {
-            if (auto waited = wait_for(POLLOUT); !waited) return waited;
+            TRY(wait_for(POLLOUT));
         } else if (errno != EINTR) {
             return ended();
         }
@@ -154,7 +152,7 @@ Result<void> SimHost::Process::receive(std::span<std::byte> bytes) {
         if (n > 0) {
             bytes = bytes.subspan(static_cast<std::size_t>(n));
         } else if (n < 0 && errno == EAGAIN) {
-            if (auto waited = wait_for(POLLIN); !waited) return waited;
+            TRY(wait_for(POLLIN));
         } else if (n == 0 || errno != EINTR) {
             return ended();
         }

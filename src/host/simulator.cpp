@@ -77,8 +77,7 @@ Result<fs::path> generate_scenarios(const fs::path& folder, const std::string& f
     const fs::path wanted = folder / fmt::format("{}-{}-{}-{}", family, topology, count, seed);
     std::error_code error;
     if (fs::exists(wanted, error)) return wanted;
-    auto program = find_simulator();
-    if (!program) return tl::unexpected(program.error());
+    auto program = TRY(find_simulator());
     // Renamed when it is whole: half of them would pass for all later.
     const fs::path unfinished = wanted.string() + ".tmp";
     fs::remove_all(unfinished, error);
@@ -92,7 +91,7 @@ Result<fs::path> generate_scenarios(const fs::path& folder, const std::string& f
     FileDescriptor errors_there(pipe[1]);
     const std::array given{GivenDescriptor{errors_there.get(), STDERR_FILENO}};
     auto pid =
-        spawn(*program,
+        spawn(program,
               {"generate", "--family", family, "--topology", topology, "--count",
                fmt::to_string(count), "--seed", fmt::to_string(seed), "--out", unfinished.string()},
               given);

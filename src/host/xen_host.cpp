@@ -77,20 +77,17 @@ Result<std::unique_ptr<XenHost>> XenHost::open(const XenOptions& options) {
     if (options.duty_ms != 1000 && !options.trace_from.empty())
         return fail("a duty cycle needs the live trace buffers; leave it out, or the trace from {}",
                     options.trace_from);
-    if (auto there = trace::LiveTrace::available(); !there) return tl::unexpected(there.error());
-    auto xl = Xl::open();
-    if (!xl) return tl::unexpected(xl.error());
-    auto info = xl->info();
-    if (!info) return tl::unexpected(info.error());
-    auto xenstat = counters::XenStat::open();
-    if (!xenstat) return tl::unexpected(xenstat.error());
+    TRY(trace::LiveTrace::available());
+    auto xl = TRY(Xl::open());
+    auto info = TRY(xl.info());
+    auto xenstat = TRY(counters::XenStat::open());
 
     const auto now = Clock::now();
     auto impl = std::make_unique<Impl>(
         Impl{.options = options,
-             .xl = std::move(*xl),
-             .xenstat = std::move(*xenstat),
-             .info = std::move(*info),
+             .xl = std::move(xl),
+             .xenstat = std::move(xenstat),
+             .info = std::move(info),
              .live = {},
              .piped = {},
              .snapshots = Ticker(now, options.snapshot_interval),
@@ -100,13 +97,11 @@ Result<std::unique_ptr<XenHost>> XenHost::open(const XenOptions& options) {
              .last_snapshot = {}});
     // Last, so that nothing is traced that will not be read.
     if (options.trace_from.empty()) {
-        auto live = trace::LiveTrace::open({.pages_per_cpu = options.buffer_pages});
-        if (!live) return tl::unexpected(live.error());
-        impl->live = std::move(*live);
+        auto live = TRY(trace::LiveTrace::open({.pages_per_cpu = options.buffer_pages}));
+        impl->live = std::move(live);
     } else {
-        auto piped = PipedTrace::open(options.trace_from);
-        if (!piped) return tl::unexpected(piped.error());
-        impl->piped = std::move(*piped);
+        auto piped = TRY(PipedTrace::open(options.trace_from));
+        impl->piped = std::move(piped);
     }
     return std::unique_ptr<XenHost>(new XenHost(std::move(impl)));
 }
@@ -117,10 +112,9 @@ Result<std::optional<HostItem>> XenHost::next() {
     // must be read all the same.
     if (!std::exchange(impl_->trace_waits, false)) {
         if (impl_->snapshots.expire(now)) {
-            auto snapshot = impl_->changed_snapshot();
-            if (!snapshot) return tl::unexpected(snapshot.error());
-            impl_->trace_waits = snapshot->has_value();
-            if (*snapshot) return std::move(**snapshot);
+            auto snapshot = TRY(impl_->changed_snapshot());
+            impl_->trace_waits = snapshot.has_value();
+            if (snapshot) return std::move(*snapshot);
         }
         if (impl_->samples.expire(now))
             if (auto sample = impl_->sample()) {
@@ -128,8 +122,7 @@ Result<std::optional<HostItem>> XenHost::next() {
                 return std::move(*sample);
             }
     }
-    if (impl_->live)
-        if (auto turned = impl_->turn_duty(now); !turned) return tl::unexpected(turned.error());
+    if (impl_->live) TRY(impl_->turn_duty(now));
     return impl_->read_trace(impl_->until_due(Clock::now()));
 }
 
@@ -187,16 +180,14 @@ milliseconds XenHost::Impl::until_due(Clock::time_point now) const {
 Result<std::optional<HostItem>> XenHost::Impl::read_trace(milliseconds wait) {
     TraceBytes trace;
     if (piped) {
-        auto more = piped->read(trace.bytes, wait);
-        if (!more) return tl::unexpected(more.error());
-        if (*more) return trace;
+        auto more = TRY(piped->read(trace.bytes, wait));
+        if (more) return trace;
         BOOST_LOG_TRIVIAL(info) << piped->name() << ": the trace has ended";
         return std::nullopt;
     }
     pollfd ready{live->fd(), POLLIN, 0};
-    if (::poll(&ready, 1, static_cast<int>(wait.count())) > 0)
-        if (auto taken = live->acknowledge(); !taken) return tl::unexpected(taken.error());
-    if (auto drained = live->drain(trace.bytes); !drained) return tl::unexpected(drained.error());
+    if (::poll(&ready, 1, static_cast<int>(wait.count())) > 0) TRY(live->acknowledge());
+    TRY(live->drain(trace.bytes));
     return trace;
 }
 

@@ -225,12 +225,9 @@ Result<proto::HostSnapshot> Xl::snapshot() {
     snapshot.set_tsc(moment.tsc);
     snapshot.set_monotonic_ns(moment.monotonic_ns);
     snapshot.set_threads_per_core(impl_->threads_per_core);
-    auto online = impl_->add_cpus(snapshot);
-    if (!online) return tl::unexpected(online.error());
-    auto credit2_pools = impl_->add_pools(snapshot, *online);
-    if (!credit2_pools) return tl::unexpected(credit2_pools.error());
-    if (auto added = impl_->add_domains(snapshot, *online, *credit2_pools); !added)
-        return tl::unexpected(added.error());
+    auto online = TRY(impl_->add_cpus(snapshot));
+    auto credit2_pools = TRY(impl_->add_pools(snapshot, online));
+    TRY(impl_->add_domains(snapshot, online, credit2_pools));
     return snapshot;
 }
 
@@ -303,16 +300,15 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapsho
             if (libxl_bitmap_test(&pool.cpumap, static_cast<int>(cpu))) to.add_cpus(cpu);
         if (pool.sched != LIBXL_SCHEDULER_CREDIT2) continue;
         credit2_pools.insert(pool.poolid);
-        auto told = rearranger->layout_if_told({.id = pool.poolid,
-                                                .name = printable(to.name()),
-                                                .scheduler = to.scheduler(),
-                                                .cpus = {}});
-        if (!told) return tl::unexpected(told.error());
-        const Arrangement& arrangement = *told ? (*told)->arrangement : boot;
+        auto told = TRY(rearranger->layout_if_told({.id = pool.poolid,
+                                                    .name = printable(to.name()),
+                                                    .scheduler = to.scheduler(),
+                                                    .cpus = {}}));
+        const Arrangement& arrangement = told ? told->arrangement : boot;
         to.mutable_arrangement()->set_layout(std::string(to_string(arrangement.layout)));
         to.mutable_arrangement()->set_max_cpus(arrangement.max_cpus);
-        to.set_can_rearrange(told->has_value());
-        if (*told) to.set_runqueues((*told)->runqueues);
+        to.set_can_rearrange(told.has_value());
+        if (told) to.set_runqueues(told->runqueues);
     }
     return credit2_pools;
 }

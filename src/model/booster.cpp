@@ -95,8 +95,7 @@ Result<Booster> Booster::create(const Matrix& data, const Parameters& parameters
     if (XGBoosterCreate(matrices, 1, &handle) != 0) return xgboost_error("make a model");
     Booster booster;
     booster.handle_.reset(handle);
-    for (const auto& set : {fixed_parameters, parameters})
-        if (auto done = set_parameters(handle, set); !done) return tl::unexpected(done.error());
+    for (const auto& set : {fixed_parameters, parameters}) TRY(set_parameters(handle, set));
     return booster;
 }
 
@@ -106,14 +105,12 @@ Result<Booster> Booster::load(std::span<const std::byte> verified_ubj, std::size
     if (XGBoosterCreate(nullptr, 0, &handle) != 0) return xgboost_error("make a model");
     Booster booster;
     booster.handle_.reset(handle);
-    if (auto done = set_parameters(handle, fixed_parameters); !done)
-        return tl::unexpected(done.error());
+    TRY(set_parameters(handle, fixed_parameters));
     stay_on_one_thread();
     if (XGBoosterLoadModelFromBuffer(handle, verified_ubj.data(), verified_ubj.size()) != 0)
         return xgboost_error("load the model");
-    auto proxy = Matrix::proxy();
-    if (!proxy) return tl::unexpected(proxy.error());
-    booster.proxy_ = std::move(*proxy);
+    auto proxy = TRY(Matrix::proxy());
+    booster.proxy_ = std::move(proxy);
     booster.classes_ = classes;
     booster.row_ = std::make_unique<std::vector<float>>(features);
     booster.interface_ = array_interface(booster.row_->data(), 1, features);
@@ -163,10 +160,9 @@ Result<std::vector<float>> Booster::contributions(std::span<const float> row) co
         return fail("a row has {} features where the model has {}; use the bundle that belongs to "
                     "this program",
                     row.size(), row_->size());
-    auto matrix = Matrix::create(row, 1, row.size());
-    if (!matrix) return tl::unexpected(matrix.error());
+    auto matrix = TRY(Matrix::create(row, 1, row.size()));
     auto values =
-        predict_matrix(handle_.get(), matrix->handle(), contribution_config, "explain itself");
+        predict_matrix(handle_.get(), matrix.handle(), contribution_config, "explain itself");
     if (values && values->size() != classes_ * (row.size() + 1))
         return fail("XGBoost gave {} contributions instead of {} x {}; retrain the model",
                     values->size(), classes_, row.size() + 1);

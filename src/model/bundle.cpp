@@ -144,10 +144,8 @@ Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
     bundle.manifest = std::move(*message.mutable_manifest());
     auto& manifest = bundle.manifest;
 
-    if (auto checked = check_schema(manifest, name); !checked)
-        return tl::unexpected(checked.error());
-    if (auto checked = check_numbers(manifest, name); !checked)
-        return tl::unexpected(checked.error());
+    TRY(check_schema(manifest, name));
+    TRY(check_numbers(manifest, name));
     for (const auto& [stored, ubj] : {std::pair{&message.classifier(), &bundle.classifier_ubj},
                                       std::pair{&message.gains(), &bundle.gains_ubj}}) {
         auto model = decompress_model(*stored);
@@ -204,9 +202,8 @@ Result<Bundle> parse_bundle(std::span<const std::byte> bytes, const std::string&
 }
 
 Result<Bundle> read_bundle(const std::filesystem::path& path) {
-    auto bytes = read_file(path, max_bundle_bytes);
-    if (!bytes) return tl::unexpected(bytes.error());
-    return parse_bundle(*bytes, path.string());
+    auto bytes = TRY(read_file(path, max_bundle_bytes));
+    return parse_bundle(bytes, path.string());
 }
 
 Result<std::string> encode_bundle(Bundle bundle) {
@@ -220,8 +217,7 @@ Result<std::string> encode_bundle(Bundle bundle) {
     std::string bytes(magic);
     bytes += sha256(body);
     bytes += body;
-    if (auto parsed = parse_bundle(std::as_bytes(std::span(bytes)), "the new bundle"); !parsed)
-        return tl::unexpected(parsed.error());
+    TRY(parse_bundle(std::as_bytes(std::span(bytes)), "the new bundle"));
     return bytes;
 }
 

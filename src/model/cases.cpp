@@ -99,8 +99,7 @@ Result<std::vector<Case>> make_cases(std::span<const proto::Sample> samples) {
     if (samples.empty()) return fail("no samples; make some (intellisched bench)");
     std::vector<Case> cases;
     for (std::size_t i = 0; i < samples.size(); ++i) {
-        if (auto checked = check_sample(samples[i], fmt::format("sample {}", i + 1)); !checked)
-            return tl::unexpected(checked.error());
+        TRY(check_sample(samples[i], fmt::format("sample {}", i + 1)));
         for (const auto& scores : samples[i].scores())
             cases.push_back(make_case(samples[i], scores));
     }

@@ -132,34 +132,29 @@ Result<Classifier> Classifier::load(const Bundle& bundle) {
     const auto load_one = [](const std::string& ubj) {
         return Booster::load(std::as_bytes(std::span(ubj)), model_feature_count(), layout_count);
     };
-    auto classifier = load_one(bundle.classifier_ubj);
-    if (!classifier) return tl::unexpected(classifier.error());
-    auto gains = load_one(bundle.gains_ubj);
-    if (!gains) return tl::unexpected(gains.error());
+    auto classifier = TRY(load_one(bundle.classifier_ubj));
+    auto gains = TRY(load_one(bundle.gains_ubj));
     std::optional<Novelty> novelty;
     if (bundle.novelty) {
-        auto loaded = Novelty::load(*bundle.novelty);
-        if (!loaded) return tl::unexpected(loaded.error());
-        novelty = std::move(*loaded);
+        auto loaded = TRY(Novelty::load(*bundle.novelty));
+        novelty = std::move(loaded);
     }
     return Classifier(std::make_unique<Impl>(
-        Impl{std::move(*classifier), std::move(*gains), bundle.manifest,
+        Impl{std::move(classifier), std::move(gains), bundle.manifest,
              bundle.manifest.snapshot() ? snapshot_inputs() : every_input(), std::move(novelty),
              std::vector<float>(model_feature_count())}));
 }
 
 Result<Prediction> Classifier::predict(const Question& question) const {
-    if (auto asked = impl_->ask(question); !asked) return tl::unexpected(asked.error());
-    const auto classifier = impl_->classifier.margins(impl_->row);
-    if (!classifier) return tl::unexpected(classifier.error());
-    const auto gains = impl_->gains.margins(impl_->row);
-    if (!gains) return tl::unexpected(gains.error());
-    for (const auto& margins : {*classifier, *gains})
+    TRY(impl_->ask(question));
+    const auto classifier = TRY(impl_->classifier.margins(impl_->row));
+    const auto gains = TRY(impl_->gains.margins(impl_->row));
+    for (const auto& margins : {classifier, gains})
         for (const float margin : margins)
             if (!(std::fabs(margin) <= largest_margin)) // NaN as well
                 return fail("model {} gives no probabilities for this window; retrain it",
                             impl_->manifest.id());
-    Prediction prediction = make_prediction(*classifier, *gains, impl_->manifest.temperature(),
+    Prediction prediction = make_prediction(classifier, gains, impl_->manifest.temperature(),
                                             question.representatives, question.current);
     prediction.outside_training = impl_->outside_training(question.features->values);
     return prediction;
@@ -169,9 +164,8 @@ const proto::ModelManifest& Classifier::manifest() const { return impl_->manifes
 
 Result<std::vector<Contribution>> Classifier::explain(const Question& question, Layout layout,
                                                       std::size_t limit) const {
-    if (auto asked = impl_->ask(question); !asked) return tl::unexpected(asked.error());
-    const auto shap = impl_->classifier.contributions(impl_->row);
-    if (!shap) return tl::unexpected(shap.error());
+    TRY(impl_->ask(question));
+    const auto shap = TRY(impl_->classifier.contributions(impl_->row));
     const std::size_t columns = impl_->row.size() + 1; // the last one is the bias
     std::vector<Contribution> contributions;
     for (std::size_t feature = 0; feature < impl_->row.size(); ++feature) {
@@ -179,7 +173,7 @@ Result<std::vector<Contribution>> Classifier::explain(const Question& question, 
         double own = 0;
         double members = 0;
         for (std::size_t l = 0; l < layout_count; ++l) {
-            const auto value = static_cast<double>((*shap)[l * columns + feature]);
+            const auto value = static_cast<double>(shap[l * columns + feature]);
             all += value;
             if (!equivalent(question.representatives, l, index(layout))) continue;
             own += value;

@@ -162,13 +162,12 @@ Result<double> held_out_threshold(const std::vector<Row>& rows,
                                   std::span<const proto::Sample> samples, std::uint64_t seed) {
     std::vector<Case> cases(samples.size());
     for (std::size_t i = 0; i < cases.size(); ++i) cases[i].sample = &samples[i];
-    const auto folds = make_folds(cases, Group::scenario, seed, held_out_folds);
-    if (!folds) return tl::unexpected(folds.error());
+    const auto folds = TRY(make_folds(cases, Group::scenario, seed, held_out_folds));
     Row distances;
-    for (unsigned fold = 0; fold < folds->count; ++fold) {
+    for (unsigned fold = 0; fold < folds.count; ++fold) {
         std::vector<const Row*> seen, unseen;
         for (std::size_t i = 0; i < rows.size(); ++i)
-            (folds->fold[i] == fold ? unseen : seen).push_back(&rows[i]);
+            (folds.fold[i] == fold ? unseen : seen).push_back(&rows[i]);
         const Fitted fitted = fit_rows(seen);
         for (const Row* row : unseen)
             distances.push_back(sum_of_squared_errors(fitted.weights, fitted.center, *row));
@@ -186,15 +185,14 @@ Result<Novelty> Novelty::fit(std::span<const proto::Sample> samples, const Input
         for (int i = 0; i < sample.features_size(); ++i)
             row.push_back(inputs[static_cast<std::size_t>(i)] ? in_logs(sample.features(i)) : NAN);
     }
-    const auto threshold = held_out_threshold(rows, samples, seed);
-    if (!threshold) return tl::unexpected(threshold.error());
+    const auto threshold = TRY(held_out_threshold(rows, samples, seed));
     std::vector<const Row*> all;
     for (const Row& row : rows) all.push_back(&row);
     Fitted fitted = fit_rows(all);
     Novelty novelty;
     novelty.center_ = std::move(fitted.center);
     novelty.weights_ = std::move(fitted.weights);
-    novelty.threshold_ = std::max(*threshold, least_threshold);
+    novelty.threshold_ = std::max(threshold, least_threshold);
     return novelty;
 }
 

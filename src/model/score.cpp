@@ -164,10 +164,9 @@ Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats) {
         count = repeats[l].size();
     }
     if (count == 0) return fail("no layout was measured");
-    const auto utility = utilities(intent, all);
-    if (!utility) return tl::unexpected(utility.error());
+    const auto utility = TRY(utilities(intent, all));
     const auto of = [&](std::size_t layout) {
-        return std::span(*utility).subspan(place[layout], repeats[layout].size());
+        return std::span(utility).subspan(place[layout], repeats[layout].size());
     };
     std::array<double, layout_count> means{};
     for (std::size_t l = 0; l < layout_count; ++l)

@@ -84,12 +84,18 @@ struct TrialReport {
 };
 
 struct PoolVerdict {
-    Decision decision = Decision::keep; ///< change or revert: give the pool `target` now
+    Decision decision = Decision::keep;
     Arrangement target;
     std::uint64_t serial = 0; ///< of what is asked for
     std::vector<Reason> reasons;
     std::optional<TrialReport> trial = {}; ///< one has ended; exactly once for every switch
     std::optional<Verdict> evidence = {};  ///< judge()'s, when it was asked: the recommendation
+
+    /// Whether the pool is to be given `target` now; what comes of it is an ApplyResult of
+    /// `serial`.
+    [[nodiscard]] bool asks() const {
+        return decision == Decision::change || decision == Decision::revert;
+    }
 };
 
 /// Never fails: an input that cannot be is turned down with a reason. A time before the last one

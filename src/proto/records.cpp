@@ -132,26 +132,22 @@ RecordWriter::RecordWriter(FileDescriptor file, std::string name, std::uint64_t 
 
 Result<RecordWriter> RecordWriter::create(const std::filesystem::path& path,
                                           const RecordFormat& format) {
-    const auto folder = Folder::open(path.parent_path());
-    if (!folder) return tl::unexpected(folder.error());
-    auto file = folder->create(path.filename().string());
-    if (!file) return tl::unexpected(file.error());
-    return begin(std::move(*file), path.string(), format);
+    const auto folder = TRY(Folder::open(path.parent_path()));
+    auto file = TRY(folder.create(path.filename().string()));
+    return begin(std::move(file), path.string(), format);
 }
 
 Result<RecordWriter> RecordWriter::begin(FileDescriptor file, std::string name,
                                          const RecordFormat& format) {
     RecordWriter writer(std::move(file), std::move(name), 0);
-    if (auto written = writer.write(encode_header(format)); !written)
-        return tl::unexpected(written.error());
+    TRY(writer.write(encode_header(format)));
     return writer;
 }
 
 Result<RecordWriter> RecordWriter::resume(const std::filesystem::path& path,
                                           const RecordFormat& format) {
-    const auto folder = Folder::open(path.parent_path());
-    if (!folder) return tl::unexpected(folder.error());
-    FileDescriptor file(::openat(folder->fd(), path.filename().c_str(),
+    const auto folder = TRY(Folder::open(path.parent_path()));
+    FileDescriptor file(::openat(folder.fd(), path.filename().c_str(),
                                  O_RDWR | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
                                  0644));
     struct stat status {};
@@ -164,15 +160,13 @@ Result<RecordWriter> RecordWriter::resume(const std::filesystem::path& path,
                     S_ISREG(status.st_mode) ? "has a second name, as which it would be changed too"
                                             : "not a regular file",
                     format.kind);
-    if (auto ours = check_trusted(file.get(), path.string()); !ours)
-        return tl::unexpected(ours.error());
+    TRY(check_trusted(file.get(), path.string()));
     FileDescriptor to_read(::fcntl(file.get(), F_DUPFD_CLOEXEC, 0));
     if (to_read.get() < 0) return fail("{}: cannot open: {}", path.string(), with_errno(errno));
     std::optional<RecordReader> reader(RecordReader(std::move(to_read), path.string(), format));
     for (;;) {
-        auto payload = reader->next();
-        if (!payload) return tl::unexpected(payload.error());
-        if (!*payload) break;
+        auto payload = TRY(reader->next());
+        if (!payload) break;
     }
     if (reader->torn()) {
         if (::ftruncate(file.get(), static_cast<off_t>(reader->offset())) != 0)
@@ -229,9 +223,7 @@ Result<RecordReader> RecordReader::open(const std::filesystem::path& path,
     struct stat status {};
     if (::fstat(file.get(), &status) != 0 || !S_ISREG(status.st_mode))
         return fail("{}: not a regular file; name a {} file", path.string(), format.kind);
-    if (author == Author::trusted)
-        if (auto ours = check_trusted(file.get(), path.string()); !ours)
-            return tl::unexpected(ours.error());
+    if (author == Author::trusted) TRY(check_trusted(file.get(), path.string()));
     return RecordReader(std::move(file), path.string(), format);
 }
 
@@ -257,9 +249,8 @@ Result<bool> RecordReader::fill(std::size_t bytes) {
 Result<std::optional<std::string>> RecordReader::next_payload() {
     Prefix prefix;
     for (std::size_t want = 1; !prefix.known; ++want) {
-        auto filled = fill(want);
-        if (!filled) return tl::unexpected(filled.error());
-        if (!*filled) return std::nullopt;
+        auto filled = TRY(fill(want));
+        if (!filled) return std::nullopt;
         prefix = read_prefix(unread());
     }
     const auto corrupt = [&](std::string_view why) {
@@ -271,9 +262,8 @@ Result<std::optional<std::string>> RecordReader::next_payload() {
         return corrupt(fmt::format("claims a length of {} bytes", prefix.length));
 
     const std::size_t total = prefix.size + static_cast<std::size_t>(prefix.length);
-    auto filled = fill(total);
-    if (!filled) return tl::unexpected(filled.error());
-    if (!*filled) return std::nullopt;
+    auto filled = TRY(fill(total));
+    if (!filled) return std::nullopt;
 
     proto::Record record;
     if (!parse_bounded(unread().substr(prefix.size, static_cast<std::size_t>(prefix.length)),
@@ -319,10 +309,9 @@ Result<std::optional<std::string>> RecordReader::next() {
 }
 
 Result<bool> RecordReader::next(google::protobuf::Message& message) {
-    auto payload = next();
-    if (!payload) return tl::unexpected(payload.error());
-    if (!*payload) return false;
-    if (!parse_bounded(**payload, message)) {
+    auto payload = TRY(next());
+    if (!payload) return false;
+    if (!parse_bounded(*payload, message)) {
         error_ = Error{fmt::format("{}: the record that ends at byte {} holds no {}; the file is "
                                    "damaged or of another program: record it again",
                                    name_, offset_, message.GetTypeName())};

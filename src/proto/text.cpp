@@ -39,9 +39,8 @@ Result<void> parse_text(const std::string& name, const std::string& text,
 
 Result<void> parse_text_file(const std::filesystem::path& path,
                              google::protobuf::Message& message) {
-    auto bytes = read_file(path, most_text);
-    if (!bytes) return tl::unexpected(bytes.error());
-    return parse_text(path.string(), {reinterpret_cast<const char*>(bytes->data()), bytes->size()},
+    auto bytes = TRY(read_file(path, most_text));
+    return parse_text(path.string(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                       message);
 }
 

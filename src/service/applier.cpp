@@ -126,15 +126,12 @@ Nanoseconds host_clock() {
 
 Result<void> apply_to(Rearranger& rearranger, const proto::HostSnapshot& snapshot,
                       const Asked& asked) {
-    const auto topology = topology_of(snapshot);
-    if (!topology) return tl::unexpected(topology.error());
-    const auto pools = pools_of(snapshot);
-    if (!pools) return tl::unexpected(pools.error());
+    const auto topology = TRY(topology_of(snapshot));
+    const auto pools = TRY(pools_of(snapshot));
     // By the name alone: a pool that is called "1" is not the pool whose number is 1.
-    for (const Pool& pool : *pools) {
+    for (const Pool& pool : pools) {
         if (pool.name != asked.pool.name) continue;
-        const auto applied = intellisched::apply(rearranger, *topology, pool, asked.target, false);
-        if (!applied) return tl::unexpected(applied.error());
+        TRY(intellisched::apply(rearranger, topology, pool, asked.target, false));
         return {};
     }
     return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));
@@ -146,17 +143,15 @@ HostCalls live_calls() {
         Arrangement boot;
         [[nodiscard]] Result<Reading> read() {
             const Nanoseconds taken = host_clock();
-            auto snapshot = xl.snapshot();
-            if (!snapshot) return tl::unexpected(snapshot.error());
-            return Reading{std::move(*snapshot), boot, taken};
+            auto snapshot = TRY(xl.snapshot());
+            return Reading{std::move(snapshot), boot, taken};
         }
     };
     const auto open = []() -> Result<Opened> {
-        auto xl = Xl::open();
-        if (!xl) return tl::unexpected(xl.error());
-        const auto info = xl->info(); // snapshot() wants it
+        auto xl = TRY(Xl::open());
+        const auto info = xl.info(); // snapshot() wants it
         if (!info) return tl::unexpected(info.error());
-        return Opened{std::move(*xl), info->boot};
+        return Opened{std::move(xl), info->boot};
     };
     return {.apply = [open](const Asked& asked) -> Applying {
                 auto opened = open();
@@ -169,9 +164,8 @@ HostCalls live_calls() {
                 return applying;
             },
             .read = [open]() -> Result<Reading> {
-                auto opened = open();
-                if (!opened) return tl::unexpected(opened.error());
-                return opened->read();
+                auto opened = TRY(open());
+                return opened.read();
             }};
 }
 

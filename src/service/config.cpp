@@ -404,10 +404,8 @@ Result<ServiceConfig> parse_config(std::string_view text, const std::string& nam
 Result<ServiceConfig> read_config(const fs::path& path, const fs::path& usual) {
     std::error_code error;
     if (path == usual && !fs::exists(path, error) && !error) return ServiceConfig();
-    const auto bytes = read_file(path, max_config_bytes);
-    if (!bytes) return tl::unexpected(bytes.error());
-    return parse_config({reinterpret_cast<const char*>(bytes->data()), bytes->size()},
-                        path.string());
+    const auto bytes = TRY(read_file(path, max_config_bytes));
+    return parse_config({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
 }
 
 } // namespace intellisched

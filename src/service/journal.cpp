@@ -142,10 +142,6 @@ Result<std::string> put_aside(const fs::path& path, UnixTime now) {
     return name;
 }
 
-bool asks(const PoolVerdict& verdict) {
-    return verdict.decision == Decision::change || verdict.decision == Decision::revert;
-}
-
 } // namespace
 
 Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime now) {
@@ -154,33 +150,30 @@ Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime n
     if (!folder)
         return fail("{}; the folder must exist and this user may write to it",
                     folder.error().message);
-    if (auto ours = folder->check_trusted(); !ours) return tl::unexpected(ours.error());
-    auto locked = lock(path);
-    if (!locked) return tl::unexpected(locked.error());
-    if (auto made = make_file(path); !made) return tl::unexpected(made.error());
-    if (auto ours = check_trusted_path(path); !ours) return tl::unexpected(ours.error());
+    TRY(folder->check_trusted());
+    auto locked = TRY(lock(path));
+    TRY(make_file(path));
+    TRY(check_trusted_path(path));
     std::string warning;
     std::string damage;
     auto database = prepare(path, damage);
     if (!database && !damage.empty()) {
-        const auto aside = put_aside(path, now);
-        if (!aside) return tl::unexpected(aside.error());
+        const auto aside = TRY(put_aside(path, now));
         warning = fmt::format("{}: is damaged, and is now {} ({}); a new journal is begun",
-                              path.string(), *aside, damage);
-        if (auto made = make_file(path); !made) return tl::unexpected(made.error());
+                              path.string(), aside, damage);
+        TRY(make_file(path));
         database = prepare(path, damage);
     }
     if (!database) return tl::unexpected(database.error());
     // Nobody waits for these any more.
-    auto settled = database->run("UPDATE switches SET result = 'unknown' WHERE result IS NULL");
-    if (!settled) return tl::unexpected(settled.error());
-    Journal journal(std::move(*database), path.string(), std::move(*locked), std::move(boot));
+    TRY(database->run("UPDATE switches SET result = 'unknown' WHERE result IS NULL"));
+    Journal journal(std::move(*database), path.string(), std::move(locked), std::move(boot));
     journal.warning_ = std::move(warning);
     return journal;
 }
 
 Result<void> Journal::record(const Step& step) {
-    const bool asked = step.verdict && asks(*step.verdict);
+    const bool asked = step.verdict && step.verdict->asks();
     const bool acts = asked || step.answer || (step.verdict && step.verdict->trial);
     const bool tries = asked && step.verdict->decision == Decision::change;
     if ((acts && !step.state) || (asked && !step.state->pool) || (tries && !step.state->trial))
@@ -191,30 +184,26 @@ Result<void> Journal::record(const Step& step) {
     auto set =
         database_.script(step.state ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
     if (!set) return set;
-    auto transaction = Transaction::begin(database_, "BEGIN IMMEDIATE");
-    if (!transaction) return tl::unexpected(transaction.error());
-    if (auto written = write(step); !written) return written;
-    return transaction->commit();
+    auto transaction = TRY(Transaction::begin(database_, "BEGIN IMMEDIATE"));
+    TRY(write(step));
+    return transaction.commit();
 }
 
 Result<void> Journal::write(const Step& step) {
-    const auto id = pool(step.pool.name);
-    if (!id) return tl::unexpected(id.error());
+    const auto id = TRY(pool(step.pool.name));
     Result<void> done;
-    if (step.window) done = add(*step.window, *id, step.pool.id);
-    if (done && step.answer) done = answer(step, *id);
-    if (done && step.verdict && step.verdict->trial) done = close_trial(step, *id);
-    if (done && step.verdict) done = add_verdict(step, *id);
-    if (done && step.state) done = store(step, *id);
+    if (step.window) done = add(*step.window, id, step.pool.id);
+    if (done && step.answer) done = answer(step, id);
+    if (done && step.verdict && step.verdict->trial) done = close_trial(step, id);
+    if (done && step.verdict) done = add_verdict(step, id);
+    if (done && step.state) done = store(step, id);
     return done;
 }
 
 Result<std::int64_t> Journal::pool(const std::string& name) {
-    const auto known = database_.value("SELECT id FROM pools WHERE name = ?", name);
-    if (!known) return tl::unexpected(known.error());
-    if (*known) return **known;
-    if (auto added = database_.run("INSERT INTO pools (name) VALUES (?)", name); !added)
-        return tl::unexpected(added.error());
+    const auto known = TRY(database_.value("SELECT id FROM pools WHERE name = ?", name));
+    if (known) return *known;
+    TRY(database_.run("INSERT INTO pools (name) VALUES (?)", name));
     return database_.last_id();
 }
 
@@ -248,7 +237,7 @@ Result<void> Journal::answer(const Step& step, std::int64_t pool) {
 Result<void> Journal::close_trial(const Step& step, std::int64_t pool) {
     const TrialReport& report = *step.verdict->trial;
     const Comparison& found = report.comparison;
-    if (auto added = add_sample(step, pool); !added) return added;
+    TRY(add_sample(step, pool));
     auto closed = database_.run(
         "UPDATE trials SET closed = ?, ending = ?, difference = ?, error = ?, freedom = ?,"
         " correlation = ?, excused = ?, undeserved = ?, load_changed = ?, gain_back = ?"
@@ -273,7 +262,7 @@ Result<void> Journal::add_verdict(const Step& step, std::int64_t pool) {
     std::optional<std::string_view> layout, recommended;
     std::optional<unsigned> max_cpus;
     std::optional<std::uint64_t> serial;
-    if (asks(verdict)) {
+    if (verdict.asks()) {
         layout = to_string(verdict.target.layout);
         max_cpus = verdict.target.max_cpus;
         serial = verdict.serial;
@@ -289,7 +278,7 @@ Result<void> Journal::add_verdict(const Step& step, std::int64_t pool) {
         added =
             database_.run("INSERT INTO reasons (verdict, position, code, text) VALUES (?,?,?,?)",
                           id, i, verdict.reasons[i].code, verdict.reasons[i].text);
-    if (added && asks(verdict)) added = add_switch(step, pool, id);
+    if (added && verdict.asks()) added = add_switch(step, pool, id);
     return added;
 }
 
@@ -327,8 +316,7 @@ Result<void> Journal::end_unrecorded(const Step& step, std::int64_t pool) {
 }
 
 Result<void> Journal::store(const Step& step, std::int64_t pool) {
-    if (!step.state->trial)
-        if (auto ended = end_unrecorded(step, pool); !ended) return ended;
+    if (!step.state->trial) TRY(end_unrecorded(step, pool));
     const std::string bytes = message_of(*step.state).SerializeAsString();
     return database_.run("INSERT OR REPLACE INTO states (pool, stored, boot, serial, state)"
                          " VALUES (?,?,?,?,?)",
@@ -342,19 +330,14 @@ Result<bool> Journal::prune(UnixTime windows_before, UnixTime verdicts_before, s
         more = more || (done && static_cast<std::size_t>(database_.changes()) >= batch);
         return done;
     };
-    if (auto set = database_.script("PRAGMA synchronous = NORMAL"); !set)
-        return tl::unexpected(set.error());
-    if (auto done = forget("DELETE FROM windows WHERE id IN (SELECT id FROM windows"
-                           " WHERE begin < ? ORDER BY begin LIMIT ?)",
-                           windows_before);
-        !done)
-        return tl::unexpected(done.error());
-    if (auto done = forget("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
-                           " WHERE time < ? AND decision IN ('keep', 'abstain')"
-                           " ORDER BY time LIMIT ?)",
-                           verdicts_before);
-        !done)
-        return tl::unexpected(done.error());
+    TRY(database_.script("PRAGMA synchronous = NORMAL"));
+    TRY(forget("DELETE FROM windows WHERE id IN (SELECT id FROM windows"
+               " WHERE begin < ? ORDER BY begin LIMIT ?)",
+               windows_before));
+    TRY(forget("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
+               " WHERE time < ? AND decision IN ('keep', 'abstain')"
+               " ORDER BY time LIMIT ?)",
+               verdicts_before));
     return more;
 }
 
@@ -363,13 +346,11 @@ Result<bool> Journal::shrink(std::uint64_t most_bytes, std::size_t batch) {
     constexpr std::array questions{"PRAGMA page_count", "PRAGMA freelist_count",
                                    "PRAGMA page_size"};
     for (std::size_t i = 0; i < pages.size(); ++i) {
-        const auto value = database_.value(questions[i]);
-        if (!value) return tl::unexpected(value.error());
-        pages[i] = value->value_or(0);
+        const auto value = TRY(database_.value(questions[i]));
+        pages[i] = value.value_or(0);
     }
     if (static_cast<std::uint64_t>((pages[0] - pages[1]) * pages[2]) <= most_bytes) return false;
-    auto transaction = Transaction::begin(database_, "BEGIN IMMEDIATE");
-    if (!transaction) return tl::unexpected(transaction.error());
+    auto transaction = TRY(Transaction::begin(database_, "BEGIN IMMEDIATE"));
     std::int64_t forgotten = 0;
     const auto forget = [&](const char* sql) -> Result<void> {
         auto done = database_.run(sql, batch);
@@ -394,8 +375,7 @@ Result<bool> Journal::shrink(std::uint64_t most_bytes, std::size_t batch) {
               " WHERE id NOT IN (SELECT verdict FROM switches) ORDER BY time LIMIT ?)"})
             if (done) done = forget(sql);
     if (!done) return tl::unexpected(done.error());
-    if (auto committed = transaction->commit(); !committed)
-        return tl::unexpected(committed.error());
+    TRY(transaction.commit());
     return forgotten > 0;
 }
 

@@ -94,9 +94,8 @@ Result<std::vector<What>> rows(Result<Statement> statement, const std::string& p
     if (!statement) return tl::unexpected(statement.error());
     std::vector<What> out;
     for (;;) {
-        const auto more = statement->next();
-        if (!more) return tl::unexpected(more.error());
-        if (!*more) return out;
+        const auto more = TRY(statement->next());
+        if (!more) return out;
         Row row(*statement);
         out.push_back(read(row));
         if (!row.wrong().empty())
@@ -247,8 +246,7 @@ Result<std::vector<Entry<StoredVerdict>>> verdicts_with_reasons(const Database& 
     auto verdicts =
         rows<Entry<StoredVerdict>>(std::move(statement), path, entry<StoredVerdict>(verdict_of));
     if (!verdicts) return verdicts;
-    if (auto added = add_reasons(database, path, *verdicts); !added)
-        return tl::unexpected(added.error());
+    TRY(add_reasons(database, path, *verdicts));
     return verdicts;
 }
 
@@ -278,19 +276,16 @@ Result<JournalReader> JournalReader::open(const std::filesystem::path& path) {
                     std::strerror(errno));
     if (!std::filesystem::is_regular_file(path, error)) // a FIFO would be waited for
         return fail("{}: not a regular file; name the service's journal", path.string());
-    auto database = Database::open(path, SQLITE_OPEN_READONLY);
-    if (!database) return tl::unexpected(database.error());
+    auto database = TRY(Database::open(path, SQLITE_OPEN_READONLY));
     const auto until = std::chrono::steady_clock::now() + longest_reading;
-    database->watch([until] { return interrupted || std::chrono::steady_clock::now() > until; });
-    if (auto known = check_schema(*database, path.string()); !known)
-        return tl::unexpected(known.error());
-    return JournalReader(std::move(*database), path.string());
+    database.watch([until] { return interrupted || std::chrono::steady_clock::now() > until; });
+    TRY(check_schema(database, path.string()));
+    return JournalReader(std::move(database), path.string());
 }
 
 Result<std::vector<Event>> JournalReader::history(const Filter& filter) const {
     // One state of the file: a step is seen in all its parts or in none.
-    const auto transaction = Transaction::begin(database_, "BEGIN");
-    if (!transaction) return tl::unexpected(transaction.error());
+    const auto transaction = TRY(Transaction::begin(database_, "BEGIN"));
     const auto wanted = [&](Kind kind) { return !filter.kind || *filter.kind == kind; };
     std::vector<Event> events;
     const auto take = [&](auto entries) -> Result<void> {
@@ -323,8 +318,7 @@ Result<std::vector<Entry<Window>>> JournalReader::windows(const Filter& filter) 
 }
 
 Result<std::vector<Entry<StoredVerdict>>> JournalReader::last_verdicts() const {
-    const auto transaction = Transaction::begin(database_, "BEGIN");
-    if (!transaction) return tl::unexpected(transaction.error());
+    const auto transaction = TRY(Transaction::begin(database_, "BEGIN"));
     // By id: the clock may have gone backwards.
     const std::string sql = fmt::format(
         "{} WHERE t.id = (SELECT max(id) FROM verdicts WHERE pool = p.id) ORDER BY name",
@@ -355,12 +349,11 @@ Result<std::vector<Counts>> JournalReader::counts() const {
 }
 
 Result<std::vector<TrialSample>> JournalReader::samples() const {
-    const auto version = database_.value("PRAGMA user_version");
-    if (!version) return tl::unexpected(version.error());
-    if (**version < 2)
+    const auto version = TRY(database_.value("PRAGMA user_version"));
+    if (*version < 2)
         return fail("{}: is of version {}, which kept no samples of its trials; the service keeps "
                     "them from its next start on",
-                    path_, **version);
+                    path_, *version);
     std::string wrong;
     auto read = [&](Row& row) {
         const auto trial = entry(trial_of)(row);
@@ -407,22 +400,20 @@ Result<std::vector<TrialSample>> JournalReader::samples() const {
 }
 
 Result<std::optional<StoredState>> JournalReader::state(const std::string& pool) const {
-    auto statement = database_.prepare("SELECT stored, boot, state FROM states t"
-                                       " JOIN pools p ON p.id = t.pool WHERE name = ?",
-                                       pool);
-    if (!statement) return tl::unexpected(statement.error());
-    const auto there = statement->next();
-    if (!there) return tl::unexpected(there.error());
-    if (!*there) return std::nullopt;
+    auto statement = TRY(database_.prepare("SELECT stored, boot, state FROM states t"
+                                           " JOIN pools p ON p.id = t.pool WHERE name = ?",
+                                           pool));
+    const auto there = TRY(statement.next());
+    if (!there) return std::nullopt;
     const auto bad = [&](std::string_view why) {
         return fail("{}: pool {}: {}", path_, printable(pool, 64), why);
     };
     proto::PolicyState message;
-    if (!parse_bounded(statement->text(2), message))
+    if (!parse_bounded(statement.text(2), message))
         return bad("the policy's stored state is damaged; it begins anew when the service does");
     auto state = state_of(message);
     if (!state) return bad(state.error().message);
-    return StoredState{std::move(*state), statement->integer(0), statement->text(1)};
+    return StoredState{std::move(*state), statement.integer(0), statement.text(1)};
 }
 
 } // namespace intellisched::service

@@ -120,51 +120,43 @@ PRAGMA user_version = 2;
 
 /// The version of the file's schema; 0: there is none. An error: it is none that is known.
 Result<std::int64_t> known(const Database& database, const std::string& path) {
-    const auto version = database.value("PRAGMA user_version");
-    if (!version) return tl::unexpected(version.error());
-    const auto program = database.value("PRAGMA application_id");
-    if (!program) return tl::unexpected(program.error());
-    const auto objects = database.value("SELECT count(*) FROM sqlite_schema");
-    if (!objects) return tl::unexpected(objects.error());
+    const auto version = TRY(database.value("PRAGMA user_version"));
+    const auto program = TRY(database.value("PRAGMA application_id"));
+    const auto objects = TRY(database.value("SELECT count(*) FROM sqlite_schema"));
     const auto acting =
-        database.value("SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger')");
-    if (!acting) return tl::unexpected(acting.error());
-    if (**objects == 0 && **version == 0 && **program == 0) return 0;
-    if (**program != application)
+        TRY(database.value("SELECT count(*) FROM sqlite_schema WHERE type IN ('view', 'trigger')"));
+    if (*objects == 0 && *version == 0 && *program == 0) return 0;
+    if (*program != application)
         return fail("{}: is a database of another program; name another file for the journal",
                     path);
-    if (**acting != 0)
+    if (*acting != 0)
         return fail("{}: has views or triggers, as no journal of the service has; do not use it",
                     path);
-    if (**version > journal_schema_version)
+    if (*version > journal_schema_version)
         return fail("{}: is of version {}, this program knows {}; install the newer program again, "
                     "or move the file away to begin a new one",
-                    path, **version, journal_schema_version);
-    if (**version < 1)
+                    path, *version, journal_schema_version);
+    if (*version < 1)
         return fail("{}: is of version {}, which there never was; move the file away to begin a "
                     "new one",
-                    path, **version);
-    return **version;
+                    path, *version);
+    return *version;
 }
 
 } // namespace
 
 Result<void> make_schema(const Database& database, const std::string& path) {
-    const auto there = known(database, path);
-    if (!there) return tl::unexpected(there.error());
-    if (*there == journal_schema_version) return {};
-    auto transaction = Transaction::begin(database, "BEGIN IMMEDIATE");
-    if (!transaction) return tl::unexpected(transaction.error());
-    if (*there < 1)
-        if (auto made = database.script(tables); !made) return made;
-    if (auto made = database.script(tables_of_2); !made) return made;
-    return transaction->commit();
+    const auto there = TRY(known(database, path));
+    if (there == journal_schema_version) return {};
+    auto transaction = TRY(Transaction::begin(database, "BEGIN IMMEDIATE"));
+    if (there < 1) TRY(database.script(tables));
+    TRY(database.script(tables_of_2));
+    return transaction.commit();
 }
 
 Result<void> check_schema(const Database& database, const std::string& path) {
-    const auto there = known(database, path);
-    if (!there) return tl::unexpected(there.error());
-    if (*there == 0) return fail("{}: is empty; start the service, which fills it", path);
+    const auto there = TRY(known(database, path));
+    if (there == 0) return fail("{}: is empty; start the service, which fills it", path);
     return {};
 }
 

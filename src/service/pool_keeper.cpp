@@ -13,10 +13,6 @@ constexpr Nanoseconds quiet = 5 * second; ///< without an input, after which a T
 constexpr Nanoseconds keep_every = 10 * second;
 constexpr Nanoseconds complain_every = minute;
 
-bool asks(const PoolVerdict& verdict) {
-    return verdict.decision == Decision::change || verdict.decision == Decision::revert;
-}
-
 /// Whether the runqueues in force are those of the layout they are called by. A cap may make others
 /// of them, for which a sample has no place.
 bool by_name(const PoolSeen& pool) {
@@ -36,7 +32,7 @@ proto::Sample sample_of(const FeatureVector& features, const PoolSeen& pool, boo
 
 std::string in_words(const PoolVerdict& verdict) {
     std::string text;
-    if (asks(verdict))
+    if (verdict.asks())
         text = fmt::format("{} to {}", to_string(verdict.decision), to_string(verdict.target));
     for (const Reason& reason : verdict.reasons)
         text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", reason.code, reason.text);
@@ -130,7 +126,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
             {"leaving", "the service stops, and the pool gets its boot layout back"}};
 
     const auto* answer = std::get_if<ApplyResult>(&input);
-    bool acts = asks(verdict) || verdict.trial || answer;
+    bool acts = verdict.asks() || verdict.trial || answer;
     const bool told = !of_window && !verdict.reasons.empty();
     if (acts || told || std::holds_alternative<Pause>(input)) unstored_ = true;
     // A trial begins or ends: what a window under that layout looked like is what can be learnt
@@ -168,7 +164,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
         BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
                                 << printable(in_words(verdict), 1024);
     if (of_window || acts || told) last_ = std::move(verdict);
-    if (acts && asks(last_)) ask_({pool_, last_.serial, last_.target});
+    if (acts && last_.asks()) ask_({pool_, last_.serial, last_.target});
     return last_;
 }
 
@@ -203,7 +199,7 @@ void PoolKeeper::count(const Input& input, const PoolVerdict& verdict) {
         else
             ++(asked_revert_ ? metrics_.reverts : metrics_.switches);
     }
-    if (!asks(verdict)) return;
+    if (!verdict.asks()) return;
     metrics_.requested = verdict.target;
     asked_revert_ = verdict.decision == Decision::revert;
 }

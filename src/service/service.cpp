@@ -2,10 +2,10 @@
 #include "src/service/service.hpp"
 
 #include "collector/window/facts.hpp"
-#include "collector/window/features.hpp"
 #include "src/base/log.hpp"
 #include "src/host/open_host.hpp"
-#include "src/service/live_score.hpp"
+#include "src/pool/live_score.hpp"
+#include "src/pool/pool_loop.hpp"
 
 #include <boost/log/core.hpp>
 #include <boost/log/expressions.hpp>
@@ -39,9 +39,8 @@ UnixTime wall_clock() {
 }
 
 Result<std::string> line_of(const char* path) {
-    const auto bytes = read_file(path, 4096);
-    if (!bytes) return tl::unexpected(bytes.error());
-    std::string line(reinterpret_cast<const char*>(bytes->data()), bytes->size());
+    const auto bytes = TRY(read_file(path, 4096));
+    std::string line(reinterpret_cast<const char*>(bytes.data()), bytes.size());
     return line.substr(0, line.find('\n'));
 }
 
@@ -59,7 +58,7 @@ Service::~Service() { leaving_ = true; }
 
 Result<std::unique_ptr<Service>> Service::start(ServiceOptions options) {
     std::unique_ptr<Service> service(new Service(std::move(options)));
-    if (auto begun = service->begin(); !begun) return tl::unexpected(begun.error());
+    TRY(service->begin());
     return service;
 }
 
@@ -69,33 +68,28 @@ Result<void> Service::begin() {
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-    auto config = read_config(options_.config);
-    if (!config) return tl::unexpected(config.error());
-    config_ = std::move(*config);
+    auto config = TRY(read_config(options_.config));
+    config_ = std::move(config);
     if (!options_.verbose) log_at(config_.log_level);
-    auto classifier = load_bundle(config_);
-    if (!classifier) return tl::unexpected(classifier.error());
-    classifier_ = std::move(*classifier);
+    auto classifier = TRY(load_bundle(config_));
+    classifier_ = std::move(classifier);
 
     // A host of its own time is booted with every start.
-    auto boot =
-        line_of(own_time_ ? "/proc/sys/kernel/random/uuid" : "/proc/sys/kernel/random/boot_id");
-    if (!boot) return tl::unexpected(boot.error());
-    boot_ = std::move(*boot);
+    auto boot = TRY(
+        line_of(own_time_ ? "/proc/sys/kernel/random/uuid" : "/proc/sys/kernel/random/boot_id"));
+    boot_ = std::move(boot);
     wall_start_ = wall_clock();
     started_ = host_clock();
     clock_ahead_ = wall_start_ - static_cast<UnixTime>(started_);
-    auto journal = Journal::open(config_.journal, boot_, wall_start_);
-    if (!journal) return tl::unexpected(journal.error());
-    journal_ = std::move(*journal);
+    auto journal = TRY(Journal::open(config_.journal, boot_, wall_start_));
+    journal_ = std::move(journal);
     if (!journal_->warning().empty()) BOOST_LOG_TRIVIAL(warning) << journal_->warning();
     return begin_loop();
 }
 
 Result<void> Service::begin_loop() {
-    auto loop = Loop::make();
-    if (!loop) return tl::unexpected(loop.error());
-    loop_ = std::move(*loop);
+    auto loop = TRY(Loop::make());
+    loop_ = std::move(loop);
     auto control = Control::open(*loop_, config_.socket, [this](const auto& request, Asker asker) {
         return answer(request, asker);
     });
@@ -113,9 +107,8 @@ Result<void> Service::begin_loop() {
                         .own_time = own_time_});
     if (!watcher) return tl::unexpected(watcher.error());
     watcher_ = std::move(*watcher);
-    auto applier = Applier::make(own_time_ ? watcher_->calls() : live_calls());
-    if (!applier) return tl::unexpected(applier.error());
-    applier_ = std::move(*applier);
+    auto applier = TRY(Applier::make(own_time_ ? watcher_->calls() : live_calls()));
+    applier_ = std::move(applier);
 
     const auto stop = [this] { stop_ = true; };
     const auto reload_and_log = [this] {
@@ -134,14 +127,13 @@ Result<void> Service::begin_loop() {
         if (!source) return tl::unexpected(source.error());
         sources_.push_back(std::move(*source));
     }
-    if (auto fed = loop_->feed_watchdog(); !fed) return tl::unexpected(fed.error());
+    TRY(loop_->feed_watchdog());
     return {};
 }
 
 Result<Classifier> Service::load_bundle(const ServiceConfig& config) const {
-    const auto bundle = read_bundle(config.bundle.empty() ? options_.bundle : config.bundle);
-    if (!bundle) return tl::unexpected(bundle.error());
-    return Classifier::load(*bundle);
+    const auto bundle = TRY(read_bundle(config.bundle.empty() ? options_.bundle : config.bundle));
+    return Classifier::load(bundle);
 }
 
 Result<void> Service::run() {
@@ -151,9 +143,8 @@ Result<void> Service::run() {
     sd_notify(0, "READY=1");
     publish();
     while (!stop_) {
-        const auto took = turn(tick_every);
-        if (!took) return tl::unexpected(took.error());
-        turn_seconds_ = std::chrono::duration<double>(*took).count();
+        const auto took = TRY(turn(tick_every));
+        turn_seconds_ = std::chrono::duration<double>(took).count();
     }
     BOOST_LOG_TRIVIAL(info) << "stopping";
     sd_notify(0, "STOPPING=1");
@@ -262,10 +253,9 @@ void Service::saw(const WindowRead& window) {
     PoolKeeper& keeper = *found->second;
     if (keeper.state().mode == Mode::off) return;
 
-    const FeatureVector features = feature_vector(stats);
-    auto seen = window_seen(stats, features, last_->snapshot, *classifier_, keeper.state().intent,
-                            published(stats));
-    if (!seen) return complain(seen.error());
+    auto looked = look(stats, last_->snapshot, *classifier_,
+                       {.intent = keeper.state().intent, .published = published(stats)});
+    if (!looked) return complain(looked.error());
     const Moment moment = now();
     SteadyGuests& steady = steady_[stats.facts.pool];
     for (const std::uint64_t uuid :
@@ -277,12 +267,12 @@ void Service::saw(const WindowRead& window) {
                     << printable(domain.name(), 64)
                     << ") came and went, or was changed, three times within an hour: no trial is "
                        "judged by it for a day";
-    std::erase_if(seen->guests, [&](const GuestSeen& guest) {
+    std::erase_if(looked->seen.guests, [&](const GuestSeen& guest) {
         return steady.leaves_out(guest.uuid, moment.time);
     });
-    windows_of_[stats.facts.pool] = {window_status(stats, features), moment.time};
+    windows_of_[stats.facts.pool] = {window_status(stats, looked->features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
-    keeper.saw(*seen, features, length, classifier_->manifest().id(), moment);
+    keeper.saw(looked->seen, looked->features, length, classifier_->manifest().id(), moment);
 }
 
 Published Service::published(const WindowStats& stats) {

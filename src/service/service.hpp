@@ -4,9 +4,9 @@
 #pragma once
 
 #include "collector/window/schema.hpp"
+#include "src/pool/guest_scores.hpp"
 #include "src/service/applier.hpp"
 #include "src/service/control.hpp"
-#include "src/service/guest_scores.hpp"
 #include "src/service/pool_keeper.hpp"
 #include "src/service/watcher.hpp"
 

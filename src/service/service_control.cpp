@@ -244,17 +244,15 @@ proto::ControlReply Service::answer(const proto::ControlRequest& request, Asker 
 Result<void> Service::reload() {
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", monotonic_microseconds());
     const auto loaded = [&]() -> Result<void> {
-        auto config = read_config(options_.config);
-        if (!config) return tl::unexpected(config.error());
-        auto classifier = load_bundle(*config);
-        if (!classifier) return tl::unexpected(classifier.error());
-        if (config->journal != config_.journal || config->socket != config_.socket ||
-            config->interval != config_.interval)
+        auto config = TRY(read_config(options_.config));
+        auto classifier = TRY(load_bundle(config));
+        if (config.journal != config_.journal || config.socket != config_.socket ||
+            config.interval != config_.interval)
             BOOST_LOG_TRIVIAL(warning)
                 << "another journal, socket or interval counts from the next start on";
-        config_ = std::move(*config);
+        config_ = std::move(config);
         guest_scores_ = config_.guest_scores();
-        classifier_ = std::move(*classifier);
+        classifier_ = std::move(classifier);
         return {};
     }();
     if (loaded) {

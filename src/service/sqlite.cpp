@@ -155,17 +155,15 @@ Result<Statement> Database::compile(const char* sql) const {
 Result<void> Database::finish(Result<Statement> statement) {
     if (!statement) return tl::unexpected(statement.error());
     for (;;) {
-        const auto row = statement->next();
-        if (!row) return tl::unexpected(row.error());
-        if (!*row) return {};
+        const auto row = TRY(statement->next());
+        if (!row) return {};
     }
 }
 
 Result<std::optional<std::int64_t>> Database::first(Result<Statement> statement) {
     if (!statement) return tl::unexpected(statement.error());
-    const auto row = statement->next();
-    if (!row) return tl::unexpected(row.error());
-    if (!*row || statement->null(0)) return std::nullopt;
+    const auto row = TRY(statement->next());
+    if (!row || statement->null(0)) return std::nullopt;
     return statement->integer(0);
 }
 
@@ -193,8 +191,7 @@ void Database::keep_log_on_close(bool keep) const {
 }
 
 Result<Transaction> Transaction::begin(const Database& database, const char* begin) {
-    auto begun = database.run(begin);
-    if (!begun) return tl::unexpected(begun.error());
+    TRY(database.run(begin));
     return Transaction(database);
 }
 

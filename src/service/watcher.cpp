@@ -120,16 +120,15 @@ void Watcher::run() {
 }
 
 Result<void> Watcher::watch() {
-    auto host = options_.open();
-    if (!host) return tl::unexpected(host.error());
-    const HostInfo& info = (*host)->info();
+    auto host = TRY(options_.open());
+    const HostInfo& info = host->info();
     ObserveOptions observing{.window_seconds = options_.window_seconds};
     observing.stop = [&] { return stop_.load(); };
     observing.tap = [&](const HostItem& item) -> Result<void> {
         asked_ = host_clock();
         const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
         if (!snapshot) {
-            serve(host->get());
+            serve(host.get());
             return {};
         }
         if (info.tsc_khz != 0)
@@ -140,12 +139,12 @@ Result<void> Watcher::watch() {
         push(*last_);
         return {};
     };
-    const auto observed = observe(**host, observing, [&](const WindowStats& stats) {
+    const auto observed = observe(*host, observing, [&](const WindowStats& stats) {
         time_ = std::max(time_, nanoseconds(stats.end_tsc, stats.tsc_hz));
         seen_window_ = true;
         push(WindowRead{stats, options_.own_time ? time_ : host_clock()});
     });
-    serve(host->get());
+    serve(host.get());
     if (!observed) return tl::unexpected(observed.error());
     return {};
 }
@@ -176,17 +175,15 @@ Result<Reading> Watcher::reading(Rearranger* rearranger) {
     Reading reading = *last_;
     reading.taken = time_;
     if (!rearranger) return reading;
-    const auto pools = pools_of(reading.snapshot);
-    if (!pools) return tl::unexpected(pools.error());
-    for (const Pool& pool : *pools) {
+    const auto pools = TRY(pools_of(reading.snapshot));
+    for (const Pool& pool : pools) {
         if (!pool.can_rearrange) continue;
-        const auto in_force = rearranger->layout(pool);
-        if (!in_force) return tl::unexpected(in_force.error());
+        const auto in_force = TRY(rearranger->layout(pool));
         for (proto::Pool& told : *reading.snapshot.mutable_pools()) {
             if (told.id() != pool.id) continue;
             told.mutable_arrangement()->set_layout(
-                std::string(to_string(in_force->arrangement.layout)));
-            told.mutable_arrangement()->set_max_cpus(in_force->arrangement.max_cpus);
+                std::string(to_string(in_force.arrangement.layout)));
+            told.mutable_arrangement()->set_max_cpus(in_force.arrangement.max_cpus);
         }
     }
     return reading;

@@ -3,13 +3,13 @@
 // model; whatever passes is handed to XGBoost, asked for a prediction and explained: "verified"
 // must mean "cannot crash XGBoost". Inputs grow from a small real model by changes that keep most
 // of its structure and its checksums, so that they get past the first look; no corpus is needed.
+#include "bench/training/synthetic.hpp"
 #include "src/model/booster.hpp"
 #include "src/model/bundle.hpp"
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/verify_model.hpp"
 #include "tests/unit/bundle_bytes.hpp"
-#include "tests/unit/model_synthetic.hpp"
 
 #include <algorithm>
 #include <cstdlib>

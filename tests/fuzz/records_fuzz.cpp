@@ -7,11 +7,11 @@
 #include "bench/experiment/export.hpp"
 #include "bench/experiment/live.hpp"
 #include "bench/experiment/report.hpp"
+#include "bench/training/synthetic.hpp"
 #include "bench/training/targets.hpp"
 #include "collector/window/schema.hpp"
 #include "tests/fuzz/messages.hpp"
 #include "tests/unit/fake_world.hpp"
-#include "tests/unit/model_synthetic.hpp"
 
 #include <boost/log/core.hpp>
 #include <cmath>

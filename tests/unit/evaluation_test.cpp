@@ -2,7 +2,7 @@
 // Held-out judgement and the methods that the model has to beat, on rules whose answers are known.
 #include "bench/evaluation/report.hpp"
 #include "bench/evaluation/study.hpp"
-#include "tests/unit/model_synthetic.hpp"
+#include "bench/training/synthetic.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>

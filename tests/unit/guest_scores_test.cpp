@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // What becomes of what guests publish, and what it may do to the live score.
 #include "src/model/score.hpp"
-#include "src/service/live_score.hpp"
+#include "src/pool/live_score.hpp"
+#include "src/pool/pool_loop.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>
@@ -220,8 +221,7 @@ TEST_CASE("window seen: a guest whose scores have another reference is another o
     const auto identities = [&](const Published& published) {
         std::set<std::uint64_t> out;
         for (const GuestSeen& guest :
-             window_seen(stats, features, host({1, 2}), Prediction{}, Intent::balanced, published)
-                 .guests)
+             seen_of(stats, features, {}, host({1, 2}), {.published = published}).guests)
             out.insert(guest.identity);
         return out;
     };

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The bundle file: what is written is read back, and a cut, edited, foreign or outdated one gives
 // its one line.
+#include "bench/training/synthetic.hpp"
 #include "src/base/files.hpp"
 #include "src/model/bundle.hpp"
 #include "src/model/classifier.hpp"
 #include "tests/unit/bundle_bytes.hpp"
-#include "tests/unit/model_synthetic.hpp"
 
 #include <cstring>
 #include <doctest/doctest.h>

@@ -2,7 +2,7 @@
 // Sample files: read back in order; torn ones lose one sample, foreign and outdated ones are
 // refused.
 #include "bench/training/samples.hpp"
-#include "tests/unit/model_synthetic.hpp"
+#include "bench/training/synthetic.hpp"
 
 #include <doctest/doctest.h>
 #include <fstream>

@@ -3,8 +3,8 @@
 // and the numbers that choices come to. The expected values are worked out by hand.
 #include "bench/training/evaluate.hpp"
 #include "bench/training/fit.hpp"
+#include "bench/training/synthetic.hpp"
 #include "bench/training/targets.hpp"
-#include "tests/unit/model_synthetic.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>

@@ -2,11 +2,11 @@
 // From samples to choices: a rule is learnt, the same input gives the same bytes, equivalent
 // layouts are one choice, and samples that nothing can be learnt from are refused.
 #include "bench/training/evaluate.hpp"
+#include "bench/training/synthetic.hpp"
 #include "bench/training/train.hpp"
 #include "src/model/classifier.hpp"
 #include "src/model/novelty.hpp"
 #include "src/model/sample.hpp"
-#include "tests/unit/model_synthetic.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>

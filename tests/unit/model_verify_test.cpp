@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT
 // The gate before XGBoost: models that would crash it do not pass, nor does anything that XGBoost's
 // own writer would not have written.
+#include "bench/training/synthetic.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/verify_model.hpp"
-#include "tests/unit/model_synthetic.hpp"
 
 #include <bit>
 #include <doctest/doctest.h>

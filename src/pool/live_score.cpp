@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT
-#include "src/service/live_score.hpp"
+#include "src/pool/live_score.hpp"
 
 #include "src/model/estimate.hpp"
 #include "src/model/score.hpp"
-#include "src/policy/workload.hpp"
 #include "src/proto/costs.hpp"
 
 #include <algorithm>
@@ -30,9 +29,8 @@ double speed_of_moves(const WindowStats& stats) {
     const auto moves = [&](Distance distance) {
         return static_cast<double>(stats.moves[static_cast<std::size_t>(distance)]);
     };
-    const double refill_us =
-        moves(Distance::socket) * refill_socket_us +
-        (moves(Distance::node) + moves(Distance::remote)) * refill_remote_us;
+    const double refill_us = moves(Distance::socket) * refill_socket_us +
+                             (moves(Distance::node) + moves(Distance::remote)) * refill_remote_us;
     const double running_us = stats.running / stats.tsc_hz * 1e6;
     return running_us > 0 ? std::max(1 - refill_us / running_us, least_speed) : 1;
 }
@@ -121,51 +119,6 @@ LiveScore live_score(const WindowStats& stats, const proto::HostSnapshot& snapsh
     if (whole && std::isfinite(whole->front())) score.utility = whole->front();
     score.guests = guests_seen(*result, snapshot, stats.facts.pool_id, published);
     return score;
-}
-
-std::uint64_t topology_hash(const Topology& topology, const Pool& pool) {
-    std::size_t hash = static_cast<std::size_t>(pool.granularity);
-    for (const unsigned id : pool.cpus) {
-        boost::hash_combine(hash, id);
-        const Cpu* cpu = topology.find(id);
-        boost::hash_combine(hash, cpu != nullptr);
-        if (cpu == nullptr) continue;
-        boost::hash_combine(hash, cpu->core);
-        boost::hash_combine(hash, cpu->socket);
-        boost::hash_combine(hash, cpu->node);
-    }
-    return hash;
-}
-
-WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
-                       const proto::HostSnapshot& snapshot, const Prediction& prediction,
-                       Intent intent, const Published& published) {
-    LiveScore score = live_score(stats, snapshot, intent, published);
-    return {.observation = observation_of(stats, prediction),
-            .in_force = stats.facts.in_force,
-            .utility = score.utility,
-            .workload = workload_of(features),
-            .guests = std::move(score.guests)};
-}
-
-Result<WindowSeen> window_seen(const WindowStats& stats, const FeatureVector& features,
-                               const proto::HostSnapshot& snapshot, const Classifier& classifier,
-                               Intent intent, const Published& published) {
-    const auto prediction = classifier.predict(
-        {&features, intent, stats.facts.current, stats.facts.representatives, {}});
-    if (!prediction) return tl::unexpected(prediction.error());
-    return window_seen(stats, features, snapshot, *prediction, intent, published);
-}
-
-PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
-                   const Arrangement& boot) {
-    return {.topology = topology_hash(topology, pool),
-            .can_rearrange = facts.can_rearrange,
-            .same = facts.representatives,
-            .in_force = facts.in_force,
-            .current = facts.current,
-            .exact = facts.exact,
-            .boot = boot};
 }
 
 } // namespace intellisched

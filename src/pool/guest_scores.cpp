@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/service/guest_scores.hpp"
+#include "src/pool/guest_scores.hpp"
 
 #include "src/host/published_score.hpp"
 #include "src/policy/quarantine.hpp"

@@ -54,11 +54,10 @@
 // the waits already), and the mean wait in the place of p99.
 #pragma once
 
-#include "collector/window/schema.hpp"
 #include "collector/window/stats.hpp"
 #include "src/policy/state.hpp"
+#include "src/pool/guest_scores.hpp"
 #include "src/proto/host.pb.h"
-#include "src/service/guest_scores.hpp"
 
 #include <cstdint>
 #include <map>
@@ -85,28 +84,5 @@ struct LiveScore {
 /// and the vCPUs that they may have.
 [[nodiscard]] std::map<std::uint64_t, std::uint64_t>
 guest_identities(const proto::HostSnapshot& snapshot, unsigned pool_id);
-
-/// A hash of the pool's CPUs, their cores, sockets and nodes, and the pool's granularity.
-[[nodiscard]] std::uint64_t topology_hash(const Topology& topology, const Pool& pool);
-
-/// One window as the policy takes it. `features` are those of `stats`, `prediction` is made of
-/// them, and `snapshot` and `published` as for live_score().
-[[nodiscard]] WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
-                                     const proto::HostSnapshot& snapshot,
-                                     const Prediction& prediction, Intent intent,
-                                     const Published& published = {});
-
-/// The same with the prediction that `classifier` makes of `features`. Errors: those of
-/// Classifier::predict().
-[[nodiscard]] Result<WindowSeen> window_seen(const WindowStats& stats,
-                                             const FeatureVector& features,
-                                             const proto::HostSnapshot& snapshot,
-                                             const Classifier& classifier, Intent intent,
-                                             const Published& published = {});
-
-/// The pool as the policy takes it. `facts` are of `pool`, be they of a window or of pool_facts(),
-/// and `boot` is what the host was booted with.
-[[nodiscard]] PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
-                                 const Arrangement& boot);
 
 } // namespace intellisched

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+#include "src/pool/pool_loop.hpp"
+
+#include "src/policy/workload.hpp"
+#include "src/pool/live_score.hpp"
+
+#include <boost/container_hash/hash.hpp>
+
+namespace intellisched {
+
+namespace {
+
+/// Of the pool's CPUs, their cores, sockets and nodes, and the pool's granularity.
+std::uint64_t topology_hash(const Topology& topology, const Pool& pool) {
+    std::size_t hash = static_cast<std::size_t>(pool.granularity);
+    for (const unsigned id : pool.cpus) {
+        boost::hash_combine(hash, id);
+        const Cpu* cpu = topology.find(id);
+        boost::hash_combine(hash, cpu != nullptr);
+        if (cpu == nullptr) continue;
+        boost::hash_combine(hash, cpu->core);
+        boost::hash_combine(hash, cpu->socket);
+        boost::hash_combine(hash, cpu->node);
+    }
+    return hash;
+}
+
+} // namespace
+
+WindowSeen seen_of(const WindowStats& window, const FeatureVector& features,
+                   const Prediction& prediction, const proto::HostSnapshot& snapshot,
+                   const LookOptions& options) {
+    LiveScore score = live_score(window, snapshot, options.intent, options.published);
+    return {.observation = observation_of(window, prediction),
+            .in_force = window.facts.in_force,
+            .utility = score.utility,
+            .workload = workload_of(features),
+            .guests = std::move(score.guests)};
+}
+
+Result<Look> look(const WindowStats& window, const proto::HostSnapshot& snapshot,
+                  const Classifier& classifier, const LookOptions& options) {
+    const PoolFacts& facts = window.facts;
+    Look out{.features = feature_vector(window), .seen = {}};
+    const auto prediction = TRY(classifier.predict(
+        {&out.features, options.intent, facts.current, facts.representatives, options.costs}));
+    out.seen = seen_of(window, out.features, prediction, snapshot, options);
+    return out;
+}
+
+PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
+                   const Arrangement& boot) {
+    return {.topology = topology_hash(topology, pool),
+            .can_rearrange = facts.can_rearrange,
+            .same = facts.representatives,
+            .in_force = facts.in_force,
+            .current = facts.current,
+            .exact = facts.exact,
+            .boot = boot};
+}
+
+} // namespace intellisched
