@@ -16,10 +16,10 @@ namespace intellisched::capture {
 /// A capture is data from outside: no length, checksum or frame in it is believed before it has
 /// been checked, and memory stays bounded whatever it claims.
 ///
-/// Each of the three streams is read on its own. At its end the functions give false: call again
-/// when the capture may have grown. A record or frame that ends too early counts as not yet (or
-/// never to be) written, and so as the end. An error is one of: damage before the end, a disk that
-/// cannot be read; every further call then gives it again.
+/// Each of the three streams is read on its own. At its end the functions return false; call again
+/// when the capture may have grown. A record or frame that ends too early counts as not written
+/// yet, and so as the end. Errors: damage before the end; a disk that cannot be read. Every further
+/// call returns the same error.
 class Reader {
   public:
     /// Opens all the files and reads the manifest. Errors: no capture at `path`, files missing,
@@ -37,7 +37,7 @@ class Reader {
     [[nodiscard]] Result<bool> next_counters(proto::CounterSample& sample);
 
     /// Replaces `bytes` by the next piece of the trace, at most `trace_piece` bytes, cut anywhere.
-    /// What a torn frame holds in whole blocks is given too.
+    /// The whole blocks of a torn frame are returned too.
     [[nodiscard]] Result<bool> next_trace(std::vector<std::byte>& bytes);
 
     static constexpr std::size_t trace_piece = std::size_t{64} << 10;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Writes a capture (format.hpp), such that whatever happens to the writer, all that was synced can
-// be read.
+// Writes a capture (format.hpp). Whatever happens to the writer, what was synced can be read.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -26,7 +25,7 @@ class Writer {
 
     Writer(Writer&&) noexcept;
     Writer& operator=(Writer&&) noexcept;
-    /// Leaves what is not synced unwritten, and the capture incomplete unless finish() was called.
+    /// What is not synced is not written. The capture stays incomplete unless finish() was called.
     ~Writer();
 
     /// Appends one message; a reader sees it at once.
@@ -36,17 +35,17 @@ class Writer {
     /// Appends a piece of the trace; a reader sees it after the next sync().
     [[nodiscard]] Result<void> trace(std::span<const std::byte> bytes);
 
-    /// Hands over all that was appended to the kernel, so that it survives the end of this process,
-    /// however it comes. To be called about once a second. It does not wait for the disk, which
-    /// could hold up the one who has to empty Xen's buffers in time; finish() does.
+    /// Gives everything that was appended to the kernel, so that it survives the end of this
+    /// process. Call it about once a second. It does not wait for the disk, because the caller has
+    /// to empty Xen's buffers in time; finish() does.
     [[nodiscard]] Result<void> sync();
 
-    /// Syncs all files to the disk and writes the manifest as complete. `lost_records` is the
-    /// number that Xen told.
+    /// Syncs all files to the disk and writes the manifest as complete. `lost_records`: how many
+    /// records Xen reported as lost.
     [[nodiscard]] Result<void> finish(std::uint64_t end_tsc, std::uint64_t lost_records);
 
-    /// Removes the capture, and the directory if create() made it: for a writer that has no use for
-    /// the part that there is. Nothing but the destructor may follow.
+    /// Removes the capture, and the directory if create() made it. No call but the destructor may
+    /// follow.
     void discard();
 
     /// Bytes that the capture takes on disk, as of the last sync(), without the manifest.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A moment on both clocks that this project knows: the TSC, which trace records carry, and time.
+// One moment on two clocks: the TSC, which trace records carry, and the time.
 #pragma once
 
 #include <cstdint>
@@ -12,8 +12,8 @@ struct Moment {
         0; ///< CLOCK_MONOTONIC_RAW: not slewed, so a fixed ratio to the TSC
 };
 
-/// Now, the two read within a microsecond or so of each other (unless the CPU is taken away between
-/// them: the narrowest of three readings is taken).
+/// Both clocks now, read within about a microsecond of each other. The narrowest of three readings
+/// is taken, in case the vCPU loses its CPU in between.
 [[nodiscard]] Moment now();
 
 } // namespace intellisched::counters

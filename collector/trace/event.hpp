@@ -56,8 +56,8 @@ struct LossEnd {
     VcpuRef current;
 };
 
-/// The TSC begins anew: the host was suspended, or its clock was stepped back. The records from
-/// here on have other times, and what was known of before has no length any more.
+/// The TSC restarted: the host was suspended, or its clock was stepped back. Times from here on
+/// cannot be compared with those before, so nothing that spans this has a length.
 struct TimeRestart {};
 
 // --- core.c -----------------------------------------------------------------------------------
@@ -219,9 +219,9 @@ struct Unknown {
     std::uint32_t event;
 };
 
-// Made by TraceStream where a LOST_RECORDS ends; never on the wire, where it is dropped.
+// Made by TraceStream where a LOST_RECORDS ends. Xen never writes it; in input it is dropped.
 inline constexpr std::uint32_t loss_end_event = 0x0001f0ff;
-/// ... nor this one, with the time of the last record before (TimeRestart).
+/// Made by TraceStream too (TimeRestart), with the time of the last record before.
 inline constexpr std::uint32_t restart_event = 0x0001f0fe;
 
 namespace detail {

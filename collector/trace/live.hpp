@@ -14,8 +14,9 @@
 namespace intellisched::trace {
 
 struct LiveOptions {
-    /// Buffer pages (4 KiB) a CPU, 1 to 65535. Xen takes a size once a boot, keeps the memory until
-    /// the next, and may take a smaller one than asked for; a size set earlier is used as it is.
+    /// Buffer pages (4 KiB) per CPU, 1 to 65535. Xen accepts a size once per boot and keeps the
+    /// memory until the next. It may take fewer pages than asked for. A size that was set earlier
+    /// is used as it is.
     unsigned pages_per_cpu = 64;
     /// Classes and subclasses of events, as `xentrace -e`.
     std::uint32_t event_mask = scheduler_class;
@@ -34,9 +35,9 @@ class LiveTrace {
     /// memory for the buffers, no rights. Whatever was changed before an error is put back.
     [[nodiscard]] static Result<LiveTrace> open(const LiveOptions& options = {});
 
-    /// Turns off the tracing that a consumer left on which was killed, and has all events in the
-    /// mask again, as Xen begins. False: another consumer has the buffers, or this is no dom0;
-    /// nothing is done. Errors: Xen's.
+    /// Turns off tracing that a killed consumer left on, and sets the mask to all events, as at
+    /// boot. False: another consumer has the buffers, or this is no dom0; then nothing is done.
+    /// Errors: Xen's.
     [[nodiscard]] static Result<bool> stop_left_on();
 
     LiveTrace(LiveTrace&&) noexcept;
@@ -52,9 +53,10 @@ class LiveTrace {
     [[nodiscard]] int fd() const;
     [[nodiscard]] Result<void> acknowledge();
 
-    /// Turns tracing off and on again, for a duty cycle or before the last drain(). Where tracing
-    /// was off the stream has, for every CPU, a LOST_RECORDS record as Xen writes it when it drops
-    /// records (count 0, from the TSC of the pause to that of the resume): no reader bridges it.
+    /// Turns tracing off and on again, for a duty cycle or before the last drain(). For the time in
+    /// which it was off the stream has a LOST_RECORDS record for every CPU, as Xen writes it for
+    /// dropped records, with count 0 and the TSCs of pause and resume. So no reader infers anything
+    /// across it.
     [[nodiscard]] Result<void> pause();
     [[nodiscard]] Result<void> resume();
 

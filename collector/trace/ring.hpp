@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// One of Xen's trace buffers, as memory that somebody else writes to: no Xen library needed.
+// One of Xen's trace buffers, as memory that Xen writes to. Needs no Xen library.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -18,15 +18,16 @@ class TraceRing {
     /// `shared` is the mapped buffer of `bytes` bytes; it must outlive this object.
     TraceRing(unsigned cpu, std::byte* shared, std::size_t bytes);
 
-    /// Drops what is in the buffer: records of another time and another event mask.
+    /// Drops the contents of the buffer: records of an earlier time and another event mask.
     [[nodiscard]] Result<void> discard();
 
-    /// Appends what is in the buffer, and the losses of gaps, to `out` as one window; nothing when
-    /// there is nothing. Errors: positions that no Xen writes; positions moved by another consumer.
+    /// Appends the contents of the buffer, and LOST_RECORDS for the gaps that were noted, to `out`
+    /// as one window. Appends nothing if there is nothing. Errors: positions that no Xen writes;
+    /// positions moved by another consumer.
     [[nodiscard]] Result<void> drain(std::vector<std::byte>& out);
 
-    /// Notes that Xen traced nothing between these two TSCs. To be called while it is not tracing:
-    /// drain() puts a LOST_RECORDS record between what is in the buffer now and what will be.
+    /// Notes that Xen traced nothing between these two TSCs. Call it while tracing is off: drain()
+    /// puts a LOST_RECORDS record between what is in the buffer now and what comes later.
     void gap(std::uint64_t paused_tsc, std::uint64_t resumed_tsc);
 
   private:

@@ -26,11 +26,11 @@ struct VcpuState {
     std::uint16_t cpu = no_cpu;   ///< runs or last ran there; no_cpu after a loss
     std::uint64_t since = 0;      ///< TSC at which it entered `state`
     std::uint32_t known_slot = 0; ///< where it stands in the list of known vCPUs
-    bool moved = false; ///< has run when Xen chose another runqueue for it, and not run since then
+    bool moved = false;           ///< Xen chose another runqueue for it as it ran; not run since
 
-    /// Whether it wants no CPU in that state, its own or the next one: it is blocked, paused, or
-    /// waits for its device model. A vCPU that runs and is moved to another runqueue is offline as
-    /// well until it is there, and wants to go on.
+    /// Whether it wants no CPU in state `s`, its own or its next one: it is blocked, paused, or
+    /// waits for its device model. A running vCPU that is moved to another runqueue also becomes
+    /// offline until it is there, but wants to go on: it is not asleep.
     [[nodiscard]] bool asleep_in(Runstate s) const {
         return s == Runstate::blocked || (s == Runstate::offline && !moved);
     }
@@ -40,18 +40,19 @@ struct VcpuState {
 /// `Observer` is told of each change as it happens, and sees the vCPU as it was before:
 ///     void on_change(std::uint32_t vcpu, const VcpuState& before, Runstate to, std::uint16_t cpu,
 ///                    std::uint64_t tsc);    // before.state has lasted from before.since to tsc
-/// `vcpu` numbers vCPUs densely from 0 in the order of their first appearance; one that comes after
-/// others were forgotten has one of their numbers. `cpu` is where the
-/// record was written: with `to` running, where it runs; with a wake-up, where it was woken from.
+/// `vcpu` numbers vCPUs densely from 0 in the order of their first appearance; numbers of forgotten
+/// vCPUs are used again. `cpu` is where the record was written: with `to` running, where it runs;
+/// with a wake-up, where it was woken from.
 class RunstateTracker {
   public:
-    /// More vCPUs than that at a time are not followed, but counted.
+    /// The most vCPUs that are followed at a time. Records of others are counted (untracked()).
     static constexpr std::size_t max_vcpus = std::size_t{1} << 16;
-    /// Nor is a vCPU of this number or above: no domain of Xen has as many (MAX_VIRT_CPUS).
+    /// vCPU numbers from this one on are not followed either: no domain of Xen has as many
+    /// (MAX_VIRT_CPUS).
     static constexpr std::uint16_t max_vcpu_number = 8192;
 
-    /// `takes_up`: after a loss a vCPU is known from its next change of any kind on, which is more
-    /// than xenalyze allows.
+    /// `takes_up`: after a loss a vCPU is known again from its next change of any kind, which is
+    /// earlier than in xenalyze.
     explicit RunstateTracker(bool takes_up = false) : takes_up_(takes_up) {}
 
     template<class Observer> void on(const Record& r, const RunstateChange& change, Observer& o) {
@@ -101,14 +102,14 @@ class RunstateTracker {
     }
     template<class Observer, class Event> void on(const Record&, const Event&, Observer&) {}
 
-    /// To be called with every record, before on().
+    /// Call it with every record, before on().
     void saw(const Record& r) {
         Pcpu& pcpu = at(r.cpu);
         if (pcpu.first == 0) pcpu.first = r.tsc;
         pcpu.last = r.tsc;
     }
 
-    /// The end of the trace: whoever runs is reported to have run up to its CPU's last record.
+    /// The end of the trace: a vCPU that runs is reported to have run until its CPU's last record.
     template<class Observer> void finish(Observer& o) {
         for (std::size_t cpu = 0; cpu < pcpus_.size(); ++cpu)
             if (pcpus_[cpu].current != none)
@@ -116,25 +117,26 @@ class RunstateTracker {
                              Runstate::unknown, pcpus_[cpu].last, o);
     }
 
-    /// By number; those that nobody has are an idle vCPU's.
+    /// By number. A number that is not in use has an idle vCPU.
     [[nodiscard]] const std::vector<VcpuState>& vcpus() const { return vcpus_; }
     /// The vCPU that runs on a CPU, or `none`.
     [[nodiscard]] std::uint32_t current(std::uint16_t cpu) const {
         return cpu < pcpus_.size() ? pcpus_[cpu].current : none;
     }
-    /// Records whose old state was not the one that the vCPU was in (clocks that differ by CPU).
+    /// Records whose old state was not the state that the vCPU was in, as when the CPUs' clocks
+    /// differ.
     [[nodiscard]] std::uint64_t mismatches() const { return mismatches_; }
     /// Whether records are being lost on some CPU.
     [[nodiscard]] bool lossy() const { return lossy_cpus_ > 0; }
     /// Records of vCPUs that are not followed.
     [[nodiscard]] std::uint64_t untracked() const { return untracked_; }
 
-    /// The number of that vCPU, which is entered if it is new; `none` when there are too many.
+    /// The number of that vCPU; a new one gets a number. `none` when there are too many.
     std::uint32_t find(VcpuRef ref) {
         const std::uint32_t i = known(ref);
         return i != none ? i : enter(ref);
     }
-    /// The number of that vCPU; `none`: it has none.
+    /// The number of that vCPU, or `none` if it has none.
     [[nodiscard]] std::uint32_t known(VcpuRef ref) const {
         const auto& page = domains_[ref.domain / page_domains];
         if (!page) [[unlikely]]
@@ -144,7 +146,7 @@ class RunstateTracker {
     }
 
     /// Forgets the vCPUs of a domain that is gone. None of them may run. `forgets` is called with
-    /// the number of each, which vCPUs that come may have then.
+    /// the number of each, which will be used again.
     template<class Forgets> void forget(std::uint16_t domain, Forgets forgets) {
         const auto& page = domains_[domain / page_domains];
         if (!page) return;
@@ -204,7 +206,7 @@ class RunstateTracker {
 
     template<class Observer>
     void start_running(std::uint16_t cpu, std::uint32_t i, std::uint64_t tsc, Observer& o) {
-        // Whoever is still thought to run here cannot be; the record of its leaving was lost.
+        // If another vCPU is still thought to run here, the record of its leaving was lost.
         const std::uint32_t displaced = at(cpu).current;
         if (displaced != none && displaced != i)
             stop_running(cpu, displaced, Runstate::unknown, tsc, o);
@@ -234,8 +236,8 @@ class RunstateTracker {
         vcpu.since = tsc;
     }
 
-    // vCPU numbers by domain and vCPU. In pages that are made when a domain of theirs appears: a
-    // table of all domains would be 1.5 MB, for the few that a host has.
+    // vCPU numbers by domain and vCPU, in pages that are made when a domain of theirs appears. A
+    // table of all domains would take 1.5 MB.
     using Vcpus = std::vector<std::uint32_t>;
     static constexpr std::size_t page_domains = 256;
     using Page = std::array<Vcpus, page_domains>;

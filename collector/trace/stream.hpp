@@ -1,24 +1,24 @@
 // SPDX-License-Identifier: MIT
-// From the byte stream of xentrace to records in the order of time.
+// From the byte stream of xentrace to records in order of time.
 //
-// The tool that drains the trace buffers goes round the CPUs and writes what each has as one window
-// behind a CPU_CHANGE record, so the stream is in order within a CPU but not across CPUs. What
-// makes merging possible in bounded memory: a round begins after the one before it has been read,
-// so no record that first shows up after round r can be older than any record of round r-1. When a
-// round is complete, everything up to the youngest record with which a window of the round before
-// began is final and handed over.
+// The tool that drains the trace buffers goes round the CPUs. What a CPU has is written as one
+// window behind a CPU_CHANGE record, so the stream is in order within a CPU but not across CPUs.
+// Merging in bounded memory is possible because a round begins after the round before it was read:
+// no record that first appears after round r is older than any record of round r-1. When a round is
+// complete, everything up to the youngest of the records that the windows of the round before began
+// with is final, and is handed over.
 //
 // A loss shows late: Xen writes of it with the next record of that CPU, and an idle CPU may have
 // none for many rounds. While there are losses the stream therefore stays further behind, as far as
-// little memory goes, so that nearly all of them are known by the time at which they began; one
-// that shows later still counts from then.
+// a little memory allows, so that nearly all losses are known by the time at which they began. A
+// loss that shows later still counts from when it shows.
 //
-// When the TSC begins anew (a suspend, a clock that is stepped back) each CPU's stream steps back
-// by far. A CPU that has done so waits until all have, or have had two rounds to do so; then the
-// rest of the time before is handed over, TimeRestart, and what comes after it.
+// When the TSC restarts (a suspend, a clock that is stepped back) each CPU's stream steps back by
+// far. A CPU that has done so waits until all have, or have had two rounds to do so. Then the rest
+// of the time before is handed over, TimeRestart, and what comes after it.
 //
-// A loss never goes unseen: Xen's LOST_RECORDS is handed over twice, as the loss begins and as it
-// ends; damaged windows and records that come too late to be merged are shown as losses as well.
+// No loss goes unseen. Xen's LOST_RECORDS is handed over twice, as the loss begins and as it ends.
+// Damaged windows, and records that come too late to be merged, are shown as losses as well.
 #pragma once
 
 #include "collector/trace/event.hpp"
@@ -45,7 +45,7 @@ struct StreamStats {
     std::uint64_t late = 0;    ///< records dropped here: older than what had been handed over
     std::uint64_t damaged = 0; ///< windows cut short at something that is not a record
     std::uint64_t rounds = 0;
-    std::uint64_t restarts = 0; ///< times that the TSC began anew
+    std::uint64_t restarts = 0; ///< times that the TSC restarted
 };
 
 class TraceStream {
@@ -72,7 +72,7 @@ class TraceStream {
                 if (restarting_ && ++rounds_restarting_ > 2) restart(handler);
             } else if (pending_ > max_pending) {
                 drain(UINT64_MAX, handler);
-                // What waits for the other CPUs to begin anew as well would have no bound.
+                // Waiting for the other CPUs to restart as well would have no bound.
                 if (restarting_) restart(handler);
             }
         }
@@ -91,8 +91,8 @@ class TraceStream {
         }
     }
 
-    /// From here on a CPU's TSC is taken for as many cycles less. What is left of before is handed
-    /// over as it is; TimeRestart comes between.
+    /// From here on these cycles are subtracted from a CPU's TSCs. Records from before that are
+    /// left are handed over as they are; TimeRestart comes between.
     template<class Handler>
     void correct(const std::map<unsigned, std::int64_t>& offsets, Handler&& handler) {
         if (stats_.records > 0) {
@@ -109,17 +109,17 @@ class TraceStream {
     /// Memory that the queues take, in bytes.
     [[nodiscard]] std::size_t memory() const;
 
-    /// Windows waiting for their round, in bytes, at most: beyond it they are handed over as they
-    /// are. Larger than two rounds of the trace buffers of any real host.
+    /// The most bytes of windows that wait for their round. Beyond that they are handed over as
+    /// they are. More than two rounds of the trace buffers of any real host.
     static constexpr std::size_t max_pending = std::size_t{256} << 20;
 
   private:
     struct Queue {
         std::vector<std::uint32_t> words;
         std::size_t filled = 0;        ///< bytes of `words` that have come
-        std::size_t most = 0;          ///< words there have been, of late
+        std::size_t most = 0;          ///< largest number of words of late
         std::size_t position = 0;      ///< word of the head record
-        std::vector<std::size_t> ends; ///< words at which the windows that came whole end
+        std::vector<std::size_t> ends; ///< where the whole windows end, in words
         std::size_t window = 0;        ///< the head's, as an index of `ends`
         std::uint64_t head_tsc = 0;
         std::uint64_t drained_tsc = 0; ///< by its own clock, of the last record handed over
@@ -127,8 +127,9 @@ class TraceStream {
         std::uint64_t ahead = 0; ///< cycles that its clock is ahead; wraps round where it is behind
         bool in_loss = false;    ///< the head is a LOST_RECORDS whose begin was handed over
         bool damaged = false;    ///< something was skipped before the head
-        bool restarted = false;  ///< the head is of the time after the TSC began anew
-        bool open_loss = false;  ///< a loss of our own making was begun: skipped or late records
+        bool restarted = false;  ///< the head is of the time after the TSC restarted
+        bool open_loss =
+            false; ///< a loss shown by this stream itself is open: skipped or late records
     };
 
     /// Consumes some of `bytes`: a part of a header, or of the window that is open.
@@ -136,7 +137,7 @@ class TraceStream {
     Result<void> begin_window();
     void close_window();
     [[nodiscard]] std::size_t rounds_behind() const;
-    /// Whether a CPU's TSC has begun anew between these.
+    /// Whether a CPU's TSC restarted between these two.
     [[nodiscard]] bool steps_back(std::uint64_t from, std::uint64_t to) const {
         return from > to && from - to > far_back &&
                stats_.restarts < most_restarts + stats_.rounds / restart_rounds;
@@ -260,7 +261,7 @@ class TraceStream {
         queue.position += size_of(head);
     }
 
-    /// The TSC has begun anew on all CPUs, as far as they have records.
+    /// The TSC has restarted on all CPUs, as far as they have records.
     template<class Handler> void restart(Handler&& handler) {
         drain(UINT64_MAX, handler);
         handler(Record{reached_, restart_event, 0, 0, nullptr});
@@ -281,10 +282,11 @@ class TraceStream {
     void shrink();
 
     static constexpr std::uint32_t generic_class = lost_records >> 12;
-    /// Cycles: more than records of a CPU are ever out of order.
+    /// In cycles: records of one CPU are never out of order by as much.
     static constexpr std::uint64_t far_back = std::uint64_t{1} << 30;
-    /// A damaged stream may step back with each record; a host that is suspended each night goes on
-    /// for years. So many at once, and one more in so many rounds (some minutes).
+    /// A damaged stream may step back with each record, while a host that is suspended each night
+    /// goes on for years. So many restarts are believed at first, and one more per `restart_rounds`
+    /// rounds (some minutes).
     static constexpr std::uint64_t most_restarts = 64, restart_rounds = 4096;
     static constexpr std::array<std::uint32_t, 4> no_loss{0, idle_domain, 0, 0};
 
@@ -299,12 +301,12 @@ class TraceStream {
     std::size_t pending_ = 0;     ///< bytes in the queues
     bool round_complete_ = false;
     bool any_window_ = false;
-    std::uint64_t youngest_ = 0;       ///< TSC with which any window began
+    std::uint64_t youngest_ = 0;       ///< latest TSC with which a window began
     std::deque<std::uint64_t> begins_; ///< youngest_ as it was at the end of the last rounds
-    std::uint64_t final_ = 0;          ///< what is up to here can be handed over
+    std::uint64_t final_ = 0;          ///< everything up to here can be handed over
     std::uint64_t loss_round_ = 0;     ///< the last round with a loss; 0: none so far
     std::uint64_t reached_ = 0;
-    bool restarting_ = false; ///< some CPU's TSC has begun anew
+    bool restarting_ = false; ///< some CPU's TSC has restarted
     std::size_t rounds_restarting_ = 0;
     StreamStats stats_;
 };

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Follows the vCPUs of all pools through a window: the tracker's observer. What it sees goes into
-// the windows of the pools; what is known of a vCPU beside its runstate is kept from window to
-// window. All of it is here, and in the one file that uses it, because it is on the way of each
-// record.
+// Follows the vCPUs of all pools through a window, as the tracker's observer. It adds what it sees
+// to the pools' windows, and keeps what is known of a vCPU beside its runstate from window to
+// window. All of it is inline, because it is on the path of every record.
 #pragma once
 
 #include "collector/trace/runstates.hpp"
@@ -17,8 +16,8 @@
 
 namespace intellisched {
 
-/// All vCPUs beside the pools they run in. Whoever cuts the windows says where one begins, and puts
-/// its sums into the pools' windows as it ends.
+/// All vCPUs, and the pools they run in. WindowBuilder says where a window begins, and adds its
+/// sums to the pools' windows as it ends.
 struct PoolVcpus {
     using Runstate = trace::Runstate;
     using RunstateTracker = trace::RunstateTracker;
@@ -26,13 +25,14 @@ struct PoolVcpus {
     using Use = PoolWindow::Use;
 
     static constexpr std::uint16_t nowhere = 0xffff;
-    /// From a tickle to the run of who was woken, and from one vCPU's run to the next one's.
+    /// The longest time from a tickle until the woken vCPU runs, and from the end of one vCPU's run
+    /// until the next one's.
     static constexpr double longest_tickle_s = 100e-6, longest_switch_s = 20e-6;
-    /// A vCPU that waits beside an idle CPU for so long is not what a scheduler means to do.
+    /// A vCPU that waits beside an idle CPU for so long is reported as a stall.
     static constexpr double least_stall_s = 0.5;
-    /// More vCPUs than that wait so long at a time in damaged traces only; no more are looked at.
+    /// The most searches for such an idle CPU in a window. Only damaged traces need more.
     static constexpr unsigned most_stall_searches = 4096;
-    /// More domains than that at a time have no histogram of their own.
+    /// The most domains that have a histogram of their own.
     static constexpr std::size_t most_domains = 4096;
 
     /// What the window keeps of a vCPU beside its runstate.
@@ -63,7 +63,7 @@ struct PoolVcpus {
     RunstateTracker tracker{true};
     std::vector<PoolWindow> windows;      ///< by pool
     std::vector<Place> places;            ///< by CPU
-    std::vector<std::uint64_t> taken_off; ///< by CPU: TSC at which a vCPU last had to leave it
+    std::vector<std::uint64_t> taken_off; ///< by CPU: TSC at which a vCPU was last preempted there
     std::vector<VcpuUse> uses;            ///< by the tracker's number
     std::set<unsigned> capped;            ///< domains
     std::map<std::pair<unsigned, unsigned>, std::vector<unsigned>> affinities; ///< hard, by vCPU
@@ -71,7 +71,7 @@ struct PoolVcpus {
     std::unordered_map<unsigned, unsigned> pool_ids;                           ///< of domains
     std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
     std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
-    std::vector<std::uint32_t> free_wakes;                    ///< that no domain has (any more)
+    std::vector<std::uint32_t> free_wakes;                    ///< free places in `wakes`
     unsigned stall_searches = 0;                              ///< in this window
     std::uint64_t untracked = 0, untracked_before = 0; ///< by `wakes`; by the tracker at `begin`
 
@@ -131,8 +131,8 @@ struct PoolVcpus {
         if (vcpu.preempted) return;
         const auto wait = static_cast<double>(tsc - before.since);
         stats.wake_waited += wait;
-        // Xen writes nothing where it does not tickle a CPU because of the rate limit. What shows
-        // is a wait far longer than a tickle takes that ends as another vCPU is taken off the CPU.
+        // Xen writes no record when the rate limit keeps it from tickling a CPU. What shows is a
+        // wait far longer than a tickle takes, which ends as another vCPU is taken off the CPU.
         if (wait > hz * longest_tickle_s && cpu < taken_off.size() && taken_off[cpu] != 0 &&
             static_cast<double>(tsc - taken_off[cpu]) < hz * longest_switch_s)
             stats.held_back += wait;
@@ -156,14 +156,14 @@ struct PoolVcpus {
         return domain_slots[domain] = slot;
     }
 
-    /// Forgets what is kept of domains that the snapshot just taken up (pool_ids) does not have,
-    /// but for one that did anything in the last window: it may be newer than the snapshot. Ids of
-    /// domains go up with each guest that starts, for as long as a host runs.
+    /// Forgets domains that the latest snapshot (pool_ids) does not have. One that did anything in
+    /// the last window is kept: it may be newer than the snapshot. Each guest that starts has a new
+    /// id, so without this, memory would grow for as long as the host runs.
     void forget_gone(std::uint64_t now) {
         std::unordered_map<unsigned, bool> gone; // whether it may be forgotten
         for (const VcpuState& vcpu : tracker.vcpus()) {
             if (vcpu.ref.idle() || pool_ids.count(vcpu.ref.domain) > 0) continue;
-            // Of the time before the TSC began anew, `since` may be any.
+            // `since` may be of before the TSC restarted.
             const bool still =
                 vcpu.state != Runstate::running && (vcpu.since > now || now - vcpu.since > length);
             const auto [known, added] = gone.emplace(vcpu.ref.domain, still);
@@ -201,8 +201,8 @@ struct PoolVcpus {
             ++stats.sibling_wakeups;
     }
 
-    /// What a record says by itself of a vCPU whose state the tracker does not know, or is about
-    /// not to know any more, because of a loss: counts are of all that was seen.
+    /// Counts what a record says by itself of a vCPU whose state a loss hides from the tracker, or
+    /// is about to hide. So the counts include everything that was seen.
     void count_unfollowed(const trace::RunstateChange& e, std::uint16_t cpu) {
         if (e.to != Runstate::runnable || e.vcpu.idle()) return;
         const std::uint32_t i = tracker.known(e.vcpu);
@@ -256,7 +256,7 @@ struct PoolVcpus {
         set_waiting(vcpu, waiting, tsc);
     }
 
-    /// Nobody waits in the pool's runqueues until they are told who does.
+    /// Takes the pool's vCPUs to its new runqueues.
     void runqueues_formed(std::uint16_t p, std::uint64_t tsc) {
         for (VcpuUse& vcpu : uses) {
             if (vcpu.pool != p) continue;
@@ -271,7 +271,7 @@ struct PoolVcpus {
         }
     }
 
-    /// A vCPU under a cap may be made to wait beside an idle CPU.
+    /// Notes a vCPU that waits beside an idle CPU. Not one under a cap, which may have to wait.
     void note_stall(WindowStats& stats, const PoolWindow& window, const VcpuState& state,
                     unsigned runqueue, std::uint64_t end) {
         const auto cycles = static_cast<std::uint64_t>(hz * least_stall_s);

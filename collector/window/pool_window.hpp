@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The running state of one pool inside a window: which CPU is busy, who waits where, and the
-// integrals over time that follow from it, each kept up to date in constant time a change.
+// integrals over time that follow from it. Each change is handled in constant time.
 #pragma once
 
 #include "collector/window/stats.hpp"
@@ -21,21 +21,21 @@ class PoolWindow {
 
     [[nodiscard]] const PoolFacts& facts() const { return facts_; }
 
-    /// The runqueues were formed anew, as `facts` say; nobody waits in any of them until told. The
-    /// hypervisor's numbers of them are not known until its records name them again.
+    /// The runqueues were formed anew, as `facts` say. Nobody waits in them until add_waiting()
+    /// says so. The hypervisor's numbers of them are unknown until its records name them again.
     void rearrange(PoolFacts facts, std::uint64_t tsc);
-    /// The runqueues are, and were, others than was thought: those that `facts` say. Nobody waits
-    /// in any of them until told; the hypervisor's numbers of them stay.
+    /// The runqueues have been other ones than was thought all along: those of `facts`. Nobody
+    /// waits in them until add_waiting() says so. The hypervisor's numbers of them stay.
     void correct(PoolFacts facts, std::uint64_t tsc);
 
     /// What a CPU does. Before its first record a CPU is idle: a busy one would have had a
     /// scheduling decision within credit2's longest slice, 10 ms. `lost`: records of it are
-    /// missing. `off`: its reader does not trace, or does again and it is not known yet who runs.
+    /// missing. `off`: tracing is paused, or was resumed and it is not known yet who runs.
     enum class Use : std::uint8_t { idle, busy, lost, off };
 
     void set_use(unsigned position, Use use, std::uint64_t tsc);
-    /// A CPU of that runqueue that has been idle since `tsc`, and that `allowed` (sorted ids;
-    /// empty: all) has.
+    /// A CPU of that runqueue that has been idle since `tsc` and is one of `allowed` (sorted ids;
+    /// empty: all).
     [[nodiscard]] std::optional<unsigned> idle_since(unsigned runqueue, std::uint64_t tsc,
                                                      const std::vector<unsigned>& allowed) const;
     /// From `tsc` on nothing is known of any CPU.

@@ -8,12 +8,12 @@
 
 namespace intellisched {
 
-/// What the counters of the window's pool grew by between two samples, a second. `pool_ids` are of
-/// domains; `from` must be older than `to`.
+/// Adds the rates per second of the counters of the window's pool between two samples. `pool_ids`:
+/// the pool of each domain. `from` must be older than `to`.
 void add_rates(WindowStats& stats, const proto::CounterSample& from, const proto::CounterSample& to,
                const std::unordered_map<unsigned, unsigned>& pool_ids);
 
-/// What the domains of the window's pool published in that sample.
+/// Adds what the domains of the window's pool published in that sample.
 void add_published(WindowStats& stats, const proto::CounterSample& sample,
                    const std::unordered_map<unsigned, unsigned>& pool_ids);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What one interval of one pool's events and counters comes to.
+// The sums of one window of one pool: events and counters.
 #pragma once
 
 #include "collector/window/histogram.hpp"
@@ -21,15 +21,15 @@ struct PoolFacts {
     std::string pool;
     Arrangement in_force;
     Partition runqueues_in_force; ///< as far as is known
-    bool explained = true; ///< some layout gives them; else the model is asked of another machine
+    bool explained = true;      ///< some layout gives them; else a prediction is of other runqueues
     bool can_rearrange = false; ///< the pool can go to another layout while it runs
-    // The layouts to choose from. Without a cap where the pool can be rearranged; elsewhere with
-    // that of the boot, since another boot parameter is all that can change them.
+    // The layouts to choose from: without a cap where the pool can be rearranged, otherwise with
+    // the cap of the boot, because there only boot parameters can change them.
     Representatives representatives{};
     std::array<unsigned, layout_count> runqueues{}; ///< that each layout gives
     Layout current = Layout::socket; ///< the one that gives the runqueues in force; if none does
                                      ///< (its cap cuts them up), the one that is in force by name
-    bool exact = true;               ///< one does
+    bool exact = true;               ///< `current` does give them
     unsigned cpus = 0, cores = 0, sockets = 0, nodes = 0;
 
     unsigned domains = 0;
@@ -73,15 +73,15 @@ struct WindowStats {
     Histogram burst;              ///< one stretch of running
     Histogram sleep;              ///< blocked, paused, or waiting for a device model, until woken
     std::vector<double> cpu_busy; ///< by position in the pool: cycles under a guest or dom0
-    std::vector<double> cpu_seen; ///< by position in the pool: cycles in which it is known which
+    std::vector<double> cpu_seen; ///< by position in the pool: cycles in which it is known whether
     double traced = 0;            ///< cycles × CPUs in which tracing was on
     double observed = 0;          ///< ... and no record of the CPU was lost
     double clear = 0;             ///< cycles in which that is true of all CPUs
     double running = 0;           ///< vCPU cycles
-    double waiting = 0;           ///< vCPU cycles, of as much time as `running`
+    double waiting = 0;           ///< vCPU cycles, over the same time as `running`
     double dom0_running = 0;
     double wake_waited = 0;    ///< vCPU cycles of waits after wake-ups that ended in a run
-    double held_back = 0;      ///< ... as the slice of the vCPU that had run there ended
+    double held_back = 0;      ///< ... as the vCPU that ran there was preempted: the rate limit
     std::vector<Stall> stalls; ///< at the end of the window, of at least half a second
     std::uint64_t wakeups = 0, dom0_wakeups = 0;
     std::uint64_t sibling_wakeups = 0; ///< woken by a vCPU of the same domain
@@ -117,17 +117,18 @@ struct WindowStats {
     /// By domain of the pool, what it published when it was last looked at; never trusted.
     std::map<unsigned, double> published;
 
-    // Trust.
+    // How far the above can be trusted.
     std::uint64_t events = 0;    ///< on the pool's CPUs
     std::uint64_t decisions = 0; ///< of credit2: its SCHEDULE records
     std::uint64_t lost = 0;
     std::uint64_t changes = 0;    ///< of vCPUs' runstates, in all pools
     std::uint64_t mismatches = 0; ///< ... from another state than the vCPU was in
     std::uint64_t disordered = 0; ///< stretches of records that came too late to be put in order
-    /// On the whole host: records of vCPUs and waits of domains that there is no room for.
+    /// On the whole host: records of vCPUs and waits of domains that were not counted for lack of
+    /// room.
     std::uint64_t untracked = 0;
-    /// Times that the runqueues were formed anew: the sums above are of both layouts then, and the
-    /// facts of the last one. Nothing may be concluded from such a window.
+    /// Times that the runqueues were formed anew. The sums above are then of both layouts, and the
+    /// facts of the last one: nothing may be concluded from such a window.
     std::uint64_t rearrangements = 0;
     SeenRunqueues runqueue_of; ///< by CPU, as SCHEDULE records told
 
@@ -142,8 +143,7 @@ struct WindowStats {
                    ? std::min(1.0, static_cast<double>(mismatches) / static_cast<double>(changes))
                    : 0;
     }
-    /// Whether somebody ran, and nobody waited, slept or was woken: then part of the story is
-    /// missing.
+    /// Whether vCPUs ran but none waited, slept or was woken: then records are missing.
     [[nodiscard]] bool runs_only() const {
         return running > 0 && waiting == 0 && wakeups == 0 && sleep.count() == 0;
     }

@@ -16,8 +16,7 @@ struct VcpuTime {
     double sleeping = 0; ///< the rest of the window, as far as anything is known of the vCPU
 };
 
-/// What a window says of its vCPUs, which ran or waited in it: all together, by domain, and how
-/// fairly they were served.
+/// Adds what the vCPUs that ran or waited did: in all, by domain, and how fairly they were served.
 void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus);
 
 } // namespace intellisched
