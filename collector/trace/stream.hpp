@@ -128,8 +128,7 @@ class TraceStream {
         bool in_loss = false;    ///< the head is a LOST_RECORDS whose begin was handed over
         bool damaged = false;    ///< something was skipped before the head
         bool restarted = false;  ///< the head is of the time after the TSC restarted
-        bool open_loss =
-            false; ///< a loss shown by this stream itself is open: skipped or late records
+        bool open_loss = false;  ///< a loss that the stream adds is open: skipped or late records
     };
 
     /// Consumes some of `bytes`: a part of a header, or of the window that is open.

@@ -12,13 +12,13 @@ namespace intellisched {
 /// The folder that this program is in; empty when that is not known.
 [[nodiscard]] std::filesystem::path folder_of_this_program();
 
-/// The program `name`: beside this one, in the build tree of this one (where it is built in
-/// `build_folder`, e.g. "bench/simulator"), or on PATH. Root takes none that others than trusted
-/// users can change (check_trusted_path()); it is logged. Errors: nowhere.
+/// Finds the program `name`: beside this one, in the build tree of this one (where it is built in
+/// `build_folder`, e.g. "bench/simulator"), or on PATH. Root skips a program that others than
+/// trusted users can change (check_trusted_path()), and logs it. Errors: not found.
 [[nodiscard]] Result<std::filesystem::path>
 find_companion(const std::string& name, const std::filesystem::path& build_folder);
 
-/// Whether a file is there that can be run.
+/// Whether `path` is a regular file that can be executed.
 [[nodiscard]] bool executable(const std::filesystem::path& path);
 
 } // namespace intellisched

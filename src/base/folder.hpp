@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Folders to write into, which may belong to somebody who wishes the writer ill: every file is new
-// and goes to the folder that was opened, whatever its owner puts in the way meanwhile.
+// Folders to write into, safe even if their owner is hostile: every file is new, and goes to the
+// folder that was opened, whatever its owner changes meanwhile.
 #pragma once
 
 #include "src/base/files.hpp"
@@ -13,22 +13,21 @@ namespace intellisched {
 class Folder {
   public:
     /// Opens a folder. Root follows no link of a user it does not trust (trusted_user()): it could
-    /// lead anywhere. `make`: folders that are missing are made. Errors: those of the file system;
-    /// such a link.
+    /// lead anywhere. `make`: creates missing folders. Errors: those of the file system; such a
+    /// link.
     [[nodiscard]] static Result<Folder> open(const std::filesystem::path& path, bool make = false);
 
-    /// Makes a file that was not there. Errors: anything of that name is there already, also a
-    /// link.
+    /// Creates a file. Errors: something of that name exists, even a link.
     [[nodiscard]] Result<FileDescriptor> create(const std::string& name) const;
 
     /// replace_file() in this folder.
     [[nodiscard]] Result<void> replace(const std::string& name, std::span<const std::byte> bytes,
                                        std::optional<mode_t> mode = {}) const;
 
-    /// Has the disk know the names in it.
+    /// Syncs the folder itself, so that the names in it survive a crash.
     [[nodiscard]] Result<void> sync() const;
 
-    /// Errors: others than trusted users can change what is in it or put another in its place.
+    /// Errors: others than trusted users can change its contents, or replace it.
     [[nodiscard]] Result<void> check_trusted() const;
 
     [[nodiscard]] int fd() const { return fd_.get(); }

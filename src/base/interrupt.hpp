@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Ctrl-C and termination: programs end what they do in an orderly way.
+// Ctrl-C and termination signals, for programs to end in an orderly way.
 #pragma once
 
 #include <atomic>
@@ -9,7 +9,8 @@ namespace intellisched {
 /// Becomes true at the first SIGINT, SIGTERM or SIGHUP; a second one ends the program at once.
 extern std::atomic<bool> interrupted;
 
-/// Installs the handlers. Writing to a closed pipe or a full file is an error from then on, no end.
+/// Installs the handlers. From then on writing to a closed pipe, or beyond a limit of file size, is
+/// an error and does not end the program.
 void watch_signals();
 
 } // namespace intellisched

@@ -8,10 +8,10 @@
 
 namespace intellisched {
 
-/// For a program that runs for months: has malloc (glibc's) give large pieces back to the system at
-/// once, and keep one arena for all threads. Loading a model takes three times what stays of it,
-/// and a stretch of a busy trace comes and goes; by itself malloc keeps their memory. Call it
-/// first.
+/// For a program that runs for months: makes glibc's malloc return large blocks to the system at
+/// once, and use one arena for all threads. Loading a model takes three times the memory that it
+/// keeps, and bursts of trace come and go; by default malloc would keep all of it. Call it before
+/// anything else.
 inline void keep_little_memory() {
     constexpr int large = 256 << 10;
     ::mallopt(M_ARENA_MAX, 1);
@@ -19,10 +19,9 @@ inline void keep_little_memory() {
     ::mallopt(M_TRIM_THRESHOLD, large);
 }
 
-/// Has this process, and each program that it starts, take no more than half of the host's memory
-/// (512 MiB on the smallest): whatever is in a file that it reads, the rest of a dom0 goes on. What
-/// does not fit is std::bad_alloc. Sanitizers take address space as if it were memory, so that
-/// there is no limit with them.
+/// Limits this process, and each program that it starts, to half of the host's memory (at least 512
+/// MiB), so that no file it reads can starve dom0. Beyond the limit allocations throw
+/// std::bad_alloc. Under sanitizers there is no limit: they reserve address space that would count.
 inline void limit_memory() {
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
     rlimit limit{};

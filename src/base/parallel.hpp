@@ -10,8 +10,8 @@
 
 namespace intellisched {
 
-/// Calls `task(0)` to `task(count - 1)`, each once, on up to `jobs` threads; after a failure no
-/// more are begun. Returns the error of the first one, by number, that failed.
+/// Calls `task(0)` to `task(count - 1)`, each once, on up to `jobs` threads. After a failure no
+/// further one is begun. Returns the error of the failed task with the lowest number.
 template<class Task> Result<void> in_parallel(unsigned jobs, std::size_t count, Task task) {
     std::vector<Result<void>> results(count);
     std::atomic<std::size_t> next = 0;

@@ -39,9 +39,9 @@ template<class T> T value_of(Result<T>& result) {
         ::intellisched::value_of(tried_);                                                          \
     })
 
-/// `text` made fit for one line of a terminal or a log (a guest chooses its own name): characters
-/// that control it, change the order of others or cannot be seen become '?', as does what is no
-/// UTF-8; what goes past `limit` bytes is cut.
+/// `text` made safe for one line of a terminal or a log (a guest chooses its own name). Control
+/// characters, those that change the order of others, invisible ones, and invalid UTF-8 become '?'.
+/// What is longer than `limit` bytes is cut.
 [[nodiscard]] std::string printable(std::string_view text, std::size_t limit = 128);
 
 } // namespace intellisched

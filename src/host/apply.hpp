@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Brings a running pool to an arrangement, and makes sure that it got there.
+// Gives a running pool an arrangement, and verifies that it has it.
 #pragma once
 
 #include "src/host/rearranger.hpp"
@@ -10,16 +10,16 @@ struct Applied {
     InForce before;
     InForce after;
     Partition runqueues;     ///< of `after`, as far as the topology tells
-    bool explained = true;   ///< Xen has formed as many
-    bool equivalent = false; ///< the runqueues were these already: nothing has moved
-    bool changed = false;    ///< the setting, at least
-    bool dry_run = false;    ///< all of it is what would be
+    bool explained = true;   ///< Xen says that there are as many
+    bool equivalent = false; ///< the runqueues were the same before: nothing moved
+    bool changed = false;    ///< the setting changed, if not the runqueues
+    bool dry_run = false;    ///< nothing was done; all of this is what would be
 };
 
-/// Reads what is in force, sets `wanted` unless it is that already, and reads it back. Where Xen's
-/// number of runqueues is another than `topology` gives, Xen's counts. Errors: a pool of another
-/// scheduler than credit2; those of the rearranger; something else in force afterwards than was
-/// wanted.
+/// Reads what is in force, sets `wanted` unless it is in force already, and reads it back. Where
+/// Xen's number of runqueues differs from what `topology` gives, Xen's counts. Errors: the pool's
+/// scheduler is not credit2; those of the rearranger; something other than `wanted` is in force
+/// afterwards.
 [[nodiscard]] Result<Applied> apply(Rearranger& rearranger, const Topology& topology,
                                     const Pool& pool, const Arrangement& wanted, bool dry_run);
 

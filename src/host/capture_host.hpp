@@ -11,9 +11,9 @@
 
 namespace intellisched {
 
-/// A capture as a Host: all snapshots and counter samples by their TSC, then the trace. (The bytes
-/// of the trace do not tell their time before they are decoded; what is keyed by TSC is there when
-/// it is needed.) What a growing capture has at the moment is all there is.
+/// A capture as a Host: all snapshots and counter samples by their TSC, then the trace. (Trace
+/// bytes have no time before they are decoded, so what is keyed by TSC comes first.) Of a capture
+/// that still grows, only what is there now is read.
 class CaptureHost final : public Host {
   public:
     /// Errors: those of capture::Reader::open(); a manifest with an unknown layout.
@@ -23,7 +23,8 @@ class CaptureHost final : public Host {
     [[nodiscard]] const HostInfo& info() const override { return info_; }
     [[nodiscard]] Result<std::optional<HostItem>> next() override;
 
-    /// What the recorder noted: the pool, whether it came to its end, how many records were lost.
+    /// What the recorder noted: the pool, whether the recording was finished, how many records were
+    /// lost.
     [[nodiscard]] const proto::CaptureManifest& manifest() const { return reader_.manifest(); }
 
   private:

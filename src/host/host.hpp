@@ -21,9 +21,9 @@ namespace intellisched {
 struct HostInfo {
     std::string xen_version; ///< "4.17.5"
     std::string xen_command_line;
-    Arrangement boot;          ///< of every pool whose snapshot does not tell its own
+    Arrangement boot;          ///< in force on a pool whose snapshot does not say what is
     std::uint64_t tsc_khz = 0; ///< 0: unknown, to be recovered from the trace
-    bool recorded = false;     ///< its trace lies ready: nobody waits for what happens next
+    bool recorded = false;     ///< its trace is there: nothing has to be waited for
 };
 
 /// A piece of the byte stream that xentrace writes (see collector/trace/wire.hpp), cut anywhere.

@@ -15,7 +15,8 @@ namespace intellisched {
 
 struct ObserveOptions {
     double window_seconds = 1.0;
-    /// Sees every item before it is used; record writes it to a capture there. May be empty.
+    /// Called with every item before it is used; `record` writes it to a capture here. May be
+    /// empty.
     std::function<Result<void>(const HostItem&)> tap = {};
     /// Asked after every piece of trace; true ends the observation. May be empty: then the host's
     /// end does.
@@ -30,12 +31,12 @@ struct Observed {
         {}; ///< seconds that a CPU's clock is ahead, where corrected
 };
 
-/// What there is to say of a CPU whose clock is so many seconds ahead of the others'.
+/// A sentence for people: this CPU's clock is `seconds` ahead of the others'.
 [[nodiscard]] std::string clock_text(unsigned cpu, double seconds);
 
-/// Reads the host to its end (or until `stop`) and hands each pool's windows to `sink`. A host that
-/// does not know its TSC frequency has it recovered from the first records, which wait for that.
-/// Errors: those of the host and of its trace; a trace whose TSC frequency cannot be told.
+/// Reads the host to its end (or until `stop`) and hands each pool's windows to `sink`. If the host
+/// does not know its TSC frequency it is recovered from the first records, which are held back
+/// until then. Errors: those of the host and of its trace; a TSC frequency that cannot be told.
 [[nodiscard]] Result<Observed> observe(Host& host, const ObserveOptions& options,
                                        const WindowBuilder::Sink& sink);
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// vCPUs pinned to physical CPUs for a while, and put back to the affinity that they had.
+// Pins vCPUs to physical CPUs for a while, then restores their affinity.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -11,10 +11,10 @@
 
 namespace intellisched {
 
-/// Where a vCPU may run; soft affinity is another thing and stays.
+/// Where a vCPU may run. Soft affinity is separate, and not touched.
 struct HardAffinity {
     unsigned vcpu = 0;
-    std::vector<std::uint8_t> cpus; ///< bit by bit, the lowest of the first byte for CPU 0
+    std::vector<std::uint8_t> cpus; ///< a bitmap; the lowest bit of the first byte is CPU 0
     friend bool operator==(const HardAffinity&, const HardAffinity&) = default;
 };
 
@@ -26,12 +26,12 @@ class Pins {
     Pins(std::vector<HardAffinity> before, Set set);
     Pins(const Pins&) = delete;
     Pins& operator=(const Pins&) = delete;
-    ~Pins(); ///< puts back what restore() has not, and logs what fails
+    ~Pins(); ///< restores what restore() has not, and logs failures
 
     /// Lets the vCPU run there only. Errors: a vCPU that is not one of `before`; those of `set`.
     [[nodiscard]] Result<void> put(unsigned vcpu, unsigned cpu);
-    /// Gives all vCPUs that were put somewhere back what they had; tries them all, and returns the
-    /// first error.
+    /// Restores the affinity of all vCPUs that were pinned. Tries them all, and returns the first
+    /// error.
     [[nodiscard]] Result<void> restore();
 
   private:

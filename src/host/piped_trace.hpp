@@ -19,8 +19,8 @@ class PipedTrace {
     /// beginning and followed as it grows. Errors: cannot be opened; neither file, FIFO nor socket.
     [[nodiscard]] static Result<PipedTrace> open(const std::string& path);
 
-    /// Appends what there is (at most 1 MiB) to `out`, waiting for it up to `wait`. False: the
-    /// writer has gone and there will be no more; never for a file.
+    /// Appends what is there (at most 1 MiB) to `out`, waiting for it up to `wait`. False: the
+    /// writer has gone, and nothing more will come; never for a file.
     [[nodiscard]] Result<bool> read(std::vector<std::byte>& out, std::chrono::milliseconds wait);
 
     [[nodiscard]] const std::string& name() const { return name_; }

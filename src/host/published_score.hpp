@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// What a guest publishes of how well it fares: a number in its own part of xenstore, in a unit of
-// its own. It may be anything that the guest's owner likes, and is believed no further than
-// src/pool/guest_scores.hpp says.
+// The score that a guest publishes of itself: a number in its own part of xenstore, in a unit of
+// its own. It may be anything that the guest's owner likes; src/pool/guest_scores.hpp says how
+// far it is believed.
 #pragma once
 
 #include <cstddef>
@@ -16,14 +16,14 @@ inline constexpr const char* score_node = "data/intellisched/score";
 /// The longest text that is looked at, in bytes.
 inline constexpr std::size_t max_score_bytes = 32;
 
-/// Whether a score may be that; everything else counts as none. There is a logarithm of what may
-/// be, and of the ratio of any two.
+/// Whether a score is in the range that counts; anything else is no score. In it the logarithm of
+/// each score, and of the ratio of any two, is finite.
 [[nodiscard]] constexpr bool possible_score(double score) {
     return score >= 1e-9 && score <= 1e12; // not so of NaN
 }
 
-/// The number that the bytes of the node are: decimal, with nothing but blanks, ends of lines and
-/// zero bytes around it.
+/// Parses the bytes of the node: a decimal number, with nothing but blanks, ends of lines and zero
+/// bytes around it.
 [[nodiscard]] std::optional<double> parse_score(std::string_view bytes);
 
 } // namespace intellisched

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// What can change the runqueues of a pool while it runs: the live host under a patched Xen, and
-// whatever stands in for one.
+// Changes the runqueues of a pool while it runs: the live host under a patched Xen, or a stand-in.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -22,9 +21,9 @@ class Rearranger {
     /// Errors: the host cannot tell; no such pool; a pool of another scheduler than credit2.
     [[nodiscard]] virtual Result<InForce> layout(const Pool& pool) = 0;
 
-    /// Forms the pool's runqueues anew and returns what is in force then. An arrangement that gives
-    /// the runqueues that are there already is stored and moves nothing. On an error all is as
-    /// before. Errors: those of layout(); no memory.
+    /// Forms the pool's runqueues anew and returns what is then in force. An arrangement that gives
+    /// the same runqueues is stored and moves nothing. On an error nothing has changed. Errors:
+    /// those of layout(); no memory.
     [[nodiscard]] virtual Result<InForce> set_layout(const Pool& pool,
                                                      const Arrangement& wanted) = 0;
 };

@@ -11,15 +11,15 @@
 
 namespace intellisched {
 
-/// libxl_sched_credit2_runqueue; xl.cpp holds it against a libxl.h that has it.
+/// As libxl_sched_credit2_runqueue; xl.cpp checks that if libxl.h has it.
 struct XlRunqueue {
-    int layout; ///< libxl_credit2_runqueue, which counts as Layout does
+    int layout; ///< a libxl_credit2_runqueue, numbered as Layout is
     std::uint32_t max_cpus;
     std::uint32_t nr_runqueues;
 };
 static_assert(sizeof(XlRunqueue) == 12);
 
-/// The errors of libxl that say something here; xl.cpp holds them against libxl.h.
+/// The errors of libxl that are told apart here; xl.cpp checks them against libxl.h.
 namespace xl_error {
 inline constexpr int failed = -3, not_implemented = -4, no_memory = -5, invalid = -6,
                      not_found = -23;
@@ -38,7 +38,8 @@ struct RunqueueCalls {
 
 class XlRearranger final : public Rearranger {
   public:
-    /// `last_message` is where libxl's last message is kept, the cause that a call does not return.
+    /// `last_message`: where libxl's last log message is kept. It has the cause, which a call's
+    /// return value lacks.
     XlRearranger(RunqueueCalls calls, void* context, std::string* last_message)
         : calls_(calls), context_(context), last_message_(last_message) {}
 

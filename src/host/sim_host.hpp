@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A simulated host: a `credit2-sim serve` of our own, stepped through its virtual time. What it
-// says is as hostile as any input: it is another program.
+// A simulated host: a `credit2-sim serve` that is started here and stepped through its virtual
+// time. It is another program, so what it says is parsed as hostile.
 #pragma once
 
 #include "src/base/files.hpp"
@@ -22,25 +22,24 @@ namespace intellisched {
 struct SimOptions {
     /// The program; empty: find_simulator().
     std::filesystem::path program = {};
-    bool tracing = true; ///< without, nothing but counters and truth comes of it, and faster
+    bool tracing = true; ///< without it there are only counters and truth, faster
     /// Ends every wait with an error when it becomes true. May be null.
     const std::atomic<bool>* stop = nullptr;
     /// A simulator that says nothing for that long has hung.
     std::chrono::seconds patience{300};
 };
 
-/// Time passes only in next(), 100 ms of it a call when there is nothing else to tell. The process
-/// goes with the object.
+/// Time passes in next() only, 100 ms per call when nothing else is due. The destructor ends the
+/// process.
 class SimHost final : public Host, public Rearranger {
   public:
     /// Errors: no program, one that does not start, a scenario that it refuses (in its words).
     [[nodiscard]] static Result<std::unique_ptr<SimHost>>
     open(const std::filesystem::path& scenario, const SimOptions& options = {});
-    /// The same for a scenario that is no file.
+    /// The same for a scenario in memory.
     [[nodiscard]] static Result<std::unique_ptr<SimHost>> open(const proto::Scenario& scenario,
                                                                const SimOptions& options = {});
-    /// A simulator that is there already and serves this stream socket; nothing is started or
-    /// ended.
+    /// A simulator that runs already and serves this stream socket; it is not ended.
     [[nodiscard]] static Result<std::unique_ptr<SimHost>> over(FileDescriptor socket,
                                                                const SimOptions& options = {});
     ~SimHost() override;
@@ -53,11 +52,11 @@ class SimHost final : public Host, public Rearranger {
 
     /// The first one; next() gives it too.
     [[nodiscard]] const proto::HostSnapshot& first_snapshot() const { return snapshot_; }
-    /// What the machine's costs are; what is absent it did not tell.
+    /// The machine's costs. What the simulator did not tell is absent.
     [[nodiscard]] const proto::Costs& costs() const { return costs_; }
     /// Virtual time since the start, in nanoseconds.
     [[nodiscard]] std::uint64_t elapsed_ns() const { return now_ - start_; }
-    /// Truth is counted anew from here on.
+    /// Starts counting the truth again from here.
     [[nodiscard]] Result<void> reset_truth();
     [[nodiscard]] Result<proto::Truth> truth();
 
@@ -67,7 +66,7 @@ class SimHost final : public Host, public Rearranger {
     [[nodiscard]] static Result<std::unique_ptr<SimHost>>
     start(const std::string& scenario, int scenario_fd, const SimOptions& options);
     [[nodiscard]] static Result<std::unique_ptr<SimHost>> greet(std::unique_ptr<Process> process);
-    /// One request; what its reply says of time and host is taken.
+    /// Sends one request, and takes what the reply says of time and host.
     [[nodiscard]] Result<proto::SimReply> ask(const proto::SimRequest& request);
     [[nodiscard]] Result<void> hello();
     [[nodiscard]] Result<void> advance();
@@ -79,7 +78,7 @@ class SimHost final : public Host, public Rearranger {
     std::deque<HostItem> items_;
     std::uint64_t start_ = 0, now_ = 0;
     std::uint64_t next_counters_ = 0;
-    unsigned still_ = 0; ///< advances in a row that did not
+    unsigned still_ = 0; ///< advances in a row in which no time passed
     bool ended_ = false;
 };
 

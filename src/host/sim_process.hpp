@@ -9,23 +9,24 @@
 
 namespace intellisched {
 
-/// A reply may be that large: 100 ms of a big host's trace is some tens of megabytes.
+/// The largest reply: 100 ms of a big host's trace is some tens of megabytes.
 inline constexpr std::uint32_t max_sim_reply = std::uint32_t{256} << 20;
 
 class SimHost::Process {
   public:
-    /// `scenario_fd` is open in the process too when it is not -1, and `scenario` its path there.
+    /// If `scenario_fd` is not -1 the process gets it, and `scenario` is its path there.
     [[nodiscard]] static Result<std::unique_ptr<Process>>
     start(const std::string& scenario, int scenario_fd, const SimOptions& options);
-    /// None of ours: only its socket is known.
+    /// A process that was not started here: only its socket is known.
     [[nodiscard]] static Result<std::unique_ptr<Process>> over(FileDescriptor socket,
                                                                const SimOptions& options);
     Process(const Process&) = delete;
     Process& operator=(const Process&) = delete;
     ~Process();
 
-    /// One request and its reply. Errors: the reply's own; a reply that is none or too large; the
-    /// process ended, with its last words. Nothing more can be asked after any but the first.
+    /// One request and its reply. Errors: the reply's own; a reply that cannot be parsed or is too
+    /// large; the process ended, with its last words. After any but the first, nothing more can be
+    /// asked.
     [[nodiscard]] Result<proto::SimReply> ask(const proto::SimRequest& request);
 
     /// Where the scenario's descriptor is in the process.
@@ -42,12 +43,12 @@ class SimHost::Process {
     [[nodiscard]] tl::unexpected<Error> ended();
     [[nodiscard]] int wait_until_gone();
 
-    pid_t pid_; ///< -1: there is none of ours (any more)
+    pid_t pid_; ///< -1: no process that was started here (any more)
     FileDescriptor socket_;
     FileDescriptor errors_;
     std::string last_words_; ///< the end of what it wrote to stderr
     SimOptions options_;
-    std::optional<Error> broken_; ///< then nobody is there to ask
+    std::optional<Error> broken_; ///< if set, nothing more can be asked
 };
 
 } // namespace intellisched

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Starts another program with just the descriptors that it shall have.
+// Starts another program with exactly the descriptors that it is given.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -18,12 +18,12 @@ struct GivenDescriptor {
     int there = -1;
 };
 
-/// No child is given one of that number or above.
+/// Numbers in a child are below this.
 inline constexpr int above_given_descriptors = 16;
 
-/// Starts `program` with these arguments (not its own name). Where nothing is given its standard
-/// input and output are /dev/null. It is in a process group of its own, so that Ctrl-C is ours to
-/// act on, and its signals are as a shell leaves them. Errors: the system's.
+/// Starts `program` with these arguments (without its own name). Standard input and output are
+/// /dev/null unless given. The child has a process group of its own, so that Ctrl-C reaches only
+/// this process, and signals as a shell leaves them. Errors: the system's.
 [[nodiscard]] Result<pid_t> spawn(const std::filesystem::path& program,
                                   std::vector<std::string> arguments,
                                   std::span<const GivenDescriptor> given);

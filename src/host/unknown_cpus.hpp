@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// CPUs that are named and that the host has not: another host's trace, or CPUs that went.
+// CPUs that a trace or an affinity names but the host does not have: the trace is another host's,
+// or CPUs went offline.
 #pragma once
 
 #include "collector/trace/event.hpp"
@@ -12,8 +13,8 @@
 
 namespace intellisched {
 
-/// Counts the records of CPUs that no snapshot has, which nothing else looks at, and notes the
-/// domains with affinity to such.
+/// Counts the records of CPUs that are in no snapshot (nothing else looks at them), and notes
+/// domains with affinity to such CPUs.
 class UnknownCpus {
   public:
     void add(const proto::HostSnapshot& snapshot);
@@ -21,16 +22,16 @@ class UnknownCpus {
         if (record.cpu >= known_.size() || !known_[record.cpu]) [[unlikely]]
             ++records_[record.cpu];
     }
-    /// What there is to tell of it, a line each without a full stop; usually nothing.
+    /// What to tell of it, one line each without a full stop; usually nothing.
     [[nodiscard]] std::vector<std::string> told() const;
 
   private:
     std::vector<std::uint8_t> known_;              ///< by CPU
     std::map<unsigned, std::uint64_t> records_;    ///< by CPU
-    std::map<std::uint32_t, unsigned> affinities_; ///< such a CPU of each domain
+    std::map<std::uint32_t, unsigned> affinities_; ///< by domain: one such CPU
 };
 
-/// Says so, without a full stop: "12 records are of CPUs 8-15, which the host has not".
+/// A message, without a full stop: "12 records are of CPUs 8-15, which the host has not".
 [[nodiscard]] std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records);
 
 } // namespace intellisched

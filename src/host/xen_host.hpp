@@ -14,9 +14,10 @@ namespace intellisched {
 struct XenOptions {
     /// Between two counter samples; 10 ms at least.
     std::chrono::milliseconds interval{1000};
-    /// Between two looks at topology, pools and domains; a snapshot is given when one differs.
+    /// Between two looks at topology, pools and domains; a snapshot is returned when something
+    /// changed.
     std::chrono::milliseconds snapshot_interval{5000};
-    /// Pages (4 KiB) a CPU of the trace buffers; Xen takes a size once a boot.
+    /// Pages (4 KiB) per CPU of the trace buffers; Xen accepts a size once per boot.
     unsigned buffer_pages = 64;
     /// Milliseconds of every second in which tracing is on, 1 to 1000 (always).
     unsigned duty_ms = 1000;
@@ -25,7 +26,7 @@ struct XenOptions {
     /// /dev/stdout | ...`).
     std::string trace_from = {};
     /// Asked with each counter sample: whether to read what guests publish (published_score.hpp).
-    /// May be empty: then it is not read.
+    /// Empty: no.
     std::function<bool()> published_scores = {};
 };
 

@@ -17,8 +17,8 @@ namespace intellisched {
 /// The granularity that `sched-gran=` on a Xen command line asks for; the last mention counts.
 [[nodiscard]] std::string granularity_at_boot(std::string_view xen_command_line);
 
-/// `text` fit for a protobuf string: bytes that are no UTF-8 (a guest's owner chooses its name)
-/// become '?'.
+/// `text` made valid for a protobuf string: bytes that are no UTF-8 (a guest's owner chooses its
+/// name) become '?'.
 [[nodiscard]] std::string valid_utf8(std::string_view text);
 
 class Xl {
@@ -32,26 +32,28 @@ class Xl {
 
     [[nodiscard]] Result<HostInfo> info();
 
-    /// Whether xenstored still answers. Where it has ended, be it that another one runs since, this
-    /// object has lost what libxl asks it (all names but Pool-0's) for good: open another one.
+    /// Whether xenstored still answers. If it ended, even if another one runs now, this object can
+    /// no longer read what libxl keeps there (all names of pools but Pool-0's): open another one.
     [[nodiscard]] bool connected();
 
     /// Topology, pools, domains and their affinities, as of now. A domain that goes meanwhile is
-    /// left out; the weight and cap of domains in pools of other schedulers than credit2 stay 0.
-    /// What Xen does not tell of pools is as info() found it booted.
+    /// left out; weight and cap of domains in pools of other schedulers than credit2 stay 0. What
+    /// Xen does not tell of pools is what info() found booted.
     [[nodiscard]] Result<proto::HostSnapshot> snapshot();
 
-    /// Adds what the sample's guests publish (published_score.hpp), as of now. Whatever cannot be
-    /// read or be a score is left out.
+    /// Adds what the sample's guests publish (published_score.hpp), as of now. What cannot be read,
+    /// or cannot be a score, is left out.
     void add_published_scores(proto::CounterSample& sample);
 
-    /// Of the domain's online vCPUs, to be put back as they are. Errors: no such domain.
+    /// The hard affinities of the domain's online vCPUs, to be restored later. Errors: no such
+    /// domain.
     [[nodiscard]] Result<std::vector<HardAffinity>> hard_affinities(std::uint32_t domain);
-    /// Xen moves a vCPU that runs elsewhere at once. Errors: no CPU of the domain's pool in it.
+    /// Sets a vCPU's hard affinity. If it runs elsewhere Xen moves it at once. Errors: no CPU of
+    /// the domain's pool in it.
     [[nodiscard]] Result<void> set_hard_affinity(std::uint32_t domain,
                                                  const HardAffinity& affinity);
 
-    /// Needs the patched Xen and its libxl, which its errors say. Goes with this object.
+    /// Needs the patched Xen and its libxl; its errors say so. Valid while this object lives.
     [[nodiscard]] Rearranger& rearranger();
 
   private:

@@ -42,8 +42,8 @@ struct Cpu {
 /// The online CPUs of a host, in ascending order of id.
 struct Topology {
     std::vector<Cpu> cpus;
-    /// That the processor counts in a core, online or not (Xen's x86_num_siblings); 0: not told,
-    /// then taken for what the fullest core has.
+    /// Threads per core of the processor, online or not (Xen's x86_num_siblings). 0: not told; then
+    /// that of the fullest core is assumed.
     unsigned threads_per_core = 0;
 
     /// The CPU with this id; null when it is not online.
@@ -63,10 +63,10 @@ inline constexpr unsigned default_max_cpus_runqueue = 16;
 /// No cap on the CPUs of a runqueue: each layout's exact partition.
 inline constexpr unsigned no_cap = 0;
 
-/// What credit2 is told of runqueues; the defaults are Xen's.
+/// How credit2 is to form runqueues; the defaults are Xen's.
 struct Arrangement {
     Layout layout = Layout::socket;
-    unsigned max_cpus = default_max_cpus_runqueue; ///< of a runqueue, at most; or no_cap
+    unsigned max_cpus = default_max_cpus_runqueue; ///< the most CPUs of a runqueue, or no_cap
     friend bool operator==(const Arrangement&, const Arrangement&) = default;
 };
 
@@ -82,18 +82,18 @@ struct Pool {
     std::vector<unsigned> cpus;
     std::optional<Arrangement> arrangement = {}; ///< in force; nothing: as the host was booted
     bool can_rearrange = false;                  ///< the host changes it while the pool runs
-    unsigned runqueues = 0;                      ///< that Xen says it has; 0: not told
+    unsigned runqueues = 0;                      ///< their number, as Xen says; 0: not told
     friend bool operator==(const Pool&, const Pool&) = default;
 };
 
 /// credit2's runqueues on one pool: each the ascending ids of its CPUs, ordered by the first.
 using Partition = std::vector<std::vector<unsigned>>;
 
-/// The runqueues that Xen 4.17 forms on the pool, its CPUs added in ascending order as at boot (and
-/// as the patched Xen adds them anew): cpu_add_to_runqueue() of xen/common/sched/credit2.c, with
-/// the CPUs under a cap spread evenly over the host's online CPUs, and SMT siblings kept together
-/// even over the cap. Without a cap it is the partition that the layout is named for. CPUs of the
-/// pool that are not in the topology are left out.
+/// The runqueues that Xen 4.17 forms on the pool when its CPUs are added in ascending order, as at
+/// boot and in a rearrangement (cpu_add_to_runqueue() of xen/common/sched/credit2.c). Under a cap
+/// CPUs are spread evenly, and SMT siblings stay together even beyond the cap. Without a cap it is
+/// the partition that the layout is named for. CPUs of the pool that are not in the topology are
+/// left out.
 [[nodiscard]] Partition partition(const Topology& topology, const Pool& pool,
                                   const Arrangement& arrangement);
 
@@ -101,21 +101,24 @@ using Partition = std::vector<std::vector<unsigned>>;
 struct Explained {
     Partition runqueues;
     unsigned threads_per_core = 0; ///< as Topology's
-    /// Whether some layout gives them. Otherwise they are as the trace says, as far as it does: the
-    /// pool's CPUs came and went, or something else is not as told.
+    /// Whether some layout gives them. If none does they are as the trace says, as far as it does:
+    /// CPUs of the pool came and went, or something else is not as told.
     bool explained = true;
 };
 
-/// Xen's numbers of runqueues by CPU, as SCHEDULE records told; of CPUs not heard of it has none.
+/// Xen's runqueue number of each CPU, as SCHEDULE records told. CPUs without a record are not in
+/// it.
 using SeenRunqueues = std::map<unsigned, unsigned>;
 
-/// Whether these may be the runqueues of which `seen` and the count (0: not told) tell.
+/// Whether the runqueues are consistent with `seen` and with Xen's count of them (0: not told).
 [[nodiscard]] bool agrees(const Partition& runqueues, const SeenRunqueues& seen, unsigned count);
 
 /// The runqueues in force on the pool: what `arrangement` gives, unless the trace or Xen's own
-/// count of them (Pool::runqueues) says otherwise. Then in this order: with more threads a core, if
-/// the processor's count is not told; as another layout gives them, since those of a CPU that went
-/// offline stay as they were; with another count than told; as seen.
+/// count of them (Pool::runqueues) contradicts that. Then the first of these that is consistent:
+///  - with twice the threads per core, if the processor's number is not told;
+///  - as another layout gives them, because runqueues stay as they were when a CPU goes offline;
+///  - with another number of threads per core than told;
+///  - as seen.
 [[nodiscard]] Explained explain_runqueues(const Topology& topology, const Pool& pool,
                                           const Arrangement& arrangement,
                                           const SeenRunqueues& seen);

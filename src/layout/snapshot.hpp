@@ -14,8 +14,8 @@ namespace intellisched {
 /// than 16 threads a core.
 [[nodiscard]] Result<Topology> topology_of(const proto::HostSnapshot& snapshot);
 
-/// The pools, their CPUs sorted. Errors: a pool id twice, a CPU in two pools or
-/// one that is not online, an unknown granularity or layout.
+/// The pools, their CPUs sorted. Errors: a pool id twice; a CPU in two pools or not online; an
+/// unknown granularity or layout.
 [[nodiscard]] Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot);
 
 /// The pool of that name or id, as xl takes it; the error lists the pools that there are.

@@ -38,7 +38,7 @@ inline constexpr std::array cost_ranges{
     CostRange{"trace_record_ns", "ns", 0, 0, 10000},
 };
 
-/// One of these by its name, which has to be there.
+/// The constant of that name, which must exist.
 constexpr const CostRange& cost_range(std::string_view name) {
     return *std::ranges::find(cost_ranges, name, &CostRange::name);
 }

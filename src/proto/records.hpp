@@ -21,11 +21,11 @@ namespace intellisched {
 /// The largest payload that is written or read, in bytes.
 inline constexpr std::size_t max_record_payload = std::size_t{16} << 20;
 
-/// The most fields of a message that is read, in it and all that are in it: an empty message takes
-/// two bytes in a file and a hundred in memory. 30,000 vCPUs have a quarter of these.
+/// The most fields of a message that is read, nested ones included: an empty message takes two
+/// bytes in a file and a hundred in memory. A snapshot of 30,000 vCPUs has a quarter of this.
 inline constexpr unsigned max_fields = 1U << 20;
 
-/// Parses data from outside. False: it is no such message, or has more than max_fields.
+/// Parses data from outside. False: it cannot be parsed, or has more than max_fields.
 [[nodiscard]] bool parse_bounded(std::string_view bytes, google::protobuf::Message& message);
 
 /// What a file of records holds: FileHeader's `kind` and `version`.
@@ -53,9 +53,10 @@ class RecordWriter {
     [[nodiscard]] static Result<RecordWriter> begin(FileDescriptor file, std::string name,
                                                     const RecordFormat& format);
 
-    /// Goes on with a file of the same format: reads it through, cuts off a torn record and appends
-    /// after the last whole one. One that does not exist is created, one that holds no whole header
-    /// begun anew. Errors: also a link, a file with a second name, and check_trusted()'s.
+    /// Continues a file of the same format: reads it through, cuts off a torn record and appends
+    /// after the last whole one. A file that does not exist is created; one without a whole header
+    /// is started again. Errors: those of the file and its records; a link; a file with a second
+    /// name; those of check_trusted().
     [[nodiscard]] static Result<RecordWriter> resume(const std::filesystem::path& path,
                                                      const RecordFormat& format);
 
