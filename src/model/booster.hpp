@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// XGBoost 1.7 behind values and errors; booster.cpp alone includes its C header. Everything runs on
-// the calling thread (nthread=1: one row is faster so, and training is reproducible to the bit).
+// XGBoost 1.7, with errors as values. booster.cpp alone includes its C header. Everything runs on
+// the calling thread (nthread=1): one row is faster so, and training is reproducible to the bit.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -34,10 +34,10 @@ class Matrix {
     std::unique_ptr<void, Free> handle_;
 };
 
-/// An ensemble of trees (or, for a baseline, linear) that gives one margin a class. Its objective
-/// is named multi:softprob, which is what the file says and verify_model() wants; what is descended
-/// is whatever the caller's gradients say. Not thread-safe, and margins() of a row keeps a buffer,
-/// so its output is valid until the next call.
+/// An ensemble of trees (or, for a baseline, a linear model) that gives one margin per class. In
+/// the file its objective is named multi:softprob, which verify_model() requires; training follows
+/// the caller's gradients. Not thread-safe: margins() of a row keeps a buffer, so its result is
+/// valid until the next call.
 class Booster {
   public:
     using Parameters = std::vector<std::pair<std::string, std::string>>;
@@ -49,8 +49,8 @@ class Booster {
     [[nodiscard]] static Result<Booster> load(std::span<const std::byte> verified_ubj,
                                               std::size_t features, std::size_t classes);
 
-    /// Adds one round: for each row and class the first and second derivative of the loss by the
-    /// margin, rows × classes. XGBoost takes them as they are; both spans are left alone.
+    /// Adds one round. `gradient` and `hessian`: for each row and class the first and second
+    /// derivative of the loss by the margin, rows × classes. Neither is changed.
     [[nodiscard]] Result<void> boost(const Matrix& data, std::span<float> gradient,
                                      std::span<float> hessian);
 
@@ -74,8 +74,8 @@ class Booster {
     };
     std::unique_ptr<void, Free> handle_;
     std::size_t classes_ = 0;
-    Matrix proxy_; // kept, for a new one looks up the CPU limit of its control group every time
-    std::unique_ptr<std::vector<float>> row_; // where `interface_` says that the row stands
+    Matrix proxy_; // kept, because a new one reads the CPU limit of the control group
+    std::unique_ptr<std::vector<float>> row_; // the row that `interface_` points to
     std::string interface_;                   // JSON array interface of *row_
 };
 

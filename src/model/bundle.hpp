@@ -34,7 +34,7 @@ void sign(Bundle& bundle);
 /// Parses and verifies a bundle: checksums, schema version and feature names of this program,
 /// layouts and intents, temperature, ranges and novelty, and the models themselves (verify_model),
 /// which may not be larger than they say or than max_model_bytes. `name` is for the message. The
-/// manifest's texts come back fit for a terminal.
+/// manifest's texts are made safe for a terminal.
 [[nodiscard]] Result<Bundle> parse_bundle(std::span<const std::byte> bytes,
                                           const std::string& name);
 
@@ -45,7 +45,7 @@ void sign(Bundle& bundle);
 /// parse_bundle() would refuse.
 [[nodiscard]] Result<std::string> encode_bundle(Bundle bundle);
 
-/// The frame that a model is stored as; what parse_bundle() undoes.
+/// The compressed form of a model in a bundle, which parse_bundle() undoes.
 [[nodiscard]] std::string compress_model(std::string_view ubj);
 
 /// Writes encode_bundle() to `path`, whole or not at all.

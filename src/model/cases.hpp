@@ -21,8 +21,8 @@ struct Case {
     Intent intent = Intent::balanced;
     Layout current = Layout::socket; ///< the layout that the window was seen under
     Representatives representatives{};
-    /// By layout; the members of a class of equivalent layouts all have the mean of its scores, for
-    /// they are one partition measured several times. NaN where none of them was measured.
+    /// By layout. Equivalent layouts all have the mean of their scores, because they are one
+    /// partition measured several times. NaN where none of them was measured.
     std::array<double, layout_count> score{};
     /// By layout: standard error of the lead that the best layout has, as a share of the score; NaN
     /// when it is not known.
@@ -41,8 +41,8 @@ struct Case {
     [[nodiscard]] int members(Layout layout) const;
     /// 1 - score(layout) / best score: 0 for a best layout, NaN for one that was not measured.
     [[nodiscard]] double regret(Layout layout) const;
-    /// Whether every layout was measured. What was not can teach (a trial's two layouts), but
-    /// cannot be judged by.
+    /// Whether every layout was measured. A case with fewer (a trial has two) can be learnt from,
+    /// but nothing can be judged by it.
     [[nodiscard]] bool complete() const;
 };
 
@@ -53,9 +53,9 @@ struct Case {
 /// What must not be split between training and test.
 enum class Group : std::uint8_t { scenario, family, topology };
 
-/// The fold of every case, from 0: one fold a group, or `most` folds of whole groups when there are
-/// more than that; 0 is ten folds when there are more than twenty. The same for the same groups and
-/// seed, whatever the order of the cases. Errors: fewer than two groups.
+/// The fold of every case, from 0: one fold per group, or `most` folds of whole groups when there
+/// are more groups than that. `most` 0: ten folds when there are more than twenty groups. The same
+/// for the same groups and seed, whatever the order of the cases. Errors: fewer than two groups.
 struct Folds {
     std::vector<unsigned> fold; ///< by case
     unsigned count = 0;
@@ -64,8 +64,8 @@ struct Folds {
 [[nodiscard]] Result<Folds> make_folds(std::span<const Case> cases, Group group, std::uint64_t seed,
                                        unsigned most = 0);
 
-/// A number that follows from `state`, which moves on: splitmix64, the same everywhere, as folds
-/// and rows of a reproducible model must be.
+/// The next number of splitmix64, which is the same on every machine, as a reproducible model
+/// needs.
 [[nodiscard]] std::uint64_t next_random(std::uint64_t& state);
 
 /// The name of the case's group: its scenario, family or topology.

@@ -33,8 +33,8 @@ struct Prediction {
     /// better).
     std::array<double, layout_count> expected_gain{};
     Layout best = Layout::socket; ///< a representative, or `current` when it is in that class
-    /// How unlike the training's windows this one is: 1 is as far as a model is believed
-    /// (src/model/novelty.hpp; of a bundle without that, by the features outside of their range).
+    /// Novelty of the window: above 1 the model is not believed (src/model/novelty.hpp). For a
+    /// bundle without it, from the features that are outside of their range in the training.
     double outside_training = 0;
 };
 
@@ -45,7 +45,7 @@ struct Contribution {
     double weight = 0;       ///< towards (above 0) or against the layout
 };
 
-/// exp(margin / temperature) by layout, made 1 in all.
+/// exp(margin / temperature) by layout, normalised to a sum of 1.
 [[nodiscard]] std::array<double, layout_count> softmax(std::span<const float> margins,
                                                        double temperature);
 
@@ -54,19 +54,19 @@ struct Contribution {
 merge_equivalent(const std::array<double, layout_count>& probability,
                  const Representatives& representatives);
 
-/// The layout with the highest of these values, which equivalent layouts share: its representative,
-/// or `current` when that is in its class (a tie goes to the current class, then to the finest
-/// layout).
+/// The layout with the highest of these values, which are the same for equivalent layouts: the
+/// representative of its class, or `current` if that is in it. A tie goes to the class of
+/// `current`, then to the finest layout.
 [[nodiscard]] Layout choose(const std::array<double, layout_count>& value,
                             const Representatives& representatives, Layout current);
 
-/// The layout to recommend: that of the highest expected gain, for what a wrong choice costs is
-/// what counts, not how often one is right.
+/// The layout to recommend: the one of the highest expected gain, because what counts is the cost
+/// of a wrong choice, not how often a choice is right.
 [[nodiscard]] Layout favourite(const Prediction& prediction, const Representatives& representatives,
                                Layout current);
 
-/// Probability that `layout` is the best, if it or `current` is: what there is to say for it
-/// against staying, however many others are as good. 0 if neither can be the best.
+/// Probability that `layout` is the best, given that it or `current` is. So other layouts that are
+/// as good do not count against it. 0 if neither can be the best.
 [[nodiscard]] double probability_over(const Prediction& prediction, Layout layout, Layout current);
 
 /// A prediction (all but outside_training) from the margins of the two models, five each.
@@ -74,9 +74,9 @@ merge_equivalent(const std::array<double, layout_count>& probability,
                                          std::span<const float> gains, double temperature,
                                          const Representatives& representatives, Layout current);
 
-/// A loaded model. Not thread-safe: XGBoost keeps the output buffer of the last call. Never of
-/// static storage: XGBoost's thread-local state is gone before statics are, and freeing a model
-/// then crashes.
+/// A loaded model. Not thread-safe: XGBoost keeps the output buffer of the last call. Never make it
+/// static: XGBoost's thread-local state is destroyed before statics are, and freeing a model then
+/// crashes.
 class Classifier {
   public:
     /// Hands the models of the bundle, which must come from parse_bundle(), read_bundle() or

@@ -21,17 +21,18 @@ namespace intellisched {
 /// Where the intents begin among them; the costs come before.
 [[nodiscard]] std::size_t first_intent_input();
 
-/// By input: whether a model may look at it. What it may not is missing, in training and later.
+/// By input: whether a model may see it. The others are missing values, in training and in
+/// predictions.
 using InputMask = std::vector<bool>;
 
 [[nodiscard]] InputMask every_input();
-/// Without what only a trace can tell: left are topology, layout, domains, counters, costs, intent.
+/// All but what only a trace can tell: topology, layout, domains, counters, costs, intent.
 [[nodiscard]] InputMask snapshot_inputs();
 /// `mask` without the inputs whose names begin with `prefix`.
 [[nodiscard]] InputMask without(InputMask mask, std::string_view prefix);
 
-/// Writes one row: model_feature_count() values. `features` are as many as the schema has; no costs
-/// are costs that nobody knows. NaN is a missing value.
+/// Writes one row of model_feature_count() values. `features` are as many as the schema has. Empty
+/// `costs`: they are not known. NaN is a missing value.
 void fill_inputs(std::span<float> row, std::span<const float> features,
                  std::span<const float> costs, Intent intent, const InputMask& mask);
 

@@ -13,7 +13,8 @@
 
 namespace intellisched {
 
-/// What of a machine's costs (proto::Costs) decides between layouts; the order of Sample's costs.
+/// The costs of a machine (proto::Costs) that decide between layouts, in the order of Sample's
+/// costs.
 inline constexpr std::array<std::string_view, 9> sample_costs{
     "smt_speed",   "refill_socket_us",        "refill_remote_us",        "numa_remote_speed",
     "block_ns",    "lock_transfer_socket_ns", "lock_transfer_remote_ns", "context_switch_us",

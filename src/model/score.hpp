@@ -41,7 +41,7 @@ struct ScoreWeights {
 };
 [[nodiscard]] const ScoreWeights& score_weights(Intent intent);
 
-/// t0: tails well below it are all alike, for no guest can tell them apart.
+/// t0: tails well below it count as equal, because no guest can tell them apart.
 inline constexpr double tail_floor_us = 50;
 
 /// What one guest got while one layout was in force.
@@ -65,15 +65,16 @@ struct LayoutResult {
     double share_error = 0;
 };
 
-/// The utility of each result under an intent, comparable among these results only: a part of a
-/// guest's figures counts in all of them or in none. Work counts of guests with work in any result
-/// whose demand in any is a thousandth of a CPU; no work at all counts as a thousandth of its most.
-/// Tails count of guests with ten events a second in any result. Errors: nothing counts.
+/// The utility of each result under an intent. Comparable among these results only: each part of a
+/// guest's figures counts in all of them or in none. Work counts for guests that have work in any
+/// result and a demand of a thousandth of a CPU in any; no work at all counts as a thousandth of
+/// the guest's most. Tails count for guests with ten events per second in any result. Errors:
+/// nothing counts.
 [[nodiscard]] Result<std::vector<double>> utilities(Intent intent,
                                                     std::span<const LayoutResult> results);
 
-/// What one guest adds to a utility, so that it can be made over some of the guests only. Nothing:
-/// the guest does not count in that part.
+/// What one guest adds to a utility, so that a utility can be made over some of the guests only.
+/// Nothing: the guest does not count in that part.
 struct GuestTerms {
     double claim = 0;
     std::optional<double> work = {};  ///< ln w_g
@@ -94,10 +95,10 @@ struct GuestTerms {
 using Repeats = std::array<std::vector<LayoutResult>, layout_count>;
 
 /// The scores of all five layouts under an intent, by the mean utility over repeats, and the
-/// standard error of each one's utility difference to the best: of the differences repeat by
-/// repeat, their variance taken half from the layout's own and half from the mean of all layouts',
-/// since few repeats tell little of one layout's own. NaN with one repeat; both are NaN for a
-/// layout without results. Each repeat's own utilities are there as well. Errors: those of
+/// standard error of each one's utility difference to the best. The error is that of the
+/// differences repeat by repeat. Their variance is half the layout's own and half the mean of all
+/// layouts', because few repeats say little about one layout. NaN with one repeat; both are NaN for
+/// a layout without results. Each repeat's own utilities are there as well. Errors: those of
 /// utilities(); layouts with different numbers of repeats.
 [[nodiscard]] Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats);
 
@@ -108,8 +109,8 @@ struct Claimant {
     double limit = 0;    ///< of its cap and its vCPUs
 };
 
-/// The weighted max-min ("water-filling") shares of `capacity`: nobody more than its demand and
-/// limit, what is left to the others in proportion to their weights.
+/// The weighted max-min ("water-filling") shares of `capacity`: nobody gets more than its demand
+/// and limit; what is left goes to the others in proportion to their weights.
 [[nodiscard]] std::vector<double> entitlements(std::span<const Claimant> claimants,
                                                double capacity);
 

@@ -31,16 +31,16 @@ template<class T> struct UbjArray {
     }
 };
 
-/// Every function reads what its name says at the present place. The first thing that is not there
-/// is kept as the error, and from then on all functions return empty values: callers look at
-/// failed() where they loop or index, and at the end.
+/// Every function reads what its name says at the current position. The first mismatch is kept as
+/// the error, and from then on all functions return empty values. Callers look at failed() where
+/// they loop or index, and at the end.
 class UbjReader {
   public:
     explicit UbjReader(std::span<const std::byte> bytes) : bytes_(bytes) {}
 
     [[nodiscard]] bool failed() const { return error_.has_value(); }
     [[nodiscard]] const Error& error() const { return *error_; }
-    /// Notes the first failure at the present place.
+    /// Notes the first failure at the current position.
     void refuse(std::string_view why);
 
     void mark(char marker);         ///< exactly this byte

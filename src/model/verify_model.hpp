@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT
 // The gate between a model file and XGBoost.
 //
-// XGBoost 1.7 trusts the models that it loads: a truncated one is an error, but a child index that
-// points outside of its tree, a cycle, or a tree id that occurs twice is a crash or a hang of the
-// process; and its reader of UBJSON differs from others' (the first of two equal keys counts, 'F'
-// reads as true, lengths may be negative), so that a check by another reader could pass what
-// XGBoost then understands otherwise. Hence no general parser here: a model must be, byte by byte
-// in structure, what XGBoost's own writer gives for a multi:softprob ensemble of gradient-boosted
-// trees without categories, feature names or attributes; only the numbers and the trees' sizes are
-// free, and those are checked.
+// XGBoost 1.7 trusts the models that it loads. A truncated one is an error, but a child index that
+// points outside of its tree, a cycle, or a tree id that occurs twice crashes or hangs the process.
+// Its reader of UBJSON also differs from others (the first of two equal keys counts, 'F' reads as
+// true, lengths may be negative), so a check by another reader could pass what XGBoost understands
+// otherwise. Hence there is no general parser here. A model must be, byte by byte in structure,
+// what XGBoost's own writer gives for a multi:softprob ensemble of gradient-boosted trees without
+// categories, feature names or attributes. Only the numbers and the trees' sizes are free, and
+// those are checked.
 #pragma once
 
 #include "src/base/result.hpp"

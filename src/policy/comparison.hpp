@@ -3,22 +3,22 @@
 //
 // Windows of a second are not independent, so their plain standard error is too small. Each side
 // counts as n (1 - r) / (1 + r) windows, the effective number of a first-order autoregressive
-// series; r is estimated from both sides together, corrected upwards for the bias that short series
-// have ((1 + 3r) / n), and never taken below a floor. The two errors add up as Welch's, and so do
-// the degrees of freedom, from the effective numbers.
+// series. r is estimated from both sides together, corrected upwards for the bias of short series
+// ((1 + 3r) / n), and has a floor. The errors of the two sides, and the degrees of freedom from the
+// effective numbers, are combined as in Welch's test.
 //
-// What the load did is kept apart by the signatures (workload.hpp). Where a number of them differs
-// by more than layouts do and by more than its own spread, it is another load and nothing is
-// compared. Demand is special. Guests that ask for less also get less, so that a loss of utility as
-// large as the fall of demand (in e-folds: utility is of logarithms) is not held against the
-// layout; nor is as large a gain counted for it, whichever way demand went. A rise of demand
-// excuses no loss: a bad layout makes vCPUs wait, which is demand, too. Doubt is against the new
-// layout, because going back costs one move and staying may cost for long.
+// What the load did is told by the signatures (workload.hpp). Where a number of them differs by
+// more than layouts do and by more than its own spread, it is another load and nothing is compared.
+// Demand is special. Guests that ask for less also get less, so a loss of utility as large as the
+// fall of demand (in e-folds: utility is of logarithms) is not held against the layout. Nor is a
+// gain as large counted for it, whichever way demand went. A rise of demand excuses no loss: a bad
+// layout makes vCPUs wait, which is demand too. Doubt counts against the new layout, because going
+// back costs one move and staying may cost for long.
 //
-// Only guests that are in most windows of both sides are compared. Where these have less than half
-// of the claims there is nothing to compare either, and the utilities are those of the whole pool:
-// good enough to see harm, not to see a gain. A loss beyond doubt counts whatever else changed,
-// because a guest can make it another load, or other guests, whenever it likes.
+// Only guests that are in most windows of both sides are compared. If these have less than half of
+// the claims, the utilities of the whole pool are compared instead: good enough to see harm, not to
+// see a gain. A loss beyond doubt counts whatever else changed, because a guest can make it another
+// load, or other guests, whenever it likes.
 #pragma once
 
 #include "src/policy/guests.hpp"
@@ -43,7 +43,7 @@ struct Comparison {
     double error = 0;      ///< its standard error, correlation counted
     double freedom = 1;    ///< degrees of freedom
     double correlation = 0;
-    /// Utility that demand alone may have cost, and may have given; both 0 or more.
+    /// Utility that a change of demand alone may have cost, and may have given; both 0 or more.
     double excused = 0, undeserved = 0;
     bool load_changed = false;
     bool guests_changed = false; ///< `difference` is the pool's: too few guests are on both sides
@@ -52,20 +52,21 @@ struct Comparison {
     [[nodiscard]] bool changed() const { return load_changed || guests_changed; }
 };
 
-/// The windows of a trial under `intent`. What nothing was seen of is 0, with `guests_changed`.
+/// Compares the windows of a trial under `intent`. What could not be compared is 0, with
+/// `guests_changed` set.
 [[nodiscard]] Comparison compare(std::span<const Sample> before, std::span<const Sample> after,
                                  Intent intent, const TrialSettings& settings);
 
-/// The factor on a standard error that gives Student's t distribution the tail that `normal`
-/// standard errors have in the normal one; an approximation, too large below 3 degrees.
+/// How many standard errors have the tail in Student's t distribution that `normal` standard errors
+/// have in the normal one. An approximation, too large below 3 degrees of freedom.
 [[nodiscard]] double student(double normal, double freedom);
 
-/// Whether the load is the same in the first and in the last quarter of these. What is a mixture of
-/// two loads is no baseline: it has a mean that neither has, and a spread that hides any effect.
+/// Whether the load is the same in the first and in the last quarter of these. A mixture of two
+/// loads is no baseline: its mean is that of neither, and its spread hides any effect.
 [[nodiscard]] bool steady(std::span<const Sample> samples, const TrialSettings& settings);
 
-/// Whether most of what is claimed is of guests that are in both halves of these. A baseline of
-/// others could be compared with nothing.
+/// Whether guests that are in both halves of these have most of the claims. If not, the baseline
+/// could be compared with nothing.
 [[nodiscard]] bool same_guests(std::span<const Sample> samples);
 
 enum class Finding : std::uint8_t {

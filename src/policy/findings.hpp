@@ -11,9 +11,9 @@
 
 namespace intellisched {
 
-/// Adds up windows of one pool and says in sentences for people: wake-ups that the rate limit held
-/// back, domains that wait for most of the time that they want a CPU, vCPUs that wait beside an
-/// idle CPU of their own runqueue.
+/// Adds up windows of one pool and describes, in sentences for people: wake-ups that the rate limit
+/// held back, domains that wait for most of the time that they want a CPU, vCPUs that wait beside
+/// an idle CPU of their own runqueue.
 class Findings {
   public:
     void add(const WindowStats& window);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
-// Whose score a window's is: by guest, so that a trial compares the guests that are on both of its
+// The score of a window by guest, so that a trial compares the guests that are on both of its
 // sides, whoever else comes and goes.
 //
 // A guest must not be able to keep a trial from being measured. So it is known by its UUID, which a
-// reboot does not change, and by what only the administrator sets: weight, cap, the vCPUs that it
-// may have. How many of them are online is the guest's own doing and part of nothing here.
+// reboot does not change, and by what only the administrator sets: its weight, its cap, and the
+// vCPUs that it may have. How many of these are online is up to the guest, and does not count.
 #pragma once
 
 #include "src/model/score.hpp"
@@ -24,19 +24,19 @@ struct GuestSeen {
 };
 inline constexpr std::uint64_t dom0_uuid = 0;
 
-/// More guests than that in a window are not told apart: those with the largest claims are kept.
+/// The most guests of a window that are told apart: those with the largest claims.
 inline constexpr std::size_t most_guests = 64;
 
-/// Leaves out of the windows who changes identity too often: no comparison would ever hold it on
-/// both sides.
+/// Leaves out guests that change identity too often: they would never be on both sides of a
+/// comparison.
 class SteadyGuests {
   public:
     static constexpr std::size_t most_changes = 3; ///< within an hour
     static constexpr Nanoseconds left_out_for = 24 * hour;
 
-    /// Who is in the pool at the next window: what a guest is known by, by UUID hash. A change is
-    /// another identity under the same UUID, or a guest that is there again. Returns the UUID
-    /// hashes of those that are left out from now on.
+    /// Takes the guests of the next window: their identities by UUID hash. A change is another
+    /// identity under the same UUID, or a guest that is there again. Returns the UUID hashes of
+    /// those that are left out from now on.
     [[nodiscard]] std::vector<std::uint64_t>
     saw(const std::map<std::uint64_t, std::uint64_t>& identities, Nanoseconds now);
     /// Whether the guest with this UUID hash does not count.

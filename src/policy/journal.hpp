@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The policy's state as a message, for whoever keeps it across a kill. A state that was stored and
-// restored does exactly what the first one would have done.
+// The policy's state as a message, so that it can be stored and restored after a kill. A restored
+// state does exactly what the first one would have done.
 #pragma once
 
 #include "src/base/result.hpp"

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
 // The policy of one cpupool over time: when to switch its layout, whether the switch was right, and
 // when to keep hands off. Pure: step() turns a state and an input into the next state and a
-// verdict; what time it is comes with the input.
+// verdict; the time comes with the input.
 //
-// The caller stores the state (journal.hpp) before it does what a verdict asks for, and tells the
-// result. It feeds every window, what it reads of the pool (PoolSeen; every few seconds, at once
-// after a result and after a start), and a Tick when nothing else has come for some seconds.
+// The caller stores the state (journal.hpp) before it does what a verdict asks for, and feeds back
+// the result. It feeds every window, what it reads of the pool (PoolSeen: every few seconds, and at
+// once after a result and after a start), and a Tick when nothing else has come for some seconds.
 //
 //     observing --better layout, no obstacle--> switch asked for --host has it--> settling
 //         ^                                          | host does not      --> measuring N windows
@@ -13,27 +13,28 @@
 //         +-------- host has the old one <-- revert asked for (again and again) <--+
 //
 // Where the design had a choice:
-//  - What the host has in force decides, not what an apply says: a switch "failed" that is found in
-//    force is on trial like any other. That is also all there is to a restart after a kill.
-//  - A layout that has not passed its trial is not kept. Ends without a finding (mode, intent,
-//    topology) go back, too, but count neither for quarantine nor for the breaker. Exceptions:
-//    somebody else's change is never undone; where load or guests changed, so that the old windows
-//    say nothing, the prediction decides once prolonging did not help. A layout that was kept so is
-//    measured later, by going back to the one before it: a guest can bring such a change about.
-//  - A loss beyond doubt reverts whatever else changed, for the same reason. What nothing
-//    could be measured of counts for the breaker, though not for quarantine.
+//  - What the host has in force decides, not the result of an apply: a switch that "failed" but is
+//    found in force is on trial like any other. A restart after a kill needs nothing more.
+//  - A layout that has not passed its trial is not kept. A trial that ends without a finding (mode,
+//    intent or topology changed) goes back too, but counts neither for quarantine nor for the
+//    breaker. There are two exceptions. Somebody else's change is never undone. And where load or
+//    guests changed, so that the windows before say nothing, the prediction decides once prolonging
+//    did not help. A layout that was kept so is measured later, by going back to the one before it:
+//    a guest can bring such a change about.
+//  - A loss beyond doubt reverts whatever else changed, for the same reason. A trial in which
+//    nothing could be measured counts for the breaker, but not for quarantine.
 //  - A trial without a clear finding keeps the layout only if the model still favours it in the
-//    windows under it and the measured difference is no loss beyond one standard error: two weak
-//    witnesses for it, none against it; to go back would be another move for nothing.
+//    windows under it and the measured difference is no loss beyond one standard error. That is
+//    weak evidence for it and none against it, and going back would be another move for nothing.
 //  - The gain that is asked for falls while the layout stays (PolicySettings::least_gain_part).
-//  What
-//    such a switch promised is within what chance does to predictions: without a clear finding it
-//    has to lean to the good to be kept, and that it came to nothing is not held against the model.
-//  - Pausing stops switches, not the open trial: ending it is owed since the switch.
-//  - Quarantined layouts are left out of the choice, so that the second best is not blocked by a
-//    wrong favourite; the others' probabilities are made 1 in all.
-//  - Changes by others are respected in mode auto only; in the others the administrator follows
-//    recommendations by hand, and to set "auto" then is to ask for more.
+//    What such a switch promised is within the noise of predictions. So without a clear finding the
+//    measured difference has to lean to a gain for the layout to be kept, and a switch that came to
+//    nothing is not held against the model.
+//  - Pausing stops switches, but not the open trial, which has to be ended.
+//  - Quarantined layouts are left out of the choice, so that a wrong favourite does not block the
+//    second best. The probabilities of the others are normalised to a sum of 1.
+//  - Changes by others are respected in mode auto only. In the other modes the administrator
+//    follows recommendations by hand, and setting "auto" then is asking for more.
 //
 // Codes of reasons, beside judge()'s: mode-off, mode-observe, mode-recommend, paused,
 // standing-down, breaker-open, cannot-rearrange, equivalent, no-pool, layout-unread, other-layout,
@@ -64,8 +65,8 @@ struct SetIntent {
 struct Pause {};
 /// By hand: ends a pause, a stand-down and what the breaker imposed.
 struct Resume {};
-/// The first input after a state was restored. `rebooted`: of another boot of the host, so that the
-/// clock began anew; all stretches of time go on from where they were.
+/// The first input after a state was restored. `rebooted`: the state is of another boot of the
+/// host, so the clock restarted; what was left of each stretch of time goes on.
 struct Restarted {
     bool rebooted = false;
 };
@@ -98,8 +99,8 @@ struct PoolVerdict {
     }
 };
 
-/// Never fails: an input that cannot be is turned down with a reason. A time before the last one
-/// counts as the last one.
+/// Never fails: an impossible input is refused with a reason. A time before the last one counts as
+/// the last one.
 [[nodiscard]] PoolVerdict step(State& state, Nanoseconds time, const Input& input,
                                const PolicySettings& settings = {});
 

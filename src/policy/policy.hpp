@@ -12,7 +12,7 @@
 
 namespace intellisched {
 
-/// What a window has to offer before it counts.
+/// What a window must have to count as evidence.
 struct InputGate {
     double coverage = 0.8;   ///< part of the CPUs' time with tracing on without a loss, at least
     double mismatched = 0.1; ///< part of the runstate changes out of order, at most
@@ -41,7 +41,7 @@ struct Observation {
     bool runs_only = false;       ///< WindowStats::runs_only()
 };
 
-/// What the policy sees of a window, of which the model says that.
+/// What the policy sees of `window`, with the model's prediction for it.
 [[nodiscard]] Observation observation_of(const WindowStats& window, const Prediction& prediction);
 
 enum class Decision : std::uint8_t { keep, change, abstain, revert };

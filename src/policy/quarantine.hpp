@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Layouts that did not stand their trial: not tried again on that workload for a while, and for
+// Layouts that failed their trial. They are not tried again on that workload for a while, and for
 // twice as long each time.
 #pragma once
 
@@ -24,15 +24,16 @@ struct Quarantined {
                                              Intent intent, const Workload& workload,
                                              Nanoseconds now, const QuarantineSettings& settings);
 
-/// Puts it in quarantine. An entry counts as the same one until it has been over for as long as the
-/// longest quarantine. Where there are too many, that which ends first is forgotten.
+/// Puts the layout in quarantine. An entry counts as the same one until it has been over for as
+/// long as the longest quarantine. Where there are too many entries, the one that ends first is
+/// dropped.
 const Quarantined& quarantine(std::vector<Quarantined>& entries, Layout layout, Intent intent,
                               const Workload& workload, Nanoseconds now,
                               const QuarantineSettings& settings);
 
 /// `base` doubled `times` times, at most `longest`.
 [[nodiscard]] Nanoseconds doubled(Nanoseconds base, unsigned times, Nanoseconds longest);
-/// The sum, at most the end of time.
+/// The sum, without overflow.
 [[nodiscard]] Nanoseconds later(Nanoseconds time, Nanoseconds by);
 
 } // namespace intellisched

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the policy knows of one pool: a plain value. Whatever step() (machine.hpp) will do follows
-// from it and from what is yet to come, so that it can be stored, and restored after a kill
-// (journal.hpp).
+// What the policy knows of one pool, as a plain value. What step() (machine.hpp) does follows from
+// it and from the inputs alone, so it can be stored, and restored after a kill (journal.hpp).
 #pragma once
 
 #include "src/policy/comparison.hpp"
@@ -23,7 +22,7 @@ enum class Mode : std::uint8_t {
 [[nodiscard]] std::string_view to_string(Mode mode);
 [[nodiscard]] std::optional<Mode> mode_from_string(std::string_view name);
 
-/// The pool as the host tells it; PoolFacts has most of it.
+/// The pool as it was read from the host; most of it is from PoolFacts.
 struct PoolSeen {
     /// Changes whenever the pool's CPUs, their places or its granularity do: a hash of them.
     std::uint64_t topology = 0;
@@ -77,8 +76,8 @@ enum class Ending : std::uint8_t {
 
 /// From the decision to switch to the end of the trial.
 struct Trial {
-    /// The other way round: from a layout that was kept on a prediction alone to the one before it,
-    /// which stays unless it is found to be worse.
+    /// The switch goes back, from a layout that was kept on a prediction alone to the one before
+    /// it. That one stays unless it is found to be worse.
     bool check = false;
     Arrangement from = {}, to = {};
     Layout from_layout = Layout::socket, to_layout = Layout::socket;
@@ -90,13 +89,13 @@ struct Trial {
     std::vector<Sample> before = {}, after = {};
 };
 
-/// An arrangement that was asked for, until the host is known to have it or not.
+/// An arrangement that was asked for, until it is known whether the host has it.
 struct Pending {
     bool revert = false; ///< or a switch
     Arrangement target;
     std::uint64_t serial = 0; ///< that its result will bear
     Nanoseconds asked = 0;
-    bool in_flight = true; ///< or failed, or of a process that is gone: the host must be looked at
+    bool in_flight = true; ///< false: it failed, or its process is gone; the host must be read
     unsigned failures = 0;
     Nanoseconds retry_at = 0; ///< a revert that failed
 };

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One step of the machine, in parts: machine.cpp takes the inputs and judges, trials.cpp switches,
-// tries and goes back. Of use to these two only.
+// One step of the machine, in parts; for machine.cpp and trials.cpp only. The first takes the
+// inputs and judges, the second switches, tries and goes back.
 #pragma once
 
 #include "src/policy/machine.hpp"
@@ -38,10 +38,10 @@ class Stepper {
     void judge_pool();
     [[nodiscard]] std::vector<Observation> evidence();
     [[nodiscard]] bool obstacles(const Verdict& judged);
-    /// Puts the layout on trial that was kept on a prediction alone, when that is due.
+    /// Puts a layout that was kept on a prediction alone on trial, when that is due.
     bool check_unmeasured();
     [[nodiscard]] Nanoseconds dwell() const;
-    /// What a switch has to promise now; less, the longer there was none.
+    /// What a switch has to promise now: less, the longer there was none.
     [[nodiscard]] Margins margins() const;
     /// The latest windows with a score, oldest first.
     [[nodiscard]] std::vector<Sample> samples(std::size_t most) const;
@@ -57,18 +57,18 @@ class Stepper {
     void not_in_force(std::string_view why);
     void measure(const WindowSeen& window);
     void conclude();
-    /// Whether the switch came of the pool having been left alone for long.
+    /// Whether the switch was allowed only because the pool had been left alone for long.
     [[nodiscard]] bool small_promise(const Trial& trial) const;
-    /// Ends the trial and, where that is what the ending means, goes back.
+    /// Ends the trial, and goes back if that is what the ending means.
     void end(Ending ending);
-    /// Now, or once it is known what is in force.
+    /// Ends the trial now, or once it is known what is in force.
     void void_trial(Ending ending);
-    /// What the ending of a trial means for the next ones, and where to go from its layout;
-    /// nothing: it stays. A check stays in the layout before the one that it measures, unless that
-    /// is worse.
+    /// Counts the ending for later trials, and returns the arrangement to go to; nothing: the
+    /// layout stays. After a check the pool stays in the layout before the one that was measured,
+    /// unless that is worse.
     [[nodiscard]] std::optional<Arrangement> after_trial(const Trial& trial, Ending ending);
     [[nodiscard]] std::optional<Arrangement> after_check(const Trial& trial, Ending ending);
-    /// Does not try the layout on the load before the trial again for a while.
+    /// Keeps the layout from being tried for a while on the load that there was before the trial.
     void quarantine_layout(const Trial& trial, Layout layout);
     /// Counts a switch that came to nothing; whether the breaker trips.
     bool trips_breaker();
