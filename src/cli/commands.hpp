@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The commands of `intellisched`, one file each. A command adds itself to the command line and
-// leaves behind what is to be run when it is the one that was asked for.
+// The commands of `intellisched`, one file each. A command adds itself to the command line, and
+// sets `action` if it is the one that was asked for.
 #pragma once
 
 #include "src/cli/program.hpp"

@@ -17,7 +17,7 @@ inline constexpr int failed = 1;
 inline constexpr int wrong_usage = 2;
 inline constexpr int abstained = 3;
 
-/// Set by a command to what it runs: an exit status, or the error to print.
+/// What a command runs; it returns an exit status, or the error to print.
 using Action = std::function<Result<int>()>;
 
 /// Parses the command line of `app`, to which its commands have been added, and runs the command

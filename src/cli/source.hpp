@@ -23,7 +23,7 @@ struct Source {
     [[nodiscard]] std::string place() const {
         return capture.empty() ? host : "capture:" + capture;
     }
-    /// It goes on for as long as one looks, in the time of the clock on the wall.
+    /// Whether it is a live host, which goes on without end in real time.
     [[nodiscard]] bool live() const {
         return capture.empty() && !host.starts_with("capture:") && !host.starts_with("sim:");
     }

@@ -20,8 +20,8 @@ struct ScreenLine {
 struct TopView {
     std::size_t width = 80;
     std::size_t height = SIZE_MAX;
-    /// Of a screen that takes keys: the pool, by name, that is marked and whose details are shown
-    /// (if there is none of that name, the first one's). Nothing: the details of all.
+    /// The pool, by name, that is marked and whose details are shown; if there is none of that
+    /// name, the first. Nothing: the details of all (a screen without keys).
     std::optional<std::string> selected = {};
     std::string problem = {}; ///< shown as such, below the heading
 };
@@ -30,7 +30,8 @@ struct TopView {
 [[nodiscard]] std::vector<ScreenLine> top_screen(const proto::ServiceStatus& status,
                                                  const TopView& view);
 
-/// The pool so many places after (or before) the one of that name, or at the end of the list.
+/// The pool that is `places` after (below 0: before) the one of that name, or at the end of the
+/// list.
 [[nodiscard]] std::string neighbour(const proto::ServiceStatus& status, const std::string& name,
                                     int places);
 

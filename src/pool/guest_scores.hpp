@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: MIT
-// What a pool's guests publish of how well they fare (published_score.hpp), made fit for the live
-// score. A guest may publish what it likes, as often as it likes, so of each window
-//     score      counts only if it can be one; it was read once, however often it was written
-//     reference  of a guest: its first score. What counts is score / reference, 1/4 to 4: off the
-//                reference, that is ln 4 times the guest's part of the claims at most
-// A score that has been out of these bounds for 300 windows (a trial has 200 at most) is taken for
-// another load, or the first one for a mistake, and becomes the reference.
+// What a pool's guests publish of themselves (published_score.hpp), made usable for the live score.
+// A guest may publish anything, as often as it likes. So in each window
+//     score      counts only if it is possible; it is read once, however often it was written
+//     reference  of a guest: its first score. What counts is score / reference, 1/4 to 4. So it can
+//                shift the utility by ln 4 times the guest's part of the claims at most
+// A score that is out of these bounds for 300 windows (a trial has 200 at most) means another load,
+// or that the first one was a mistake, and becomes the reference.
 //
-// A guest that begins or ceases to publish or gets another reference is another one to the policy
-// (src/policy/guests.hpp), which compares the others meanwhile. Of a guest the first score is free;
-// one that does so three times within an hour is not heard for a day: what the host sees of it
-// counts then.
+// A guest that begins or ceases to publish, or gets another reference, counts as another guest for
+// the policy (src/policy/guests.hpp), which compares the others meanwhile. A guest's first score is
+// no such change. A guest with three changes within an hour is ignored for a day; then what the
+// host sees of it counts.
 //
-// What it cannot see: a guest that lies within the bounds. One that says it fares worse after each
+// A guest that lies within the bounds is not found out. One that says it fares worse after each
 // switch has all of them reverted, as far as its part of the claims goes, until the policy's
-// breaker opens; so the administrator says by pool whether guests are heard. Nor does it know a
-// score that is no longer written from one that stays the same: that says nothing about any layout,
-// and does no harm.
+// breaker opens. So the administrator says for each pool whether guests are heard. A score that is
+// no longer written looks like one that stays the same; that says nothing about any layout, and
+// does no harm.
 #pragma once
 
 #include "src/policy/settings.hpp"
@@ -43,11 +43,12 @@ class GuestScores {
     static constexpr std::size_t most_changes = 3; ///< within an hour
     static constexpr Nanoseconds ignored_for = 24 * hour;
 
-    /// The next window's: what each domain published, whatever that is, and who is in the pool.
+    /// Takes the next window: what each domain published, unchecked, and who is in the pool.
+    /// Returns what counts of it.
     [[nodiscard]] Published saw(const std::map<unsigned, double>& told,
                                 const proto::HostSnapshot& snapshot, unsigned pool_id,
                                 Nanoseconds now);
-    /// The domains that are not heard any more since the last window.
+    /// The domains that are ignored from the last window on.
     [[nodiscard]] const std::vector<unsigned>& silenced() const { return silenced_; }
 
   private:
@@ -57,7 +58,7 @@ class GuestScores {
         std::vector<Nanoseconds> changes = {}; ///< of the last hour
         Nanoseconds ignored_until = 0;
     };
-    /// Takes the guest's score, 0 for none; whether it has another reference now.
+    /// Takes the guest's score, 0 for none. Returns whether it has another reference now.
     static bool follow(Guest& guest, double score);
 
     std::map<unsigned, Guest> guests_; ///< of the pool, that have published

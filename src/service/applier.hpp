@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT
-// Calls to the host that block, off the loop's thread: to give a pool an arrangement, and to read
-// what the pools are. libxl's calls cannot be ended from outside, so each has a thread of its own:
-// one that hangs holds up nobody, and is left behind when the process ends.
+// Calls to the host that block, off the loop's thread: giving a pool an arrangement, and reading
+// the pools. libxl's calls cannot be cancelled, so each has a thread of its own. One that hangs
+// holds up nobody, and is left behind when the process ends.
 //
-// How long a call may take is the policy's to say (PolicySettings::apply_timeout): it counts it as
-// failed then, and a result that comes later bears a serial that is no longer waited for. Here it
-// is seen to that no second call for the same pool is made beside one that hangs.
+// The policy decides how long a call may take (PolicySettings::apply_timeout). After that it counts
+// as failed, and a result that comes later has a serial that nobody waits for. The applier only
+// makes sure that no second call for a pool is made beside one that hangs.
 #pragma once
 
 #include "src/base/files.hpp"
@@ -19,21 +19,21 @@
 
 namespace intellisched::service {
 
-/// What the pools are, as of `taken` (when the reading began) on the policy's clock.
+/// The pools as they were read. `taken`: when the reading began, on the policy's clock.
 struct Reading {
     proto::HostSnapshot snapshot;
     Arrangement boot;
     Nanoseconds taken = 0;
 };
 
-/// Of a call that gives a pool an arrangement.
+/// The result of a call that gives a pool an arrangement.
 struct Applying {
     Result<void> result;
     Nanoseconds finished = 0;       ///< on the policy's clock
-    std::optional<Reading> reading; ///< of after it; nothing if it could not be had
+    std::optional<Reading> reading; ///< after it; nothing if that failed
 };
 
-/// The host's side of it. Each is called from many threads at once, but not twice at once for one
+/// The calls themselves. Each is called from many threads at once, but not twice at once for one
 /// pool, or for the reading.
 struct HostCalls {
     std::function<Applying(const Asked&)> apply;
@@ -47,7 +47,7 @@ struct Applied {
     std::optional<Reading> reading;
 };
 
-/// What a call has come to: an Applied, or what read() gave.
+/// A call that has finished: an Applied, or the result of read().
 using CallDone = std::variant<Applied, Result<Reading>>;
 
 class Applier {
@@ -57,16 +57,16 @@ class Applier {
 
     /// Readable when there is something to take().
     [[nodiscard]] int fd() const;
-    /// The next that has come to an end; to be called until it gives nothing.
+    /// The next call that has finished. Call it until it returns nothing.
     [[nodiscard]] std::optional<CallDone> take();
 
-    /// Begins the call. While one for the same pool is under way none is made, and it has failed.
+    /// Begins the call. If one for the same pool is under way, this one fails at once.
     void apply(const Asked& asked);
     /// Begins a reading, unless one is under way.
     void read();
     /// Calls that are under way, readings not counted.
     [[nodiscard]] std::size_t applying() const;
-    /// How long the oldest call that is under way, or reading, has taken so far; 0: there is none.
+    /// How long the oldest call (or reading) that is under way has taken so far; 0: there is none.
     [[nodiscard]] Nanoseconds away() const;
 
   private:
@@ -78,10 +78,10 @@ class Applier {
 /// The calls of the live host: libxl, a new context for each.
 [[nodiscard]] HostCalls live_calls();
 
-/// CLOCK_MONOTONIC_RAW, which snapshots have: the policy's clock on a live host.
+/// CLOCK_MONOTONIC_RAW, as in snapshots: the policy's clock on a live host.
 [[nodiscard]] Nanoseconds host_clock();
 
-/// Gives the pool of that name the arrangement, and makes sure of it (host/apply.hpp).
+/// Gives the pool of that name the arrangement, and verifies it (src/host/apply.hpp).
 [[nodiscard]] Result<void> apply_to(Rearranger& rearranger, const proto::HostSnapshot& snapshot,
                                     const Asked& asked);
 

@@ -16,8 +16,8 @@
 namespace intellisched {
 
 inline constexpr const char* default_config_path = "/etc/intellisched/intellisched.conf";
-/// The largest configuration that is read, in bytes, and the settings that it may have: libxlutil
-/// copies all there is of a key with each `+=`.
+/// The largest configuration, in bytes, and the most settings in it: libxlutil copies all there is
+/// of a key with each `+=`.
 inline constexpr std::size_t max_config_bytes = std::size_t{64} << 10;
 inline constexpr std::size_t max_config_settings = 256;
 
@@ -44,20 +44,19 @@ struct ServiceConfig {
     Intent intent = Intent::balanced;   ///< of pools that say nothing else
     std::vector<PoolConfig> pools = {}; ///< each name once
 
-    /// What holds for the pool of that name, be it named in the file or not.
+    /// The settings of the pool of that name, whether the file names it or not.
     [[nodiscard]] PoolConfig pool(std::string_view name) const;
     /// Whether any pool hears its guests' scores.
     [[nodiscard]] bool guest_scores() const;
 };
 
-/// The configuration that `text` is; `name` is for messages. Errors: whatever is wrong with it, a
-/// line each, in order: what libxlutil cannot parse (of neighbouring lines it tells of the first),
-/// or else keys that are not known or are set twice, and values of another type or out of their
-/// range.
+/// Parses `text`; `name` is for messages. Errors: everything that is wrong with it, one line each,
+/// in order: what libxlutil cannot parse (of neighbouring lines it reports the first); else unknown
+/// keys, keys that are set twice, and values of a wrong type or out of their range.
 [[nodiscard]] Result<ServiceConfig> parse_config(std::string_view text, const std::string& name);
 
-/// parse_config() of a file; the defaults when there is none at `usual`, where no file is needed.
-/// Errors: also a file that is missing elsewhere, cannot be read, or is too large.
+/// parse_config() of a file. At `usual` no file is needed: then it is the defaults. Errors: also a
+/// file that is missing elsewhere, cannot be read, or is too large.
 [[nodiscard]] Result<ServiceConfig>
 read_config(const std::filesystem::path& path,
             const std::filesystem::path& usual = default_config_path);

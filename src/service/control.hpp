@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The service's control socket: a Unix stream socket that root and the group of its file may use;
-// what is asked comes with who asks, for the service to say what they may.
-// A message is its length in 4 bytes, little-endian, then a ControlRequest or a ControlReply.
+// The service's control socket: a Unix stream socket that root and the group of its file may use.
+// Each request comes with who asks, for the service to say what they may. A message is its length
+// in 4 bytes, little-endian, then a ControlRequest or a ControlReply.
 //
-// Nothing that a client does or leaves undone holds up the loop: a turn of it reads or writes once
-// and answers one request at most, after everything else that is ready; a client that has not
-// brought a request to its end, or taken its reply, after five seconds is cut off, and so is the
-// seventeenth. Two of the sixteen places are root's.
+// No client can hold up the loop. One turn of it reads or writes once and answers one request at
+// most, after everything else that is ready. A client that has not completed its request, or taken
+// its reply, within five seconds is disconnected, and so is a seventeenth client. Two of the
+// sixteen places are root's.
 #pragma once
 
 #include "src/base/files.hpp"
@@ -33,14 +33,15 @@ enum class Asker { group, root };
 /// What a request is answered with.
 using Answer = std::function<proto::ControlReply(const proto::ControlRequest&, Asker)>;
 
-/// Puts one request together from the bytes that a client sends, cut anywhere; no socket in it.
+/// Assembles one request from the bytes that a client sends, cut anywhere. Knows no socket.
 class RequestFrame {
   public:
     /// Bytes that the length, or then the request, still needs; 0: reply() may be asked.
     [[nodiscard]] std::size_t wanted() const;
     /// At most as many bytes as are wanted().
     void add(std::string_view bytes) { bytes_.append(bytes); }
-    /// Longer than max_control_request, and so refused; what follows cannot be told from it.
+    /// The request is longer than max_control_request and refused. What follows it cannot be
+    /// parsed.
     [[nodiscard]] bool too_long() const;
     /// What `answer` says to the request, or why it is refused.
     [[nodiscard]] proto::ControlReply reply(const Answer& answer, Asker asker) const;
@@ -51,11 +52,11 @@ class RequestFrame {
 
 class Control {
   public:
-    /// Makes the socket, of mode 0660; one that nobody listens on any more is replaced. Errors: a
-    /// service listens there, something else has that name, what the file system says.
+    /// Creates the socket, of mode 0660; a stale one is replaced. Errors: a service listens there,
+    /// something else has that name, what the file system says.
     [[nodiscard]] static Result<std::unique_ptr<Control>>
     open(Loop& loop, const std::filesystem::path& path, Answer answer, ControlLimits limits = {});
-    ~Control(); ///< the socket's file goes
+    ~Control(); ///< removes the socket's file
     Control(const Control&) = delete;
     Control& operator=(const Control&) = delete;
 
@@ -68,13 +69,13 @@ class Control {
         RequestFrame in;
         std::string out;
         std::size_t written = 0;
-        bool last = false; ///< it is cut off after this reply
+        bool last = false; ///< it is disconnected after this reply
         Loop::Source ready, deadline;
     };
     Control(Loop& loop, std::string path, Answer answer, ControlLimits limits)
         : loop_(loop), path_(std::move(path)), answer_(std::move(answer)), limits_(limits) {}
     void accept();
-    // The client, and its number; it is cut off when one of them gives false.
+    // `number` is the client's descriptor. False: disconnect it.
     [[nodiscard]] bool handle(Client& client, int number);
     [[nodiscard]] bool read(Client& client, int number);
     [[nodiscard]] bool write(Client& client, int number);
@@ -90,14 +91,14 @@ class Control {
     std::map<int, Client> clients_; ///< by their descriptors
 };
 
-/// Asks the service that listens at `path`, and waits for each piece of the answer `patience` at
-/// most. Errors: no service there, no right to ask it, no answer, an interruption (interrupt.hpp);
-/// what the service's reply says is wrong.
+/// Asks the service that listens at `path`, waiting at most `patience` for each piece of the
+/// answer. Errors: no service there, no right to ask it, no answer, an interruption
+/// (interrupt.hpp); the error in the reply.
 [[nodiscard]] Result<proto::ControlReply>
 ask_service(const std::filesystem::path& path, const proto::ControlRequest& request,
             std::chrono::seconds patience = std::chrono::seconds(10));
 
-/// The message behind its length.
+/// The message with its length in front.
 [[nodiscard]] std::string framed(const google::protobuf::Message& message);
 
 } // namespace intellisched::service

@@ -16,7 +16,7 @@ namespace intellisched::service {
 /// Nanoseconds since the Unix epoch, of the wall clock; it may go backwards.
 using UnixTime = std::int64_t;
 
-/// A cpupool: it is the same one as long as its name is; the number is Xen's, as seen.
+/// A cpupool. Its name identifies it; the number is Xen's, as it was seen.
 struct PoolName {
     std::string name;
     unsigned id = 0;
@@ -92,7 +92,8 @@ struct StoredState {
     std::string boot; ///< id of the boot it is of; another one than now: the host was rebooted
 };
 
-/// By time: a verdict's, that at which a switch was asked for, that of the latest news of a trial.
+/// Ordered by time: that of a verdict, that at which a switch was asked for, that of the latest
+/// news of a trial.
 using Event = std::variant<Entry<StoredVerdict>, Entry<StoredSwitch>, Entry<StoredTrial>>;
 enum class Kind : std::uint8_t { verdict, change, trial }; // as in Event
 
@@ -125,16 +126,16 @@ class JournalReader {
     [[nodiscard]] Result<std::vector<Entry<StoredVerdict>>> last_verdicts() const;
     /// The open trial of each pool that has one, by the pools' names.
     [[nodiscard]] Result<std::vector<Entry<StoredTrial>>> open_trials() const;
-    /// What trials have found, for to_learn_from() to choose from: the last window before each
-    /// switch and the last one in its trial, with the two layouts' scores under the pool's intent,
-    /// oldest first. Of trials that were compared to their end, on one load; those with
-    /// features of another version of the program are left out. Errors: also a journal of a version
-    /// that kept none.
+    /// What trials have found, for to_learn_from() to choose from, oldest first: the last window
+    /// before each switch and the last one in its trial, with the two layouts' scores under the
+    /// pool's intent. Only of trials that were compared to their end, on one load, and with
+    /// features of this version of the program. Errors: also a journal of a version that kept none.
     [[nodiscard]] Result<std::vector<TrialSample>> samples() const;
     /// Of each pool that was ever asked to switch, by name.
     [[nodiscard]] Result<std::vector<Counts>> counts() const;
-    /// The policy's state of the pool of that name; nothing when none was stored. An error also
-    /// when it cannot be understood: begin with a new one, which replaces it when it is recorded.
+    /// The policy's state of the pool of that name; nothing when none was stored. Errors: also a
+    /// state that cannot be parsed. Then begin with a new one, which replaces it when it is
+    /// recorded.
     [[nodiscard]] Result<std::optional<StoredState>> state(const std::string& pool) const;
 
   protected:

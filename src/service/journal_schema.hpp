@@ -12,7 +12,8 @@ inline constexpr std::int64_t journal_schema_version = 2;
 /// Errors: a schema of a newer version; a database of another program; what SQLite says.
 [[nodiscard]] Result<void> make_schema(const Database& database, const std::string& path);
 
-/// Changes nothing, and takes older versions as they are. An empty file is an error, too.
+/// Checks the tables and changes nothing; older versions are accepted. Errors: as make_schema(); an
+/// empty file.
 [[nodiscard]] Result<void> check_schema(const Database& database, const std::string& path);
 
 } // namespace intellisched::service

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// sd-event with functions for callbacks and errors as values. A source ends with its object, also
-// from within its own function.
+// sd-event with functions for callbacks and errors as values. A Source ends when its object is
+// destroyed, even from within its own callback.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -33,24 +33,24 @@ class Loop {
     /// Errors: those of the system.
     [[nodiscard]] static Result<Loop> make();
 
-    /// Calls `handle` with what of `events` (EPOLLIN, ...) the descriptor is ready for. Of what is
-    /// ready at once, sources that are `patient` come last.
+    /// Calls `handle` with those of `events` (EPOLLIN, ...) that the descriptor is ready for.
+    /// Sources that are `patient` come after all else that is ready.
     [[nodiscard]] Result<Source> on_ready(int fd, std::uint32_t events,
                                           std::function<void(std::uint32_t)> handle,
                                           bool patient = false);
-    /// Calls `handle` once every period; the times are multiples of it from now on, whatever
-    /// `handle` takes, and those that were missed are left out.
+    /// Calls `handle` once every period. It does not drift, however long `handle` takes; times that
+    /// were missed are skipped.
     [[nodiscard]] Result<Source> every(Microseconds period, std::function<void()> handle);
-    /// Once.
+    /// Calls `handle` once, after `time`.
     [[nodiscard]] Result<Source> after(Microseconds time, std::function<void()> handle);
-    /// The signal has to be blocked in all threads.
+    /// Calls `handle` when the signal comes, which has to be blocked in all threads.
     [[nodiscard]] Result<Source> on_signal(int signal, std::function<void()> handle);
-    /// Tells systemd that the loop goes round, if it wants to know, or does so no longer; systemd
-    /// then kills the service, and starts it anew. True: it wants to know.
+    /// Feeds systemd's watchdog from now on, if the unit has one, or does so no longer. When it is
+    /// not fed, systemd kills the service and starts it again. Returns whether there is a watchdog.
     [[nodiscard]] Result<bool> feed_watchdog(bool feed = true);
 
-    /// Waits for something to be ready, `most` at most, calls `begins`, and handles one of it; how
-    /// long that took.
+    /// Waits at most `most` for something to be ready, calls `begins`, and handles one source.
+    /// Returns how long that took.
     [[nodiscard]] Result<Microseconds> turn(Microseconds most,
                                             const std::function<void()>& begins = {});
 

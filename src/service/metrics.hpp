@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the service tells Prometheus: a file for the textfile collector of node_exporter, so that no
-// port is open in dom0.
+// The service's metrics for Prometheus: a file for the textfile collector of node_exporter, so that
+// no port is open in dom0.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -14,8 +14,7 @@
 
 namespace intellisched {
 
-/// Of one pool; counts are since the service was started. What there is no value of, or NaN, is
-/// left out.
+/// Of one pool. Counts are since the service was started. A missing value, or NaN, is left out.
 struct PoolMetrics {
     std::string name;
     Mode mode = Mode::observe;
@@ -40,12 +39,12 @@ struct ServiceMetrics {
 };
 
 /// The metrics in Prometheus' text format. Names of pools and of models come out as UTF-8, with
-/// U+FFFD for what is none; of pools that have the same name then, the first is told of alone,
-/// since node_exporter refuses a file that has a series twice.
+/// U+FFFD for invalid bytes. Of pools that have the same name then, only the first is in it,
+/// because node_exporter refuses a file that has a series twice.
 [[nodiscard]] std::string metrics_text(const ServiceMetrics& metrics);
 
-/// Puts metrics_text() in place at `path`, whole or not at all. node_exporter reads it if its name
-/// ends in ".prom". Errors: those of replace_file().
+/// Replaces the file at `path` by metrics_text(), whole or not at all. node_exporter reads it if
+/// its name ends in ".prom". Errors: those of replace_file().
 [[nodiscard]] Result<void> write_metrics(const std::filesystem::path& path,
                                          const ServiceMetrics& metrics);
 

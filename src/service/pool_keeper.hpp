@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT
-// One cpupool's policy with its journal: every input becomes one step, what comes of it is on the
-// disk before it is done, and after a kill it goes on from there. It knows of no event loop and of
-// no host: what is to be done is asked for by a callback, and what time it is comes with the input.
+// One cpupool's policy with its journal. Every input is one step: what follows from it is on the
+// disk before it is done, and after a kill the policy goes on from there. It knows no event loop
+// and no host: what is to be done is asked for by a callback, and the time comes with the input.
 //
 // The journal may fail (a full disk). Then the service goes on: windows and verdicts are lost, but
-// no switch is started whose state could not be stored; the policy is put back to before it and
-// decides anew with the next window. A way back is asked for nevertheless, because it leads to
-// where the stored state will look for the pool or to what its owner had.
+// no switch is started whose state could not be stored. The policy is put back to the state before
+// it, and decides anew with the next window. A revert is asked for all the same, because it leads
+// to where the stored state will look for the pool, or to what its owner had.
 #pragma once
 
 #include "collector/window/schema.hpp"
@@ -24,53 +24,55 @@ struct Moment {
     UnixTime wall = 0;
 };
 
-/// Give that pool this arrangement.
+/// A request: give that pool this arrangement.
 struct Asked {
     PoolName pool;
-    std::uint64_t serial = 0; ///< that the result has to bear
+    std::uint64_t serial = 0; ///< the result has it too
     Arrangement target;
 };
 
 class PoolKeeper {
   public:
-    /// Is called when all that belongs to it has been stored. The result must come later, by
-    /// applied(), never from within.
+    /// Called when all that belongs to the request has been stored. The result must come later, by
+    /// applied(), never from within the call.
     using Ask = std::function<void(const Asked&)>;
 
-    /// Restores what the journal has of the pool of that name; a state that cannot be understood is
-    /// logged and begun anew. `boot`: the id of this boot of the host. The journal must outlive it.
+    /// Restores the state that the journal has of the pool of that name. A state that cannot be
+    /// parsed is logged, and a new one begun. `boot`: the id of this boot of the host. The journal
+    /// must outlive this object.
     PoolKeeper(PoolName pool, const PoolConfig& config, Journal& journal, const std::string& boot,
                Moment now, Ask ask);
 
     /// Another configuration of this pool.
     void configure(const PoolConfig& config, Moment now);
-    /// What was read of the pool. `taken`: when the reading began, on the policy's clock; one that
-    /// began before the last result was there is of the time before it, and is left out.
+    /// Takes a reading of the pool. `taken`: when it began, on the policy's clock. One that began
+    /// before the last result came is ignored: it is of the time before.
     void saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Moment now);
-    /// A window of that length that ends now, with its features; `bundle`: the id of the model.
+    /// Takes a window of that length that ends now, with its features; `bundle`: the id of the
+    /// model.
     void saw(const WindowSeen& seen, const FeatureVector& features, Nanoseconds length,
              const std::string& bundle, Moment now);
-    /// What came of an Asked; `finished`: when, on the policy's clock.
+    /// Takes the result of an Asked; `finished`: when, on the policy's clock.
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
     /// There is no pool of that name any more.
     void gone(Moment now);
-    /// Nothing is stored or told of one that changes nothing.
+    /// A pause or resume that changes nothing is neither stored nor logged.
     void pause(Moment now);
     void resume(Moment now);
     /// To be called every few seconds; does nothing when there was another input meanwhile.
     void tick(Moment now);
 
-    /// For a service that is being stopped: what it takes to have the boot layout again, or nothing
-    /// if it is in force, somebody else chose the layout, the pool's mode is not auto, or the state
-    /// could not be stored. The state is then as after a boot: whatever the pool has at the next
-    /// start is taken as it is. No input may follow.
+    /// For a service that is being stopped: the request that brings the boot layout back. Nothing
+    /// if that is in force, somebody else chose the layout, the pool's mode is not auto, or the
+    /// state could not be stored. The state is then as after a boot: whatever the pool has at the
+    /// next start is taken as it is. No input may follow.
     [[nodiscard]] std::optional<Asked> return_to_boot(Moment now);
 
-    /// The pool should be read as soon as can be: the policy waits for it.
+    /// Whether the policy waits for a reading of the pool.
     [[nodiscard]] bool wants_reading() const;
     [[nodiscard]] const PoolName& pool() const { return pool_; }
     [[nodiscard]] const State& state() const { return state_; }
-    /// What the last window, or what has happened since, came to.
+    /// The verdict on the last window, or on what has happened since.
     [[nodiscard]] const PoolVerdict& verdict() const { return last_; }
     [[nodiscard]] PoolMetrics metrics() const;
     [[nodiscard]] std::uint64_t journal_errors() const { return journal_errors_; }
@@ -93,7 +95,7 @@ class PoolKeeper {
     Nanoseconds last_input_ = 0;
     Nanoseconds not_before_ = 0; ///< readings from before are of no use
     Nanoseconds stored_at_ = 0;
-    bool unstored_ = true; ///< the state that is stored is not what it has to be after a kill
+    bool unstored_ = true; ///< the stored state is not the one to go on from after a kill
     bool leaving_ = false;
     std::string kept_; ///< what the verdict that was kept last says
     Nanoseconds kept_at_ = 0;

@@ -24,15 +24,15 @@ struct ServiceOptions {
 
 class Service {
   public:
-    /// Everything but the host, which may come later. Blocks SIGTERM, SIGINT and SIGHUP, which are
-    /// the loop's from then on: to be called before there is a second thread. Errors: whatever is
-    /// wrong with the configuration, the bundle, the journal or the socket.
+    /// Sets up everything but the host, which may come later. Blocks SIGTERM, SIGINT and SIGHUP,
+    /// which the loop handles from then on: call it before there is a second thread. Errors:
+    /// whatever is wrong with the configuration, the bundle, the journal or the socket.
     [[nodiscard]] static Result<std::unique_ptr<Service>> start(ServiceOptions options);
     ~Service();
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
 
-    /// Until SIGTERM or SIGINT. Errors: the event loop's.
+    /// Runs until SIGTERM or SIGINT. Errors: the event loop's.
     [[nodiscard]] Result<void> run();
 
   private:
@@ -48,38 +48,38 @@ class Service {
     void on_call();
     void on_tick();
     void publish();
-    /// What is told of the host; a call to it that does not come back, too.
+    /// The host's state in words, also of a call that does not come back.
     [[nodiscard]] std::string host_text() const;
-    /// It is watched, by a thread that comes back.
+    /// Whether the host is watched, and the calls of the watcher's thread come back.
     [[nodiscard]] bool watched() const;
-    /// Has systemd end the service when a call to the host does not come back.
+    /// Stops feeding the watchdog while a call to the host does not come back.
     void look_after_calls();
     void saw(const Reading& reading);
     void saw(const WindowRead& window);
     void saw(const HostFailed& failed);
-    /// What counts of what the guests publish, if they are heard.
+    /// What counts of the guests' published scores; nothing where the pool does not hear them.
     [[nodiscard]] Published published(const WindowStats& stats);
     [[nodiscard]] PoolKeeper& keeper(const PoolName& pool);
-    /// Takes on, to end their trials, pools that went or got another name before this start.
+    /// Takes on pools that went, or got another name, before this start, so that their trials end.
     void look_back();
     void prune();
-    /// Logs what may fail again and again, once.
+    /// Logs an error that may come again and again once.
     void complain(const Error& error);
-    /// A failure leaves everything as it was.
+    /// Reads configuration and bundle again. A failure leaves everything as it was.
     [[nodiscard]] Result<void> reload();
     [[nodiscard]] proto::ControlReply answer(const proto::ControlRequest& request, Asker asker);
     /// The pools of that name, or all; an error when there is none.
     [[nodiscard]] Result<std::vector<PoolKeeper*>> pools(const std::string& name);
     [[nodiscard]] proto::ServiceStatus status() const;
-    /// What status_of() cannot know: the last window, and the runqueues.
+    /// Adds what status_of() cannot know: the last window, and the runqueues.
     void add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) const;
     [[nodiscard]] ServiceMetrics metrics() const;
-    /// Comes to an end in a bounded time, if need be that of the process.
+    /// Ends everything in a bounded time, if need be the process.
     void leave();
     void return_to_boot_layouts();
 
     ServiceOptions options_;
-    bool own_time_; ///< of the host
+    bool own_time_; ///< the host has a time of its own: a capture, a simulation
     ServiceConfig config_;
     std::string boot_;                       ///< id of the boot of the host
     std::atomic<bool> guest_scores_ = false; ///< any pool hears them; the watcher's thread asks

@@ -22,8 +22,8 @@ struct Blob {
     std::string_view bytes;
 };
 
-/// How long statements of this thread may wait, in all, for locks that other processes have on
-/// their files; then they fail. At first, five seconds each.
+/// Until when statements of this thread may wait for locks that other processes have on their
+/// files; then they fail. Before the first call: five seconds each.
 void wait_for_locks_until(std::chrono::steady_clock::time_point end);
 
 /// A prepared statement with its parameters. Columns count from 0 and are those of the row that
@@ -72,11 +72,11 @@ class Statement {
 class Database {
   public:
     /// `flags`: SQLITE_OPEN_READONLY or SQLITE_OPEN_READWRITE. The file must exist. Whether it is a
-    /// database shows when it is first used. Its schema is data from outside: no view and no
-    /// trigger of it is used, and no function that does more than compute.
+    /// database shows when it is first used. Its schema is data from outside: its views and
+    /// triggers are not used, and no function that does more than compute.
     [[nodiscard]] static Result<Database> open(const std::filesystem::path& path, int flags);
 
-    /// The statement with its parameters, which must outlive neither: they are copied.
+    /// The statement with its parameters, which are copied.
     template<class... Args>
     [[nodiscard]] Result<Statement> prepare(const char* sql, const Args&... args) const {
         auto statement = compile(sql);
@@ -98,10 +98,10 @@ class Database {
 
     [[nodiscard]] std::int64_t last_id() const { return sqlite3_last_insert_rowid(handle_.get()); }
     [[nodiscard]] std::int64_t changes() const { return sqlite3_changes64(handle_.get()); }
-    /// What is wrong with the file, when what failed last did because it is no database or a
-    /// damaged one; otherwise "".
+    /// What is wrong with the file, if the last failure was because it is damaged or no database;
+    /// otherwise "".
     [[nodiscard]] std::string damage() const;
-    /// Has `ended` asked every few milliseconds while a statement runs; when it says so, that
+    /// Asks `ended` every few milliseconds while a statement runs. If it returns true, that
     /// statement is an error.
     void watch(std::function<bool()> ended);
     /// Whether closing the last connection writes the log of writes (-wal) into the file.
@@ -121,7 +121,7 @@ class Database {
     std::unique_ptr<sqlite3, Close> handle_;
 };
 
-/// All that is done on the database from begin() to commit(), or nothing of it.
+/// A transaction: all that is done on the database from begin() to commit() happens, or nothing.
 class Transaction {
   public:
     /// `begin`: "BEGIN" for reading, which then sees one state of the file; "BEGIN IMMEDIATE".

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Which of the service's trials a model may learn from. Guests have a part in what a trial
-// measures, and a pool may repeat one as often as it likes: no pool, no week and no lucky trial
-// rules.
+// Which of the service's trials a model may learn from. Guests influence what a trial measures, and
+// a pool may repeat one as often as it likes. So no pool, no week and no lucky trial may dominate.
 #pragma once
 
 #include "src/layout/layout.hpp"
@@ -23,12 +22,13 @@ struct TrialSample {
     proto::Sample sample = {}; ///< with the two layouts' scores
 };
 
-/// Repeats: trials of the same pool, week, layouts and intent. Of repeats only the one with the
-/// median difference is taken (the lower of two), and of a pool's week no more than so many.
+/// Repeats are trials of the same pool, week, layouts and intent. Of repeats only the one with the
+/// median difference is taken (the lower of two), and of a pool's week no more than this many.
 inline constexpr std::size_t trials_a_pool_and_week = 8;
 
-/// Those samples, in the order that they came in. Of a week with more kinds of trials the ones with
-/// most repeats are taken. `guest_scores`: also of trials that counted what guests publish.
+/// The samples to learn from, in the order that they came in. Of a week with more kinds of trials,
+/// those with most repeats are taken. `guest_scores`: also of trials that counted what guests
+/// publish.
 [[nodiscard]] std::vector<proto::Sample> to_learn_from(std::vector<TrialSample> samples,
                                                        bool guest_scores);
 

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT
-// A thread that watches the host and hands over what it sees. What is wrong with the host is a
-// value, too: the thread opens the host again, after a second, then two, and so on to a minute,
-// without end.
+// A thread that watches the host and hands over what it sees. A host that fails is news, too: the
+// thread opens it again, after a second, then two, and so on to a minute, without end.
 //
-// A live host goes on by itself; when the loop is behind by the whole queue the thread waits, and
-// what the trace loses then is known as lost. A host of its own time (a capture, a simulation) goes
-// on when all that it told before has been handled: what comes of it does not depend on how fast
-// the machine is, and it is never read again.
+// A live host does not wait. When the loop is behind by the whole queue the thread waits, and what
+// the trace loses then is known as lost. A host with a time of its own (a capture, a simulation)
+// goes on when everything that it told before has been handled, so the result does not depend on
+// the speed of the machine. It is never opened again.
 #pragma once
 
 #include "src/host/host.hpp"
@@ -32,7 +31,7 @@ struct HostFailed {
     Error error;
     std::chrono::milliseconds retry_in{0};
 };
-/// A host of its own time has nothing more to tell, because of an error or without.
+/// A host with a time of its own has ended, with an error or without.
 struct HostEnded {
     std::optional<Error> error;
 };
@@ -41,7 +40,7 @@ using HostNews = std::variant<Reading, WindowRead, HostFailed, HostEnded>;
 struct WatcherOptions {
     std::function<Result<std::unique_ptr<Host>>()> open;
     double window_seconds = 1;
-    bool own_time = false; ///< of the host, rather than that of the clock
+    bool own_time = false; ///< the host has a time of its own
     std::size_t queue = 256;
     std::chrono::milliseconds first_wait{1000}, longest_wait{60'000};
 };
@@ -50,26 +49,27 @@ class Watcher {
   public:
     /// Errors: no eventfd, no thread.
     [[nodiscard]] static Result<std::unique_ptr<Watcher>> start(WatcherOptions options);
-    /// Waits for the thread, which looks after every piece of the host's (200 ms on a live one).
+    /// Waits for the thread, which looks whether it is to end after every item of the host (within
+    /// 200 ms on a live one).
     ~Watcher();
     Watcher(const Watcher&) = delete;
     Watcher& operator=(const Watcher&) = delete;
 
-    /// Has the thread end, and waits `most` for that. False: the host has not come back. Then only
-    /// _exit() is left: the destructor would wait for it.
+    /// Asks the thread to end, and waits at most `most` for that. False: a call to the host has not
+    /// come back. Then only _exit() is left, because the destructor would wait for it.
     [[nodiscard]] bool end(std::chrono::milliseconds most);
 
-    /// How long the host has not come back to the thread: a live one does every 200 ms. 0: nothing
-    /// is asked of it, as while it waits to be opened again.
+    /// For how long the present call to the host has not come back; on a live host it takes 200 ms
+    /// at most. 0: there is none, as while the thread waits to open the host again.
     [[nodiscard]] Nanoseconds away() const;
 
     /// Readable when there is something to take().
     [[nodiscard]] int fd() const { return wake_.get(); }
-    /// The next news; nothing: that was all so far, and all before it has been handled.
+    /// The next news. Nothing: that was all so far, and the caller has handled all before it.
     [[nodiscard]] std::optional<HostNews> take();
 
-    /// The calls of a host of its own time that can be rearranged: they run on the watcher's
-    /// thread, because time stands still meanwhile. May outlive the watcher, and then fail.
+    /// The calls of a host with a time of its own that can be rearranged. They run on the watcher's
+    /// thread, so that time stands still meanwhile. They may outlive the watcher, and then fail.
     [[nodiscard]] HostCalls calls();
 
   private:
@@ -80,7 +80,7 @@ class Watcher {
         std::condition_variable changed;
         std::deque<Task> tasks;
         bool ended = false; ///< no task is taken any more
-        /// False: it has ended.
+        /// Leaves a task for the thread. False: the thread has ended.
         [[nodiscard]] bool leave(Task task);
     };
 
@@ -89,9 +89,9 @@ class Watcher {
     /// Opens the host and watches it to its end.
     [[nodiscard]] Result<void> watch();
     void push(HostNews news);
-    /// Does what calls() left to do. With no host, it fails.
+    /// Does the tasks that calls() left. Without a host they fail.
     void serve(Host* host);
-    /// Until the time is over or there is something to do; false: the end.
+    /// Waits until the time is over or a task is left. False: the watcher ends.
     bool wait(std::chrono::milliseconds time);
     // Tasks of calls().
     [[nodiscard]] Applying apply(Host* host, const Asked& asked);
@@ -100,11 +100,11 @@ class Watcher {
     WatcherOptions options_;
     FileDescriptor wake_;
     std::atomic<bool> stop_ = false;
-    std::atomic<Nanoseconds> asked_ = 0; ///< the host, last, on host_clock(); 0: it is not now
+    std::atomic<Nanoseconds> asked_ = 0; ///< when the host was asked, on host_clock(); 0: not now
     std::shared_ptr<Shared> shared_ = std::make_shared<Shared>();
     // With the mutex held.
     std::deque<HostNews> queue_;
-    bool handled_ = true; ///< all that was in the queue
+    bool handled_ = true; ///< everything that was in the queue
 
     // The thread's own.
     std::optional<Reading> last_;
