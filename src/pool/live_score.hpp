@@ -5,10 +5,9 @@
 // The utility is that of score.hpp, of one window alone, with what a host can see in place of what
 // only the guests know:
 //     utility = work * sum_g(c_g ln w_g) / sum_g(c_g) - tail * mean_g T_g - share * e
-//     w_g  run_g / (run_g + wait_g) * smt * moves: the part that the guest had of the speed it
-//     would
-//          have alone on the machine. 1 is the most, and the same for every guest and load, so that
-//          windows can be compared though the load differs.
+//     w_g  run_g / (run_g + wait_g) * smt * moves: the part that the guest had of the speed that
+//          it would have alone on the machine. 1 is the most, and the same for every guest and
+//          load, so that windows can be compared though the load differs.
 //          run_g / (run_g + wait_g): what it got of the CPU time that it wanted
 //          smt    1 - 0.30 * the part of the busy CPUs' time with a busy sibling (estimate.hpp)
 //          moves  1 - (30 us * starts on another core of the socket
