@@ -72,27 +72,4 @@ struct LiveScore {
 [[nodiscard]] std::map<std::uint64_t, std::uint64_t>
 guest_identities(const proto::HostSnapshot& snapshot, unsigned pool_id);
 
-/// A hash of the pool's CPUs, their cores, sockets and nodes, and the pool's granularity.
-[[nodiscard]] std::uint64_t topology_hash(const Topology& topology, const Pool& pool);
-
-/// One window as an input of the policy. `features` are those of `stats`, `prediction` is made of
-/// them, and `snapshot` and `published` are as for live_score().
-[[nodiscard]] WindowSeen window_seen(const WindowStats& stats, const FeatureVector& features,
-                                     const proto::HostSnapshot& snapshot,
-                                     const Prediction& prediction, Intent intent,
-                                     const Published& published = {});
-
-/// The same with the prediction that `classifier` makes of `features`. Errors: those of
-/// Classifier::predict().
-[[nodiscard]] Result<WindowSeen> window_seen(const WindowStats& stats,
-                                             const FeatureVector& features,
-                                             const proto::HostSnapshot& snapshot,
-                                             const Classifier& classifier, Intent intent,
-                                             const Published& published = {});
-
-/// The pool as an input of the policy. `facts` are of `pool`, from a window or from pool_facts(),
-/// and `boot` is what the host was booted with.
-[[nodiscard]] PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
-                                 const Arrangement& boot);
-
 } // namespace intellisched

@@ -9,7 +9,7 @@
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/verify_model.hpp"
-#include "tests/unit/bundle_bytes.hpp"
+#include "tests/model/bundle_bytes.hpp"
 
 #include <algorithm>
 #include <cstdlib>

@@ -8,7 +8,7 @@
 #include "src/host/capture_host.hpp"
 #include "src/proto/capture.pb.h"
 #include "tests/fuzz/messages.hpp"
-#include "tests/unit/fake_world.hpp"
+#include "tests/support/fake_world.hpp"
 
 #include <algorithm>
 #include <array>

@@ -6,7 +6,7 @@
 #include "bench/import/host_of.hpp"
 #include "src/layout/snapshot.hpp"
 #include "tests/fuzz/messages.hpp"
-#include "tests/unit/fake_world.hpp"
+#include "tests/support/fake_world.hpp"
 
 #include <algorithm>
 

@@ -11,7 +11,7 @@
 #include "bench/training/targets.hpp"
 #include "collector/window/schema.hpp"
 #include "tests/fuzz/messages.hpp"
-#include "tests/unit/fake_world.hpp"
+#include "tests/support/fake_world.hpp"
 
 #include <boost/log/core.hpp>
 #include <cmath>

@@ -9,7 +9,7 @@
 #include "src/model/sample.hpp"
 #include "src/model/score.hpp"
 #include "tests/fuzz/messages.hpp"
-#include "tests/unit/fake_world.hpp"
+#include "tests/support/fake_world.hpp"
 
 #include <array>
 #include <boost/log/core.hpp>

@@ -7,7 +7,7 @@
 #include "collector/trace/stream.hpp"
 #include "collector/window/features.hpp"
 #include "collector/window/window.hpp"
-#include "tests/unit/fake_world.hpp"
+#include "tests/support/fake_world.hpp"
 
 #include <cstdlib>
 #include <cstring>
