@@ -4,6 +4,7 @@
 #include "src/base/folder.hpp"
 #include "src/base/trust.hpp"
 #include "src/policy/journal.hpp"
+#include "src/service/journal_columns.hpp"
 #include "src/service/journal_schema.hpp"
 
 #include <array>
@@ -123,6 +124,18 @@ Result<Database> prepare(const fs::path& path, std::string& damage) {
     return database;
 }
 
+template<class Record>
+Result<void> insert(const Database& database, std::int64_t pool, unsigned pool_id, Record record) {
+    static const std::string sql = [] {
+        const ColumnList list = column_list<Record>();
+        return fmt::format("INSERT INTO {} (pool, pool_id, {}) VALUES (?, ?, {})", table<Record>,
+                           list.names, list.marks);
+    }();
+    auto statement = TRY(database.prepare(sql.c_str(), pool, pool_id));
+    columns([&](std::string_view, const auto& value) { statement.bind(value); }, record);
+    return statement.run();
+}
+
 /// Renames the file and what belongs to it; the new name.
 Result<std::string> put_aside(const fs::path& path, UnixTime now) {
     std::string name;
@@ -191,13 +204,12 @@ Result<void> Journal::record(const Step& step) {
 
 Result<void> Journal::write(const Step& step) {
     const auto id = TRY(pool(step.pool.name));
-    Result<void> done;
-    if (step.window) done = add(*step.window, id, step.pool.id);
-    if (done && step.answer) done = answer(step, id);
-    if (done && step.verdict && step.verdict->trial) done = close_trial(step, id);
-    if (done && step.verdict) done = add_verdict(step, id);
-    if (done && step.state) done = store(step, id);
-    return done;
+    if (step.window) TRY(insert(database_, id, step.pool.id, *step.window));
+    if (step.answer) TRY(answer(step, id));
+    if (step.verdict && step.verdict->trial) TRY(close_trial(step, id));
+    if (step.verdict) TRY(add_verdict(step, id));
+    if (step.state) TRY(store(step, id));
+    return {};
 }
 
 Result<std::int64_t> Journal::pool(const std::string& name) {
@@ -207,98 +219,76 @@ Result<std::int64_t> Journal::pool(const std::string& name) {
     return database_.last_id();
 }
 
-Result<void> Journal::add(const Window& window, std::int64_t pool, unsigned pool_id) {
-    const Prediction none, &prediction = window.prediction ? *window.prediction : none;
-    const auto& p = prediction.probability;
-    const auto& gain = prediction.expected_gain;
-    std::optional<std::string_view> favourite;
-    if (window.prediction) favourite = to_string(prediction.best);
-    return database_.run(
-        "INSERT INTO windows (pool, pool_id, begin, length, layout, max_cpus, coverage, decisions,"
-        " utility, favourite, outside_training, p_cpu, p_core, p_socket, p_node, p_all,"
-        " gain_cpu, gain_core, gain_socket, gain_node, gain_all)"
-        " VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        pool, pool_id, window.begin, window.length, to_string(window.in_force.layout),
-        window.in_force.max_cpus, window.coverage, window.decisions, window.utility, favourite,
-        prediction.outside_training, p[0], p[1], p[2], p[3], p[4], gain[0], gain[1], gain[2],
-        gain[3], gain[4]);
-}
-
 Result<void> Journal::answer(const Step& step, std::int64_t pool) {
     const ApplyResult& result = *step.answer;
     // Serials begin again with a new state, so that an older switch may have had this one.
     return database_.run("UPDATE switches SET answered = ?, result = ?, text = ? WHERE id ="
                          " (SELECT max(id) FROM switches WHERE pool = ? AND serial = ?)"
                          " AND result IS NULL",
-                         step.time, to_string(result.done ? Outcome::done : Outcome::failed),
+                         step.time, result.done ? Outcome::done : Outcome::failed,
                          printable(result.text, longest_text), pool, result.serial);
 }
 
 Result<void> Journal::close_trial(const Step& step, std::int64_t pool) {
-    const TrialReport& report = *step.verdict->trial;
-    const Comparison& found = report.comparison;
     TRY(add_sample(step, pool));
-    auto closed = database_.run(
-        "UPDATE trials SET closed = ?, ending = ?, difference = ?, error = ?, freedom = ?,"
-        " correlation = ?, excused = ?, undeserved = ?, load_changed = ?, gain_back = ?"
-        " WHERE pool = ? AND closed IS NULL",
-        step.time, to_string(report.ending), found.difference, found.error, found.freedom,
-        found.correlation, found.excused, found.undeserved, found.load_changed, found.gain_back,
-        pool);
-    if (!closed || database_.changes() > 0) return closed;
+    const TrialReport& report = *step.verdict->trial;
+    StoredTrial ended{.from = report.from,
+                      .to = report.to,
+                      .promised = report.promised,
+                      .closed = step.time,
+                      .ending = std::string(to_string(report.ending)),
+                      .comparison = report.comparison};
+    static const std::string sql = [&] {
+        ColumnList list;
+        end_columns(list, ended);
+        return fmt::format("UPDATE trials SET ({}) = ({}) WHERE pool = ? AND closed IS NULL",
+                           list.names, list.marks);
+    }();
+    auto update = TRY(database_.prepare(sql.c_str()));
+    end_columns([&](std::string_view, const auto& value) { update.bind(value); }, ended);
+    update.bind(pool);
+    TRY(update.run());
+    if (database_.changes() > 0) return {};
     // It was begun while nothing could be recorded.
-    return database_.run(
-        "INSERT INTO trials (pool, pool_id, from_layout, from_max_cpus, to_layout, to_max_cpus,"
-        " promised, closed, ending, difference, error, freedom, correlation, excused, undeserved,"
-        " load_changed, gain_back) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
-        pool, step.pool.id, to_string(report.from.layout), report.from.max_cpus,
-        to_string(report.to.layout), report.to.max_cpus, report.promised, step.time,
-        to_string(report.ending), found.difference, found.error, found.freedom, found.correlation,
-        found.excused, found.undeserved, found.load_changed, found.gain_back);
+    return insert(database_, pool, step.pool.id, ended);
 }
 
 Result<void> Journal::add_verdict(const Step& step, std::int64_t pool) {
     const PoolVerdict& verdict = *step.verdict;
-    std::optional<std::string_view> layout, recommended;
-    std::optional<unsigned> max_cpus;
-    std::optional<std::uint64_t> serial;
-    if (verdict.asks()) {
-        layout = to_string(verdict.target.layout);
-        max_cpus = verdict.target.max_cpus;
-        serial = verdict.serial;
-    }
-    if (verdict.evidence) recommended = to_string(verdict.evidence->layout);
-    auto added = database_.run("INSERT INTO verdicts (pool, pool_id, time, decision,"
-                               " target_layout, target_max_cpus, serial, recommended, bundle)"
-                               " VALUES (?,?,?,?,?,?,?,?,?)",
-                               pool, step.pool.id, step.time, to_string(verdict.decision), layout,
-                               max_cpus, serial, recommended, step.bundle);
+    StoredVerdict stored{
+        .time = step.time, .decision = verdict.decision, .bundle = step.bundle, .reasons = {}};
+    if (verdict.asks()) stored.target = verdict.target, stored.serial = verdict.serial;
+    if (verdict.evidence) stored.recommended = verdict.evidence->layout;
+    TRY(insert(database_, pool, step.pool.id, stored));
     const std::int64_t id = database_.last_id();
-    for (std::size_t i = 0; added && i < verdict.reasons.size(); ++i)
-        added =
-            database_.run("INSERT INTO reasons (verdict, position, code, text) VALUES (?,?,?,?)",
-                          id, i, verdict.reasons[i].code, verdict.reasons[i].text);
-    if (added && verdict.asks()) added = add_switch(step, pool, id);
-    return added;
+    for (std::size_t i = 0; i < verdict.reasons.size(); ++i)
+        TRY(database_.run("INSERT INTO reasons (verdict, position, code, text) VALUES (?,?,?,?)",
+                          id, i, verdict.reasons[i].code, verdict.reasons[i].text));
+    return verdict.asks() ? add_switch(step, pool, id) : Result<void>();
 }
 
 Result<void> Journal::add_switch(const Step& step, std::int64_t pool, std::int64_t verdict) {
-    const Arrangement &from = step.state->pool->in_force, &to = step.verdict->target;
     const bool revert = step.verdict->decision == Decision::revert;
-    auto added = database_.run(
-        "INSERT INTO switches (pool, pool_id, verdict, serial, revert, from_layout, from_max_cpus,"
-        " to_layout, to_max_cpus, asked) VALUES (?,?,?,?,?,?,?,?,?,?)",
-        pool, step.pool.id, verdict, step.verdict->serial, revert, to_string(from.layout),
-        from.max_cpus, to_string(to.layout), to.max_cpus, step.time);
-    if (!added || revert) return added;
+    TRY(insert(database_, pool, step.pool.id,
+               StoredSwitch{.verdict = verdict,
+                            .serial = step.verdict->serial,
+                            .revert = revert,
+                            .from = step.state->pool->in_force,
+                            .to = step.verdict->target,
+                            .asked = step.time,
+                            .text = {}}));
+    if (revert) return {};
     const std::int64_t id = database_.last_id();
-    if (added = end_unrecorded(step, pool); !added) return added;
+    TRY(end_unrecorded(step, pool));
     const Trial& trial = *step.state->trial;
-    added = database_.run("INSERT INTO trials (pool, pool_id, switch, from_layout, from_max_cpus,"
-                          " to_layout, to_max_cpus, promised, opened) VALUES (?,?,?,?,?,?,?,?,?)",
-                          pool, step.pool.id, id, to_string(trial.from.layout), trial.from.max_cpus,
-                          to_string(trial.to.layout), trial.to.max_cpus, trial.promised, step.time);
-    return added ? add_sample(step, pool) : added;
+    TRY(insert(database_, pool, step.pool.id,
+               StoredTrial{.of = id,
+                           .from = trial.from,
+                           .to = trial.to,
+                           .promised = trial.promised,
+                           .opened = step.time,
+                           .ending = {}}));
+    return add_sample(step, pool);
 }
 
 Result<void> Journal::add_sample(const Step& step, std::int64_t pool) {
@@ -306,7 +296,7 @@ Result<void> Journal::add_sample(const Step& step, std::int64_t pool) {
     const std::string bytes = step.sample->SerializeAsString();
     return database_.run("INSERT INTO samples (trial, intent, sample)"
                          " SELECT id, ?, ? FROM trials WHERE pool = ? AND closed IS NULL",
-                         to_string(step.state->intent), Blob{bytes}, pool);
+                         step.state->intent, Blob{bytes}, pool);
 }
 
 Result<void> Journal::end_unrecorded(const Step& step, std::int64_t pool) {
@@ -353,16 +343,14 @@ Result<bool> Journal::shrink(std::uint64_t most_bytes, std::size_t batch) {
     auto transaction = TRY(Transaction::begin(database_, "BEGIN IMMEDIATE"));
     std::int64_t forgotten = 0;
     const auto forget = [&](const char* sql) -> Result<void> {
-        auto done = database_.run(sql, batch);
-        if (done) forgotten += database_.changes();
-        return done;
+        TRY(database_.run(sql, batch));
+        forgotten += database_.changes();
+        return {};
     };
-    Result<void> done = forget("DELETE FROM windows WHERE id IN (SELECT id FROM windows"
-                               " ORDER BY begin LIMIT ?)");
-    if (done)
-        done = forget("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
-                      " WHERE decision IN ('keep', 'abstain') ORDER BY time LIMIT ?)");
-    if (done && forgotten == 0)
+    TRY(forget("DELETE FROM windows WHERE id IN (SELECT id FROM windows ORDER BY begin LIMIT ?)"));
+    TRY(forget("DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
+               " WHERE decision IN ('keep', 'abstain') ORDER BY time LIMIT ?)"));
+    if (forgotten == 0)
         for (const char* sql :
              {"DELETE FROM samples WHERE trial IN (SELECT id FROM trials WHERE closed IS NOT NULL"
               " ORDER BY closed LIMIT ?)",
@@ -373,8 +361,7 @@ Result<bool> Journal::shrink(std::uint64_t most_bytes, std::size_t batch) {
               " ORDER BY asked LIMIT ?)",
               "DELETE FROM verdicts WHERE id IN (SELECT id FROM verdicts"
               " WHERE id NOT IN (SELECT verdict FROM switches) ORDER BY time LIMIT ?)"})
-            if (done) done = forget(sql);
-    if (!done) return tl::unexpected(done.error());
+            TRY(forget(sql));
     TRY(transaction.commit());
     return forgotten > 0;
 }

@@ -75,7 +75,6 @@ class Journal : public JournalReader {
           boot_(std::move(boot)) {}
     [[nodiscard]] Result<void> write(const Step& step);
     [[nodiscard]] Result<std::int64_t> pool(const std::string& name);
-    [[nodiscard]] Result<void> add(const Window& window, std::int64_t pool, unsigned pool_id);
     [[nodiscard]] Result<void> answer(const Step& step, std::int64_t pool);
     [[nodiscard]] Result<void> close_trial(const Step& step, std::int64_t pool);
     /// Of the pool's open trial.

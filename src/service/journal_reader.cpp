@@ -6,14 +6,13 @@
 #include "src/model/sample.hpp"
 #include "src/policy/journal.hpp"
 #include "src/proto/records.hpp"
+#include "src/service/journal_columns.hpp"
 #include "src/service/journal_schema.hpp"
 
 #include <algorithm>
 #include <array>
 #include <chrono>
-#include <cmath>
 #include <cstring>
-#include <fmt/ranges.h>
 #include <unistd.h>
 
 namespace intellisched::service {
@@ -22,64 +21,47 @@ namespace {
 // The file may be anybody's, and made to take for ever.
 constexpr auto longest_reading = std::chrono::minutes(2);
 
-/// The columns of a row, from left to right. What cannot be is kept, and ends the reading.
+/// The values of a row, from left to right. What cannot be is kept, and ends the reading.
 class Row {
   public:
     explicit Row(const Statement& statement) : statement_(statement) {}
     [[nodiscard]] const std::string& wrong() const { return wrong_; }
 
-    std::int64_t integer() { return statement_.integer(column_++); }
-    std::uint64_t count() { return static_cast<std::uint64_t>(integer()); }
-    double number() { return statement_.number(column_++); }
-    std::string text() { return statement_.text(column_++); }
-    template<class Read> auto optional(Read read) -> std::optional<decltype(read())> {
-        if (!statement_.null(column_)) return read();
-        ++column_;
-        return std::nullopt;
+    void read(std::integral auto& value) {
+        value = static_cast<std::decay_t<decltype(value)>>(statement_.integer(column_++));
     }
-    std::optional<std::int64_t> optional_integer() {
-        return optional([&] { return integer(); });
+    void read(bool& value) { value = statement_.integer(column_++) != 0; }
+    void read(double& value) { value = statement_.number(column_++); }
+    void read(std::string& value) { value = statement_.text(column_++); }
+    void read(Layout& value) { read_name(value, all_layouts, "layout"); }
+    void read(Decision& value) {
+        using enum Decision;
+        read_name(value, std::array{keep, change, abstain, revert}, "decision");
     }
-
-    Layout layout() {
-        const std::string name = text();
-        const auto known = layout_from_string(name);
-        if (!known) refuse("layout", name);
-        return known.value_or(Layout::socket);
+    void read(Outcome& value) {
+        using enum Outcome;
+        read_name(value, std::array{waiting, done, failed, unknown}, "result");
     }
-    Arrangement arrangement() {
-        const Layout name = layout();
-        return {name, static_cast<unsigned>(integer())};
+    template<class T> void read(std::optional<T>& value) {
+        if (statement_.null(column_))
+            value.reset(), ++column_;
+        else
+            read(value.emplace());
     }
-    std::optional<Arrangement> optional_arrangement() {
-        const auto name = optional([&] { return layout(); });
-        const auto max_cpus = static_cast<unsigned>(integer());
-        return name ? std::optional(Arrangement{*name, max_cpus}) : std::nullopt;
-    }
-    Decision decision() {
-        const std::string name = text();
-        for (const Decision one :
-             {Decision::keep, Decision::change, Decision::abstain, Decision::revert})
-            if (name == to_string(one)) return one;
-        refuse("decision", name);
-        return Decision::abstain;
-    }
-    Outcome outcome() {
-        const std::string name = optional([&] { return text(); }).value_or("waiting");
-        for (const Outcome one :
-             {Outcome::waiting, Outcome::done, Outcome::failed, Outcome::unknown})
-            if (name == to_string(one)) return one;
-        refuse("result", name);
-        return Outcome::unknown;
-    }
-    PoolName pool() {
-        std::string name = text();
-        return {std::move(name), static_cast<unsigned>(integer())};
+    template<class Record> void read(Entry<Record>& entry) {
+        read(entry.id);
+        read(entry.pool.name);
+        read(entry.pool.id);
+        columns([this](std::string_view, auto& value) { read(value); }, entry.what);
     }
 
   private:
-    void refuse(std::string_view what, const std::string& name) {
-        if (wrong_.empty())
+    void read_name(auto& value, const auto& known, std::string_view what) {
+        const std::string name = statement_.text(column_++);
+        const auto found = std::ranges::find(known, name, [](auto one) { return to_string(one); });
+        if (found != known.end())
+            value = *found;
+        else if (wrong_.empty())
             wrong_ = fmt::format("\"{}\" where there is a {}", printable(name, 32), what);
     }
 
@@ -89,164 +71,59 @@ class Row {
 };
 
 /// All rows, each as `read` makes it of a Row.
-template<class What, class Read>
-Result<std::vector<What>> rows(Result<Statement> statement, const std::string& path, Read read) {
-    if (!statement) return tl::unexpected(statement.error());
+template<class What> Result<std::vector<What>> rows(Result<Statement> prepared,
+                                                    const std::string& path,
+                                                    const std::function<void(Row&, What&)>& read) {
+    auto statement = TRY(std::move(prepared));
     std::vector<What> out;
     for (;;) {
-        const auto more = TRY(statement->next());
+        const bool more = TRY(statement.next());
         if (!more) return out;
-        Row row(*statement);
-        out.push_back(read(row));
+        Row row(statement);
+        read(row, out.emplace_back());
         if (!row.wrong().empty())
             return fail("{}: damaged: {}; move the file away to begin a new one", path,
                         row.wrong());
     }
 }
 
-Window window_of(Row& row) {
-    Window out;
-    out.begin = row.integer();
-    out.length = row.count();
-    out.in_force = row.arrangement();
-    out.coverage = row.number();
-    out.decisions = row.count();
-    out.utility = row.number();
-    const auto favourite = row.optional([&] { return row.layout(); });
-    if (!favourite) return out;
-    Prediction& prediction = out.prediction.emplace();
-    prediction.best = *favourite;
-    prediction.outside_training = row.number();
-    for (double& value : prediction.probability) value = row.number();
-    for (double& value : prediction.expected_gain) value = row.number();
-    return out;
+/// Entries in the order of their columns; what follows it chooses the rows.
+template<class Record> std::string select() {
+    return fmt::format("SELECT t.id, name, pool_id, {} FROM {} t JOIN pools p ON p.id = t.pool ",
+                       column_list<Record>().names, table<Record>);
 }
 
-StoredVerdict verdict_of(Row& row) {
-    StoredVerdict out;
-    out.time = row.integer();
-    out.decision = row.decision();
-    out.target = row.optional_arrangement();
-    out.serial = row.optional([&] { return row.count(); });
-    out.recommended = row.optional([&] { return row.layout(); });
-    out.bundle = row.text();
-    return out;
+template<class Record>
+Result<std::vector<Entry<Record>>> entries(Result<Statement> statement, const std::string& path) {
+    return rows<Entry<Record>>(std::move(statement), path,
+                               [](Row& row, Entry<Record>& entry) { row.read(entry); });
 }
 
-StoredSwitch switch_of(Row& row) {
-    StoredSwitch out;
-    out.verdict = row.integer();
-    out.serial = row.count();
-    out.revert = row.integer() != 0;
-    out.from = row.arrangement();
-    out.to = row.arrangement();
-    out.asked = row.integer();
-    out.answered = row.optional_integer();
-    out.outcome = row.outcome();
-    out.text = row.text();
-    return out;
-}
-
-StoredTrial trial_of(Row& row) {
-    StoredTrial out;
-    out.of = row.optional_integer();
-    out.from = row.arrangement();
-    out.to = row.arrangement();
-    out.promised = row.number();
-    out.opened = row.optional_integer();
-    out.closed = row.optional_integer();
-    out.ending = row.text();
-    Comparison found;
-    found.difference = row.number();
-    found.error = row.number();
-    found.freedom = row.number();
-    found.correlation = row.number();
-    found.excused = row.number();
-    found.undeserved = row.number();
-    const auto load_changed = row.optional_integer();
-    found.load_changed = load_changed.value_or(0) != 0;
-    found.gain_back = row.number();
-    if (load_changed) out.comparison = found; // always known, unlike the numbers
-    return out;
-}
-
-template<class What> auto entry(What (*read)(Row&)) {
-    return [read](Row& row) {
-        Entry<What> out;
-        out.id = row.integer();
-        out.pool = row.pool();
-        out.what = read(row);
-        return out;
-    };
-}
-
-// The columns as the functions above read them; what follows chooses the rows.
-constexpr const char* windows_sql =
-    "SELECT t.id, name, pool_id, begin, length, layout, max_cpus, coverage, decisions, utility,"
-    " favourite, outside_training, p_cpu, p_core, p_socket, p_node, p_all,"
-    " gain_cpu, gain_core, gain_socket, gain_node, gain_all"
-    " FROM windows t JOIN pools p ON p.id = t.pool ";
-constexpr const char* verdicts_sql =
-    "SELECT t.id, name, pool_id, time, decision, target_layout, target_max_cpus, serial,"
-    " recommended, bundle FROM verdicts t JOIN pools p ON p.id = t.pool ";
-constexpr const char* switches_sql =
-    "SELECT t.id, name, pool_id, verdict, serial, revert, from_layout, from_max_cpus, to_layout,"
-    " to_max_cpus, asked, answered, result, text FROM switches t JOIN pools p ON p.id = t.pool ";
-constexpr const char* trials_sql =
-    "SELECT t.id, name, pool_id, switch, from_layout, from_max_cpus, to_layout, to_max_cpus,"
-    " promised, opened, closed, ending, difference, error, freedom, correlation, excused,"
-    " undeserved, load_changed, gain_back FROM trials t JOIN pools p ON p.id = t.pool ";
-
-/// The scores that a trial gave its two layouts.
-void add_scores(proto::Sample& sample, const StoredTrial& trial, const std::string& intent) {
-    const Comparison& found = *trial.comparison;
-    // What the load may have done is no more the layout's here than it is for the policy.
-    const double difference = found.difference > 0
-                                  ? std::max(found.difference - found.undeserved, 0.0)
-                                  : std::min(found.difference + found.excused, 0.0);
-    auto* scores = sample.add_scores();
-    scores->set_intent(intent);
-    for (const Layout layout : all_layouts) {
-        const bool from = layout == trial.from.layout, to = layout == trial.to.layout;
-        scores->add_score(to ? std::exp(difference) : from ? 1 : NAN);
-        scores->add_spread(to || from ? found.error : NAN);
-    }
-}
-
-/// The rows that the filter lets through, newest first.
-Result<Statement> filtered(const Database& database, const char* columns, const char* time,
-                           const Filter& filter) {
+/// The entries that the filter lets through, newest first.
+template<class Record>
+Result<std::vector<Entry<Record>>> filtered(const Database& database, const std::string& path,
+                                            const char* time, const Filter& filter) {
     constexpr std::size_t most = std::numeric_limits<std::int64_t>::max(); // below 0 is "all"
     const std::string sql = fmt::format("{0} WHERE (?1 IS NULL OR name = ?1) AND {1} >= ?2 AND "
                                         "{1} <= ?3 ORDER BY {1} DESC, t.id DESC LIMIT ?4",
-                                        columns, time);
-    return database.prepare(sql.c_str(), filter.pool, filter.since, filter.until,
-                            std::min(filter.limit, most));
+                                        select<Record>(), time);
+    return entries<Record>(database.prepare(sql.c_str(), filter.pool, filter.since, filter.until,
+                                            std::min(filter.limit, most)),
+                           path);
 }
 
-Result<void> add_reasons(const Database& database, const std::string& path,
-                         std::vector<Entry<StoredVerdict>>& verdicts) {
-    for (Entry<StoredVerdict>& verdict : verdicts) {
-        auto reasons = rows<StoredReason>(
+Result<std::vector<Entry<StoredVerdict>>>
+with_reasons(const Database& database, const std::string& path,
+             Result<std::vector<Entry<StoredVerdict>>> verdicts) {
+    if (!verdicts) return verdicts;
+    for (Entry<StoredVerdict>& verdict : *verdicts)
+        verdict.what.reasons = TRY(rows<StoredReason>(
             database.prepare("SELECT code, text FROM reasons WHERE verdict = ? ORDER BY position",
                              verdict.id),
-            path, [](Row& row) {
-                std::string code = row.text();
-                return StoredReason{std::move(code), row.text()};
-            });
-        if (!reasons) return tl::unexpected(reasons.error());
-        verdict.what.reasons = std::move(*reasons);
-    }
-    return {};
-}
-
-Result<std::vector<Entry<StoredVerdict>>> verdicts_with_reasons(const Database& database,
-                                                                const std::string& path,
-                                                                Result<Statement> statement) {
-    auto verdicts =
-        rows<Entry<StoredVerdict>>(std::move(statement), path, entry<StoredVerdict>(verdict_of));
-    if (!verdicts) return verdicts;
-    TRY(add_reasons(database, path, *verdicts));
+            path, [](Row& row, StoredReason& reason) {
+                row.read(reason.code);
+                row.read(reason.text);
+            }));
     return verdicts;
 }
 
@@ -289,22 +166,16 @@ Result<std::vector<Event>> JournalReader::history(const Filter& filter) const {
     const auto wanted = [&](Kind kind) { return !filter.kind || *filter.kind == kind; };
     std::vector<Event> events;
     const auto take = [&](auto entries) -> Result<void> {
-        if (!entries) return tl::unexpected(entries.error());
-        std::move(entries->begin(), entries->end(), std::back_inserter(events));
+        auto taken = TRY(std::move(entries));
+        std::move(taken.begin(), taken.end(), std::back_inserter(events));
         return {};
     };
-    Result<void> taken;
     if (wanted(Kind::trial))
-        taken = take(rows<Entry<StoredTrial>>(
-            filtered(database_, trials_sql, "coalesce(closed, opened, 0)", filter), path_,
-            entry<StoredTrial>(trial_of)));
-    if (taken && wanted(Kind::change))
-        taken = take(rows<Entry<StoredSwitch>>(filtered(database_, switches_sql, "asked", filter),
-                                               path_, entry<StoredSwitch>(switch_of)));
-    if (taken && wanted(Kind::verdict))
-        taken = take(verdicts_with_reasons(database_, path_,
-                                           filtered(database_, verdicts_sql, "time", filter)));
-    if (!taken) return tl::unexpected(taken.error());
+        TRY(take(filtered<StoredTrial>(database_, path_, "coalesce(closed, opened, 0)", filter)));
+    if (wanted(Kind::change)) TRY(take(filtered<StoredSwitch>(database_, path_, "asked", filter)));
+    if (wanted(Kind::verdict))
+        TRY(take(with_reasons(database_, path_,
+                              filtered<StoredVerdict>(database_, path_, "time", filter))));
     std::stable_sort(events.begin(), events.end(),
                      [](const Event& a, const Event& b) { return time_of(a) > time_of(b); });
     if (events.size() > filter.limit)
@@ -313,23 +184,22 @@ Result<std::vector<Event>> JournalReader::history(const Filter& filter) const {
 }
 
 Result<std::vector<Entry<Window>>> JournalReader::windows(const Filter& filter) const {
-    return rows<Entry<Window>>(filtered(database_, windows_sql, "begin", filter), path_,
-                               entry<Window>(window_of));
+    return filtered<Window>(database_, path_, "begin", filter);
 }
 
 Result<std::vector<Entry<StoredVerdict>>> JournalReader::last_verdicts() const {
     const auto transaction = TRY(Transaction::begin(database_, "BEGIN"));
     // By id: the clock may have gone backwards.
-    const std::string sql = fmt::format(
-        "{} WHERE t.id = (SELECT max(id) FROM verdicts WHERE pool = p.id) ORDER BY name",
-        verdicts_sql);
-    return verdicts_with_reasons(database_, path_, database_.prepare(sql.c_str()));
+    const std::string sql =
+        select<StoredVerdict>() +
+        "WHERE t.id = (SELECT max(id) FROM verdicts WHERE pool = p.id) ORDER BY name";
+    return with_reasons(database_, path_,
+                        entries<StoredVerdict>(database_.prepare(sql.c_str()), path_));
 }
 
 Result<std::vector<Entry<StoredTrial>>> JournalReader::open_trials() const {
-    const std::string sql = fmt::format("{} WHERE closed IS NULL ORDER BY name", trials_sql);
-    return rows<Entry<StoredTrial>>(database_.prepare(sql.c_str()), path_,
-                                    entry<StoredTrial>(trial_of));
+    const std::string sql = select<StoredTrial>() + "WHERE closed IS NULL ORDER BY name";
+    return entries<StoredTrial>(database_.prepare(sql.c_str()), path_);
 }
 
 Result<std::vector<Counts>> JournalReader::counts() const {
@@ -338,13 +208,11 @@ Result<std::vector<Counts>> JournalReader::counts() const {
                           " total(result = 'done' AND revert), total(result = 'failed')"
                           " FROM switches t JOIN pools p ON p.id = t.pool"
                           " GROUP BY name ORDER BY name"),
-        path_, [](Row& row) {
-            Counts out;
-            out.pool = row.text();
-            out.switches = row.count();
-            out.reverts = row.count();
-            out.failed = row.count();
-            return out;
+        path_, [](Row& row, Counts& out) {
+            row.read(out.pool);
+            row.read(out.switches);
+            row.read(out.reverts);
+            row.read(out.failed);
         });
 }
 
@@ -355,45 +223,44 @@ Result<std::vector<TrialSample>> JournalReader::samples() const {
                     "them from its next start on",
                     path_, *version);
     std::string wrong;
-    auto read = [&](Row& row) {
-        const auto trial = entry(trial_of)(row);
-        std::string intent = row.text();
-        TrialSample out{.pool = trial.pool.name,
-                        .intent = intent,
-                        .trial = trial.id,
-                        .time = trial.what.time(),
-                        .from = trial.what.from.layout,
-                        .to = trial.what.to.layout};
+    const auto read = [&](Row& row, TrialSample& out) {
+        Entry<StoredTrial> trial;
+        std::string intent, bytes;
+        row.read(trial);
+        row.read(intent);
+        const auto lesson = lesson_of(trial.what.ending, trial.what.from.layout,
+                                      trial.what.to.layout, trial.what.comparison);
+        if (!lesson) return;
+        row.read(bytes);
+        out = {.pool = trial.pool.name,
+               .intent = intent,
+               .trial = trial.id,
+               .time = trial.what.time(),
+               .from = trial.what.from.layout,
+               .to = trial.what.to.layout,
+               .difference = trial.what.comparison->difference};
         proto::Sample& sample = out.sample;
-        if (!parse_bounded(row.text(), sample)) wrong = "no sample where one is to be";
+        if (!parse_bounded(bytes, sample)) wrong = "no sample where one is to be";
         sample.set_scenario(fmt::format("{} trial {}", printable(trial.pool.name, 64), trial.id));
         sample.set_family("trial");
         sample.set_topology("host");
         sample.clear_scores();
-        if (trial.what.comparison) {
-            add_scores(sample, trial.what, intent);
-            out.difference = trial.what.comparison->difference;
-        }
-        if (sample.schema_version() != feature_schema_version && wrong.empty()) return out;
+        *sample.add_scores() = *lesson;
+        sample.mutable_scores(0)->set_intent(intent);
+        if (sample.schema_version() != feature_schema_version && wrong.empty()) return;
         if (auto checked = check_sample(sample, "a trial's sample"); !checked)
             wrong = checked.error().message;
-        return out;
     };
-    const std::string sql = fmt::format(
-        "SELECT q.*, intent, sample FROM ({}) q JOIN samples s ON s.trial = q.id"
-        " WHERE load_changed = 0 AND from_layout <> to_layout AND difference IS NOT NULL AND"
-        " error IS NOT NULL AND ending IN ('{}') ORDER BY s.id",
-        trials_sql,
-        fmt::join(std::array{to_string(Ending::kept_better), to_string(Ending::kept_unclear),
-                             to_string(Ending::reverted_harm), to_string(Ending::reverted_worse),
-                             to_string(Ending::reverted_unclear)},
-                  "','"));
-    auto samples = rows<TrialSample>(database_.prepare(sql.c_str()), path_, read);
-    if (!samples) return samples;
+    const std::string sql =
+        fmt::format("SELECT q.*, intent, sample FROM ({}) q JOIN samples s ON s.trial = q.id"
+                    " ORDER BY s.id",
+                    select<StoredTrial>());
+    auto samples = TRY(rows<TrialSample>(database_.prepare(sql.c_str()), path_, read));
     if (!wrong.empty())
         return fail("{}: damaged: {}; move the file away to begin a new one", path_, wrong);
-    // What another version of the program measured cannot be measured again, and is no damage.
-    std::erase_if(*samples, [](const TrialSample& one) {
+    // What teaches nothing has no sample here. What another version of the program measured cannot
+    // be measured again, and is no damage.
+    std::erase_if(samples, [](const TrialSample& one) {
         return one.sample.schema_version() != feature_schema_version;
     });
     return samples;

@@ -102,6 +102,13 @@ Result<bool> Statement::next() {
     return failure(sqlite3_db_handle(statement_.get()), result);
 }
 
+Result<void> Statement::run() {
+    for (;;) {
+        const bool row = TRY(next());
+        if (!row) return {};
+    }
+}
+
 bool Statement::null(int column) const {
     return sqlite3_column_type(statement_.get(), column) == SQLITE_NULL;
 }
@@ -150,21 +157,6 @@ Result<Statement> Database::compile(const char* sql) const {
     const int result = sqlite3_prepare_v2(handle_.get(), sql, -1, &statement, nullptr);
     if (result != SQLITE_OK) return failure(handle_.get(), result);
     return Statement(statement);
-}
-
-Result<void> Database::finish(Result<Statement> statement) {
-    if (!statement) return tl::unexpected(statement.error());
-    for (;;) {
-        const auto row = TRY(statement->next());
-        if (!row) return {};
-    }
-}
-
-Result<std::optional<std::int64_t>> Database::first(Result<Statement> statement) {
-    if (!statement) return tl::unexpected(statement.error());
-    const auto row = TRY(statement->next());
-    if (!row || statement->null(0)) return std::nullopt;
-    return statement->integer(0);
 }
 
 Result<void> Database::script(const char* sql) const {

@@ -30,6 +30,27 @@ void wait_for_locks_until(std::chrono::steady_clock::time_point end);
 /// next() came to; one that is NULL or of another type reads as 0 or "".
 class Statement {
   public:
+    /// Sets the next parameter; text is copied. What is wrong with it next() tells.
+    void bind(std::nullopt_t /*null*/) { bound(sqlite3_bind_null(statement_.get(), ++bound_)); }
+    void bind(std::integral auto value) {
+        bound(sqlite3_bind_int64(statement_.get(), ++bound_, static_cast<sqlite3_int64>(value)));
+    }
+    void bind(double value) { bound(sqlite3_bind_double(statement_.get(), ++bound_, value)); }
+    void bind(std::string_view text);
+    void bind(const Blob& blob);
+    /// Its name.
+    template<class Enum>
+    requires std::is_enum_v<Enum>
+    void bind(Enum value) { bind(to_string(value)); }
+    template<class T> void bind(const std::optional<T>& value) {
+        if (value)
+            bind(*value);
+        else
+            bind(std::nullopt);
+    }
+    /// Runs the statement to its end.
+    [[nodiscard]] Result<void> run();
+
     /// Goes to the next row; false: there is none.
     [[nodiscard]] Result<bool> next();
 
@@ -46,19 +67,6 @@ class Statement {
         void operator()(sqlite3_stmt* statement) const { sqlite3_finalize(statement); }
     };
     explicit Statement(sqlite3_stmt* statement) : statement_(statement) {}
-    void bind(std::nullopt_t /*null*/) { bound(sqlite3_bind_null(statement_.get(), ++bound_)); }
-    void bind(std::integral auto value) {
-        bound(sqlite3_bind_int64(statement_.get(), ++bound_, static_cast<sqlite3_int64>(value)));
-    }
-    void bind(double value) { bound(sqlite3_bind_double(statement_.get(), ++bound_, value)); }
-    void bind(std::string_view text);
-    void bind(const Blob& blob);
-    template<class T> void bind(const std::optional<T>& value) {
-        if (value)
-            bind(*value);
-        else
-            bind(std::nullopt);
-    }
     void bound(int result) {
         if (result != SQLITE_OK) result_ = result;
     }
@@ -86,12 +94,16 @@ class Database {
     /// Runs the statement to its end.
     template<class... Args>
     [[nodiscard]] Result<void> run(const char* sql, const Args&... args) const {
-        return finish(prepare(sql, args...));
+        auto statement = TRY(prepare(sql, args...));
+        return statement.run();
     }
     /// The first column of the first row; nothing when there is no row.
     template<class... Args> [[nodiscard]] Result<std::optional<std::int64_t>>
     value(const char* sql, const Args&... args) const {
-        return first(prepare(sql, args...));
+        auto statement = TRY(prepare(sql, args...));
+        const bool row = TRY(statement.next());
+        if (!row || statement.null(0)) return std::nullopt;
+        return statement.integer(0);
     }
     /// Runs several statements that have no parameters.
     [[nodiscard]] Result<void> script(const char* sql) const;
@@ -114,8 +126,6 @@ class Database {
     };
     explicit Database(sqlite3* handle) : handle_(handle) {}
     [[nodiscard]] Result<Statement> compile(const char* sql) const;
-    [[nodiscard]] static Result<void> finish(Result<Statement> statement);
-    [[nodiscard]] static Result<std::optional<std::int64_t>> first(Result<Statement> statement);
 
     std::unique_ptr<std::function<bool()>> ended_; ///< SQLite has its address
     std::unique_ptr<sqlite3, Close> handle_;

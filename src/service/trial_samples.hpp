@@ -3,11 +3,13 @@
 // a pool may repeat one as often as it likes. So no pool, no week and no lucky trial may dominate.
 #pragma once
 
-#include "src/layout/layout.hpp"
+#include "src/policy/state.hpp"
 #include "src/proto/model.pb.h"
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace intellisched::service {
@@ -19,8 +21,14 @@ struct TrialSample {
     std::int64_t time = 0;  ///< at which it was closed, ns of the Unix epoch
     Layout from = Layout::socket, to = Layout::socket;
     double difference = 0;     ///< that it found
-    proto::Sample sample = {}; ///< with the two layouts' scores
+    proto::Sample sample = {}; ///< with its lesson_of() as scores
 };
+
+/// What a trial teaches: the scores of its two layouts, and how far they are to be trusted. NaN for
+/// the other layouts; the intent is left open. Nothing unless it was compared to its end, on one
+/// load. `ending`: a name of Ending, or another text where the end was not seen.
+[[nodiscard]] std::optional<proto::IntentScores>
+lesson_of(std::string_view ending, Layout from, Layout to, const std::optional<Comparison>& found);
 
 /// Repeats are trials of the same pool, week, layouts and intent. Of repeats only the one with the
 /// median difference is taken (the lower of two), and of a pool's week no more than this many.
