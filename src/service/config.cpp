@@ -9,11 +9,11 @@ extern "C" {
 }
 
 #include <algorithm>
-#include <array>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <map>
 #include <sys/un.h>
 
@@ -21,82 +21,6 @@ namespace intellisched {
 namespace {
 
 namespace fs = std::filesystem;
-
-/// A number of T, and what it may be.
-template<class T> struct Number {
-    std::string_view key;
-    double least, most;
-    bool whole;
-    void (*set)(T&, double);
-};
-
-constexpr double day = 86'400;
-
-constexpr std::array<Number<ServiceConfig>, 4> numbers{{
-    // The model learnt from windows of a second; a few more leave room for a trial's windows
-    // before they are too old.
-    {"interval", 1, 5, true, [](auto& c, double n) { c.interval = static_cast<unsigned>(n); }},
-    {"journal_days", 1, 3650, true,
-     [](auto& c, double n) { c.journal_days = static_cast<unsigned>(n); }},
-    {"journal_mb", 8, 1 << 20, true,
-     [](auto& c, double n) { c.journal_mb = static_cast<unsigned>(n); }},
-    {"return_to_boot_layout", 0, 1, true,
-     [](auto& c, double n) { c.return_to_boot_layout = n != 0; }},
-}};
-
-Nanoseconds seconds(double n) { return static_cast<Nanoseconds>(n) * second; }
-
-constexpr std::array<Number<PolicySettings>, 7> limits{{
-    {"dwell", 10, 7 * day, true, [](auto& s, double n) { s.dwell = seconds(n); }},
-    {"longest_dwell", 10, 30 * day, true, [](auto& s, double n) { s.longest_dwell = seconds(n); }},
-    {"switches_an_hour", 1, 60, true,
-     [](auto& s, double n) { s.switches_an_hour = static_cast<unsigned>(n); }},
-    {"gain", 0, 1, false, [](auto& s, double n) { s.leave.gain = n; }},
-    {"confidence", 0, 1, false, [](auto& s, double n) { s.leave.confidence = n; }},
-    {"stand_down", 0, 30 * day, true, [](auto& s, double n) { s.stand_down = seconds(n); }},
-    // Fewer than least_windows are no trial.
-    {"trial_windows", 10, 200, true,
-     [](auto& s, double n) { s.trial.windows = static_cast<unsigned>(n); }},
-}};
-
-constexpr Number<PoolConfig> guest_scores{"guest_scores", 0, 1, true,
-                                          [](auto& p, double n) { p.guest_scores = n != 0; }};
-
-struct Path {
-    std::string_view key;
-    fs::path ServiceConfig::*member;
-    bool needed;
-    std::size_t longest;
-    std::string_view ending; ///< that the name must have
-};
-
-constexpr std::array<Path, 4> paths{{
-    {"bundle", &ServiceConfig::bundle, false, 4095, ""},
-    {"journal", &ServiceConfig::journal, true, 4000, ""}, // SQLite adds endings of its own
-    {"socket", &ServiceConfig::socket, true, sizeof(sockaddr_un::sun_path) - 1, ""},
-    {"metrics", &ServiceConfig::metrics, false, 4000, ".prom"}, // node_exporter reads no other
-}};
-
-constexpr std::array<std::string_view, 13> known_keys{"bundle",
-                                                      "interval",
-                                                      "journal",
-                                                      "journal_days",
-                                                      "journal_mb",
-                                                      "socket",
-                                                      "control_group_may",
-                                                      "metrics",
-                                                      "log_level",
-                                                      "return_to_boot_layout",
-                                                      "mode",
-                                                      "intent",
-                                                      "pools"};
-constexpr std::array<std::string_view, 11> known_pool_keys{
-    "name", "mode",       "intent",     "dwell",         "longest_dwell", "switches_an_hour",
-    "gain", "confidence", "stand_down", "trial_windows", "guest_scores"};
-
-template<class Keys> bool has(const Keys& keys, std::string_view key) {
-    return std::find(keys.begin(), keys.end(), key) != keys.end();
-}
 
 std::string_view trim(std::string_view text) {
     const auto from = text.find_first_not_of(" \t");
@@ -109,54 +33,147 @@ template<class N> bool parse(std::string_view text, N& n) {
     return error == std::errc() && end == text.data() + text.size();
 }
 
-/// Sets what `number` is about; nothing, or what is wrong with the text.
-template<class T> std::string assign(const Number<T>& number, T& to, std::string_view text) {
-    double n = 0;
-    std::uint64_t whole = 0;
-    const bool is_number = number.whole ? parse(text, whole) : parse(text, n);
-    if (number.whole) n = static_cast<double>(whole);
-    if (!is_number || !(n >= number.least && n <= number.most))
-        return fmt::format("'{}' is not a {}number from {} to {}", printable(text),
-                           number.whole ? "whole " : "", number.least, number.most);
-    number.set(to, n);
-    return {};
+/// Sets a value of T by its text. Returns what is wrong with the text, or "".
+template<class T> using Assign = std::function<std::string(T& to, std::string_view text)>;
+
+template<class Set> auto number(double least, double most, bool whole, Set set) {
+    return [=](auto& to, std::string_view text) -> std::string {
+        double n = 0;
+        std::uint64_t integer = 0;
+        const bool is_number = whole ? parse(text, integer) : parse(text, n);
+        if (whole) n = static_cast<double>(integer);
+        if (!is_number || !(n >= least && n <= most))
+            return fmt::format("'{}' is not a {}number from {} to {}", printable(text),
+                               whole ? "whole " : "", least, most);
+        set(to, n);
+        return {};
+    };
+}
+template<class Set> auto whole(double least, double most, Set set) {
+    return number(least, most, true, set);
+}
+template<class Set> auto part(Set set) { return number(0, 1, false, set); }
+template<class Set> auto flag(Set set) { return whole(0, 1, set); }
+
+/// One of the names in `allowed`; `from_string` tells what it stands for.
+template<class From, class Set> auto name(std::string_view allowed, From from_string, Set set) {
+    return [=](auto& to, std::string_view text) -> std::string {
+        const auto found = from_string(text);
+        if (!found) return fmt::format("'{}' is none of {}", printable(text), allowed);
+        set(to, *found);
+        return {};
+    };
+}
+template<class Set> auto mode(Set set) {
+    return name("off, observe, recommend, auto", mode_from_string, set);
+}
+template<class Set> auto intent(Set set) {
+    return name("throughput, latency, balanced", intent_from_string, set);
 }
 
-template<class T> std::string assign_name(std::optional<T> found, T& to, std::string_view text,
-                                          std::string_view allowed) {
-    if (!found) return fmt::format("'{}' is none of {}", printable(text), allowed);
-    to = *found;
-    return {};
+/// `ending`: that the path must have.
+Assign<ServiceConfig> path(fs::path ServiceConfig::*member, bool needed, std::size_t longest,
+                           std::string_view ending = "") {
+    return [=](ServiceConfig& to, std::string_view text) -> std::string {
+        if (text.empty() && needed) return "it is empty; give it a path";
+        if (!text.empty() && !text.starts_with('/'))
+            return fmt::format("'{}' does not begin with /; give it a whole path", printable(text));
+        if (text.size() > longest)
+            return fmt::format("'{}...' has {} bytes; {} are allowed", printable(text, 32),
+                               text.size(), longest);
+        if (!text.empty() && !text.ends_with(ending))
+            return fmt::format("'{}' does not end in {}", printable(text), ending);
+        to.*member = text;
+        return {};
+    };
 }
-std::string assign_mode(Mode& to, std::string_view text) {
-    return assign_name(mode_from_string(text), to, text, "off, observe, recommend, auto");
-}
-std::string assign_intent(Intent& to, std::string_view text) {
-    return assign_name(intent_from_string(text), to, text, "throughput, latency, balanced");
-}
-std::string assign_group_may(bool& changes, std::string_view text) {
+
+std::optional<bool> may_change(std::string_view text) {
     const bool known = text == "status" || text == "change";
-    return assign_name(known ? std::optional(text == "change") : std::nullopt, changes, text,
-                       "status, change");
+    return known ? std::optional(text == "change") : std::nullopt;
 }
-std::string assign_level(boost::log::trivial::severity_level& to, std::string_view text) {
+std::optional<boost::log::trivial::severity_level> level_from_string(std::string_view text) {
     boost::log::trivial::severity_level level{};
     const bool known = boost::log::trivial::from_string(text.data(), text.size(), level);
-    return assign_name(known ? std::optional(level) : std::nullopt, to, text,
-                       "trace, debug, info, warning, error, fatal");
+    return known ? std::optional(level) : std::nullopt;
 }
 
-std::string assign_path(const Path& path, ServiceConfig& to, std::string_view text) {
-    if (text.empty() && path.needed) return "it is empty; give it a path";
-    if (!text.empty() && !text.starts_with('/'))
-        return fmt::format("'{}' does not begin with /; give it a whole path", printable(text));
-    if (text.size() > path.longest)
-        return fmt::format("'{}...' has {} bytes; {} are allowed", printable(text, 32), text.size(),
-                           path.longest);
-    if (!text.empty() && !text.ends_with(path.ending))
-        return fmt::format("'{}' does not end in {}", printable(text), path.ending);
-    to.*path.member = text;
-    return {};
+constexpr double day = 86'400;
+
+Nanoseconds seconds(double n) { return static_cast<Nanoseconds>(n) * second; }
+unsigned count(double n) { return static_cast<unsigned>(n); }
+
+/// All that a configuration, or an entry of its `pools`, may set: what a value may be, and where it
+/// goes. The defaults are those of the structures.
+template<class T> struct Key {
+    std::string_view name;
+    Assign<T> assign;
+};
+
+template<class T> const std::vector<Key<T>>& keys();
+
+template<> const std::vector<Key<ServiceConfig>>& keys() {
+    using C = ServiceConfig;
+    static const std::vector<Key<C>> all{
+        {"bundle", path(&C::bundle, false, 4095)},
+        // The model learnt from windows of a second; a few more leave room for a trial's windows
+        // before they are too old.
+        {"interval", whole(1, 5, [](C& c, double n) { c.interval = count(n); })},
+        {"journal", path(&C::journal, true, 4000)}, // SQLite adds endings of its own
+        {"journal_days", whole(1, 3650, [](C& c, double n) { c.journal_days = count(n); })},
+        {"journal_mb", whole(8, 1 << 20, [](C& c, double n) { c.journal_mb = count(n); })},
+        {"socket", path(&C::socket, true, sizeof(sockaddr_un::sun_path) - 1)},
+        {"control_group_may",
+         name("status, change", may_change, [](C& c, bool may) { c.control_group_changes = may; })},
+        {"metrics", path(&C::metrics, false, 4000, ".prom")}, // node_exporter reads no other
+        {"log_level", name("trace, debug, info, warning, error, fatal", level_from_string,
+                           [](C& c, auto level) { c.log_level = level; })},
+        {"return_to_boot_layout", flag([](C& c, double n) { c.return_to_boot_layout = n != 0; })},
+        {"mode", mode([](C& c, Mode to) { c.mode = to; })},
+        {"intent", intent([](C& c, Intent to) { c.intent = to; })},
+        {"pools", {}}, // a list; Reader::pools()
+    };
+    return all;
+}
+
+template<> const std::vector<Key<PoolConfig>>& keys() {
+    using P = PoolConfig;
+    static const std::vector<Key<P>> all{
+        {"name",
+         [](P& p, std::string_view text) {
+             p.name = text;
+             return text.empty() ? "missing; it says which pool" : "";
+         }},
+        {"mode", mode([](P& p, Mode to) { p.mode = to; })},
+        {"intent", intent([](P& p, Intent to) { p.intent = to; })},
+        {"dwell", whole(10, 7 * day, [](P& p, double n) { p.settings.dwell = seconds(n); })},
+        {"longest_dwell",
+         whole(10, 30 * day, [](P& p, double n) { p.settings.longest_dwell = seconds(n); })},
+        {"switches_an_hour",
+         whole(1, 60, [](P& p, double n) { p.settings.switches_an_hour = count(n); })},
+        {"gain", part([](P& p, double n) { p.settings.leave.gain = n; })},
+        {"confidence", part([](P& p, double n) { p.settings.leave.confidence = n; })},
+        {"stand_down",
+         whole(0, 30 * day, [](P& p, double n) { p.settings.stand_down = seconds(n); })},
+        // Fewer than least_windows are no trial.
+        {"trial_windows",
+         whole(10, 200, [](P& p, double n) { p.settings.trial.windows = count(n); })},
+        {"guest_scores", flag([](P& p, double n) { p.guest_scores = n != 0; })},
+    };
+    return all;
+}
+
+/// Null: there is none of that name.
+template<class T> const Key<T>* find_key(std::string_view name) {
+    const auto found = std::ranges::find(keys<T>(), name, &Key<T>::name);
+    return found != keys<T>().end() ? &*found : nullptr;
+}
+
+template<class T> std::string no_such(std::string_view name) {
+    std::vector<std::string_view> names;
+    for (const Key<T>& key : keys<T>()) names.push_back(key.name);
+    return fmt::format("{}: no such key; there are {}", printable(name, 64),
+                       fmt::join(names, ", "));
 }
 
 /// libxlutil's parse of a text.
@@ -200,11 +217,9 @@ class Reader {
         errors_.emplace_back(line, fmt::format(format, std::forward<Args>(args)...));
     }
     void syntax(const Parsed& parsed);
-    bool usable(const ConfigKey& key);
-    void value(const ConfigKey& key, std::string_view text);
+    const Key<ServiceConfig>* usable(const ConfigKey& key);
     void pools(const XLU_Config* config);
     void pool(std::string_view entry, unsigned line);
-    std::string pool_value(PoolConfig& pool, std::string_view key, std::string_view text);
     [[nodiscard]] Result<ServiceConfig> result();
 
     std::string name_;
@@ -236,11 +251,12 @@ Result<ServiceConfig> Reader::read(std::string_view given) {
     }
     for (const ConfigKey& key : keys_) {
         const char* set = nullptr;
-        if (!usable(key) || key.name == "pools") continue;
-        if (xlu_cfg_get_string(parsed.get(), std::string(key.name).c_str(), &set, 1) == 0)
-            value(key, set);
-        else
+        const auto* known = usable(key);
+        if (!known || key.name == "pools") continue;
+        if (xlu_cfg_get_string(parsed.get(), std::string(key.name).c_str(), &set, 1) != 0)
             wrong(key.line, "{}: a list; it takes a single value", key.name);
+        else if (const auto mistake = known->assign(config_, set); !mistake.empty())
+            wrong(key.line, "{}: {}", key.name, mistake);
     }
     pools(parsed.get());
     return result();
@@ -266,34 +282,21 @@ void Reader::syntax(const Parsed& parsed) {
     if (errors_.empty()) wrong(0, "cannot be parsed: {}", std::strerror(parsed.error()));
 }
 
-bool Reader::usable(const ConfigKey& key) {
-    if (!has(known_keys, key.name)) {
-        wrong(key.line, "{}: no such key; there are {}", printable(key.name, 64),
-              fmt::join(known_keys, ", "));
-        return false;
+/// The key that is set; null when it cannot be, which has been told.
+const Key<ServiceConfig>* Reader::usable(const ConfigKey& key) {
+    const auto* known = find_key<ServiceConfig>(key.name);
+    if (!known) {
+        wrong(key.line, "{}", no_such<ServiceConfig>(key.name));
+        return nullptr;
     }
     const auto [before, first] = set_.emplace(key.name, key.line);
-    if (key.addition && key.name == "pools") return true;
-    if (!first) {
+    if (key.addition && key.name == "pools") return known;
+    if (first && !key.addition) return known;
+    if (first)
+        wrong(key.line, "{}: += is for pools; set it with =", key.name);
+    else
         wrong(key.line, "{}: set before, in line {}; leave one of them", key.name, before->second);
-        return false;
-    }
-    if (key.addition) wrong(key.line, "{}: += is for pools; set it with =", key.name);
-    return !key.addition;
-}
-
-void Reader::value(const ConfigKey& key, std::string_view text) {
-    std::string mistake;
-    for (const auto& number : numbers)
-        if (key.name == number.key) mistake = assign(number, config_, text);
-    for (const Path& path : paths)
-        if (key.name == path.key) mistake = assign_path(path, config_, text);
-    if (key.name == "mode") mistake = assign_mode(config_.mode, text);
-    if (key.name == "intent") mistake = assign_intent(config_.intent, text);
-    if (key.name == "control_group_may")
-        mistake = assign_group_may(config_.control_group_changes, text);
-    if (key.name == "log_level") mistake = assign_level(config_.log_level, text);
-    if (!mistake.empty()) wrong(key.line, "{}: {}", key.name, mistake);
+    return nullptr;
 }
 
 void Reader::pools(const XLU_Config* config) {
@@ -327,16 +330,15 @@ void Reader::pool(std::string_view entry, unsigned line) {
         const std::string_view key = trim(part.substr(0, equals));
         if (equals == part.npos)
             mistakes.push_back(fmt::format("'{}' is no key=value", printable(trim(part), 64)));
-        else if (!has(known_pool_keys, key))
-            mistakes.push_back(fmt::format("{}: no such key; there are {}", printable(key, 64),
-                                           fmt::join(known_pool_keys, ", ")));
+        else if (!find_key<PoolConfig>(key))
+            mistakes.push_back(no_such<PoolConfig>(key));
         else if (!values.emplace(key, trim(part.substr(equals + 1))).second)
             mistakes.push_back(fmt::format("{}: set twice; leave one of them", key));
     }
-    // A name that is missing becomes one that is empty.
-    PoolConfig pool{std::string(values["name"]), config_.mode, config_.intent};
+    values.emplace("name", ""); // one that is missing is one that is empty
+    PoolConfig pool{{}, config_.mode, config_.intent};
     for (const auto& [key, text] : values)
-        if (std::string mistake = pool_value(pool, key, text); !mistake.empty())
+        if (const auto mistake = find_key<PoolConfig>(key)->assign(pool, text); !mistake.empty())
             mistakes.push_back(fmt::format("{}: {}", key, mistake));
 
     const PolicySettings& s = pool.settings;
@@ -360,17 +362,6 @@ void Reader::pool(std::string_view entry, unsigned line) {
         wrong(line, "pools: {}: {}", pool.name.empty() ? "an entry" : printable(pool.name, 64),
               mistake);
     if (!pool.name.empty()) config_.pools.push_back(std::move(pool));
-}
-
-/// Sets a pool's key; nothing, or what is wrong with the text.
-std::string Reader::pool_value(PoolConfig& pool, std::string_view key, std::string_view text) {
-    for (const auto& limit : limits)
-        if (key == limit.key) return assign(limit, pool.settings, text);
-    if (key == guest_scores.key) return assign(guest_scores, pool, text);
-    if (key == "mode") return assign_mode(pool.mode, text);
-    if (key == "intent") return assign_intent(pool.intent, text);
-    if (text.empty()) return "missing; it says which pool";
-    return {};
 }
 
 Result<ServiceConfig> Reader::result() {
