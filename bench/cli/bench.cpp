@@ -7,6 +7,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/base/log.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/host/xen_host.hpp"
 #include "src/host/xl.hpp"
 
@@ -92,7 +93,7 @@ Result<std::string> measure_live(const BenchArguments& options, const bench::Pla
 }
 
 Result<int> run_bench(const BenchArguments& options) {
-    auto plan = TRY(bench::read_plan(options.plan));
+    auto plan = TRY(bench::read_plan(shipped_file(options.plan, "plans")));
     if (plan.live() != (options.host == "xen"))
         return fail("{}: its entries are {}; use --host {}", options.plan,
                     plan.live() ? "live" : "for the simulator", plan.live() ? "xen" : "sim");
@@ -126,9 +127,9 @@ void add_bench(CLI::App& app, Action& action) {
     command
         ->add_option(
             "--plan", options->plan,
-            "the plan: protobuf text, see bench/proto/bench.proto; that of a live host may "
-            "name commands (start, stop), which are run as you: use none that you do not "
-            "trust")
+            "the plan: protobuf text, see bench/proto/bench.proto, or a shipped one's name; that "
+            "of a live host may name commands (start, stop), which are run as you: use none that "
+            "you do not trust")
         ->required();
     command
         ->add_option("--out", options->out,

@@ -162,7 +162,7 @@ class Demo {
 
 Result<int> demo(const DemoArguments& options) {
     proto::Scenario scenario;
-    TRY(parse_text_file(options.scenario, scenario));
+    TRY(parse_text_file(shipped_file(options.scenario, "scenarios"), scenario));
     auto bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
     auto classifier = TRY(Classifier::load(bundle));
     Demo loop(options, scenario, classifier);
@@ -176,7 +176,9 @@ void add_demo(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "demo", "show the closed loop on a simulated host whose load changes, as a timeline");
     auto options = std::make_shared<DemoArguments>();
-    command->add_option("--scenario", options->scenario, "a scenario of the simulator's")
+    command
+        ->add_option("--scenario", options->scenario,
+                     "a scenario of the simulator's: a file, or a shipped one's name")
         ->required();
     command->add_option("--pool", options->pool, "the cpupool that is tuned")
         ->capture_default_str();

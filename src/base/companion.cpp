@@ -13,6 +13,17 @@ namespace intellisched {
 
 namespace fs = std::filesystem;
 
+namespace {
+
+/// Whether root may act on it; logs why not.
+bool trusted_or_logged(const fs::path& path) {
+    const auto ours = check_trusted_path(path);
+    if (!ours) BOOST_LOG_TRIVIAL(warning) << "not used: " << ours.error().message;
+    return ours.has_value();
+}
+
+} // namespace
+
 fs::path folder_of_this_program() {
     std::error_code error;
     return fs::read_symlink("/proc/self/exe", error).parent_path();
@@ -34,12 +45,18 @@ Result<fs::path> find_companion(const std::string& name, const fs::path& build_f
         left.remove_prefix(std::min(end + 1, left.size()));
     }
     for (const fs::path& place : places) {
-        if (!executable(place)) continue;
-        const auto ours = check_trusted_path(place);
-        if (ours) return place.lexically_normal();
-        BOOST_LOG_TRIVIAL(warning) << "not run: " << ours.error().message;
+        if (executable(place) && trusted_or_logged(place)) return place.lexically_normal();
     }
     return fail("{}: is not there", name);
+}
+
+std::optional<fs::path> in_build_tree(const fs::path& path) {
+    // Every program is two folders below, as in src/cli.
+    const fs::path root = folder_of_this_program().parent_path().parent_path();
+    std::error_code error;
+    if (!fs::exists(root / "build.ninja", error) || !fs::exists(root / path, error)) return {};
+    if (!trusted_or_logged(root / path)) return {};
+    return root / path;
 }
 
 } // namespace intellisched

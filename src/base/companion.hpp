@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT
-// Programs that belong to this one: the simulator, the benchmark.
+// What belongs to this program: other programs (the simulator, the benchmark), files that are
+// shipped.
 #pragma once
 
 #include "src/base/result.hpp"
 
 #include <filesystem>
+#include <optional>
 #include <string>
 
 namespace intellisched {
@@ -17,6 +19,10 @@ namespace intellisched {
 /// trusted users can change (check_trusted_path()), and logs it. Errors: not found.
 [[nodiscard]] Result<std::filesystem::path>
 find_companion(const std::string& name, const std::filesystem::path& build_folder);
+
+/// The file `path`, from its root, of the build tree that this program runs from, where meson
+/// copies what is shipped; nothing for an installed program. Root takes none as above.
+[[nodiscard]] std::optional<std::filesystem::path> in_build_tree(const std::filesystem::path& path);
 
 /// Whether `path` is a regular file that can be executed.
 [[nodiscard]] bool executable(const std::filesystem::path& path);

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/shared_options.hpp"
 
+#include "src/base/companion.hpp"
 #include "src/base/trust.hpp"
 
 #include <cstdlib>
 
 namespace intellisched::cli {
+
+namespace fs = std::filesystem;
 
 void add_config(CLI::App& command, std::filesystem::path& config) {
     command.add_option("--config", config, "the service's configuration")->capture_default_str();
@@ -14,10 +17,20 @@ void add_config(CLI::App& command, std::filesystem::path& config) {
 Result<std::string> bundle_path(const std::string& given) {
     if (!given.empty()) return given;
     const char* from_environment = std::getenv("INTELLISCHED_BUNDLE");
-    if (!from_environment) return INTELLISCHED_DEFAULT_BUNDLE;
+    if (!from_environment)
+        return in_build_tree("models/default.bundle")
+            .value_or(fs::path(INTELLISCHED_DATA) / "default.bundle");
     if (auto ours = check_trusted_path(from_environment); !ours)
         return fail("INTELLISCHED_BUNDLE: {}", ours.error().message);
     return from_environment;
+}
+
+std::string shipped_file(const std::string& given, const std::string& folder) {
+    std::error_code error;
+    if (fs::exists(given, error) || fs::path(given).has_parent_path()) return given;
+    const fs::path shipped = in_build_tree(fs::path("bench") / folder / given)
+                                 .value_or(fs::path(INTELLISCHED_DATA) / folder / given);
+    return fs::exists(shipped, error) ? shipped.string() : given;
 }
 
 } // namespace intellisched::cli

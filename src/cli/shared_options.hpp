@@ -13,8 +13,13 @@ namespace intellisched::cli {
 /// --config, for those that read the service's configuration.
 void add_config(CLI::App& command, std::filesystem::path& config);
 
-/// The model bundle: `given`, or if that is empty $INTELLISCHED_BUNDLE, or else the installed one.
-/// Errors: for root, check_trusted_path()'s of what the environment names.
+/// The model bundle: `given`, or if that is empty $INTELLISCHED_BUNDLE, or else the shipped one:
+/// the build tree's for a program that runs from there, otherwise the installed one. Errors: for
+/// root, check_trusted_path()'s of what the environment names.
 [[nodiscard]] Result<std::string> bundle_path(const std::string& given = {});
+
+/// The plan or scenario that `given` names: a file, or where none is there by a bare name, the
+/// shipped one of that name. `folder` is "plans" or "scenarios".
+[[nodiscard]] std::string shipped_file(const std::string& given, const std::string& folder);
 
 } // namespace intellisched::cli

@@ -41,9 +41,10 @@ Result<fs::path> find_simulator() {
         return fail("{}: no program that can be run; CREDIT2_SIM names it as the simulator", named);
     }
     if (auto found = find_companion(program_name, "bench/simulator"); found) return found;
-    return fail("the simulator {0} is not there: build it (ninja -C build bench/simulator/{0}), or "
-                "name it in CREDIT2_SIM",
-                program_name);
+    return fail(
+        "the simulator {0} is not there: no package has it, because it is compiled from Xen's "
+        "source; build it in the source tree (scripts/setup), or name it in CREDIT2_SIM",
+        program_name);
 }
 
 Result<PinnedProgram> PinnedProgram::open(const fs::path& path) {
