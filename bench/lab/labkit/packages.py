@@ -106,7 +106,7 @@ def _built():
         build.wait()
         raise
     if status != 0:
-        raise LabError(SETUP, f"{BUILD.parent.name}/{BUILD.name}: no patched Xen, see above; run scripts/setup, "
+        raise LabError(SETUP, f"{BUILD.parent.name}/{BUILD.name}: no patched Xen, see above; run scripts/setup --lab, "
                               "or take --xen stock")
     return cache_dir().parent / "xen/patched"
 
