@@ -8,7 +8,7 @@
 #include "src/host/apply.hpp"
 #include "src/host/simulator.hpp"
 #include "src/model/score.hpp"
-#include "src/policy/journal.hpp"
+#include "src/policy/state_message.hpp"
 #include "src/proto/records.hpp"
 
 #include <algorithm>
@@ -147,8 +147,8 @@ Result<void> run_service(const DayRequest& request, proto::Day& day) {
     }
     day.set_bundle(request.bundle.manifest.id());
     day.set_intent(std::string(to_string(request.intent)));
-    day.set_gain(request.policy.leave.gain);
-    day.set_confidence(request.policy.leave.confidence);
+    day.set_gain(request.policy.switch_margins.gain);
+    day.set_confidence(request.policy.switch_margins.confidence);
     day.set_least_gain_part(request.policy.least_gain_part);
     day.set_switches(loop.switches());
     day.set_reverts(loop.reverts());
@@ -262,7 +262,7 @@ Result<proto::Day> make_day(const DayRequest& request) {
     }
     const PolicySettings& policy = request.policy;
     if (day.bundle() != request.bundle.manifest.id() || day.intent() != to_string(request.intent) ||
-        day.gain() != policy.leave.gain || day.confidence() != policy.leave.confidence ||
+        day.gain() != policy.switch_margins.gain || day.confidence() != policy.switch_margins.confidence ||
         day.least_gain_part() != policy.least_gain_part) {
         TRY(run_service(request, day));
         TRY(store());

@@ -63,8 +63,8 @@ Result<void> work(const Options& options) {
     report.set_intent(options.intent);
     report.set_bundle(bundle.manifest.id());
     report.set_phases(options.phases);
-    report.set_gain(options.settings.leave.gain);
-    report.set_confidence(options.settings.leave.confidence);
+    report.set_gain(options.settings.switch_margins.gain);
+    report.set_confidence(options.settings.switch_margins.confidence);
     report.set_least_gain_part(options.settings.least_gain_part);
     report.set_phase_length_s(options.phase_s);
     report.set_replayed(options.replay);
@@ -111,7 +111,7 @@ int main(int argc, char** argv) {
     app.add_option("--intent", options.intent, "throughput, latency or balanced")
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}))
         ->capture_default_str();
-    app.add_option("--gain", options.settings.leave.gain,
+    app.add_option("--gain", options.settings.switch_margins.gain,
                    "that a layout has to promise for a switch: 0.02 is 2%")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
@@ -119,7 +119,7 @@ int main(int argc, char** argv) {
                    "part of --gain that is enough where the layout has not changed for long")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();
-    app.add_option("--confidence", options.settings.leave.confidence,
+    app.add_option("--confidence", options.settings.switch_margins.confidence,
                    "the probability that it is better than the current one")
         ->check(CLI::Range(0.0, 1.0))
         ->capture_default_str();

@@ -14,32 +14,32 @@ namespace {
 
 using Predictions = std::vector<Prediction>; // by case
 
-std::vector<Outcome> outcomes_of(std::span<const Case> cases, const Predictions& predictions) {
-    std::vector<Outcome> outcomes;
+std::vector<CaseOutcome> outcomes_of(std::span<const Case> cases, const Predictions& predictions) {
+    std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < cases.size(); ++i)
         outcomes.push_back(judge(cases[i], predictions[i]));
     return outcomes;
 }
 
-std::vector<Outcome> cautious_outcomes(std::span<const Case> cases,
-                                       const Predictions& predictions) {
-    std::vector<Outcome> outcomes;
+std::vector<CaseOutcome> cautious_outcomes(std::span<const Case> cases,
+                                           const Predictions& predictions) {
+    std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < cases.size(); ++i)
         if (under_default(cases[i])) outcomes.push_back(judge_cautiously(cases[i], predictions[i]));
     return outcomes;
 }
 
 /// The outcomes by the name of a part of the cases.
-std::map<std::string, std::vector<Outcome>>
-split(std::span<const Outcome> outcomes,
+std::map<std::string, std::vector<CaseOutcome>>
+split(std::span<const CaseOutcome> outcomes,
       const std::function<std::string(const Case&)>& name_of_part) {
-    std::map<std::string, std::vector<Outcome>> parts;
-    for (const Outcome& outcome : outcomes) parts[name_of_part(*outcome.of)].push_back(outcome);
+    std::map<std::string, std::vector<CaseOutcome>> parts;
+    for (const CaseOutcome& outcome : outcomes) parts[name_of_part(*outcome.of)].push_back(outcome);
     return parts;
 }
 
 void add_cells(proto::EvaluationSection& section, std::string_view by,
-               std::span<const Outcome> outcomes, std::span<const Outcome> cautious,
+               std::span<const CaseOutcome> outcomes, std::span<const CaseOutcome> cautious,
                const std::function<std::string(const Case&)>& name_of_part) {
     std::vector<proto::FigureCell> cells;
     const auto cautious_parts = split(cautious, name_of_part);
@@ -49,8 +49,9 @@ void add_cells(proto::EvaluationSection& section, std::string_view by,
         cell.set_name(name);
         *cell.mutable_figures() = figures_of("model", part);
         const auto found = cautious_parts.find(name);
-        *cell.mutable_cautious() = figures_of(
-            "policy", found == cautious_parts.end() ? std::span<const Outcome>() : found->second);
+        *cell.mutable_cautious() =
+            figures_of("policy", found == cautious_parts.end() ? std::span<const CaseOutcome>()
+                                                               : found->second);
         cells.push_back(std::move(cell));
     }
     std::stable_sort(cells.begin(), cells.end(), [](const auto& a, const auto& b) {
@@ -177,7 +178,7 @@ Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples
     for (std::size_t l = 1; l < options.learners.size(); ++l)
         *section.add_methods() =
             figures_of(options.learners[l].name, outcomes_of(cases, predictions[l]));
-    std::vector<Outcome> measured;
+    std::vector<CaseOutcome> measured;
     for (const Case& one : cases) {
         const auto outcomes = judge_repeats(one);
         measured.insert(measured.end(), outcomes.begin(), outcomes.end());
@@ -195,13 +196,14 @@ Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
     auto section = section_of(std::move(title), samples);
     add_model(section, cases, "model", knowing);
     *section.add_methods() = figures_of("model, costs not known", outcomes_of(cases, ignorant));
-    std::vector<Outcome> stays;
+    std::vector<CaseOutcome> stays;
     for (const Case& one : cases) stays.push_back(outcome_of(one, Layout::socket, 1));
     *section.add_methods() = figures_of("boot default (socket)", stays);
     return section;
 }
 
-Outcome judge_cautiously(const Case& one, const Prediction& prediction, const Margins& margins) {
+CaseOutcome judge_cautiously(const Case& one, const Prediction& prediction,
+                             const Margins& margins) {
     const std::size_t best = index(prediction.best);
     const bool moves =
         probability_over(prediction, prediction.best, one.current) >= margins.confidence &&
@@ -210,7 +212,7 @@ Outcome judge_cautiously(const Case& one, const Prediction& prediction, const Ma
     return outcome_of(one, chosen, prediction.probability[index(chosen)]);
 }
 
-proto::Figures figures_of(std::string method, std::span<const Outcome> outcomes) {
+proto::Figures figures_of(std::string method, std::span<const CaseOutcome> outcomes) {
     const Evaluation all = summarise(outcomes);
     proto::Figures figures;
     figures.set_method(std::move(method));

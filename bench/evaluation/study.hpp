@@ -46,9 +46,10 @@ struct StudyOptions {
 /// Of a case that was seen under the boot default: the outcome of what the policy makes of windows
 /// that all say the same, which is to stay unless the service's margins of confidence and gain are
 /// met.
-[[nodiscard]] Outcome judge_cautiously(const Case& one, const Prediction& prediction,
-                                       const Margins& margins = PolicySettings().leave);
+[[nodiscard]] CaseOutcome
+judge_cautiously(const Case& one, const Prediction& prediction,
+                 const Margins& margins = PolicySettings().switch_margins);
 
-[[nodiscard]] proto::Figures figures_of(std::string method, std::span<const Outcome> outcomes);
+[[nodiscard]] proto::Figures figures_of(std::string method, std::span<const CaseOutcome> outcomes);
 
 } // namespace intellisched

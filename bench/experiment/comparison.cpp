@@ -16,7 +16,7 @@ struct Did {
     double far_moves = 0;               ///< of these, to another socket
 };
 
-std::optional<Did> did(const std::map<RunKey, Outcome>& outcomes, const std::string& scenario,
+std::optional<Did> did(const std::map<RunKey, RunResult>& outcomes, const std::string& scenario,
                        Layout layout) {
     static const auto column = [](std::string_view name) { return *feature_index(name); };
     static const std::array near{column("moves.sibling"), column("moves.socket")};
@@ -55,7 +55,7 @@ double work_gain(const Did& now, const Did& before) {
 
 } // namespace
 
-std::vector<proto::Comparison> compare(const std::map<RunKey, Outcome>& outcomes,
+std::vector<proto::Comparison> compare(const std::map<RunKey, RunResult>& outcomes,
                                        std::span<const Choice> choices) {
     std::map<std::pair<std::string, std::string>, proto::Comparison> parts;
     for (const Choice& choice : choices) {

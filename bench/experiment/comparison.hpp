@@ -23,7 +23,7 @@ struct Choice {
 /// mean of the work of the guests that worked under both layouts (all repeats together), and the
 /// mean rates of moves in the windows that were traced. Choices whose runs are not among the
 /// outcomes are left out.
-[[nodiscard]] std::vector<proto::Comparison> compare(const std::map<RunKey, Outcome>& outcomes,
+[[nodiscard]] std::vector<proto::Comparison> compare(const std::map<RunKey, RunResult>& outcomes,
                                                      std::span<const Choice> choices);
 
 } // namespace intellisched::bench

@@ -84,7 +84,7 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
     for (const Entry& entry : entries) {
         for (const Layout layout : plan.layouts)
             for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
-                const Outcome* outcome = results.find({entry.name, layout, repeat});
+                const RunResult* outcome = results.find({entry.name, layout, repeat});
                 if (!outcome) continue;
                 report.set_runs(report.runs() + 1);
                 if (outcome->error.empty()) continue;

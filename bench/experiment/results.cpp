@@ -31,13 +31,13 @@ bool well_formed(const google::protobuf::RepeatedField<float>& numbers, std::siz
 
 } // namespace
 
-Result<Outcome> outcome_of(const proto::Run& run) {
+Result<RunResult> outcome_of(const proto::Run& run) {
     const auto bad = [&](std::string_view what) {
         return fail("entry {}, layout {}: {}; the results are damaged, start in another directory",
                     printable(run.entry(), 64), printable(run.layout(), 32), what);
     };
     if (!layout_from_string(run.layout())) return bad("no such layout");
-    Outcome outcome;
+    RunResult outcome;
     outcome.fingerprint = run.fingerprint();
     outcome.error = printable(run.error(), 512);
     if (!outcome.error.empty()) return outcome;
@@ -62,8 +62,8 @@ Result<Outcome> outcome_of(const proto::Run& run) {
     return outcome;
 }
 
-Result<std::map<RunKey, Outcome>> read_results(const fs::path& directory) {
-    std::map<RunKey, Outcome> outcomes;
+Result<std::map<RunKey, RunResult>> read_results(const fs::path& directory) {
+    std::map<RunKey, RunResult> outcomes;
     const fs::path path = directory / results_name;
     std::error_code error;
     if (!fs::exists(path, error)) return outcomes;
@@ -98,13 +98,13 @@ Result<void> Results::add(const proto::Run& run) {
     return {};
 }
 
-const Outcome* Results::find(const RunKey& key) const {
+const RunResult* Results::find(const RunKey& key) const {
     const auto found = outcomes_.find(key);
     return found == outcomes_.end() ? nullptr : &found->second;
 }
 
 bool Results::has(const RunKey& key, const std::string& fingerprint) const {
-    const Outcome* outcome = find(key);
+    const RunResult* outcome = find(key);
     return outcome && outcome->error.empty() && outcome->fingerprint == fingerprint;
 }
 
@@ -124,8 +124,8 @@ std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, con
 
 Result<Scored> score_entry(const Plan& plan, const Entry& entry, const Results& results) {
     Scored scored{.entry = &entry, .representatives = {}, .scores = {}, .measured = {}};
-    const auto good = [&](Layout layout, unsigned repeat) -> Result<const Outcome*> {
-        const Outcome* outcome = results.find({entry.name, layout, repeat});
+    const auto good = [&](Layout layout, unsigned repeat) -> Result<const RunResult*> {
+        const RunResult* outcome = results.find({entry.name, layout, repeat});
         if (!outcome) return fail("layout {} was not run", to_string(layout));
         if (!outcome->error.empty()) return fail("{}", outcome->error);
         return outcome;
@@ -160,7 +160,7 @@ std::vector<proto::Sample> samples_of(const Plan& plan, const Scored& scored,
         return samples;
     for (const Layout layout : plan.layouts)
         for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
-            const Outcome* outcome = results.find({scored.entry->name, layout, repeat});
+            const RunResult* outcome = results.find({scored.entry->name, layout, repeat});
             if (!outcome || outcome->shared) continue;
             const std::size_t count = std::min<std::size_t>(plan.windows, outcome->windows.size());
             for (std::size_t w = 0; w < count; ++w) {

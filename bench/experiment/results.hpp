@@ -23,7 +23,7 @@ struct RunKey {
 };
 
 /// A run as far as samples and report need it.
-struct Outcome {
+struct RunResult {
     std::string fingerprint;
     std::string error; ///< empty: it went well
     Representatives representatives{};
@@ -34,12 +34,12 @@ struct Outcome {
 };
 
 /// Checks a stored or fresh run as data from outside. Errors: what no run of this program says.
-[[nodiscard]] Result<Outcome> outcome_of(const proto::Run& run);
+[[nodiscard]] Result<RunResult> outcome_of(const proto::Run& run);
 
 /// The runs that are stored in a directory, the last one of each key; what its program goes on
 /// writing meanwhile is left alone. None without a file. Errors: a damaged file; a record that is
 /// no run.
-[[nodiscard]] Result<std::map<RunKey, Outcome>>
+[[nodiscard]] Result<std::map<RunKey, RunResult>>
 read_results(const std::filesystem::path& directory);
 
 class Results {
@@ -56,12 +56,12 @@ class Results {
 
     /// Whether that run has been made, and went well.
     [[nodiscard]] bool has(const RunKey& key, const std::string& fingerprint) const;
-    [[nodiscard]] const Outcome* find(const RunKey& key) const;
+    [[nodiscard]] const RunResult* find(const RunKey& key) const;
 
   private:
     explicit Results(RecordWriter file) : file_(std::move(file)) {}
     RecordWriter file_;
-    std::map<RunKey, Outcome> outcomes_;
+    std::map<RunKey, RunResult> outcomes_;
 };
 
 /// A name for all that decides a run, with the simulator by its identity (live: empty): the same in

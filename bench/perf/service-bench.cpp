@@ -101,7 +101,7 @@ class Judge {
             cpus_ = facts.cpus;
             // Auto is the dearest mode; that it never switches keeps every window alike.
             PoolConfig config{.name = pool.name, .mode = Mode::automatic};
-            config.settings.leave.gain = 1;
+            config.settings.switch_margins.gain = 1;
             keeper_.emplace(PoolName{pool.name, pool.id}, config, journal_, "bench", now(),
                             [](const Asked&) {});
         }

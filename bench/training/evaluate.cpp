@@ -17,7 +17,7 @@ double quantile(const std::vector<double>& sorted, double part) {
 
 } // namespace
 
-Outcome outcome_of(const Case& one, Layout chosen, double confidence) {
+CaseOutcome outcome_of(const Case& one, Layout chosen, double confidence) {
     return {.of = &one,
             .chosen = chosen,
             .confidence = confidence,
@@ -26,12 +26,12 @@ Outcome outcome_of(const Case& one, Layout chosen, double confidence) {
             .default_regret = one.regret(Layout::socket)};
 }
 
-Outcome judge(const Case& one, const Prediction& prediction) {
+CaseOutcome judge(const Case& one, const Prediction& prediction) {
     return outcome_of(one, prediction.best, prediction.probability[index(prediction.best)]);
 }
 
-std::vector<Outcome> judge_repeats(const Case& one) {
-    std::vector<Outcome> outcomes;
+std::vector<CaseOutcome> judge_repeats(const Case& one) {
+    std::vector<CaseOutcome> outcomes;
     if (one.repeats.size() < 2) return outcomes;
     for (const auto& judge : one.repeats) {
         std::array<double, layout_count> others{};
@@ -40,7 +40,7 @@ std::vector<Outcome> judge_repeats(const Case& one) {
                 if (&repeat != &judge) others[l] += repeat[l];
         const auto chosen = static_cast<std::size_t>(
             std::max_element(others.begin(), others.end()) - others.begin());
-        Outcome outcome = outcome_of(one, all_layouts[chosen], 1);
+        CaseOutcome outcome = outcome_of(one, all_layouts[chosen], 1);
         outcome.regret = -std::expm1(judge[chosen]);
         outcome.default_regret = -std::expm1(judge[index(Layout::socket)]);
         outcomes.push_back(outcome);
@@ -50,13 +50,13 @@ std::vector<Outcome> judge_repeats(const Case& one) {
 
 bool under_default(const Case& one) { return one.equivalent(one.current, Layout::socket); }
 
-Evaluation summarise(std::span<const Outcome> outcomes) {
+Evaluation summarise(std::span<const CaseOutcome> outcomes) {
     Evaluation all;
     if (outcomes.empty()) return all;
     const auto n = static_cast<double>(outcomes.size());
     all.cases = outcomes.size();
     std::vector<double> regrets;
-    for (const Outcome& outcome : outcomes) {
+    for (const CaseOutcome& outcome : outcomes) {
         regrets.push_back(outcome.regret);
         all.accuracy += outcome.right / n;
         all.regret.mean += outcome.regret / n;

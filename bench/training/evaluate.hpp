@@ -13,7 +13,7 @@
 namespace intellisched {
 
 /// What was chosen in one case, and what that was worth.
-struct Outcome {
+struct CaseOutcome {
     const Case* of = nullptr;
     Layout chosen = Layout::socket;
     double confidence = 0;     ///< merged probability of the choice
@@ -22,15 +22,15 @@ struct Outcome {
     double default_regret = 0; ///< the same for staying with socket, the boot default
 };
 
-[[nodiscard]] Outcome outcome_of(const Case& one, Layout chosen, double confidence);
+[[nodiscard]] CaseOutcome outcome_of(const Case& one, Layout chosen, double confidence);
 
 /// The outcome of doing what the prediction says.
-[[nodiscard]] Outcome judge(const Case& one, const Prediction& prediction);
+[[nodiscard]] CaseOutcome judge(const Case& one, const Prediction& prediction);
 
 /// What measuring instead of predicting is worth: by repeat, the outcome of the layout that was the
 /// best in the other repeats. The best layout over all repeats owes some of its lead to chance;
 /// this one does not. None with fewer than two repeats.
-[[nodiscard]] std::vector<Outcome> judge_repeats(const Case& one);
+[[nodiscard]] std::vector<CaseOutcome> judge_repeats(const Case& one);
 
 /// Whether the case was seen under the boot default.
 [[nodiscard]] bool under_default(const Case& one);
@@ -66,6 +66,6 @@ struct Evaluation {
     std::array<std::array<std::size_t, layout_count>, layout_count> confusion{};
 };
 
-[[nodiscard]] Evaluation summarise(std::span<const Outcome> outcomes);
+[[nodiscard]] Evaluation summarise(std::span<const CaseOutcome> outcomes);
 
 } // namespace intellisched

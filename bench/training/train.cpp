@@ -176,7 +176,7 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     Bundle bundle{make_manifest(samples, options), std::move(classifier), std::move(gains)};
     bundle.novelty = novelty.stored();
     bundle.manifest.set_temperature(fitted.temperature);
-    std::vector<Outcome> outcomes;
+    std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < fitted.judged.size(); ++i)
         outcomes.push_back(judge(*fitted.judged[i], fitted.held_out[i]));
     const Evaluation held_out = summarise(outcomes);

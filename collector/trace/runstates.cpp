@@ -32,7 +32,7 @@ std::uint32_t RunstateTracker::enter(VcpuRef ref) {
     return i;
 }
 
-void RunstateTracker::leave(std::uint32_t i) {
+void RunstateTracker::free_number(std::uint32_t i) {
     if (vcpus_[i].state != Runstate::unknown) list_known(i, false);
     vcpus_[i] = VcpuState{.ref = {idle_domain, 0}};
     ever_known_[i] = false;

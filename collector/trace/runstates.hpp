@@ -155,7 +155,7 @@ class RunstateTracker {
         for (const std::uint32_t i : slots) {
             if (i == none) continue;
             forgets(i);
-            leave(i);
+            free_number(i);
         }
     }
 
@@ -174,7 +174,7 @@ class RunstateTracker {
         return pcpus_[cpu];
     }
     std::uint32_t enter(VcpuRef ref);
-    void leave(std::uint32_t i);
+    void free_number(std::uint32_t i);
     void list_known(std::uint32_t i, bool known);
 
     template<class Observer>

@@ -67,9 +67,9 @@ Difference difference(std::span<const double> before, std::span<const double> af
     return out;
 }
 
-std::vector<double> utilities_of(std::span<const Sample> samples) {
+std::vector<double> utilities_of(std::span<const TrialWindow> samples) {
     std::vector<double> out;
-    for (const Sample& sample : samples) out.push_back(sample.utility);
+    for (const TrialWindow& sample : samples) out.push_back(sample.utility);
     return out;
 }
 
@@ -79,8 +79,8 @@ constexpr double most_claims = 0.5;
 
 /// The guests on both sides; nothing when what they claim is too little of what all claim that were
 /// seen to do anything.
-std::optional<std::set<std::uint64_t>> common_guests(std::span<const Sample> before,
-                                                     std::span<const Sample> after) {
+std::optional<std::set<std::uint64_t>> common_guests(std::span<const TrialWindow> before,
+                                                     std::span<const TrialWindow> after) {
     struct Seen {
         double claim = 0;
         std::array<double, 2> present{}, active{}; ///< windows of either side
@@ -89,7 +89,7 @@ std::optional<std::set<std::uint64_t>> common_guests(std::span<const Sample> bef
     std::map<std::uint64_t, Seen> by_identity, by_uuid;
     const std::array sides{before, after};
     for (std::size_t side = 0; side < sides.size(); ++side)
-        for (const Sample& sample : sides[side])
+        for (const TrialWindow& sample : sides[side])
             for (const GuestSeen& guest : sample.guests)
                 for (Seen* one : {&by_identity[guest.identity], &by_uuid[guest.uuid]}) {
                     one->claim = guest.terms.claim;
@@ -116,11 +116,11 @@ std::optional<std::set<std::uint64_t>> common_guests(std::span<const Sample> bef
 }
 
 /// The utility of these guests by window; NaN where none of them did anything.
-std::vector<double> utilities_of(std::span<const Sample> samples,
+std::vector<double> utilities_of(std::span<const TrialWindow> samples,
                                  const std::set<std::uint64_t>& common, Intent intent) {
     std::vector<double> out;
     std::vector<GuestTerms> terms;
-    for (const Sample& sample : samples) {
+    for (const TrialWindow& sample : samples) {
         terms.clear();
         for (const GuestSeen& guest : sample.guests)
             if (common.contains(guest.identity)) terms.push_back(guest.terms);
@@ -129,9 +129,9 @@ std::vector<double> utilities_of(std::span<const Sample> samples,
     return out;
 }
 
-std::vector<double> numbers_of(std::span<const Sample> samples, std::size_t i) {
+std::vector<double> numbers_of(std::span<const TrialWindow> samples, std::size_t i) {
     std::vector<double> out;
-    for (const Sample& sample : samples) out.push_back(sample.workload[i]);
+    for (const TrialWindow& sample : samples) out.push_back(sample.workload[i]);
     return out;
 }
 
@@ -145,7 +145,7 @@ bool another_load(const Difference& number, const TrialSettings& settings) {
 
 } // namespace
 
-bool steady(std::span<const Sample> samples, const TrialSettings& settings) {
+bool steady(std::span<const TrialWindow> samples, const TrialSettings& settings) {
     const std::size_t quarter = samples.size() / 4;
     const auto first = samples.first(quarter), last = samples.last(quarter);
     for (std::size_t i = 0; i < workload_size; ++i) {
@@ -156,7 +156,7 @@ bool steady(std::span<const Sample> samples, const TrialSettings& settings) {
     return true;
 }
 
-bool same_guests(std::span<const Sample> samples) {
+bool same_guests(std::span<const TrialWindow> samples) {
     const std::size_t half = samples.size() / 2;
     return common_guests(samples.first(half), samples.last(half)).has_value();
 }
@@ -168,8 +168,8 @@ double student(double normal, double freedom) {
            z * (((3 * z2 + 19) * z2 + 17) * z2 - 15) / (384 * v * v * v);
 }
 
-Comparison compare(std::span<const Sample> before, std::span<const Sample> after, Intent intent,
-                   const TrialSettings& settings) {
+Comparison compare(std::span<const TrialWindow> before, std::span<const TrialWindow> after,
+                   Intent intent, const TrialSettings& settings) {
     Comparison out;
     const auto common = common_guests(before, after);
     const Difference utility =
@@ -192,7 +192,7 @@ Comparison compare(std::span<const Sample> before, std::span<const Sample> after
         out.excused = std::max(-number.value, 0.0) * demand_unit;
         out.undeserved = std::abs(number.value) * demand_unit;
     }
-    for (const Sample& sample : after)
+    for (const TrialWindow& sample : after)
         out.gain_back += sample.gain_back / static_cast<double>(after.size());
     return out;
 }

@@ -30,7 +30,7 @@
 namespace intellisched {
 
 /// A window of one side of a trial.
-struct Sample {
+struct TrialWindow {
     double utility = 0; ///< live score of the pool, whoever is in it
     /// Under the new layout: predicted gain of going back to the old one.
     double gain_back = 0;
@@ -54,8 +54,9 @@ struct Comparison {
 
 /// Compares the windows of a trial under `intent`. What could not be compared is 0, with
 /// `guests_changed` set.
-[[nodiscard]] Comparison compare(std::span<const Sample> before, std::span<const Sample> after,
-                                 Intent intent, const TrialSettings& settings);
+[[nodiscard]] Comparison compare(std::span<const TrialWindow> before,
+                                 std::span<const TrialWindow> after, Intent intent,
+                                 const TrialSettings& settings);
 
 /// How many standard errors have the tail in Student's t distribution that `normal` standard errors
 /// have in the normal one. An approximation, too large below 3 degrees of freedom.
@@ -63,11 +64,11 @@ struct Comparison {
 
 /// Whether the load is the same in the first and in the last quarter of these. A mixture of two
 /// loads is no baseline: its mean is that of neither, and its spread hides any effect.
-[[nodiscard]] bool steady(std::span<const Sample> samples, const TrialSettings& settings);
+[[nodiscard]] bool steady(std::span<const TrialWindow> samples, const TrialSettings& settings);
 
 /// Whether guests that are in both halves of these have most of the claims. If not, the baseline
 /// could be compared with nothing.
-[[nodiscard]] bool same_guests(std::span<const Sample> samples);
+[[nodiscard]] bool same_guests(std::span<const TrialWindow> samples);
 
 enum class Finding : std::uint8_t {
     better,       ///< beyond chance and load

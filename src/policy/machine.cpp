@@ -179,7 +179,7 @@ Nanoseconds Stepper::dwell() const {
 }
 
 Margins Stepper::margins() const {
-    Margins margins = settings_.leave;
+    Margins margins = settings_.switch_margins;
     double part = 0; // of a layout that nobody has changed
     if (state_.changed_at) {
         const auto since =
@@ -221,7 +221,7 @@ bool Stepper::obstacles(const Verdict& judged) {
                 state_.switches.size());
     const std::size_t needed = settings_.trial.windows;
     // Some more than the baseline: a load that has just become another one must be gone from it.
-    const std::vector<Sample> recent = samples(needed + needed / 3);
+    const std::vector<TrialWindow> recent = samples(needed + needed / 3);
     if (recent.size() < needed)
         because("no-baseline",
                 "{} windows in a row have a score to compare a new layout with, {} are needed",
@@ -240,7 +240,7 @@ bool Stepper::check_unmeasured() {
     const Unmeasured unmeasured = *state_.unmeasured;
     if (state_.now < unmeasured.due) return false;
     const std::size_t needed = settings_.trial.windows;
-    const std::vector<Sample> recent = samples(needed + needed / 3);
+    const std::vector<TrialWindow> recent = samples(needed + needed / 3);
     if ((recent.size() < needed || !steady(recent, settings_.trial)) &&
         !passed(unmeasured.due, settings_.measure_after, state_.now))
         return false;
@@ -251,8 +251,8 @@ bool Stepper::check_unmeasured() {
     return true;
 }
 
-std::vector<Sample> Stepper::samples(std::size_t most) const {
-    std::vector<Sample> samples;
+std::vector<TrialWindow> Stepper::samples(std::size_t most) const {
+    std::vector<TrialWindow> samples;
     const auto& history = state_.history;
     for (auto past = history.rbegin(); past != history.rend(); ++past) {
         if (samples.size() >= most) break;

@@ -3,9 +3,10 @@
 // when to keep hands off. Pure: step() turns a state and an input into the next state and a
 // verdict; the time comes with the input.
 //
-// The caller stores the state (journal.hpp) before it does what a verdict asks for, and feeds back
-// the result. It feeds every window, what it reads of the pool (PoolSeen: every few seconds, and at
-// once after a result and after a start), and a Tick when nothing else has come for some seconds.
+// The caller stores the state (state_message.hpp) before it does what a verdict asks for, and feeds
+// back the result. It feeds every window, what it reads of the pool (PoolSeen: every few seconds,
+// and at once after a result and after a start), and a Tick when nothing else has come for some
+// seconds.
 //
 //     observing --better layout, no obstacle--> switch asked for --host has it--> settling
 //         ^                                          | host does not      --> measuring N windows

@@ -3,7 +3,7 @@
 // tried to choose them: docs/evidence/2026-11-29-policy-settings.md.
 #pragma once
 
-#include "src/policy/policy.hpp"
+#include "src/policy/judge.hpp"
 
 namespace intellisched {
 
@@ -59,7 +59,7 @@ struct PolicySettings {
     InputGate gate;
     /// What it takes to leave the layout: three times the windows that a single `recommend` asks
     /// for, because nobody looks before it is done, and twice the gain.
-    Margins leave{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
+    Margins switch_margins{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
     /// The gain that is asked for falls with the time since the last change, as the dwell's part of
     /// that time, down to this part of leave.gain: 0.5% after four times the dwell, and where
     /// nobody has changed the layout. A trial costs about the same whatever it promised, and its

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the policy knows of one pool, as a plain value. What step() (machine.hpp) does follows from
-// it and from the inputs alone, so it can be stored, and restored after a kill (journal.hpp).
+// it and from the inputs alone, so it can be stored, and restored after a kill (state_message.hpp).
 #pragma once
 
 #include "src/policy/comparison.hpp"
@@ -86,7 +86,7 @@ struct Trial {
     Nanoseconds since = 0; ///< that it is in force, or that the trial began to measure anew
     unsigned settled = 0, extensions = 0;
     std::optional<Ending> cancelled = {}; ///< how to end it once it is known what is in force
-    std::vector<Sample> before = {}, after = {};
+    std::vector<TrialWindow> before = {}, after = {};
 };
 
 /// An arrangement that was asked for, until it is known whether the host has it.

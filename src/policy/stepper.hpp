@@ -44,14 +44,14 @@ class Stepper {
     /// What a switch has to promise now: less, the longer there was none.
     [[nodiscard]] Margins margins() const;
     /// The latest windows with a score, oldest first.
-    [[nodiscard]] std::vector<Sample> samples(std::size_t most) const;
+    [[nodiscard]] std::vector<TrialWindow> samples(std::size_t most) const;
     void forget_pool();
     void foreign(const PoolSeen& pool, bool anew);
     void failed();
 
     // trials.cpp
     /// `trial` says what is tried and why; the rest of it is filled in.
-    void begin(Trial trial, std::vector<Sample> before);
+    void begin(Trial trial, std::vector<TrialWindow> before);
     void ask(const Arrangement& target, bool revert);
     void in_force();
     void not_in_force(std::string_view why);

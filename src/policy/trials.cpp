@@ -76,7 +76,7 @@ std::string_view meaning(Ending ending) {
 
 } // namespace
 
-void Stepper::begin(Trial trial, std::vector<Sample> before) {
+void Stepper::begin(Trial trial, std::vector<TrialWindow> before) {
     trial.from = state_.pool->in_force;
     trial.from_layout = state_.pool->current;
     trial.before = std::move(before);
@@ -161,7 +161,7 @@ void Stepper::measure(const WindowSeen& window) {
 }
 
 bool Stepper::small_promise(const Trial& trial) const {
-    return trial.promised < settings_.leave.gain;
+    return trial.promised < settings_.switch_margins.gain;
 }
 
 void Stepper::conclude() {
@@ -222,7 +222,7 @@ void Stepper::end(Ending ending) {
 
 void Stepper::quarantine_layout(const Trial& trial, Layout layout) {
     std::vector<Workload> workloads;
-    for (const Sample& sample : trial.before) workloads.push_back(sample.workload);
+    for (const TrialWindow& sample : trial.before) workloads.push_back(sample.workload);
     const Quarantined& entry =
         quarantine(state_.quarantines, state_.pool->same[index(layout)], state_.intent,
                    mean_workload(workloads), state_.now, settings_.quarantine);

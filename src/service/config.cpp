@@ -151,8 +151,8 @@ template<> const std::vector<Key<PoolConfig>>& keys() {
          whole(10, 30 * day, [](P& p, double n) { p.settings.longest_dwell = seconds(n); })},
         {"switches_an_hour",
          whole(1, 60, [](P& p, double n) { p.settings.switches_an_hour = count(n); })},
-        {"gain", part([](P& p, double n) { p.settings.leave.gain = n; })},
-        {"confidence", part([](P& p, double n) { p.settings.leave.confidence = n; })},
+        {"gain", part([](P& p, double n) { p.settings.switch_margins.gain = n; })},
+        {"confidence", part([](P& p, double n) { p.settings.switch_margins.confidence = n; })},
         {"stand_down",
          whole(0, 30 * day, [](P& p, double n) { p.settings.stand_down = seconds(n); })},
         // Fewer than least_windows are no trial.

@@ -3,7 +3,7 @@
 
 #include "src/base/folder.hpp"
 #include "src/base/trust.hpp"
-#include "src/policy/journal.hpp"
+#include "src/policy/state_message.hpp"
 #include "src/service/journal_columns.hpp"
 #include "src/service/journal_schema.hpp"
 

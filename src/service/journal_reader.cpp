@@ -4,7 +4,7 @@
 #include "collector/window/schema.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/model/sample.hpp"
-#include "src/policy/journal.hpp"
+#include "src/policy/state_message.hpp"
 #include "src/proto/records.hpp"
 #include "src/service/journal_columns.hpp"
 #include "src/service/journal_schema.hpp"

@@ -34,7 +34,7 @@ double mean_regret(const Learner& learner) {
     const auto said = learner.learn(half(true), test);
     REQUIRE(said);
     REQUIRE(said->size() == test.size());
-    std::vector<Outcome> outcomes;
+    std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < test.size(); ++i) outcomes.push_back(judge(*test[i], (*said)[i]));
     return summarise(outcomes).regret.mean;
 }

@@ -111,7 +111,7 @@ TEST_CASE("live bench: every partition in each repeat, in random order, and back
     CHECK(host.in_force == Arrangement{Layout::node, 8});
     CHECK(!fs::exists(bench.restore));
 
-    const bench::Outcome* outcome = results.find({"web", Layout::socket, 1});
+    const bench::RunResult* outcome = results.find({"web", Layout::socket, 1});
     REQUIRE(outcome);
     CHECK(outcome->windows.size() == 2);
     const GuestResult& guest = outcome->result.guests.at("g1");

@@ -61,7 +61,7 @@ TEST_CASE("recorded days: what does harm is gone back from") {
 TEST_CASE("recorded days: other settings, another day from the same windows") {
     const std::array phases{phase_with(0.1)};
     PolicySettings settings;
-    settings.leave.gain = 0.2;
+    settings.switch_margins.gain = 0.2;
     settings.least_gain_part = 1;
     CHECK(bench::replay(phases, Intent::balanced, settings).switches == 0);
 }

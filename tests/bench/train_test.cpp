@@ -252,7 +252,7 @@ TEST_CASE("train: held-out numbers are really held out") {
     CHECK(summary.held_out_regret() > 0.2);
     const auto model = Classifier::load(bundle).value();
     const auto cases = make_cases(noise).value();
-    std::vector<Outcome> by_heart;
+    std::vector<CaseOutcome> by_heart;
     for (const Case& one : cases) {
         const FeatureVector features{
             {one.sample->features().begin(), one.sample->features().end()}};

@@ -19,7 +19,7 @@ bool within(double value, double least, double most) { return value >= least && 
 void check(const PoolConfig& pool) {
     const PolicySettings& s = pool.settings;
     if (pool.name.empty() || s.dwell < 10 * second || s.longest_dwell < s.dwell ||
-        !within(s.leave.gain, 0, 1) || !within(s.leave.confidence, 0, 1) ||
+        !within(s.switch_margins.gain, 0, 1) || !within(s.switch_margins.confidence, 0, 1) ||
         !within(s.switches_an_hour, 1, 60) || !within(s.trial.windows, 10, 200))
         std::abort();
 }

@@ -13,7 +13,7 @@ TEST_CASE("policy machine: a better layout is asked for once there is a baseline
     for (unsigned i = 1; i < world.settings.trial.windows; ++i) {
         const PoolVerdict verdict = world.window();
         CHECK(verdict.decision != Decision::change);
-        if (i >= world.settings.leave.windows) CHECK(has(verdict, "no-baseline"));
+        if (i >= world.settings.switch_margins.windows) CHECK(has(verdict, "no-baseline"));
     }
     const PoolVerdict verdict = world.window();
     CHECK(verdict.decision == Decision::change);
@@ -63,7 +63,7 @@ TEST_CASE("policy machine: no switch while the load becomes another one") {
     CHECK(has(world.window(), "load-changing"));
     CHECK(world.windows(60).decision == Decision::change);
     REQUIRE(world.state.trial);
-    for (const Sample& sample : world.state.trial->before)
+    for (const TrialWindow& sample : world.state.trial->before)
         CHECK(distance(sample.workload, world.load) < 1);
 }
 

@@ -2,7 +2,7 @@
 // Random inputs, absurd ones among them: what holds for any sequence, as seen from outside; and a
 // state that was stored and restored does the same as one that was not.
 #include "policy_world.hpp"
-#include "src/policy/journal.hpp"
+#include "src/policy/state_message.hpp"
 
 #include <doctest/doctest.h>
 #include <limits>
@@ -16,7 +16,7 @@ namespace {
 // Shorter than the defaults, so that much happens in a few thousand steps.
 PolicySettings brisk() {
     PolicySettings settings;
-    settings.leave.windows = 3;
+    settings.switch_margins.windows = 3;
     settings.windows = 6;
     settings.trial.settle = 1;
     settings.trial.windows = 6;

@@ -12,15 +12,15 @@ using namespace intellisched::test;
 namespace {
 
 /// A window with one guest, whose work is all that counts.
-Sample sample(double utility) {
+TrialWindow sample(double utility) {
     return {utility, -0.05, usual_load, {{7, 7, {.claim = 256, .work = utility}}}};
 }
 
-std::vector<Sample> series(std::mt19937_64& random, double mean, double deviation,
-                           double correlation, unsigned count = 30) {
+std::vector<TrialWindow> series(std::mt19937_64& random, double mean, double deviation,
+                                double correlation, unsigned count = 30) {
     std::normal_distribution<double> normal(0,
                                             deviation * std::sqrt(1 - correlation * correlation));
-    std::vector<Sample> samples;
+    std::vector<TrialWindow> samples;
     double state = std::normal_distribution<double>(0, deviation)(random);
     for (unsigned i = 0; i < count; ++i) {
         samples.push_back(sample(mean + state));
@@ -29,8 +29,9 @@ std::vector<Sample> series(std::mt19937_64& random, double mean, double deviatio
     return samples;
 }
 
-std::vector<Sample> with_load(std::vector<Sample> samples, std::size_t number, double by) {
-    for (Sample& sample : samples) sample.workload[number] += by;
+std::vector<TrialWindow> with_load(std::vector<TrialWindow> samples, std::size_t number,
+                                   double by) {
+    for (TrialWindow& sample : samples) sample.workload[number] += by;
     return samples;
 }
 
@@ -94,7 +95,7 @@ TEST_CASE("policy trial: another load is told from another layout") {
     const auto before = series(random, 0, 0.02, 0);
     const auto better = series(random, 0.2, 0.02, 0);
     const auto worse = series(random, -0.2, 0.02, 0);
-    const auto compared = [&](const std::vector<Sample>& after) {
+    const auto compared = [&](const std::vector<TrialWindow>& after) {
         return compare(before, after, Intent::balanced, defaults);
     };
     REQUIRE(find(compared(better), defaults) == Finding::better);
@@ -120,7 +121,7 @@ TEST_CASE("policy trial: a fall of demand excuses a loss, a rise does not, neith
     const auto before = series(random, 0, 0.02, 0);
     const auto worse = series(random, -0.15, 0.02, 0);
     const auto better = series(random, 0.15, 0.02, 0);
-    const auto found = [&](const std::vector<Sample>& after, double demand) {
+    const auto found = [&](const std::vector<TrialWindow>& after, double demand) {
         return find(compare(before, with_load(after, 0, demand), Intent::balanced, defaults),
                     defaults);
     };
@@ -148,7 +149,7 @@ TEST_CASE("policy trial: what ends it early is large, and surer than what ends i
 }
 
 TEST_CASE("policy trial: without noise a trifle is no difference") {
-    const std::vector<Sample> before(30, sample(0)), after(30, sample(-0.002));
+    const std::vector<TrialWindow> before(30, sample(0)), after(30, sample(-0.002));
     CHECK(find(compare(before, after, Intent::balanced, defaults), defaults) == Finding::unclear);
 }
 
@@ -309,8 +310,8 @@ TEST_CASE("policy trial: a guest that comes, goes or falls idle leaves the other
     const auto sides = [&](double effect) {
         return std::pair(series(random, 0, 0.02, 0), series(random, effect, 0.02, 0));
     };
-    const auto add = [](std::vector<Sample>& side, std::uint64_t identity, double work) {
-        for (Sample& one : side)
+    const auto add = [](std::vector<TrialWindow>& side, std::uint64_t identity, double work) {
+        for (TrialWindow& one : side)
             one.guests.push_back({identity, identity, {.claim = 200, .work = work}});
     };
     SUBCASE("one more guest, which says that all is well") {

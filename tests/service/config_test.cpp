@@ -33,8 +33,8 @@ void check_same(const PolicySettings& a, const PolicySettings& b) {
     CHECK(a.dwell == b.dwell);
     CHECK(a.longest_dwell == b.longest_dwell);
     CHECK(a.switches_an_hour == b.switches_an_hour);
-    CHECK(a.leave.gain == b.leave.gain);
-    CHECK(a.leave.confidence == b.leave.confidence);
+    CHECK(a.switch_margins.gain == b.switch_margins.gain);
+    CHECK(a.switch_margins.confidence == b.switch_margins.confidence);
     CHECK(a.stand_down == b.stand_down);
     CHECK(a.trial.windows == b.trial.windows);
 }
@@ -138,8 +138,8 @@ TEST_CASE("configuration: what is set") {
     CHECK(other.name == "a = b");
     CHECK(other.mode == Mode::observe);
     CHECK(other.intent == Intent::throughput);
-    CHECK(other.settings.leave.gain == 0.1);
-    CHECK(other.settings.leave.confidence == 1);
+    CHECK(other.settings.switch_margins.gain == 0.1);
+    CHECK(other.settings.switch_margins.confidence == 1);
     CHECK(other.settings.stand_down == 0);
     CHECK(other.settings.trial.windows == 40);
     CHECK(other.guest_scores);

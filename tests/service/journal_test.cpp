@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the journal keeps: it comes back as it was, by pool, time and kind, and is forgotten in
 // time.
-#include "src/policy/journal.hpp"
+#include "src/policy/state_message.hpp"
 #include "tests/policy/policy_world.hpp"
 #include "tests/service/journal_steps.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/policy/journal.hpp"
+#include "src/policy/state_message.hpp"
 
 #include <algorithm>
 
@@ -59,7 +59,7 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     write_guests(*out.mutable_guests(), window.guests);
 }
 
-void write(proto::PolicySample& out, const Sample& sample) {
+void write(proto::PolicySample& out, const TrialWindow& sample) {
     out.set_utility(sample.utility);
     out.set_gain_back(sample.gain_back);
     for (const double number : sample.workload) out.add_workload(number);
@@ -78,8 +78,8 @@ void write(proto::PolicyTrial& out, const Trial& trial) {
     out.set_extensions(trial.extensions);
     out.set_check(trial.check);
     if (trial.cancelled) out.set_cancelled(std::string(to_string(*trial.cancelled)));
-    for (const Sample& sample : trial.before) write(*out.add_before(), sample);
-    for (const Sample& sample : trial.after) write(*out.add_after(), sample);
+    for (const TrialWindow& sample : trial.before) write(*out.add_before(), sample);
+    for (const TrialWindow& sample : trial.after) write(*out.add_after(), sample);
 }
 
 void write(proto::PolicyPending& out, const Pending& pending) {
@@ -101,7 +101,7 @@ void write(proto::PolicyQuarantine& out, const Quarantined& entry) {
 }
 
 /// Reads a message; the first thing that is wrong is kept, and what is read after it is of no use.
-class Reader {
+class StateParser {
   public:
     [[nodiscard]] const std::optional<std::string>& wrong() const { return wrong_; }
     void refuse(std::string what) {
@@ -182,9 +182,9 @@ class Reader {
         return out;
     }
 
-    template<class List> std::vector<Sample> samples(const List& in) {
+    template<class List> std::vector<TrialWindow> samples(const List& in) {
         count(in);
-        std::vector<Sample> out;
+        std::vector<TrialWindow> out;
         for (const auto& one : in)
             out.push_back({one.utility(), one.gain_back(),
                            numbers<workload_size>(one.workload(), "a workload"),
@@ -225,13 +225,13 @@ class Reader {
 };
 
 /// What step() takes for granted.
-void check(const State& state, Reader& reader) {
+void check(const State& state, StateParser& parser) {
     const bool switching = state.pending && !state.pending->revert;
     if ((state.trial || state.pending || state.unmeasured) && !state.pool)
-        reader.refuse("a trial or an arrangement asked for, but no pool");
-    if (switching && !state.trial) reader.refuse("a switch without a trial");
+        parser.refuse("a trial or an arrangement asked for, but no pool");
+    if (switching && !state.trial) parser.refuse("a switch without a trial");
     if (state.trial && state.trial->in_force == state.pending.has_value())
-        reader.refuse("a trial that is neither of a switch nor of a layout in force");
+        parser.refuse("a trial that is neither of a switch nor of a layout in force");
 }
 
 } // namespace
@@ -270,41 +270,41 @@ Result<State> state_of(const proto::PolicyState& in) {
         return fail("the policy's stored state is of version {}, this program knows {}; remove it "
                     "to begin anew",
                     in.version(), version);
-    Reader reader;
-    reader.count(in.history());
+    StateParser parser;
+    parser.count(in.history());
     State out;
     out.now = in.now();
-    out.mode = reader.mode(in.mode());
-    out.intent = reader.intent(in.intent());
+    out.mode = parser.mode(in.mode());
+    out.intent = parser.intent(in.intent());
     out.paused = in.paused();
-    if (in.has_pool()) out.pool = reader.pool(in.pool());
+    if (in.has_pool()) out.pool = parser.pool(in.pool());
     out.unread = in.unread();
-    for (const auto& window : in.history()) out.history.push_back(reader.window(window));
-    if (in.has_trial()) out.trial = reader.trial(in.trial());
+    for (const auto& window : in.history()) out.history.push_back(parser.window(window));
+    if (in.has_trial()) out.trial = parser.trial(in.trial());
     if (in.has_pending())
         out.pending = {.revert = in.pending().revert(),
-                       .target = reader.arrangement(in.pending().target()),
+                       .target = parser.arrangement(in.pending().target()),
                        .serial = in.pending().serial(),
                        .asked = in.pending().asked(),
                        .in_flight = in.pending().in_flight(),
                        .failures = in.pending().failures(),
                        .retry_at = in.pending().retry_at()};
     if (in.has_unmeasured())
-        out.unmeasured = {.from = reader.arrangement(in.unmeasured().from()),
-                          .from_layout = reader.layout(in.unmeasured().from_layout()),
+        out.unmeasured = {.from = parser.arrangement(in.unmeasured().from()),
+                          .from_layout = parser.layout(in.unmeasured().from_layout()),
                           .due = in.unmeasured().due()};
     out.serial = in.serial();
-    for (const auto& entry : in.quarantines()) out.quarantines.push_back(reader.quarantine(entry));
+    for (const auto& entry : in.quarantines()) out.quarantines.push_back(parser.quarantine(entry));
     out.switches.assign(in.switches().begin(), in.switches().end());
     out.reverts.assign(in.reverts().begin(), in.reverts().end());
     if (in.has_changed_at()) out.changed_at = in.changed_at();
     out.setbacks = in.setbacks();
     out.stand_down_until = in.stand_down_until();
     out.breaker_until = in.breaker_until();
-    check(out, reader);
-    if (reader.wrong())
+    check(out, parser);
+    if (parser.wrong())
         return fail("the policy's stored state is damaged: {}; remove it to begin anew",
-                    *reader.wrong());
+                    *parser.wrong());
     return out;
 }
 

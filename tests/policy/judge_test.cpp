@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/policy/policy.hpp"
+#include "src/policy/judge.hpp"
 
 #include <doctest/doctest.h>
 #include <limits>
