@@ -10,6 +10,7 @@
 #include "src/model/score.hpp"
 #include "src/policy/state_message.hpp"
 #include "src/proto/records.hpp"
+#include "src/proto/text.hpp"
 
 #include <algorithm>
 #include <google/protobuf/util/json_util.h>
@@ -235,20 +236,11 @@ proto::Day stored(const fs::path& path, const proto::DayOptions& options,
 
 } // namespace
 
-std::string json_of(const google::protobuf::Message& message) {
-    pb::JsonPrintOptions options;
-    options.preserve_proto_field_names = true;
-    options.always_print_primitive_fields = true;
-    std::string text;
-    (void)pb::MessageToJsonString(message, &text, options); // fails for google.protobuf.Any only
-    return text + "\n";
-}
-
 Result<proto::Day> make_day(const DayRequest& request) {
     const fs::path path = request.out / fmt::format("day-{:02}.json", request.options.seed());
     proto::Day day = stored(path, request.options, request.simulator);
     const auto store = [&]() -> Result<void> {
-        const std::string text = json_of(day);
+        const std::string text = to_json(day);
         return replace_file(path, std::as_bytes(std::span(text)));
     };
     if (day.phases().empty()) {

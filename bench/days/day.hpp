@@ -33,6 +33,4 @@ struct DayRequest {
 /// Errors: the phase is not complete.
 [[nodiscard]] Result<bench::PhaseFigures> figures_of(const proto::DayPhase& phase, Intent intent);
 
-[[nodiscard]] std::string json_of(const google::protobuf::Message& message);
-
 } // namespace intellisched

@@ -86,7 +86,7 @@ Result<void> work(const Options& options) {
         if (options.details) fmt::print("{}\n", bench::details_of(day, phases));
     }
     bench::sum_up(report);
-    fmt::print("{}", options.json ? json_of(report) : bench::text_of(report));
+    fmt::print("{}", options.json ? to_json(report) : bench::text_of(report));
     return {};
 }
 

@@ -2,6 +2,7 @@
 #include "bench/evaluation/novelty_study.hpp"
 
 #include "collector/window/schema.hpp"
+#include "src/base/random.hpp"
 #include "src/model/cases.hpp"
 #include "src/model/novelty.hpp"
 
@@ -42,7 +43,7 @@ const std::vector<Kind>& kinds() {
         {"half of the features of another window",
          [](Values& window, const Values& other, std::uint64_t& random) {
              for (std::size_t i = 0; i < window.size(); ++i)
-                 if (next_random(random) % 2 == 0) window[i] = other[i];
+                 if (splitmix64(random) % 2 == 0) window[i] = other[i];
          }},
         {"topology of another window",
          [](Values& window, const Values& other, std::uint64_t&) {
@@ -116,7 +117,7 @@ Result<proto::NoveltySection> study_novelty(std::span<const proto::Sample> sampl
     std::uint64_t random = seed;
     const auto another_topology = [&](const proto::Sample& sample) -> const proto::Sample& {
         for (;;)
-            if (const auto& other = samples[next_random(random) % samples.size()];
+            if (const auto& other = samples[splitmix64(random) % samples.size()];
                 other.topology() != sample.topology())
                 return other;
     };

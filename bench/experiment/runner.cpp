@@ -2,6 +2,7 @@
 #include "bench/experiment/runner.hpp"
 
 #include "collector/window/features.hpp"
+#include "src/base/random.hpp"
 #include "src/host/apply.hpp"
 #include "src/host/observe.hpp"
 #include "src/host/simulator.hpp"
@@ -19,11 +20,9 @@ namespace {
 constexpr double least_coverage = 0.8;
 
 std::uint64_t seed_of(std::uint64_t seed, unsigned repeat) {
-    if (repeat == 0) return seed;
-    std::uint64_t z = seed + repeat * 0x9e3779b97f4a7c15U; // splitmix64
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
+    std::uint64_t state = seed;
+    for (unsigned i = 0; i < repeat; ++i) seed = splitmix64(state);
+    return seed;
 }
 
 struct Task {

@@ -245,7 +245,7 @@ Report Load::report() {
         std::uint64_t below = 0;
         for (std::size_t i = 0; i < counts.size(); ++i)
             if ((below += counts[i]) >= rank && below > 0)
-                return std::min(Histogram::upper_bound(i), max) / 1000;
+                return std::min(Histogram::Buckets::most(i), max) / 1000;
         return std::uint64_t{0};
     };
     sum.wake_p50_us = quantile_us(50);

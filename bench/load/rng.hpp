@@ -3,20 +3,16 @@
 // load on every machine and with every C++ library.
 #pragma once
 
+#include "src/base/random.hpp"
+
 #include <cmath>
 #include <cstdint>
 
 class Rng {
   public:
-    // SplitMix64 spreads seeds such as 1, 2, 3 far apart by itself.
     explicit Rng(std::uint64_t seed) : state_(seed) {}
 
-    std::uint64_t next() {
-        std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-        z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-        z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-        return z ^ (z >> 31);
-    }
+    std::uint64_t next() { return intellisched::splitmix64(state_); }
 
     // Exponentially distributed with the given mean, in the mean's unit. Cut off at
     // ten means, so that a one-second report is never a single draw.

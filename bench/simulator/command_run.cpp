@@ -4,11 +4,11 @@
 #include "bench/simulator/run.hpp"
 #include "bench/simulator/serve.hpp"
 #include "src/layout/layout.hpp"
+#include "src/proto/text.hpp"
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <google/protobuf/util/json_util.h>
 #include <memory>
 #include <unistd.h>
 
@@ -89,16 +89,6 @@ Result<std::unique_ptr<World>> open_world(const Options& options, bool tracing) 
     return World::create(std::move(booted), std::move(scenario), layout);
 }
 
-std::string to_json(const proto::Truth& truth) {
-    google::protobuf::util::JsonPrintOptions options;
-    options.preserve_proto_field_names = true;
-    options.always_print_primitive_fields = true;
-    std::string json;
-    // Fails for google.protobuf.Any of unknown type only, and we have none.
-    (void)google::protobuf::util::MessageToJsonString(truth, &json, options);
-    return json + "\n";
-}
-
 std::string table_of(const proto::Truth& truth) {
     const double ns = truth.seconds() * 1e9;
     std::string text = fmt::format("{:<20} {:>5} {:>7} {:>7} {:>10} {:>10} {:>10} {:>10} {:>9}\n",
@@ -155,7 +145,7 @@ struct RunCommand {
         const auto result = run(**world, options);
         if (terminal) fmt::print(stderr, "\r\x1b[K");
         if (!result) return tl::unexpected(result.error());
-        const std::string json = to_json(*result);
+        const std::string json = intellisched::to_json(*result);
         if (truth == "-") return print(json);
         if (!truth.empty()) TRY(intellisched::replace_file(truth, std::as_bytes(std::span(json))));
         return quiet ? Result<void>{} : print(table_of(*result));

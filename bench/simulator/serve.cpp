@@ -2,12 +2,14 @@
 #include "bench/simulator/serve.hpp"
 
 #include "bench/simulator/costs.hpp"
+#include "src/proto/framing.hpp"
 #include "src/proto/simulator.pb.h"
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <limits>
 #include <span>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -50,11 +52,10 @@ class Server {
     /// False at the end of the connection between two requests, or when it is time to stop.
     Result<bool> receive(proto::SimRequest& request) {
         if (stop_()) return false;
-        std::array<std::uint8_t, 4> head{};
-        const auto begun = read_all(std::as_writable_bytes(std::span(head)));
+        std::array<char, intellisched::frame_header> header{};
+        const auto begun = read_all(std::as_writable_bytes(std::span(header)));
         if (!begun || !*begun) return begun;
-        const std::size_t length =
-            head[0] | head[1] << 8U | head[2] << 16U | static_cast<std::size_t>(head[3]) << 24U;
+        const std::size_t length = intellisched::frame_length({header.data(), header.size()});
         if (length > max_request_bytes)
             return fail("a request of {} bytes; one has at most {}, correct the client", length,
                         max_request_bytes);
@@ -87,10 +88,9 @@ class Server {
     }
 
     Result<void> send(const proto::SimReply& reply) {
-        std::string bytes(4, '\0');
-        if (!reply.AppendToString(&bytes)) return fail("a reply is too large for protobuf");
-        const std::size_t length = bytes.size() - 4;
-        for (unsigned i = 0; i < 4; ++i) bytes[i] = static_cast<char>(length >> (8 * i));
+        if (reply.ByteSizeLong() > std::numeric_limits<int>::max())
+            return fail("a reply is too large for protobuf");
+        const std::string bytes = intellisched::framed(reply);
         return intellisched::write_all(socket_, std::as_bytes(std::span(bytes)), "the client");
     }
 

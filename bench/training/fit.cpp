@@ -2,6 +2,7 @@
 #include "bench/training/fit.hpp"
 
 #include "bench/training/targets.hpp"
+#include "src/base/random.hpp"
 
 #include <algorithm>
 #include <array>
@@ -90,7 +91,7 @@ Result<Matrix> matrix_of(Chosen cases, const InputMask& inputs, double blank, st
     std::vector<float> values(cases.size() * columns);
     for (std::size_t i = 0; i < cases.size(); ++i) {
         const Case& one = *cases[i];
-        const bool unknown = static_cast<double>(next_random(seed) >> 11) * 0x1p-53 < blank;
+        const bool unknown = static_cast<double>(splitmix64(seed) >> 11) * 0x1p-53 < blank;
         const std::span<const float> costs(one.sample->costs().data(),
                                            static_cast<std::size_t>(one.sample->costs_size()));
         fill_inputs(

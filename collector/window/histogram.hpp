@@ -3,8 +3,9 @@
 // 8 kB, whatever the number of values, and nothing allocated while counting.
 #pragma once
 
+#include "src/base/log_buckets.hpp"
+
 #include <array>
-#include <bit>
 #include <cstdint>
 #include <limits>
 
@@ -13,7 +14,7 @@ namespace intellisched {
 class Histogram {
   public:
     void add(std::uint64_t value) {
-        ++buckets_[bucket(value)];
+        ++buckets_[Buckets::of(value)];
         ++count_;
         sum_ += static_cast<double>(value);
     }
@@ -32,31 +33,18 @@ class Histogram {
         if (count_ == 0) return nan;
         auto left = static_cast<std::uint64_t>(q * static_cast<double>(count_ - 1));
         for (std::size_t i = 0; i < buckets_.size(); ++i) {
-            if (left < buckets_[i]) return middle(i);
+            if (left < buckets_[i]) return Buckets::middle(i);
             left -= buckets_[i];
         }
-        return middle(buckets_.size() - 1);
+        return Buckets::middle(buckets_.size() - 1);
     }
     void clear() { *this = {}; }
 
   private:
     static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    static constexpr unsigned sub_bits = 5;                               // 32 buckets an octave
-    static constexpr std::uint64_t linear = std::uint64_t{2} << sub_bits; // exact below
+    using Buckets = LogBuckets<5>;
 
-    static std::size_t bucket(std::uint64_t value) {
-        if (value < linear) return value;
-        const auto shift = static_cast<unsigned>(std::bit_width(value)) - sub_bits - 1;
-        return (std::size_t{shift} << sub_bits) + (value >> shift);
-    }
-    static double middle(std::size_t bucket) {
-        if (bucket < linear) return static_cast<double>(bucket);
-        const std::size_t shift = (bucket >> sub_bits) - 1;
-        const std::uint64_t low = std::uint64_t{(bucket & 31) + 32} << shift;
-        return static_cast<double>(low) + static_cast<double>(std::uint64_t{1} << shift) / 2;
-    }
-
-    std::array<std::uint32_t, (64 - sub_bits + 1) << sub_bits> buckets_{};
+    std::array<std::uint32_t, Buckets::count> buckets_{};
     std::uint64_t count_ = 0;
     double sum_ = 0;
 };

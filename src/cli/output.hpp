@@ -2,15 +2,11 @@
 #pragma once
 
 #include "src/base/result.hpp"
+#include "src/proto/text.hpp" // to_json
 
-#include <google/protobuf/message.h>
 #include <string>
 
 namespace intellisched::cli {
-
-/// The message in protobuf's JSON mapping, on one line, with the field names as written in the
-/// .proto and fields of value 0 shown.
-[[nodiscard]] std::string to_json(const google::protobuf::Message& message);
 
 /// Writes to stdout; an error when it cannot take it (a full disk, a closed pipe).
 [[nodiscard]] Result<void> print(const std::string& text);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/top_screen.hpp"
 
+#include "src/base/ranges.hpp"
 #include "src/base/result.hpp"
 #include "src/cli/pool_text.hpp"
 
@@ -62,19 +63,6 @@ std::string bar(double part) {
     const double sure = part >= 0 ? std::min(part, 1.0) : 0; // a NaN is 0, too
     const auto full = static_cast<std::size_t>(std::lround(sure * bar_width));
     return "[" + std::string(full, '#') + std::string(bar_width - full, '.') + "]";
-}
-
-/// "0-3,8": ascending ids.
-std::string cpus_text(const google::protobuf::RepeatedField<std::uint32_t>& cpus) {
-    std::string text;
-    for (int i = 0; i < cpus.size();) {
-        int last = i;
-        while (last + 1 < cpus.size() && cpus[last + 1] == cpus[last] + 1) ++last;
-        text += fmt::format("{}{}", i == 0 ? "" : ",", cpus[i]);
-        if (last > i) text += fmt::format("-{}", cpus[last]);
-        i = last + 1;
-    }
-    return text;
 }
 
 /// Adds the text in as many lines as it takes, broken at blanks, those after the first further in.
@@ -179,7 +167,7 @@ void add_runqueues(Lines& lines, const proto::PoolStatus& pool, const TopView& v
     std::vector<std::string> names;
     std::size_t widest = 0;
     for (const auto& runqueue : pool.runqueues()) {
-        names.push_back(cpus_text(runqueue.cpus()));
+        names.push_back(ranges_text(runqueue.cpus()));
         widest = std::max(widest, names.back().size());
     }
     const std::size_t cell = widest + 1 + bar_width + 2 + 5 + gap;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/apply.hpp"
 
+#include "src/base/ranges.hpp"
+
 namespace intellisched {
 
 namespace {
@@ -8,18 +10,6 @@ namespace {
 std::string in_words(const InForce& in_force) {
     return fmt::format("{} ({} {})", to_string(in_force.arrangement), in_force.runqueues,
                        in_force.runqueues == 1 ? "runqueue" : "runqueues");
-}
-
-/// Ascending ids as "0-3,8".
-std::string ranges(const std::vector<unsigned>& ids) {
-    std::string text;
-    for (std::size_t first = 0, last; first < ids.size(); first = last + 1) {
-        last = first;
-        while (last + 1 < ids.size() && ids[last + 1] == ids[last] + 1) ++last;
-        text += fmt::format("{}{}", text.empty() ? "" : ",", ids[first]);
-        if (last > first) text += fmt::format("-{}", ids[last]);
-    }
-    return text;
 }
 
 } // namespace
@@ -78,7 +68,7 @@ std::string describe(const Pool& pool, const Applied& applied) {
                       "share one, `xl debug-keys r` and `xl dmesg` tell\n";
     text += "\nrunqueue   CPUs\n";
     for (std::size_t i = 0; i < applied.runqueues.size(); ++i)
-        text += fmt::format("{:>8}   {}\n", i, ranges(applied.runqueues[i]));
+        text += fmt::format("{:>8}   {}\n", i, ranges_text(applied.runqueues[i]));
     return text;
 }
 

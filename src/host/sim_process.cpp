@@ -3,6 +3,7 @@
 
 #include "src/host/simulator.hpp"
 #include "src/host/spawn.hpp"
+#include "src/proto/framing.hpp"
 
 #include <algorithm>
 #include <array>
@@ -166,20 +167,13 @@ Result<proto::SimReply> SimHost::Process::ask(const proto::SimRequest& request) 
         broken_ = error;
         return tl::unexpected(error);
     };
-    std::array<std::byte, 4> length{};
-    const auto in_length = [](std::uint32_t value, std::size_t byte) {
-        return static_cast<std::byte>(value >> (8 * byte) & 0xff);
-    };
-    const std::string message = request.SerializeAsString();
-    for (std::size_t i = 0; i < length.size(); ++i)
-        length[i] = in_length(static_cast<std::uint32_t>(message.size()), i);
-    if (auto sent = send(length); !sent) return broke(sent.error());
+    const std::string message = framed(request);
     if (auto sent = send(std::as_bytes(std::span(message))); !sent) return broke(sent.error());
 
-    if (auto received = receive(length); !received) return broke(received.error());
-    std::uint32_t size = 0;
-    for (std::size_t i = 0; i < length.size(); ++i)
-        size |= std::to_integer<std::uint32_t>(length[i]) << (8 * i);
+    std::array<char, frame_header> header{};
+    if (auto received = receive(std::as_writable_bytes(std::span(header))); !received)
+        return broke(received.error());
+    const std::uint32_t size = frame_length({header.data(), header.size()});
     if (size > max_sim_reply)
         return broke({fmt::format("the simulator announces a reply of {} bytes, {} are the most; "
                                   "is it of this version?",

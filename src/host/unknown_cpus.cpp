@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/unknown_cpus.hpp"
 
+#include "src/base/ranges.hpp"
+
 #include <fmt/format.h>
 
 namespace intellisched {
 
 // Domains; one line is enough to look at the rest.
 static constexpr std::size_t most_told = 4;
+static constexpr std::size_t most_of_list = 80;
 
 void UnknownCpus::add(const proto::HostSnapshot& snapshot) {
     constexpr std::uint32_t most = 65536; // a record's CPU is 16 bits
@@ -38,21 +41,14 @@ std::vector<std::string> UnknownCpus::told() const {
 
 std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records) {
     std::uint64_t count = 0;
-    std::string list;
-    for (auto at = records.begin(); at != records.end();) {
-        const unsigned first = at->first;
-        unsigned last = first;
-        for (; at != records.end() && at->first <= last + 1; ++at) {
-            last = at->first;
-            count += at->second;
-        }
-        if (list.size() < 80)
-            list += fmt::format("{}{}", list.empty() ? "" : ",",
-                                first == last ? fmt::format("{}", first)
-                                              : fmt::format("{}-{}", first, last));
-        else if (!list.ends_with("..."))
-            list += ",...";
+    std::vector<unsigned> cpus;
+    for (const auto& [cpu, times] : records) {
+        cpus.push_back(cpu);
+        count += times;
     }
+    std::string list = ranges_text(cpus);
+    if (const auto rest = list.find(',', most_of_list); rest != list.npos)
+        list.replace(rest, list.npos, ",...");
     return fmt::format("{} record{} of the trace {} of CPU{} {}, which the host has not", count,
                        count == 1 ? "" : "s", count == 1 ? "is" : "are",
                        records.size() == 1 ? "" : "s", list);

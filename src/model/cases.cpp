@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/model/cases.hpp"
 
+#include "src/base/random.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -65,13 +67,6 @@ std::string_view name_of(Group group) {
 
 } // namespace
 
-std::uint64_t next_random(std::uint64_t& state) {
-    std::uint64_t z = state += 0x9e3779b97f4a7c15U;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9U;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebU;
-    return z ^ z >> 31;
-}
-
 const std::string& group_of(const Case& one, Group group) {
     switch (group) {
     case Group::family:
@@ -120,7 +115,7 @@ Result<Folds> make_folds(std::span<const Case> cases, Group group, std::uint64_t
     for (std::size_t i = 0; i < order.size(); ++i) order[i] = static_cast<unsigned>(i);
     if (!alone)
         for (std::size_t i = order.size() - 1; i > 0; --i)
-            std::swap(order[i], order[next_random(seed) % (i + 1)]);
+            std::swap(order[i], order[splitmix64(seed) % (i + 1)]);
 
     Folds folds;
     folds.groups = static_cast<unsigned>(fold_of.size());

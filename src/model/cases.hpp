@@ -64,10 +64,6 @@ struct Folds {
 [[nodiscard]] Result<Folds> make_folds(std::span<const Case> cases, Group group, std::uint64_t seed,
                                        unsigned most = 0);
 
-/// The next number of splitmix64, which is the same on every machine, as a reproducible model
-/// needs.
-[[nodiscard]] std::uint64_t next_random(std::uint64_t& state);
-
 /// The name of the case's group: its scenario, family or topology.
 [[nodiscard]] const std::string& group_of(const Case& one, Group group);
 

@@ -5,6 +5,7 @@
 
 #include <google/protobuf/io/tokenizer.h>
 #include <google/protobuf/text_format.h>
+#include <google/protobuf/util/json_util.h>
 
 namespace intellisched {
 
@@ -42,6 +43,16 @@ Result<void> parse_text_file(const std::filesystem::path& path,
     auto bytes = TRY(read_file(path, most_text));
     return parse_text(path.string(), {reinterpret_cast<const char*>(bytes.data()), bytes.size()},
                       message);
+}
+
+std::string to_json(const google::protobuf::Message& message) {
+    google::protobuf::util::JsonPrintOptions options;
+    options.preserve_proto_field_names = true;
+    options.always_print_primitive_fields = true;
+    std::string json;
+    // Fails for google.protobuf.Any of unknown type only, and we have none.
+    (void)google::protobuf::util::MessageToJsonString(message, &json, options);
+    return json + "\n";
 }
 
 } // namespace intellisched

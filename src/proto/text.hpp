@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Protobuf text that people write: plans, scenarios, costs.
+// Protobuf text that people write (plans, scenarios, costs), and JSON for programs.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -17,5 +17,9 @@ namespace intellisched {
 /// The same with the text of a file, which must not be larger than 16 MiB.
 [[nodiscard]] Result<void> parse_text_file(const std::filesystem::path& path,
                                            google::protobuf::Message& message);
+
+/// The message in protobuf's JSON mapping, on one line, with the field names as written in the
+/// .proto and fields of value 0 shown.
+[[nodiscard]] std::string to_json(const google::protobuf::Message& message);
 
 } // namespace intellisched

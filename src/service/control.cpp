@@ -51,13 +51,6 @@ std::optional<Asker> asker_at(int socket, gid_t group) {
     return member ? std::optional(Asker::group) : std::nullopt;
 }
 
-std::uint32_t length_of(const std::string& header) {
-    std::uint32_t length = 0;
-    for (std::size_t i = control_header; i-- > 0;)
-        length = length << 8 | static_cast<unsigned char>(header[i]);
-    return length;
-}
-
 proto::ControlReply refusal(std::string text) {
     proto::ControlReply reply;
     reply.set_error(std::move(text));
@@ -67,46 +60,37 @@ proto::ControlReply refusal(std::string text) {
 } // namespace
 
 std::size_t RequestFrame::wanted() const {
-    if (bytes_.size() < control_header) return control_header - bytes_.size();
-    return too_long() ? 0 : control_header + length_of(bytes_) - bytes_.size();
+    if (bytes_.size() < frame_header) return frame_header - bytes_.size();
+    return too_long() ? 0 : frame_header + frame_length(bytes_) - bytes_.size();
 }
 
 bool RequestFrame::too_long() const {
-    return bytes_.size() >= control_header && length_of(bytes_) > max_control_request;
+    return bytes_.size() >= frame_header && frame_length(bytes_) > max_control_request;
 }
 
 proto::ControlReply RequestFrame::reply(const Answer& answer, Asker asker) const {
-    const std::size_t length = length_of(bytes_);
+    const std::size_t length = frame_length(bytes_);
     if (too_long())
         return refusal(
             fmt::format("a request of {} bytes; {} are possible", length, max_control_request));
     proto::ControlRequest request;
-    if (!request.ParseFromArray(bytes_.data() + control_header, static_cast<int>(length)))
+    if (!request.ParseFromArray(bytes_.data() + frame_header, static_cast<int>(length)))
         return refusal("the request is no message of this version");
     return answer(request, asker);
-}
-
-std::string framed(const google::protobuf::Message& message) {
-    const std::string bytes = message.SerializeAsString();
-    std::string out;
-    for (std::size_t i = 0; i < control_header; ++i)
-        out += static_cast<char>(bytes.size() >> 8 * i & 0xff);
-    return out + bytes;
 }
 
 Result<std::unique_ptr<Control>> Control::open(Loop& loop, const std::filesystem::path& path,
                                                Answer answer, ControlLimits limits) {
     const std::string name = path.string();
-    const auto address = address_of(name);
-    if (!address) return tl::unexpected(address.error());
-    const auto* generic = reinterpret_cast<const sockaddr*>(&*address);
+    const auto address = TRY(address_of(name));
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address);
 
     struct stat file {};
     if (::lstat(name.c_str(), &file) == 0) {
         if (!S_ISSOCK(file.st_mode))
             return fail("{}: is there and no socket; name another one, or remove it", name);
         const FileDescriptor probe = stream_socket(SOCK_NONBLOCK);
-        if (::connect(probe.get(), generic, sizeof *address) == 0 || errno == EAGAIN)
+        if (::connect(probe.get(), generic, sizeof address) == 0 || errno == EAGAIN)
             return fail("{}: another service listens there; end that one first", name);
         if (::unlink(name.c_str()) != 0)
             return fail("{}: cannot be replaced: {}", name, std::strerror(errno));
@@ -115,16 +99,14 @@ Result<std::unique_ptr<Control>> Control::open(Loop& loop, const std::filesystem
     control->socket_ = stream_socket(SOCK_NONBLOCK);
     const int fd = control->socket_.get();
     // Nobody can connect before listen(), so that the mode is there in time.
-    if (fd < 0 || ::bind(fd, generic, sizeof *address) != 0 ||
+    if (fd < 0 || ::bind(fd, generic, sizeof address) != 0 ||
         ::chmod(name.c_str(), socket_mode) != 0 || ::listen(fd, max_control_clients) != 0)
         return fail(
             "{}: cannot be made a socket: {}; its folder has to exist, and this user has to "
             "have the right to write there",
             name, std::strerror(errno));
-    auto ready = loop.on_ready(
-        fd, EPOLLIN, [c = control.get()](std::uint32_t) { c->accept(); }, true);
-    if (!ready) return tl::unexpected(ready.error());
-    control->ready_ = std::move(*ready);
+    control->ready_ = TRY(loop.on_ready(
+        fd, EPOLLIN, [c = control.get()](std::uint32_t) { c->accept(); }, true));
     return control;
 }
 
@@ -201,14 +183,12 @@ Result<proto::ControlReply> ask_service(const std::filesystem::path& path,
                                         const proto::ControlRequest& request,
                                         std::chrono::seconds patience) {
     const std::string name = path.string();
-    const auto address = address_of(name);
-    if (!address) return tl::unexpected(address.error());
+    const auto address = TRY(address_of(name));
     const FileDescriptor socket = stream_socket(0);
     const timeval longest{patience.count(), 0};
     ::setsockopt(socket.get(), SOL_SOCKET, SO_RCVTIMEO, &longest, sizeof longest);
     ::setsockopt(socket.get(), SOL_SOCKET, SO_SNDTIMEO, &longest, sizeof longest);
-    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&*address), sizeof *address) !=
-        0) {
+    if (::connect(socket.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) {
         if (errno == ENOENT || errno == ECONNREFUSED)
             return fail("{}: no service listens there; start it (systemctl start intellisched)",
                         name);
@@ -226,20 +206,19 @@ Result<proto::ControlReply> ask_service(const std::filesystem::path& path,
     // A refusal comes without the request being read; it is there all the same.
     (void)!::send(socket.get(), out.data(), out.size(), MSG_NOSIGNAL);
     std::string in;
-    for (std::size_t whole = control_header; in.size() < whole;) {
+    for (std::size_t whole = frame_header; in.size() < whole;) {
         std::array<char, 4096> bytes; // NOLINT: filled by recv
         const ssize_t size =
             ::recv(socket.get(), bytes.data(), std::min(bytes.size(), whole - in.size()), 0);
         if (size < 0 && errno == EINTR && !interrupted) continue;
         if (size <= 0) return broken(size < 0 ? errno : 0);
         in.append(bytes.data(), static_cast<std::size_t>(size));
-        if (in.size() != control_header) continue;
-        whole += length_of(in);
-        if (whole > control_header + (std::size_t{16} << 20)) return broken(EMSGSIZE);
+        if (in.size() != frame_header) continue;
+        whole += frame_length(in);
+        if (whole > frame_header + (std::size_t{16} << 20)) return broken(EMSGSIZE);
     }
     proto::ControlReply reply;
-    if (!reply.ParseFromArray(in.data() + control_header,
-                              static_cast<int>(in.size() - control_header)))
+    if (!reply.ParseFromArray(in.data() + frame_header, static_cast<int>(in.size() - frame_header)))
         return fail("{}: the service's answer is no message of this version; restart it", name);
     if (!reply.error().empty()) return fail("the service: {}", printable(reply.error(), 512));
     return reply;

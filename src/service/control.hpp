@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The service's control socket: a Unix stream socket that root and the group of its file may use.
-// Each request comes with who asks, for the service to say what they may. A message is its length
-// in 4 bytes, little-endian, then a ControlRequest or a ControlReply.
+// Each request comes with who asks, for the service to say what they may. A message is a
+// ControlRequest or a ControlReply, framed() (src/proto/framing.hpp).
 //
 // No client can hold up the loop. One turn of it reads or writes once and answers one request at
 // most, after everything else that is ready. A client that has not completed its request, or taken
@@ -11,6 +11,7 @@
 
 #include "src/base/files.hpp"
 #include "src/proto/control.pb.h"
+#include "src/proto/framing.hpp"
 #include "src/service/loop.hpp"
 
 #include <filesystem>
@@ -21,7 +22,6 @@ namespace intellisched::service {
 inline constexpr std::size_t max_control_request = std::size_t{64} << 10;
 inline constexpr std::size_t max_control_clients = 16;
 inline constexpr std::size_t kept_for_root = 2; ///< of these
-inline constexpr std::size_t control_header = 4;
 
 struct ControlLimits {
     std::chrono::milliseconds request{5000};
@@ -97,8 +97,5 @@ class Control {
 [[nodiscard]] Result<proto::ControlReply>
 ask_service(const std::filesystem::path& path, const proto::ControlRequest& request,
             std::chrono::seconds patience = std::chrono::seconds(10));
-
-/// The message with its length in front.
-[[nodiscard]] std::string framed(const google::protobuf::Message& message);
 
 } // namespace intellisched::service

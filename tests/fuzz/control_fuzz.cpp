@@ -53,8 +53,8 @@ void check(const proto::ControlReply& reply) {
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) std::abort();
     const std::string bytes = framed(reply);
     proto::ControlReply again;
-    if (!again.ParseFromArray(bytes.data() + control_header,
-                              static_cast<int>(bytes.size() - control_header)) ||
+    if (!again.ParseFromArray(bytes.data() + frame_header,
+                              static_cast<int>(bytes.size() - frame_header)) ||
         framed(again) != bytes)
         std::abort();
 }
@@ -86,7 +86,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if ((data[1] & as_payloads) != 0) {
         while (!input.empty()) {
             const std::string_view payload = fuzz::take(input);
-            for (std::size_t i = 0; i < control_header; ++i)
+            for (std::size_t i = 0; i < frame_header; ++i)
                 frames += static_cast<char>(payload.size() >> 8 * i & 0xff);
             frames += payload;
         }
@@ -95,7 +95,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     RequestFrame frame;
     while (!input.empty()) {
         const std::size_t wanted = frame.wanted();
-        if (wanted == 0 || wanted > control_header + max_control_request) std::abort();
+        if (wanted == 0 || wanted > frame_header + max_control_request) std::abort();
         const std::string_view bytes = input.substr(0, std::min(cut, wanted));
         input.remove_prefix(bytes.size());
         frame.add(bytes);

@@ -58,16 +58,13 @@ class Served {
         return bytes + message;
     }
     proto::SimReply receive() {
-        const std::string head = read(4);
-        std::size_t length = 0;
-        for (unsigned i = 0; i < 4; ++i)
-            length |= std::size_t{static_cast<unsigned char>(head[i])} << (8 * i);
         proto::SimReply reply;
-        REQUIRE(reply.ParseFromString(read(length)));
+        REQUIRE(reply.ParseFromString(
+            read(intellisched::frame_length(read(intellisched::frame_header)))));
         return reply;
     }
     proto::SimReply ask(const proto::SimRequest& request) {
-        send(framed(request.SerializeAsString()));
+        send(intellisched::framed(request));
         return receive();
     }
     proto::SimReply advance(double seconds) {

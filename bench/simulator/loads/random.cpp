@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bench/simulator/loads/random.hpp"
 
+#include "src/base/random.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <numbers>
@@ -16,12 +18,7 @@ Random Random::stream(std::initializer_list<std::uint64_t> key) {
     return random;
 }
 
-std::uint64_t Random::next() {
-    std::uint64_t z = (state_ += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
+std::uint64_t Random::next() { return intellisched::splitmix64(state_); }
 
 double Random::uniform() { return (static_cast<double>(next() >> 11) + 1.0) * 0x1p-53; }
 

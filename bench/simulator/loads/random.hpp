@@ -11,7 +11,7 @@
 
 namespace sim {
 
-/// SplitMix64 (Steele, Lea, Flood: Fast splittable pseudorandom number generators, OOPSLA 2014).
+/// Of splitmix64().
 class Random {
   public:
     explicit Random(std::uint64_t seed) : state_(seed) {}

@@ -1,34 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bench/simulator/loads/results.hpp"
 
+#include "src/base/log_buckets.hpp"
+
 #include <algorithm>
-#include <bit>
 #include <cmath>
 
 namespace sim {
 
-namespace {
-
-constexpr unsigned sub_bits = 6;                               // 64 buckets an octave
-constexpr std::uint64_t linear = std::uint64_t{2} << sub_bits; // exact below
-
-std::size_t bucket_of(Nanoseconds value) {
-    if (value < linear) return value;
-    const auto shift = static_cast<unsigned>(std::bit_width(value)) - sub_bits - 1;
-    return (std::size_t{shift} << sub_bits) + (value >> shift);
-}
-
-double middle_of(std::size_t bucket) {
-    if (bucket < linear) return static_cast<double>(bucket);
-    const std::size_t shift = (bucket >> sub_bits) - 1;
-    const std::uint64_t low = ((bucket & 63) + 64) << shift;
-    return static_cast<double>(low) + static_cast<double>(std::uint64_t{1} << shift) / 2;
-}
-
-} // namespace
+using Buckets = intellisched::LogBuckets<6>;
 
 void Durations::add(Nanoseconds duration) {
-    const std::size_t bucket = bucket_of(duration);
+    const std::size_t bucket = Buckets::of(duration);
     if (bucket >= buckets_.size()) buckets_.resize(bucket + 1);
     ++buckets_[bucket];
     ++count_;
@@ -40,7 +23,7 @@ double Durations::quantile_us(double part) const {
     auto left = static_cast<std::uint64_t>(part * static_cast<double>(count_ - 1));
     std::size_t bucket = 0;
     for (; left >= buckets_[bucket]; ++bucket) left -= buckets_[bucket];
-    return std::min(middle_of(bucket), static_cast<double>(max_)) / 1e3;
+    return std::min(Buckets::middle(bucket), static_cast<double>(max_)) / 1e3;
 }
 
 intellisched::proto::Quantiles Durations::quantiles() const {
