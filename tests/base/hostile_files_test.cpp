@@ -33,10 +33,6 @@ bool root() {
 
 void give_away(const fs::path& path) { REQUIRE(::lchown(path.c_str(), other, other) == 0); }
 
-template<class T> std::string error_of(const Result<T>& result) {
-    return result ? std::string() : result.error().message;
-}
-
 auto bytes_of(std::string_view text) { return std::as_bytes(std::span(text)); }
 
 /// What stands beside `path` and was not there before.

@@ -21,10 +21,6 @@ using bench::Plan;
 
 namespace {
 
-template<class T> std::string error_of(const Result<T>& result) {
-    return result ? std::string() : result.error().message;
-}
-
 std::string scenario_text(const std::string& name, const std::string& family) {
     return "name: \"" + name + "\" family: \"" + family +
            "\" seed: 7 warmup_s: 1.5 measured_s: 3.5\n"

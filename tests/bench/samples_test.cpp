@@ -3,24 +3,16 @@
 // refused.
 #include "bench/training/samples.hpp"
 #include "bench/training/synthetic.hpp"
+#include "tests/support/files.hpp"
 
 #include <doctest/doctest.h>
 #include <fstream>
 #include <unistd.h>
 
 using namespace intellisched;
+using namespace intellisched::test;
 
 namespace {
-
-struct Directory {
-    std::filesystem::path path;
-    Directory() {
-        std::string name = (std::filesystem::temp_directory_path() / "samplesXXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Directory() { std::filesystem::remove_all(path); }
-};
 
 void write(const std::filesystem::path& path, std::span<const proto::Sample> samples) {
     auto writer = RecordWriter::create(path, samples_format);
@@ -33,10 +25,6 @@ std::string error_of(const std::filesystem::path& directory) {
     if (samples) return "no error";
     CHECK(samples.error().message.find('\n') == std::string::npos);
     return samples.error().message;
-}
-
-bool contains(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -7,11 +7,13 @@
 #include "src/model/classifier.hpp"
 #include "src/model/novelty.hpp"
 #include "src/model/sample.hpp"
+#include "tests/support/files.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>
 
 using namespace intellisched;
+using namespace intellisched::test;
 using synthetic::all_differ;
 using synthetic::small_host;
 
@@ -43,10 +45,6 @@ std::string error_of(std::vector<proto::Sample> bad,
     if (result) return "no error";
     CHECK(result.error().message.find('\n') == std::string::npos);
     return result.error().message;
-}
-
-bool contains(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -3,10 +3,12 @@
 // a pool to a layout.
 #include "src/host/apply.hpp"
 #include "src/host/runqueue_calls.hpp"
+#include "tests/support/files.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace intellisched;
+using namespace intellisched::test;
 
 namespace {
 
@@ -43,14 +45,6 @@ struct FakeXl {
     }
     XlRearranger rearranger() { return {{get, set}, this, &last_message}; }
 };
-
-template<class T> std::string error_of(const Result<T>& result) {
-    return result ? std::string() : result.error().message;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 const Pool batch{.id = 4, .name = "batch", .scheduler = "credit2", .cpus = {}};
 

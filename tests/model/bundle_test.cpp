@@ -6,6 +6,7 @@
 #include "src/model/bundle.hpp"
 #include "src/model/classifier.hpp"
 #include "tests/model/bundle_bytes.hpp"
+#include "tests/support/files.hpp"
 
 #include <cstring>
 #include <doctest/doctest.h>
@@ -14,6 +15,7 @@
 #include <zstd.h>
 
 using namespace intellisched;
+using namespace intellisched::test;
 
 namespace {
 
@@ -39,10 +41,6 @@ std::string verdict(const std::string& bytes) {
     return parsed.error().message;
 }
 
-bool contains(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
-}
-
 // The verdict on the good bundle after a change to its manifest or model.
 std::string changed(auto change, bool sign_model = true) {
     Bundle bundle = trained();
@@ -62,9 +60,8 @@ std::string changed_manifest(auto change) {
 } // namespace
 
 TEST_CASE("bundle: what is written is read back and chooses the same") {
-    std::string name = (std::filesystem::temp_directory_path() / "bundleXXXXXX").string();
-    REQUIRE(::mkdtemp(name.data()) != nullptr);
-    const auto path = std::filesystem::path(name) / "model.bundle";
+    const Directory directory;
+    const auto path = directory.path / "model.bundle";
     REQUIRE(write_bundle(trained(), path));
     CHECK(std::filesystem::file_size(path) == file().size());
     const auto back = read_bundle(path);
@@ -82,7 +79,7 @@ TEST_CASE("bundle: what is written is read back and chooses the same") {
     const auto features = synthetic::features(70, 20);
     const Question question{&features, Intent::latency, Layout::socket, synthetic::all_differ};
     CHECK(before->predict(question)->probability == after->predict(question)->probability);
-    std::filesystem::remove_all(name);
+    std::filesystem::remove_all(directory.path);
     const auto absent = read_bundle(path);
     REQUIRE_FALSE(absent);
     CHECK(contains(absent.error().message, "model.bundle"));

@@ -2,12 +2,14 @@
 // The score, against figures worked out by hand.
 #include "src/model/estimate.hpp"
 #include "src/model/score.hpp"
+#include "tests/support/files.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>
 #include <limits>
 
 using namespace intellisched;
+using namespace intellisched::test;
 using doctest::Approx;
 
 namespace {
@@ -31,10 +33,6 @@ Repeats once(const std::array<double, layout_count>& work) {
     for (std::size_t l = 0; l < layout_count; ++l)
         repeats[l] = {{.guests = {{"a", working(work[l])}}}};
     return repeats;
-}
-
-template<class T> std::string error_of(const Result<T>& result) {
-    return result ? std::string() : result.error().message;
 }
 
 proto::GuestTruth& add_guest(proto::Truth& truth, const std::string& name, unsigned domid,

@@ -4,11 +4,13 @@
 #include "bench/training/synthetic.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/verify_model.hpp"
+#include "tests/support/files.hpp"
 
 #include <bit>
 #include <doctest/doctest.h>
 
 using namespace intellisched;
+using namespace intellisched::test;
 
 namespace {
 
@@ -27,10 +29,6 @@ std::string verdict(const std::string& ubj) {
     if (result) return "passed";
     CHECK(result.error().message.find('\n') == std::string::npos);
     return result.error().message;
-}
-
-bool contains(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
 }
 
 std::string big_endian(std::uint64_t value, std::size_t width) {

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/findings.hpp"
+#include "tests/support/files.hpp"
 
 #include <doctest/doctest.h>
 
 using namespace intellisched;
+using namespace intellisched::test;
 
 namespace {
 
@@ -42,10 +44,6 @@ std::string found(const WindowStats& stats, const proto::HostSnapshot& snapshot)
     std::string all;
     for (const std::string& text : findings.text(snapshot)) all += text + "\n";
     return all;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 } // namespace

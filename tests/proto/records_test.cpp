@@ -3,6 +3,7 @@
 // pass for something else.
 #include "src/proto/capture.pb.h"
 #include "src/proto/records.hpp"
+#include "tests/support/files.hpp"
 
 #include <csignal>
 #include <doctest/doctest.h>
@@ -13,29 +14,11 @@
 #include <unistd.h>
 
 using namespace intellisched;
+using test::Directory, test::slurp, test::spill;
 
 namespace {
 
 constexpr RecordFormat counters{"counters", 1};
-
-struct Directory {
-    std::filesystem::path path;
-    Directory() {
-        std::string name = (std::filesystem::temp_directory_path() / "recordsXXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Directory() { std::filesystem::remove_all(path); }
-};
-
-std::string slurp(const std::filesystem::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-void spill(const std::filesystem::path& path, const std::string& bytes) {
-    std::ofstream(path, std::ios::binary) << bytes;
-}
 
 // A file of three records: "one", 300 bytes of 'b' (a two-byte length), "three".
 std::filesystem::path three_records(const Directory& directory) {

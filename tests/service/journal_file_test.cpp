@@ -22,14 +22,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-bool contains(const std::string& text, std::string_view part) {
-    return text.find(part) != std::string::npos;
-}
-
-void put(const fs::path& path, const std::string& bytes) {
-    std::ofstream(path, std::ios::binary) << bytes;
-}
-
 /// Garbage over a part of the file.
 void overwrite(const fs::path& path, std::size_t at, std::size_t size) {
     std::fstream file(path, std::ios::binary | std::ios::in | std::ios::out);
@@ -53,7 +45,7 @@ void fill(const fs::path& path) {
 std::vector<fs::path> put_aside(const Folder& folder) {
     std::vector<fs::path> out;
     for (const auto& entry : fs::directory_iterator(folder.path))
-        if (contains(entry.path().filename(), ".damaged-")) out.push_back(entry.path());
+        if (contains(entry.path().filename().string(), ".damaged-")) out.push_back(entry.path());
     return out;
 }
 
@@ -219,12 +211,12 @@ TEST_CASE("a damaged file is put aside, and a new one begun") {
     SUBCASE("garbage in the header") { overwrite(folder.journal(), 0, 100); }
     SUBCASE("garbage in the middle") { overwrite(folder.journal(), size / 2, 8192); }
     SUBCASE("garbage at the first page's end") { overwrite(folder.journal(), 100, 3000); }
-    SUBCASE("a text") { put(folder.journal(), std::string(5000, 'x')); }
+    SUBCASE("a text") { spill(folder.journal(), std::string(5000, 'x')); }
     // A log of no meaning does not belong to the new one.
-    put(folder.journal().string() + "-wal", "log");
+    spill(folder.journal().string() + "-wal", "log");
     // The name for the damaged one may be taken.
     const std::string first = folder.journal().string() + ".damaged-1700000000";
-    put(first, "older");
+    spill(first, "older");
 
     {
         Journal journal = open_journal(folder.journal());
@@ -290,7 +282,7 @@ TEST_CASE("a newer version and a database of another program are left alone") {
         expected = "is of version 3, this program knows 2";
     }
     SUBCASE("another's") {
-        put(folder.journal(), "");
+        spill(folder.journal(), "");
         by_hand(folder.journal(), "CREATE TABLE songs(name); PRAGMA user_version = 1");
         expected = "another program";
     }
@@ -357,7 +349,7 @@ TEST_CASE("a large journal is checked after a kill, and not at every start") {
                           .value();
     overwrite(folder.journal(), static_cast<std::size_t>(page.value() - 1) * 4096, 4096);
     CHECK(open_journal(folder.journal()).warning().empty());
-    put(folder.journal().string() + "-wal", "what a kill leaves");
+    spill(folder.journal().string() + "-wal", "what a kill leaves");
     CHECK(contains(open_journal(folder.journal()).warning(), "is damaged"));
 }
 
@@ -472,7 +464,7 @@ TEST_CASE("a full disk and a read-only one are errors, and the journal goes on a
     }
     {
         Journal journal = open_journal(folder.journal());
-        put(folder.path / "other", std::string(100'000, 'x'));
+        spill(folder.path / "other", std::string(100'000, 'x'));
         std::uint64_t n = 1;
         Result<void> recorded;
         for (; n < 2000 && (recorded = journal.record(Round(n).step())); ++n) {

@@ -3,24 +3,14 @@
 #pragma once
 
 #include "src/service/journal.hpp"
-
-#include <cstdlib>
-#include <doctest/doctest.h>
-#include <filesystem>
+#include "tests/support/files.hpp"
 
 namespace intellisched::test {
 
 inline constexpr service::UnixTime epoch = 1'700'000'000'000'000'000;
 inline constexpr Arrangement socket_16{Layout::socket, 16}, core_any{Layout::core, no_cap};
 
-struct Folder {
-    std::filesystem::path path;
-    Folder() {
-        std::string name = (std::filesystem::temp_directory_path() / "journalXXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
+struct Folder : Directory {
     [[nodiscard]] std::filesystem::path journal() const { return path / "journal.db"; }
 };
 

@@ -5,6 +5,7 @@
 #include "src/host/capture_host.hpp"
 #include "src/host/observe.hpp"
 #include "src/proto/simulator.pb.h"
+#include "tests/support/files.hpp"
 
 #include <array>
 #include <csignal>
@@ -18,18 +19,12 @@
 #include <unistd.h>
 
 using namespace sim;
+using intellisched::test::slurp;
 namespace fs = std::filesystem;
 
 namespace {
 
-struct Directory {
-    fs::path path;
-    Directory() {
-        std::string name = (fs::temp_directory_path() / "credit2-simXXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    ~Directory() { fs::remove_all(path); }
+struct Directory : intellisched::test::Directory {
     [[nodiscard]] std::string file(const std::string& name, const std::string& text) const {
         std::ofstream(path / name) << text;
         return path / name;
@@ -51,11 +46,6 @@ Done credit2_sim(const std::string& arguments) {
     const int status = ::pclose(pipe);
     done.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     return done;
-}
-
-std::string slurp(const fs::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
 }
 
 proto::Truth truth_of(const std::string& arguments) {

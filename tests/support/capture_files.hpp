@@ -1,52 +1,18 @@
 // SPDX-License-Identifier: MIT
-// For tests of captures and hosts: a directory of one's own, files, and things to put into
-// captures.
+// For tests of captures and hosts: things to put into captures.
 #pragma once
 
 #include "collector/capture/reader.hpp"
 #include "collector/capture/writer.hpp"
 #include "src/proto/capture.pb.h"
 #include "src/proto/host.pb.h"
+#include "tests/support/files.hpp"
 
 #include <cstddef>
-#include <cstdlib>
-#include <doctest/doctest.h>
-#include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <random>
-#include <string>
 #include <vector>
 
 namespace intellisched::test {
-
-/// A directory that goes with this object.
-struct Directory {
-    std::filesystem::path path;
-    Directory() {
-        std::string name = (std::filesystem::temp_directory_path() / "testXXXXXX").string();
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        path = name;
-    }
-    Directory(const Directory&) = delete;
-    Directory& operator=(const Directory&) = delete;
-    ~Directory() { std::filesystem::remove_all(path); }
-};
-
-inline std::string slurp(const std::filesystem::path& path) {
-    std::ifstream in(path, std::ios::binary);
-    return {std::istreambuf_iterator<char>(in), {}};
-}
-
-/// Writes a file, and the directories that it is in.
-inline void spill(const std::filesystem::path& path, const std::string& bytes) {
-    std::filesystem::create_directories(path.parent_path());
-    std::ofstream(path, std::ios::binary) << bytes;
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// Bytes that do not compress to nothing, and differ by seed.
 inline std::vector<std::byte> noise(std::size_t size, unsigned seed) {

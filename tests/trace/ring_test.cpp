@@ -11,10 +11,6 @@ using namespace intellisched::test;
 
 namespace {
 
-std::string error_of(const Result<void>& result) {
-    return result ? std::string() : result.error().message;
-}
-
 /// A trace buffer with the test in Xen's place: whole words, a size that is no power of two.
 struct FakeRing {
     static constexpr std::uint32_t data_size = 4096 - 8;
