@@ -58,19 +58,17 @@ Result<WatchedMachine> watch_machine(const CalibrateArguments& options, double s
     observation.tap = [&](const HostItem& item) -> Result<void> {
         if (const auto* trace = std::get_if<TraceBytes>(&item))
             return stream.feed(trace->bytes, handler);
-        const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
-        if (!snapshot) return {};
-        auto topology = TRY(topology_of(*snapshot));
-        auto pools = TRY(pools_of(*snapshot));
-        auto pool = TRY(find_pool(pools, options.source.pool));
+        const auto* now = std::get_if<HostView>(&item);
+        if (!now) return {};
+        auto pool = TRY(find_pool(now->pools, options.source.pool));
         if (pool.scheduler != "credit2")
             return fail("cpupool '{}' runs the {} scheduler; it takes credit2's records to tell "
                         "what things cost",
                         printable(pool.name), printable(pool.scheduler));
-        timer.set_cpus(topology, pool.cpus);
-        watched.topology = std::move(topology);
+        timer.set_cpus(now->topology, pool.cpus);
+        watched.topology = now->topology;
         watched.pool = std::move(pool);
-        watched.has_dom0 = std::ranges::any_of(snapshot->domains(), [&](const auto& domain) {
+        watched.has_dom0 = std::ranges::any_of(now->snapshot.domains(), [&](const auto& domain) {
             return domain.id() == dom0 && domain.pool_id() == watched.pool.id;
         });
         seen = true;

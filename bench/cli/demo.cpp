@@ -57,10 +57,8 @@ class Demo {
                  .passed = [this] { return loop_.now() >= next_row_ ? row() : Result<void>(); }}) {}
 
     Result<void> run() {
-        auto managed = TRY(SimHost::open(scenario_, {.stop = &interrupted}));
-        managed_ = std::move(managed);
-        auto left_alone = TRY(SimHost::open(scenario_, {.tracing = false, .stop = &interrupted}));
-        left_alone_ = std::move(left_alone);
+        managed_ = TRY(SimHost::open(scenario_, {.stop = &interrupted}));
+        left_alone_ = TRY(SimHost::open(scenario_, {.tracing = false, .stop = &interrupted}));
         for (SimHost* host : {managed_.get(), left_alone_.get()}) TRY(host->reset_truth());
         TRY(print(head()));
         follow(row_every);

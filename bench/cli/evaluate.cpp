@@ -79,8 +79,7 @@ Result<void> study(const EvaluateArguments& options, std::span<const proto::Samp
                 [&](const Case& one, const Prediction& prediction) {
                     if (group == Group::family) add_choices(one, prediction, choices);
                 }};
-        auto section = TRY(hold_out(samples, group, study));
-        *report.add_sections() = std::move(section);
+        *report.add_sections() = TRY(hold_out(samples, group, study));
     }
     for (auto& comparison : bench::compare(runs, choices))
         *report.add_comparisons() = std::move(comparison);
@@ -116,9 +115,8 @@ Result<int> evaluate(const EvaluateArguments& options) {
     TRY(study(options, samples, report));
     if (!options.bundle.empty()) TRY(judge_given(options, samples, report));
     if (options.novelty) {
-        auto section = TRY(study_novelty(
+        *report.mutable_novelty() = TRY(study_novelty(
             samples, options.snapshot ? snapshot_inputs() : every_input(), options.learning.seed));
-        *report.mutable_novelty() = std::move(section);
     }
     if (!options.out.empty()) {
         const std::string page = evaluation_page(report);

@@ -20,7 +20,7 @@ Result<void> ClosedLoop::run(SimHost& host) {
     if (went) {
         ObserveOptions observing;
         observing.tap = [&](const HostItem& item) -> Result<void> {
-            if (const auto* now = std::get_if<proto::HostSnapshot>(&item)) snapshot_ = *now;
+            if (const auto* now = std::get_if<HostView>(&item)) snapshot_ = now->snapshot;
             return {};
         };
         observing.stop = [&] {
@@ -38,12 +38,10 @@ Result<void> ClosedLoop::run(SimHost& host) {
 }
 
 Result<void> ClosedLoop::take_over() {
-    snapshot_ = host_->first_snapshot();
-    auto topology = TRY(topology_of(snapshot_));
-    topology_ = std::move(topology);
-    const auto pools = TRY(pools_of(snapshot_));
-    auto pool = TRY(find_pool(pools, options_.pool));
-    pool_ = std::move(pool);
+    const HostView& first = host_->first_view();
+    snapshot_ = first.snapshot;
+    topology_ = first.topology;
+    pool_ = TRY(find_pool(first.pools, options_.pool));
     if (state_.pool) {
         const Arrangement wanted = state_.pool->in_force;
         TRY(apply(*host_, topology_, pool_, wanted, /*dry_run=*/false));

@@ -31,25 +31,14 @@ constexpr std::size_t most_bytes = 64 << 20; // of a stored day, or of a phase's
 const std::string pool_name = "Pool-0";
 constexpr const char* incomplete = "its day-NN.json is not complete; remove that file";
 
-struct PoolOfHost {
-    Topology topology;
-    Pool pool;
-};
-
-Result<PoolOfHost> pool_of(const SimHost& host) {
-    auto topology = TRY(topology_of(host.first_snapshot()));
-    const auto pools = TRY(pools_of(host.first_snapshot()));
-    auto pool = TRY(find_pool(pools, pool_name));
-    return PoolOfHost{std::move(topology), std::move(pool)};
-}
-
 /// The scenario's host with one layout, or as it is booted.
 Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario,
                                            std::optional<Layout> layout, bool tracing) {
     auto host = SimHost::open(scenario, {.tracing = tracing, .stop = &interrupted});
     if (!host || !layout) return host;
-    const auto seen = TRY(pool_of(**host));
-    TRY(apply(**host, seen.topology, seen.pool, {*layout, no_cap}, false));
+    const HostView& seen = (*host)->first_view();
+    const Pool pool = TRY(find_pool(seen.pools, pool_name));
+    TRY(apply(**host, seen.topology, pool, {*layout, no_cap}, false));
     return host;
 }
 
@@ -142,8 +131,7 @@ Result<void> run_service(const DayRequest& request, proto::Day& day) {
         spent = {};
         TRY(loop.run(*host));
         if (interrupted) return fail("interrupted");
-        auto truth = TRY(host->truth());
-        *phase.mutable_service() = std::move(truth);
+        *phase.mutable_service() = TRY(host->truth());
         phase.mutable_spent_s()->Assign(spent.begin(), spent.end());
     }
     day.set_bundle(request.bundle.manifest.id());

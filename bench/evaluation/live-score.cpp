@@ -70,23 +70,18 @@ double correlation(const std::vector<double>& a, const std::vector<double>& b) {
     return both / std::sqrt(of_a * of_b);
 }
 
-Result<Pool> pool_of(const SimHost& host, const std::string& name) {
-    auto pools = TRY(pools_of(host.first_snapshot()));
-    return find_pool(pools, name);
-}
-
 Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& run) {
     const proto::Scenario scenario = bench::scenario_of(plan, entry, run.repeat);
     auto host = TRY(SimHost::open(scenario));
-    auto topology = TRY(topology_of(host->first_snapshot()));
-    auto pool = TRY(pool_of(*host, entry.pool));
+    const HostView& seen = host->first_view();
+    const Pool pool = TRY(find_pool(seen.pools, entry.pool));
     const Arrangement wanted{run.layout, no_cap};
-    TRY(apply(*host, topology, pool, wanted, false));
+    TRY(apply(*host, seen.topology, pool, wanted, false));
 
     ObserveOptions options;
     proto::HostSnapshot snapshot;
     options.tap = [&](const HostItem& item) -> Result<void> {
-        if (const auto* now = std::get_if<proto::HostSnapshot>(&item)) snapshot = *now;
+        if (const auto* now = std::get_if<HostView>(&item)) snapshot = now->snapshot;
         return {};
     };
     double seconds = 0; // of windows so far
@@ -102,8 +97,7 @@ Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& ru
     });
     if (!observed) return tl::unexpected(observed.error());
     auto truth = TRY(host->truth());
-    auto result = TRY(result_from(truth, entry.pool));
-    run.truth = std::move(result);
+    run.truth = TRY(result_from(truth, entry.pool));
     return {};
 }
 
@@ -184,11 +178,10 @@ Result<void> work(const char* plan_path, const char* folder, unsigned jobs) {
     auto entries = TRY(bench::expand(plan, folder));
     std::vector<Run> runs;
     for (std::size_t e = 0; e < entries.size(); ++e) {
-        auto host = SimHost::open(entries[e].scenario); // for the layouts that differ
-        if (!host) return tl::unexpected(host.error());
-        auto topology = TRY(topology_of((*host)->first_snapshot()));
-        auto pool = TRY(pool_of(**host, entries[e].pool));
-        const Representatives same = representatives(topology, pool, no_cap);
+        const auto host = TRY(SimHost::open(entries[e].scenario)); // for the layouts that differ
+        const HostView& seen = host->first_view();
+        const Representatives same =
+            representatives(seen.topology, TRY(find_pool(seen.pools, entries[e].pool)), no_cap);
         for (const Layout layout : all_layouts)
             for (unsigned repeat = 0; same[index(layout)] == layout && repeat < plan.repeats;
                  ++repeat)

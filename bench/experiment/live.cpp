@@ -35,8 +35,7 @@ struct Change {
 Result<void> remember(const fs::path& path, const Change& change) {
     proto::Restore restore;
     restore.set_pool(change.pool.name);
-    restore.mutable_arrangement()->set_layout(std::string(to_string(change.original.layout)));
-    restore.mutable_arrangement()->set_max_cpus(change.original.max_cpus);
+    *restore.mutable_arrangement() = message_of(change.original);
     restore.set_entry(change.entry);
     auto record = TRY(encode_record(restore.SerializeAsString()));
     const std::string bytes = encode_header(restore_format) + record;
@@ -83,8 +82,8 @@ Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools,
     auto reader = TRY(RecordReader::open(path, restore_format, Author::trusted));
     proto::Restore restore;
     auto got = TRY(reader.next(restore));
-    const auto layout = layout_from_string(restore.arrangement().layout());
-    if (!got || !layout)
+    const auto original = arrangement_of(restore.arrangement());
+    if (!got || !original)
         return fail("{}: does not say what to put back; look at the pools and remove the file",
                     path.string());
     auto pool = find_pool(pools, restore.pool());
@@ -94,10 +93,7 @@ Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools,
     const auto entry = std::find_if(entries.begin(), entries.end(),
                                     [&](const Entry& one) { return one.name == restore.entry(); });
     const bool known = entry != entries.end();
-    const Change change{restore.entry(),
-                        *pool,
-                        {*layout, restore.arrangement().max_cpus()},
-                        known ? entry->stop : std::string()};
+    const Change change{restore.entry(), *pool, *original, known ? entry->stop : std::string()};
     TRY(undo(rearranger, change, path, limit));
     BOOST_LOG_TRIVIAL(warning)
         << pool->name << ": put back " << to_string(change.original)
@@ -118,7 +114,7 @@ class Remembering final : public Host {
         if (std::exchange(again_, false)) return HostItem(last_);
         auto item = host_.next();
         if (item && *item)
-            if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) last_ = *snapshot;
+            if (const auto* host = std::get_if<HostView>(&**item)) last_ = *host;
         return item;
     }
     /// Leaves out what has been traced up to now.
@@ -133,7 +129,7 @@ class Remembering final : public Host {
 
   private:
     Host& host_;
-    proto::HostSnapshot last_;
+    HostView last_;
     bool again_ = false;
 };
 
@@ -294,7 +290,7 @@ Result<void> observe_trials(Remembering& host, LiveEntry& trials) {
     Result<void> went_on;
     ObserveOptions observation;
     observation.tap = [&](const HostItem& item) -> Result<void> {
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&item)) trials.see(*snapshot);
+        if (const auto* now = std::get_if<HostView>(&item)) trials.see(now->snapshot);
         return {};
     };
     observation.stop = [&] {
@@ -333,11 +329,9 @@ Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& pla
                              const fs::path& directory, const LiveOptions& options) {
     Remembering from_here(host);
     auto item = TRY(from_here.next());
-    if (!item || !std::holds_alternative<proto::HostSnapshot>(*item))
+    if (!item || !std::holds_alternative<HostView>(*item))
         return fail("the host gave no snapshot of its topology");
-    const auto snapshot = std::get<proto::HostSnapshot>(*item);
-    auto topology = TRY(topology_of(snapshot));
-    auto pools = TRY(pools_of(snapshot));
+    const auto& [snapshot, topology, pools] = std::get<HostView>(*item);
     const fs::path path = directory / restore_name;
     TRY(undo_left(rearranger, pools, entries, path, options.command_limit));
 

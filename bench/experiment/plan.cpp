@@ -66,12 +66,10 @@ Result<void> check_entry(const proto::Plan::Entry& entry) {
 
 Result<Plan> checked(const proto::Plan& message) {
     Plan plan;
-    auto layouts = TRY(chosen(message.layouts(), all_layouts, layout_from_string, "layouts",
+    plan.layouts = TRY(chosen(message.layouts(), all_layouts, layout_from_string, "layouts",
                               "cpu, core, socket, node and all"));
-    plan.layouts = std::move(layouts);
-    auto intents = TRY(chosen(message.intents(), all_intents, intent_from_string, "intents",
+    plan.intents = TRY(chosen(message.intents(), all_intents, intent_from_string, "intents",
                               "throughput, latency and balanced"));
-    plan.intents = std::move(intents);
 
     if (message.repeats() > most_repeats || message.windows() > most_windows)
         return fail("repeats and windows: {} and {}; up to {} and {} are accepted",

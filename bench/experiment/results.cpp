@@ -49,8 +49,7 @@ Result<RunResult> outcome_of(const proto::Run& run) {
     }
     outcome.shared = !run.same_as().empty();
     if (outcome.shared) return outcome;
-    auto result = TRY(result_from(run.truth(), run.pool()));
-    outcome.result = std::move(result);
+    outcome.result = TRY(result_from(run.truth(), run.pool()));
     for (const proto::Run::Window& window : run.windows()) {
         if (!well_formed(window.features(), feature_schema().size()))
             return bad("features of another schema");
@@ -87,8 +86,7 @@ Result<Results> Results::open(const fs::path& directory) {
     const fs::path path = directory / results_name;
     auto file = TRY(RecordWriter::resume(path, results_format));
     Results results(std::move(file));
-    auto outcomes = TRY(read_results(directory));
-    results.outcomes_ = std::move(outcomes);
+    results.outcomes_ = TRY(read_results(directory));
     return results;
 }
 Result<void> Results::add(const proto::Run& run) {

@@ -80,11 +80,10 @@ Result<void> measure(SimHost& host, const Pool& pool, const Arrangement& wanted,
 Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options, proto::Run& run) {
     const proto::Scenario scenario = scenario_of(plan, *task.entry, task.repeat);
     auto host = TRY(SimHost::open(scenario, options));
-    auto topology = TRY(topology_of(host->first_snapshot()));
-    auto pools = TRY(pools_of(host->first_snapshot()));
-    auto pool = TRY(find_pool(pools, task.entry->pool));
+    const HostView& seen = host->first_view();
+    auto pool = TRY(find_pool(seen.pools, task.entry->pool));
 
-    const Representatives same = representatives(topology, pool, no_cap);
+    const Representatives same = representatives(seen.topology, pool, no_cap);
     for (const Layout layout : same) run.add_representative(std::string(to_string(layout)));
     const auto measured = std::find_if(plan.layouts.begin(), plan.layouts.end(), [&](Layout one) {
         return same[index(one)] == same[index(task.layout)];
@@ -94,10 +93,9 @@ Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options,
         return {};
     }
     const Arrangement wanted{task.layout, no_cap};
-    TRY(apply(*host, topology, pool, wanted, false));
+    TRY(apply(*host, seen.topology, pool, wanted, false));
     TRY(measure(*host, pool, wanted, scenario.warmup_s(), options.tracing, run));
-    auto truth = TRY(host->truth());
-    *run.mutable_truth() = std::move(truth);
+    *run.mutable_truth() = TRY(host->truth());
     // A simulator that does not tell its costs has those that the scenario gives.
     const auto costs =
         costs_for_sample(host->costs().ByteSizeLong() > 0 ? host->costs() : scenario.costs());

@@ -193,8 +193,7 @@ class HostMaker {
                         printable(name), pool.cpus_size(), *from.cpu_count);
         const Arrangement in_force = from.arrangement.value_or(host_.info.boot);
         if (pool.scheduler() == "credit2") {
-            pool.mutable_arrangement()->set_layout(std::string(to_string(in_force.layout)));
-            pool.mutable_arrangement()->set_max_cpus(in_force.max_cpus);
+            *pool.mutable_arrangement() = message_of(in_force);
             pool.set_can_rearrange(from.arrangement.has_value());
         }
         pool_ids_.emplace(name, id);

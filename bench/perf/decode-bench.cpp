@@ -111,7 +111,7 @@ Result<Run> windows(const std::string& path, const proto::HostSnapshot& host,
         for (float value : feature_vector(stats).values)
             if (!std::isnan(value)) run.checksum += static_cast<std::uint64_t>(std::abs(value));
     });
-    TRY(builder.add(host));
+    builder.add(TRY(view_of(host)));
     const auto handler = [&](const trace::Record& record) {
         ++run.records;
         builder.add(record);

@@ -87,15 +87,11 @@ class Judge {
         return std::unique_ptr<Judge>(new Judge(std::move(classifier), std::move(journal)));
     }
 
-    Result<void> saw(const proto::HostSnapshot& snapshot, const Arrangement& boot) {
-        const auto topology = topology_of(snapshot);
-        const auto pools = pools_of(snapshot);
-        if (!topology) return tl::unexpected(topology.error());
-        if (!pools) return tl::unexpected(pools.error());
-        if (pools->empty()) return fail("the capture has no pool; record another one");
-        const Pool& pool = pools->front();
-        snapshot_ = snapshot;
-        const auto facts = pool_facts(snapshot, *topology, pool, boot, {});
+    Result<void> saw(const HostView& host, const Arrangement& boot) {
+        if (host.pools.empty()) return fail("the capture has no pool; record another one");
+        const Pool& pool = host.pools.front();
+        snapshot_ = host.snapshot;
+        const auto facts = pool_facts(snapshot_, host.topology, pool, boot, {});
         if (!keeper_) {
             vcpus_ = facts.vcpus;
             cpus_ = facts.cpus;
@@ -105,7 +101,7 @@ class Judge {
             keeper_.emplace(PoolName{pool.name, pool.id}, config, journal_, "bench", now(),
                             [](const Asked&) {});
         }
-        keeper_->saw(pool_seen(facts, *topology, pool, boot), pool.id, now_, now());
+        keeper_->saw(pool_seen(facts, host.topology, pool, boot), pool.id, now_, now());
         return {};
     }
 
@@ -140,7 +136,7 @@ class Judge {
 /// What a capture tells beside its trace, and how much of that there is a second.
 struct Recorded {
     HostInfo info;
-    proto::HostSnapshot snapshot;
+    HostView host;
     double bytes_a_second = 0; ///< of the TSC
 };
 
@@ -158,18 +154,18 @@ Result<Recorded> look_at(const std::string& path) {
     for (;;) {
         auto item = TRY(host->next());
         if (!item) break;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&*item)) {
+        if (const auto* now = std::get_if<HostView>(&*item)) {
             // The last one, which knows all domains, as if it had been there from the start.
-            const auto tsc = seen ? recorded.snapshot.tsc() : snapshot->tsc();
+            const auto tsc = (seen ? recorded.host : *now).snapshot.tsc();
             seen = true;
-            recorded.snapshot = *snapshot;
-            recorded.snapshot.set_tsc(tsc);
+            recorded.host = *now;
+            recorded.host.snapshot.set_tsc(tsc);
         } else if (const auto* piece = std::get_if<TraceBytes>(&*item)) {
             TRY(stream.feed(piece->bytes, look));
         }
     }
     stream.finish(look);
-    for (proto::Pool& pool : *recorded.snapshot.mutable_pools()) pool.set_can_rearrange(true);
+    for (Pool& pool : recorded.host.pools) pool.can_rearrange = true;
     const double length =
         static_cast<double>(last - first) / (static_cast<double>(recorded.info.tsc_khz) * 1e3);
     if (!(length > 0)) return fail("{}: has no trace to speak of", path);
@@ -191,13 +187,13 @@ double quantile(std::vector<double> values, double q) {
 
 Result<void> verdicts(const Recorded& recorded, const std::string& path, Judge& judge) {
     auto file = TRY(open_trace(path));
-    TRY(judge.saw(recorded.snapshot, recorded.info.boot));
+    TRY(judge.saw(recorded.host, recorded.info.boot));
 
     std::vector<double> cpu, wall;
     Result<void> judged;
     WindowBuilder builder({1, recorded.info.boot}, recorded.info.tsc_khz,
                           [&](const WindowStats& stats) { judged = judge.saw(stats); });
-    TRY(builder.add(recorded.snapshot));
+    builder.add(recorded.host);
     trace::TraceStream stream(path);
     std::uint64_t next_end = 0;
     const auto handle = [&](const trace::Record& record) {
@@ -239,7 +235,7 @@ class PacedHost final : public Host {
         if (!std::exchange(begun_, true)) {
             start_ = Clock::now();
             due_ = start_;
-            return recorded_.snapshot;
+            return recorded_.host;
         }
         if (left_ == 0) {
             due_ += drain_every;

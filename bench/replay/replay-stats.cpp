@@ -222,8 +222,8 @@ Result<void> run(const std::string& path, double from_s) {
     for (;;) {
         auto item = TRY(host->next());
         if (!item) break;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&*item))
-            for (const auto& domain : snapshot->domains())
+        if (const auto* now = std::get_if<HostView>(&*item))
+            for (const auto& domain : now->snapshot.domains())
                 names[domain.id()] = printable(domain.name());
         if (const auto* bytes = std::get_if<TraceBytes>(&*item))
             TRY(stream.feed(bytes->bytes, handler));

@@ -27,8 +27,7 @@ proto::HostSnapshot timeless(proto::HostSnapshot snapshot) {
 
 /// The simulated machine numbers its CPUs threads first, then cores, then sockets, as Xen does on
 /// most hosts; nodes have whole sockets, or sockets whole nodes, all the same number.
-Result<proto::Machine> machine_of(const proto::HostSnapshot& snapshot) {
-    const auto topology = TRY(topology_of(snapshot));
+Result<proto::Machine> machine_of(const Topology& topology) {
     std::set<unsigned> sockets, nodes;
     std::set<std::pair<unsigned, unsigned>> cores;
     for (const Cpu& cpu : topology.cpus) {
@@ -131,7 +130,7 @@ proto::Guest guest_of(const proto::Domain& domain, const Recording& recording, c
     guest.set_weight(domain.weight());
     guest.set_cap(domain.cap());
     // All of them written out: nobody places the guest anew.
-    const int cpus = recording.snapshot.cpus_size();
+    const int cpus = recording.host.snapshot.cpus_size();
     for (const std::string& list : affinities(domain, cpus, &proto::Vcpu::hard_affinity))
         guest.add_hard_affinity(list);
     for (const std::string& list : affinities(domain, cpus, &proto::Vcpu::soft_affinity))
@@ -167,12 +166,12 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
     for (;;) {
         auto item = TRY(host.next());
         if (!item) break;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&*item)) {
-            recording.unknown.add(*snapshot);
+        if (const auto* now = std::get_if<HostView>(&*item)) {
+            recording.unknown.add(now->snapshot);
             if (std::exchange(first, false))
-                recording.snapshot = *snapshot;
+                recording.host = *now;
             else if (!google::protobuf::util::MessageDifferencer::Equals(
-                         timeless(recording.snapshot), timeless(*snapshot)))
+                         timeless(recording.host.snapshot), timeless(now->snapshot)))
                 return fail("{}: the host's domains, pools or CPUs changed while it was recorded; "
                             "record a stretch in which they do not",
                             name);
@@ -213,12 +212,10 @@ Result<proto::Scenario> scenario_of(const Recording& recording, const std::strin
     scenario.set_name(name.substr(0, 63));
     scenario.set_family("replay");
     scenario.set_seed(1); // nothing is drawn
-    auto machine = TRY(machine_of(recording.snapshot));
-    *scenario.mutable_machine() = machine;
+    *scenario.mutable_machine() = TRY(machine_of(recording.host.topology));
 
-    auto pools = TRY(pools_of(recording.snapshot));
     std::map<unsigned, std::string> pool_names;
-    for (const Pool& pool : pools) {
+    for (const Pool& pool : recording.host.pools) {
         if (pool.scheduler != "credit2" || pool.granularity != Granularity::cpu)
             return fail("pool '{}' has the scheduler {} with a granularity that may be coarser "
                         "than cpu; only credit2, CPU by CPU, can be replayed",
@@ -232,12 +229,12 @@ Result<proto::Scenario> scenario_of(const Recording& recording, const std::strin
         proto::CpuPool& one = *scenario.add_pools();
         one.set_name(pool.name);
         one.set_cpus(fmt::format("{}", fmt::join(pool.cpus, ",")));
-        one.mutable_arrangement()->set_layout(std::string(to_string(in_force.layout)));
-        one.mutable_arrangement()->set_max_cpus(in_force.max_cpus);
+        *one.mutable_arrangement() = message_of(in_force);
     }
 
     std::map<unsigned, const proto::Domain*> domains; // Domain-0 first
-    for (const proto::Domain& domain : recording.snapshot.domains()) domains[domain.id()] = &domain;
+    for (const proto::Domain& domain : recording.host.snapshot.domains())
+        domains[domain.id()] = &domain;
     std::set<unsigned> ran;
     for (const auto& [key, stretches] : recording.collected.stretches()) {
         const unsigned id = key >> 16;

@@ -15,7 +15,7 @@ namespace intellisched::replay {
 /// A recorded host, read to its end.
 struct Recording {
     HostInfo info; ///< with the TSC's frequency
-    proto::HostSnapshot snapshot;
+    HostView host;
     StretchCollector collected;
     UnknownCpus unknown; ///< CPUs that were named and are not in the snapshot
     [[nodiscard]] double seconds() const {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What tools in dom0 see of the machine, and what only a simulator knows.
 #include "bench/simulator/machine_impl.hpp"
-#include "src/layout/layout.hpp"
+#include "src/layout/snapshot.hpp"
 
 #include <algorithm>
 
@@ -67,9 +67,8 @@ Result<proto::SimReply::InForce> MachineImpl::layout(std::uint32_t pool) const {
         !got)
         return tl::unexpected(got.error());
     proto::SimReply::InForce told;
-    told.mutable_arrangement()->set_layout(
-        std::string(to_string(static_cast<intellisched::Layout>(now.layout))));
-    told.mutable_arrangement()->set_max_cpus(now.max_cpus);
+    *told.mutable_arrangement() = intellisched::message_of(
+        intellisched::Arrangement{static_cast<intellisched::Layout>(now.layout), now.max_cpus});
     told.set_runqueues(now.runqueues);
     return told;
 }

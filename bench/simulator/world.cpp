@@ -58,8 +58,7 @@ Result<std::unique_ptr<World>> World::create(std::unique_ptr<Machine> machine,
     // Nobody asks anything of a host before its CPUs have had a moment to come up.
     TRY(machine->advance(machine->now() + settling));
     std::unique_ptr<World> world(new World(std::move(machine), std::move(scenario), layout));
-    auto topology = TRY(intellisched::topology_of(world->machine_->snapshot()));
-    world->topology_ = std::move(topology);
+    world->topology_ = TRY(intellisched::topology_of(world->machine_->snapshot()));
     TRY(world->make_pools());
     world->make_guests();
     world->plan_events();

@@ -41,7 +41,7 @@ struct WindowBuilder::Impl : PoolVcpus {
     std::vector<unsigned> corrections;                ///< by pool, of its runqueues in this window
     std::unordered_map<unsigned, Arrangement> traced; ///< of pools by id, last told by a record
     std::deque<proto::CounterSample> samples;
-    std::deque<proto::HostSnapshot> snapshots;        ///< for when the records reach their time
+    std::deque<HostView> snapshots;                   ///< for when the records reach their time
     std::uint64_t changes = 0, mismatches_before = 0; ///< of runstates, as WindowStats'
     bool open = false;
     bool restarted = false; ///< the TSC has begun anew, and no record has come since
@@ -107,7 +107,7 @@ struct WindowBuilder::Impl : PoolVcpus {
         restarted = false;
         const std::uint64_t latest = tsc + static_cast<std::uint64_t>(hz * most_ahead_s);
         std::erase_if(samples, [&](const auto& sample) { return sample.tsc() > latest; });
-        for (auto& snapshot : snapshots)
+        for (auto& [snapshot, topology_then, pools_then] : snapshots)
             if (snapshot.tsc() > latest) snapshot.set_tsc(tsc); // still what was known last
     }
 
@@ -160,15 +160,18 @@ struct WindowBuilder::Impl : PoolVcpus {
         while (samples.size() > 1 && samples[1].tsc() <= begin) samples.pop_front();
     }
 
+    std::uint64_t next_snapshot() const {
+        return snapshots.empty() ? never : snapshots.front().snapshot.tsc();
+    }
+
     /// What has to happen before a record of that time: snapshots take effect, windows that ended
     /// are closed.
     void advance_to(std::uint64_t tsc) {
         const bool anew = restarted;
         if (anew) drop_times_before(tsc);
-        while (!snapshots.empty() && snapshots.front().tsc() <= tsc) {
-            const proto::HostSnapshot snapshot = std::move(snapshots.front());
+        while (!snapshots.empty() && next_snapshot() <= tsc) {
+            apply(std::move(snapshots.front()));
             snapshots.pop_front();
-            apply(snapshot, *topology_of(snapshot), *pools_of(snapshot)); // checked in add()
         }
         // A clock that jumps must not make us write windows for years: a record of a few bytes
         // could ask for them, and the next one again.
@@ -180,11 +183,11 @@ struct WindowBuilder::Impl : PoolVcpus {
         }
         if (idle_from <= tsc) rest_is_idle();
         next_stop = std::min(begin + length, idle_from);
-        if (!snapshots.empty()) next_stop = std::min(next_stop, snapshots.front().tsc());
+        next_stop = std::min(next_stop, next_snapshot());
     }
 
     void on_record(const trace::Record& record);
-    void apply(const proto::HostSnapshot& snapshot, Topology now, std::vector<Pool> now_pools);
+    void apply(HostView now);
 };
 
 void WindowBuilder::Impl::on_record(const trace::Record& r) {
@@ -260,8 +263,8 @@ WindowBuilder::WindowBuilder(WindowOptions options, std::uint64_t tsc_khz, Sink 
     : impl_(std::make_unique<Impl>(options, tsc_khz, std::move(sink))) {}
 WindowBuilder::~WindowBuilder() = default;
 
-void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology now,
-                                std::vector<Pool> now_pools) {
+void WindowBuilder::Impl::apply(HostView now) {
+    const proto::HostSnapshot& snapshot = now.snapshot;
     weights.clear();
     capped.clear();
     affinities.clear();
@@ -278,21 +281,20 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
         }
     }
     if (!windows.empty()) forget_gone(last);
-    for (Pool& pool : now_pools) {
+    for (Pool& pool : now.pools) {
         // A snapshot that cannot tell says what was booted; the trace may know better.
         const auto told = traced.find(pool.id);
         if (pool.can_rearrange || told == traced.end()) continue;
         pool.arrangement = told->second;
         pool.can_rearrange = true;
     }
-    const auto same_pool = [](const Pool& before, Pool now) {
-        now.runqueues = before.runqueues; // follows from the rest, or tells more of the same
-        return now == before;
+    const auto same_pool = [](const Pool& before, Pool after) {
+        after.runqueues = before.runqueues; // follows from the rest, or tells more of the same
+        return after == before;
     };
-    const bool same = now == topology && std::equal(pools.begin(), pools.end(), now_pools.begin(),
-                                                    now_pools.end(), same_pool);
-    topology = std::move(now);
-    pools = std::move(now_pools);
+    const bool same = now.topology == topology && std::ranges::equal(pools, now.pools, same_pool);
+    topology = std::move(now.topology);
+    pools = std::move(now.pools);
     const auto facts_with = [&](const Pool& pool, const SeenRunqueues& seen) {
         return pool_facts(snapshot, topology, pool, options.boot, seen);
     };
@@ -319,14 +321,11 @@ void WindowBuilder::Impl::apply(const proto::HostSnapshot& snapshot, Topology no
     next_stop = 0;
 }
 
-Result<void> WindowBuilder::add(const proto::HostSnapshot& snapshot) {
-    auto topology = TRY(topology_of(snapshot));
-    auto pools = TRY(pools_of(snapshot));
+void WindowBuilder::add(HostView host) {
     if (impl_->windows.empty())
-        impl_->apply(snapshot, std::move(topology), std::move(pools));
+        impl_->apply(std::move(host));
     else
-        impl_->snapshots.push_back(snapshot), impl_->next_stop = 0;
-    return {};
+        impl_->snapshots.push_back(std::move(host)), impl_->next_stop = 0;
 }
 
 void WindowBuilder::add(const proto::CounterSample& sample) { impl_->samples.push_back(sample); }

@@ -4,8 +4,7 @@
 
 #include "collector/trace/runstates.hpp"
 #include "collector/window/stats.hpp"
-#include "src/base/result.hpp"
-#include "src/proto/host.pb.h"
+#include "src/layout/snapshot.hpp"
 
 #include <deque>
 #include <functional>
@@ -31,7 +30,7 @@ class WindowBuilder {
 
     /// Topology, pools and domains from now on. When the pools or their CPUs changed, the open
     /// window is thrown away: it would belong to neither.
-    [[nodiscard]] Result<void> add(const proto::HostSnapshot& snapshot);
+    void add(HostView host);
     /// Samples may come ahead of the records of their time.
     void add(const proto::CounterSample& sample);
     /// Records in order of TSC.

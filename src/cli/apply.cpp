@@ -74,13 +74,11 @@ Result<int> apply_layout(const ApplyArguments& options) {
     TRY(trace::LiveTrace::available());
     auto xl = TRY(Xl::open());
     auto info = TRY(xl.info());
-    auto snapshot = TRY(xl.snapshot());
-    auto topology = TRY(topology_of(snapshot));
-    auto pools = TRY(pools_of(snapshot));
-    auto pool = TRY(find_pool(pools, options.pool));
+    const auto host = TRY(xl.snapshot());
+    auto pool = TRY(find_pool(host.pools, options.pool));
 
     const Arrangement requested = wanted(options, info.boot);
-    auto applied = TRY(apply(xl.rearranger(), topology, pool, requested, options.dry_run));
+    auto applied = TRY(apply(xl.rearranger(), host.topology, pool, requested, options.dry_run));
     TRY(print(options.json ? to_json(message(pool, requested, applied)) : describe(pool, applied)));
     return done;
 }

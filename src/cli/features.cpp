@@ -65,11 +65,9 @@ Result<int> features(const FeaturesArguments& options) {
     ObserveOptions observation;
     observation.window_seconds = options.window;
     observation.tap = [&](const HostItem& item) -> Result<void> {
-        const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
-        if (!snapshot || !options.pool_given || !wanted.empty()) return {};
-        auto pools = TRY(pools_of(*snapshot));
-        auto pool = TRY(find_pool(pools, options.source.pool));
-        wanted = pool.name;
+        const auto* seen = std::get_if<HostView>(&item);
+        if (!seen || !options.pool_given || !wanted.empty()) return {};
+        wanted = TRY(find_pool(seen->pools, options.source.pool)).name;
         return {};
     };
     observation.stop = [&] {

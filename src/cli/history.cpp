@@ -3,6 +3,7 @@
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
+#include "src/layout/snapshot.hpp"
 #include "src/proto/control.pb.h"
 #include "src/service/config.hpp"
 #include "src/service/journal_reader.hpp"
@@ -69,16 +70,11 @@ std::string time_text(UnixTime time, bool json) {
     return text;
 }
 
-void fill(proto::Arrangement& message, const Arrangement& arrangement) {
-    message.set_layout(std::string(to_string(arrangement.layout)));
-    message.set_max_cpus(arrangement.max_cpus);
-}
-
 void fill(proto::HistoryEntry& out, const service::StoredVerdict& verdict) {
     out.set_time(time_text(verdict.time, true));
     auto& told = *out.mutable_verdict();
     told.set_decision(std::string(to_string(verdict.decision)));
-    if (verdict.target) fill(*told.mutable_target(), *verdict.target);
+    if (verdict.target) *told.mutable_target() = message_of(*verdict.target);
     if (verdict.recommended) told.set_recommended(std::string(to_string(*verdict.recommended)));
     told.set_bundle(verdict.bundle);
     for (const auto& reason : verdict.reasons) {
@@ -92,8 +88,8 @@ void fill(proto::HistoryEntry& out, const service::StoredSwitch& change) {
     out.set_time(time_text(change.asked, true));
     auto& told = *out.mutable_change();
     told.set_revert(change.revert);
-    fill(*told.mutable_from(), change.from);
-    fill(*told.mutable_to(), change.to);
+    *told.mutable_from() = message_of(change.from);
+    *told.mutable_to() = message_of(change.to);
     told.set_outcome(std::string(to_string(change.outcome)));
     told.set_text(change.text);
 }
@@ -101,8 +97,8 @@ void fill(proto::HistoryEntry& out, const service::StoredSwitch& change) {
 void fill(proto::HistoryEntry& out, const service::StoredTrial& trial) {
     out.set_time(time_text(trial.time(), true));
     auto& told = *out.mutable_trial();
-    fill(*told.mutable_from(), trial.from);
-    fill(*told.mutable_to(), trial.to);
+    *told.mutable_from() = message_of(trial.from);
+    *told.mutable_to() = message_of(trial.to);
     told.set_promised(trial.promised);
     told.set_ending(trial.ending);
     if (!trial.comparison) return;

@@ -2,13 +2,13 @@
 #include "src/cli/pool_text.hpp"
 
 #include "src/base/result.hpp"
-#include "src/layout/layout.hpp"
+#include "src/layout/snapshot.hpp"
 
 namespace intellisched::cli {
 
 std::string layout_text(const proto::Arrangement& told) {
-    const auto layout = layout_from_string(told.layout());
-    return layout ? to_string(Arrangement{*layout, told.max_cpus()}) : "?";
+    const auto known = arrangement_of(told);
+    return known ? to_string(*known) : "?";
 }
 
 std::string stretch(std::uint64_t seconds) {

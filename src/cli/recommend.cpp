@@ -76,16 +76,15 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
     };
     ObserveOptions observation;
     observation.tap = [&](const HostItem& item) -> Result<void> {
-        const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
-        if (!snapshot) return {};
-        auto pools = TRY(pools_of(*snapshot));
-        auto found = TRY(find_pool(pools, options.source.pool));
+        const auto* seen = std::get_if<HostView>(&item);
+        if (!seen) return {};
+        auto found = TRY(find_pool(seen->pools, options.source.pool));
         if (found.scheduler != "credit2")
             return fail("cpupool '{}' runs the {} scheduler, which has no runqueue layouts; "
                         "intellisched is for credit2 pools",
                         printable(found.name), printable(found.scheduler));
         pool = std::move(found);
-        watched.snapshot = *snapshot;
+        watched.snapshot = seen->snapshot;
         return {};
     };
     observation.stop = [&] {

@@ -64,10 +64,9 @@ struct Written {
 Result<int> record(const RecordArguments& options) {
     auto host = TRY(options.source.open());
     auto item = TRY(host->next());
-    if (!item || !std::holds_alternative<proto::HostSnapshot>(*item))
+    if (!item || !std::holds_alternative<HostView>(*item))
         return fail("the host gave no snapshot of its topology; nothing was recorded");
-    const auto first = std::get<proto::HostSnapshot>(*item);
-    auto pools = TRY(pools_of(first));
+    const auto& [first, topology, pools] = std::get<HostView>(*item);
     auto pool = TRY(find_pool(pools, options.source.pool));
 
     auto writer = TRY(
@@ -86,9 +85,9 @@ Result<int> record(const RecordArguments& options) {
         auto next = TRY(host->next());
         if (!next) break; // a pipe that ended
         Result<void> stored;
-        if (auto* snapshot = std::get_if<proto::HostSnapshot>(&*next)) {
-            written.unknown.add(*snapshot);
-            stored = writer.snapshot(*snapshot);
+        if (auto* seen = std::get_if<HostView>(&*next)) {
+            written.unknown.add(seen->snapshot);
+            stored = writer.snapshot(seen->snapshot);
         } else if (auto* sample = std::get_if<proto::CounterSample>(&*next)) {
             stored = writer.counters(*sample);
         } else {

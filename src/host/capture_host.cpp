@@ -45,8 +45,9 @@ Result<std::unique_ptr<CaptureHost>> CaptureHost::open(const std::filesystem::pa
 Result<std::optional<HostItem>> CaptureHost::next() {
     if (!records_ended_) {
         if (!snapshot_) {
-            auto read = TRY(reader_.next_snapshot(snapshot_.emplace()));
-            if (!read) snapshot_.reset();
+            proto::HostSnapshot snapshot;
+            const auto read = TRY(reader_.next_snapshot(snapshot));
+            if (read) snapshot_ = TRY(view_of(std::move(snapshot)));
         }
         if (!counters_) {
             auto read = TRY(reader_.next_counters(counters_.emplace()));
@@ -59,7 +60,7 @@ Result<std::optional<HostItem>> CaptureHost::next() {
                             name_);
             return std::exchange(snapshot_, std::nullopt);
         }
-        if (snapshot_ && (!counters_ || snapshot_->tsc() <= counters_->tsc()))
+        if (snapshot_ && (!counters_ || snapshot_->snapshot.tsc() <= counters_->tsc()))
             return std::exchange(snapshot_, std::nullopt);
         if (counters_) return std::exchange(counters_, std::nullopt);
         records_ended_ = true;

@@ -33,7 +33,7 @@ class CaptureHost final : public Host {
     std::string name_;
     HostInfo info_;
     capture::Reader reader_;
-    std::optional<proto::HostSnapshot> snapshot_; ///< read ahead
+    std::optional<HostView> snapshot_; ///< read ahead
     std::optional<proto::CounterSample> counters_;
     bool begun_ = false;
     bool records_ended_ = false;

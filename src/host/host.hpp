@@ -5,7 +5,7 @@
 
 #include "src/base/result.hpp"
 #include "src/layout/layout.hpp"
-#include "src/layout/snapshot.hpp" // topology_of, pools_of, find_pool
+#include "src/layout/snapshot.hpp" // HostView, find_pool
 #include "src/proto/host.pb.h"
 
 #include <cstddef>
@@ -31,7 +31,7 @@ struct TraceBytes {
     std::vector<std::byte> bytes;
 };
 
-using HostItem = std::variant<proto::HostSnapshot, proto::CounterSample, TraceBytes>;
+using HostItem = std::variant<HostView, proto::CounterSample, TraceBytes>;
 
 class Host {
   public:
@@ -39,7 +39,7 @@ class Host {
 
     [[nodiscard]] virtual const HostInfo& info() const = 0;
 
-    /// The next item, in the order in which the host gave them: a HostSnapshot before anything else
+    /// The next item, in the order in which the host gave them: a HostView before anything else
     /// and whenever it changed, a CounterSample once an interval, trace bytes as they come. A live
     /// host returns within 200 ms even when there is nothing to tell (empty TraceBytes), so that
     /// the caller can look at its clock and at signals. Nothing: the end of a recorded host.

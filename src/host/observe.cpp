@@ -28,11 +28,12 @@ class Observer {
             early_.push_back(item);
             return {};
         }
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&item)) {
-            unknown_.add(*snapshot);
-            return builder_->add(*snapshot);
+        if (const auto* host = std::get_if<HostView>(&item)) {
+            unknown_.add(host->snapshot);
+            builder_->add(*host);
+        } else {
+            builder_->add(std::get<proto::CounterSample>(item));
         }
-        builder_->add(std::get<proto::CounterSample>(item));
         return {};
     }
 

@@ -21,11 +21,11 @@ constexpr std::uint64_t most_khz = 100'000'000; // 100 GHz: what is above is no 
 Result<InForce> in_force_of(const proto::SimReply& reply) {
     if (!reply.has_in_force()) return fail("the simulator does not say what is in force");
     const proto::SimReply::InForce& told = reply.in_force();
-    const auto layout = layout_from_string(told.arrangement().layout());
-    if (!layout)
+    const auto arrangement = arrangement_of(told.arrangement());
+    if (!arrangement)
         return fail("the simulator has the unknown layout '{}' in force",
                     printable(told.arrangement().layout(), 32));
-    return InForce{{*layout, told.arrangement().max_cpus()}, told.runqueues()};
+    return InForce{*arrangement, told.runqueues()};
 }
 
 } // namespace
@@ -73,7 +73,7 @@ Result<proto::SimReply> SimHost::ask(const proto::SimRequest& request) {
         return fail("the simulator's time goes back from {} to {} ns", now_, reply->now_ns());
     now_ = reply->now_ns();
     ended_ = ended_ || reply->ended();
-    if (reply->has_snapshot()) items_.emplace_back(reply->snapshot());
+    if (reply->has_snapshot()) items_.emplace_back(TRY(view_of(reply->snapshot())));
     return reply;
 }
 
@@ -89,11 +89,9 @@ Result<void> SimHost::hello() {
     info_.tsc_khz = told.tsc_khz();
     if (info_.tsc_khz == 0 || info_.tsc_khz > most_khz)
         return fail("the simulator has a TSC of {} kHz; is it of this version?", info_.tsc_khz);
-    info_.boot = boot_arrangement(info_.xen_command_line);
-    if (const auto layout = layout_from_string(told.boot().layout()))
-        info_.boot = {*layout, told.boot().max_cpus()};
+    info_.boot = arrangement_of(told.boot()).value_or(boot_arrangement(info_.xen_command_line));
     costs_ = told.costs();
-    snapshot_ = reply.snapshot();
+    first_ = std::get<HostView>(items_.front());
     start_ = now_;
     next_counters_ = start_ + counters_ns;
     return {};
@@ -138,8 +136,7 @@ Result<InForce> SimHost::set_layout(const Pool& pool, const Arrangement& wanted)
     proto::SimRequest request;
     proto::SimRequest::SetLayout& set = *request.mutable_set_layout();
     set.set_pool_id(pool.id);
-    set.mutable_arrangement()->set_layout(std::string(to_string(wanted.layout)));
-    set.mutable_arrangement()->set_max_cpus(wanted.max_cpus);
+    *set.mutable_arrangement() = message_of(wanted);
     const auto reply = ask(request);
     if (!reply) return fail("{}: {}", pool.name, reply.error().message);
     return in_force_of(*reply);

@@ -51,7 +51,7 @@ class SimHost final : public Host, public Rearranger {
     [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override;
 
     /// The first one; next() gives it too.
-    [[nodiscard]] const proto::HostSnapshot& first_snapshot() const { return snapshot_; }
+    [[nodiscard]] const HostView& first_view() const { return first_; }
     /// The machine's costs. What the simulator did not tell is absent.
     [[nodiscard]] const proto::Costs& costs() const { return costs_; }
     /// Virtual time since the start, in nanoseconds.
@@ -74,7 +74,7 @@ class SimHost final : public Host, public Rearranger {
     std::unique_ptr<Process> process_;
     HostInfo info_;
     proto::Costs costs_;
-    proto::HostSnapshot snapshot_;
+    HostView first_;
     std::deque<HostItem> items_;
     std::uint64_t start_ = 0, now_ = 0;
     std::uint64_t next_counters_ = 0;

@@ -56,7 +56,7 @@ struct XenHost::Impl {
     bool sample_failed = false;
     bool trace_waits = false; ///< the last item was another one
 
-    Result<std::optional<proto::HostSnapshot>> changed_snapshot();
+    Result<std::optional<HostView>> changed_snapshot();
     std::optional<proto::CounterSample> sample();
     Result<void> turn_duty(Clock::time_point now);
     milliseconds until_due(Clock::time_point now) const;
@@ -97,11 +97,9 @@ Result<std::unique_ptr<XenHost>> XenHost::open(const XenOptions& options) {
              .last_snapshot = {}});
     // Last, so that nothing is traced that will not be read.
     if (options.trace_from.empty()) {
-        auto live = TRY(trace::LiveTrace::open({.pages_per_cpu = options.buffer_pages}));
-        impl->live = std::move(live);
+        impl->live = TRY(trace::LiveTrace::open({.pages_per_cpu = options.buffer_pages}));
     } else {
-        auto piped = TRY(PipedTrace::open(options.trace_from));
-        impl->piped = std::move(piped);
+        impl->piped = TRY(PipedTrace::open(options.trace_from));
     }
     return std::unique_ptr<XenHost>(new XenHost(std::move(impl)));
 }
@@ -128,7 +126,7 @@ Result<std::optional<HostItem>> XenHost::next() {
 
 /// Nothing when it is as before. A failure is an error only for the first one: a busy host may fail
 /// to answer once, and the last snapshot still holds.
-Result<std::optional<proto::HostSnapshot>> XenHost::Impl::changed_snapshot() {
+Result<std::optional<HostView>> XenHost::Impl::changed_snapshot() {
     if (!xl.connected())
         return fail("xenstored does not answer any more; once it runs, start this again");
     auto snapshot = xl.snapshot();
@@ -139,7 +137,7 @@ Result<std::optional<proto::HostSnapshot>> XenHost::Impl::changed_snapshot() {
         return std::nullopt;
     }
     snapshot_failed = false;
-    proto::HostSnapshot timeless = *snapshot;
+    proto::HostSnapshot timeless = snapshot->snapshot;
     timeless.clear_tsc();
     timeless.clear_monotonic_ns();
     std::string serialised = timeless.SerializeAsString();

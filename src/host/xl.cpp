@@ -218,7 +218,7 @@ Result<void> Xl::set_hard_affinity(std::uint32_t domain, const HardAffinity& aff
     return {};
 }
 
-Result<proto::HostSnapshot> Xl::snapshot() {
+Result<HostView> Xl::snapshot() {
     impl_->logger.last.clear();
     const counters::Moment moment = counters::now();
     proto::HostSnapshot snapshot;
@@ -228,7 +228,7 @@ Result<proto::HostSnapshot> Xl::snapshot() {
     auto online = TRY(impl_->add_cpus(snapshot));
     auto credit2_pools = TRY(impl_->add_pools(snapshot, online));
     TRY(impl_->add_domains(snapshot, online, credit2_pools));
-    return snapshot;
+    return view_of(std::move(snapshot));
 }
 
 /// Adds the online CPUs and returns their ids.
@@ -304,9 +304,7 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapsho
                                                     .name = printable(to.name()),
                                                     .scheduler = to.scheduler(),
                                                     .cpus = {}}));
-        const Arrangement& arrangement = told ? told->arrangement : boot;
-        to.mutable_arrangement()->set_layout(std::string(to_string(arrangement.layout)));
-        to.mutable_arrangement()->set_max_cpus(arrangement.max_cpus);
+        *to.mutable_arrangement() = message_of(told ? told->arrangement : boot);
         to.set_can_rearrange(told.has_value());
         if (told) to.set_runqueues(told->runqueues);
     }

@@ -39,7 +39,7 @@ class Xl {
     /// Topology, pools, domains and their affinities, as of now. A domain that goes meanwhile is
     /// left out; weight and cap of domains in pools of other schedulers than credit2 stay 0. What
     /// Xen does not tell of pools is what info() found booted.
-    [[nodiscard]] Result<proto::HostSnapshot> snapshot();
+    [[nodiscard]] Result<HostView> snapshot();
 
     /// Adds what the sample's guests publish (published_score.hpp), as of now. What cannot be read,
     /// or cannot be a score, is left out.

@@ -73,12 +73,11 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
                         pool.name, printable(from.granularity()));
         pool.granularity = *granularity;
         if (from.has_arrangement()) {
-            const auto layout = layout_from_string(from.arrangement().layout());
-            if (!layout)
+            pool.arrangement = arrangement_of(from.arrangement());
+            if (!pool.arrangement)
                 return fail("pool '{}' has the unknown layout '{}'; the snapshot of the host is "
                             "damaged, or of a newer program: take it again",
                             pool.name, printable(from.arrangement().layout()));
-            pool.arrangement = Arrangement{*layout, from.arrangement().max_cpus()};
         }
         for (const std::uint32_t cpu : from.cpus()) {
             if (cpu >= max_cpus || !taken.insert(cpu).second)
@@ -97,6 +96,24 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
         pools.push_back(std::move(pool));
     }
     return pools;
+}
+
+Result<HostView> view_of(proto::HostSnapshot snapshot) {
+    auto topology = TRY(topology_of(snapshot));
+    auto pools = TRY(pools_of(snapshot));
+    return HostView{std::move(snapshot), std::move(topology), std::move(pools)};
+}
+
+proto::Arrangement message_of(const Arrangement& arrangement) {
+    proto::Arrangement message;
+    message.set_layout(std::string(to_string(arrangement.layout)));
+    message.set_max_cpus(arrangement.max_cpus);
+    return message;
+}
+
+std::optional<Arrangement> arrangement_of(const proto::Arrangement& message) {
+    const auto layout = layout_from_string(message.layout());
+    return layout ? std::optional(Arrangement{*layout, message.max_cpus()}) : std::nullopt;
 }
 
 Result<Pool> find_pool(const std::vector<Pool>& pools, const std::string& name_or_id) {

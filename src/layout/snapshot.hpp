@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The topology and the pools of a stored or live snapshot, checked as data from outside.
+// The topology and the pools of a stored or live snapshot, checked as data from outside. Hosts do
+// that once, with view_of().
 #pragma once
 
 #include "src/base/result.hpp"
@@ -17,6 +18,19 @@ namespace intellisched {
 /// The pools, their CPUs sorted. Errors: a pool id twice; a CPU in two pools or not online; an
 /// unknown granularity or layout.
 [[nodiscard]] Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot);
+
+/// A snapshot of the host that has been checked.
+struct HostView {
+    proto::HostSnapshot snapshot;
+    Topology topology;
+    std::vector<Pool> pools; ///< in the order of the snapshot's
+};
+/// Errors: those of topology_of() and pools_of().
+[[nodiscard]] Result<HostView> view_of(proto::HostSnapshot snapshot);
+
+[[nodiscard]] proto::Arrangement message_of(const Arrangement& arrangement);
+/// Nothing: its layout is none that is known.
+[[nodiscard]] std::optional<Arrangement> arrangement_of(const proto::Arrangement& message);
 
 /// The pool of that name or id, as xl takes it; the error lists the pools that there are.
 [[nodiscard]] Result<Pool> find_pool(const std::vector<Pool>& pools, const std::string& name_or_id);

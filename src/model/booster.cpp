@@ -109,8 +109,7 @@ Result<Booster> Booster::load(std::span<const std::byte> verified_ubj, std::size
     stay_on_one_thread();
     if (XGBoosterLoadModelFromBuffer(handle, verified_ubj.data(), verified_ubj.size()) != 0)
         return xgboost_error("load the model");
-    auto proxy = TRY(Matrix::proxy());
-    booster.proxy_ = std::move(proxy);
+    booster.proxy_ = TRY(Matrix::proxy());
     booster.classes_ = classes;
     booster.row_ = std::make_unique<std::vector<float>>(features);
     booster.interface_ = array_interface(booster.row_->data(), 1, features);

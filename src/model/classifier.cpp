@@ -136,8 +136,7 @@ Result<Classifier> Classifier::load(const Bundle& bundle) {
     auto gains = TRY(load_one(bundle.gains_ubj));
     std::optional<Novelty> novelty;
     if (bundle.novelty) {
-        auto loaded = TRY(Novelty::load(*bundle.novelty));
-        novelty = std::move(loaded);
+        novelty = TRY(Novelty::load(*bundle.novelty));
     }
     return Classifier(std::make_unique<Impl>(
         Impl{std::move(classifier), std::move(gains), bundle.manifest,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/state_message.hpp"
 
+#include "src/layout/snapshot.hpp"
+
 #include <algorithm>
 
 namespace intellisched {
@@ -10,19 +12,14 @@ constexpr std::uint32_t version = 2;
 // Far above what any settings ask for; a state's size is in proportion.
 constexpr int most_windows = 100'000;
 
-void write(proto::Arrangement& out, const Arrangement& arrangement) {
-    out.set_layout(std::string(to_string(arrangement.layout)));
-    out.set_max_cpus(arrangement.max_cpus);
-}
-
 void write(proto::PolicyPool& out, const PoolSeen& pool) {
     out.set_topology(pool.topology);
     out.set_can_rearrange(pool.can_rearrange);
     for (const Layout layout : pool.same) out.add_representative(std::string(to_string(layout)));
-    write(*out.mutable_in_force(), pool.in_force);
+    *out.mutable_in_force() = message_of(pool.in_force);
     out.set_current(std::string(to_string(pool.current)));
     out.set_exact(pool.exact);
-    write(*out.mutable_boot(), pool.boot);
+    *out.mutable_boot() = message_of(pool.boot);
 }
 
 template<class List> void write_guests(List& out, std::span<const GuestSeen> guests) {
@@ -53,7 +50,7 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     for (const double value : prediction.expected_gain) out.add_expected_gain(value);
     out.set_best(std::string(to_string(prediction.best)));
     out.set_outside_training(prediction.outside_training);
-    write(*out.mutable_in_force(), window.in_force);
+    *out.mutable_in_force() = message_of(window.in_force);
     out.set_utility(window.utility);
     for (const double number : window.workload) out.add_workload(number);
     write_guests(*out.mutable_guests(), window.guests);
@@ -67,8 +64,8 @@ void write(proto::PolicySample& out, const TrialWindow& sample) {
 }
 
 void write(proto::PolicyTrial& out, const Trial& trial) {
-    write(*out.mutable_from(), trial.from);
-    write(*out.mutable_to(), trial.to);
+    *out.mutable_from() = message_of(trial.from);
+    *out.mutable_to() = message_of(trial.to);
     out.set_from_layout(std::string(to_string(trial.from_layout)));
     out.set_to_layout(std::string(to_string(trial.to_layout)));
     out.set_promised(trial.promised);
@@ -84,7 +81,7 @@ void write(proto::PolicyTrial& out, const Trial& trial) {
 
 void write(proto::PolicyPending& out, const Pending& pending) {
     out.set_revert(pending.revert);
-    write(*out.mutable_target(), pending.target);
+    *out.mutable_target() = message_of(pending.target);
     out.set_serial(pending.serial);
     out.set_asked(pending.asked);
     out.set_in_flight(pending.in_flight);
@@ -114,7 +111,7 @@ class StateParser {
     Ending ending(const std::string& name) { return known(ending_from_string(name), name); }
 
     Arrangement arrangement(const proto::Arrangement& in) {
-        return {layout(in.layout()), in.max_cpus()};
+        return known(arrangement_of(in), in.layout());
     }
 
     template<std::size_t count, class List>
@@ -249,7 +246,7 @@ proto::PolicyState message_of(const State& state) {
     if (state.trial) write(*out.mutable_trial(), *state.trial);
     if (state.pending) write(*out.mutable_pending(), *state.pending);
     if (state.unmeasured) {
-        write(*out.mutable_unmeasured()->mutable_from(), state.unmeasured->from);
+        *out.mutable_unmeasured()->mutable_from() = message_of(state.unmeasured->from);
         out.mutable_unmeasured()->set_from_layout(
             std::string(to_string(state.unmeasured->from_layout)));
         out.mutable_unmeasured()->set_due(state.unmeasured->due);

@@ -124,14 +124,11 @@ Nanoseconds host_clock() {
     return static_cast<Nanoseconds>(time.tv_sec) * second + static_cast<Nanoseconds>(time.tv_nsec);
 }
 
-Result<void> apply_to(Rearranger& rearranger, const proto::HostSnapshot& snapshot,
-                      const Asked& asked) {
-    const auto topology = TRY(topology_of(snapshot));
-    const auto pools = TRY(pools_of(snapshot));
+Result<void> apply_to(Rearranger& rearranger, const HostView& host, const Asked& asked) {
     // By the name alone: a pool that is called "1" is not the pool whose number is 1.
-    for (const Pool& pool : pools) {
+    for (const Pool& pool : host.pools) {
         if (pool.name != asked.pool.name) continue;
-        TRY(intellisched::apply(rearranger, topology, pool, asked.target, false));
+        TRY(intellisched::apply(rearranger, host.topology, pool, asked.target, false));
         return {};
     }
     return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));
@@ -143,22 +140,20 @@ HostCalls live_calls() {
         Arrangement boot;
         [[nodiscard]] Result<Reading> read() {
             const Nanoseconds taken = host_clock();
-            auto snapshot = TRY(xl.snapshot());
-            return Reading{std::move(snapshot), boot, taken};
+            return Reading{TRY(xl.snapshot()), boot, taken};
         }
     };
     const auto open = []() -> Result<Opened> {
         auto xl = TRY(Xl::open());
-        const auto info = xl.info(); // snapshot() wants it
-        if (!info) return tl::unexpected(info.error());
-        return Opened{std::move(xl), info->boot};
+        const auto info = TRY(xl.info()); // snapshot() wants it
+        return Opened{std::move(xl), info.boot};
     };
     return {.apply = [open](const Asked& asked) -> Applying {
                 auto opened = open();
                 if (!opened) return {tl::unexpected(opened.error()), host_clock(), {}};
                 auto before = opened->read();
                 if (!before) return {tl::unexpected(before.error()), host_clock(), {}};
-                auto applied = apply_to(opened->xl.rearranger(), before->snapshot, asked);
+                auto applied = apply_to(opened->xl.rearranger(), before->host, asked);
                 Applying applying{std::move(applied), host_clock(), {}};
                 if (auto after = opened->read()) applying.reading = std::move(*after);
                 return applying;

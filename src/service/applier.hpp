@@ -10,8 +10,8 @@
 
 #include "src/base/files.hpp"
 #include "src/host/rearranger.hpp"
+#include "src/layout/snapshot.hpp"
 #include "src/policy/machine.hpp"
-#include "src/proto/host.pb.h"
 #include "src/service/pool_keeper.hpp"
 
 #include <functional>
@@ -21,7 +21,7 @@ namespace intellisched::service {
 
 /// The pools as they were read. `taken`: when the reading began, on the policy's clock.
 struct Reading {
-    proto::HostSnapshot snapshot;
+    HostView host;
     Arrangement boot;
     Nanoseconds taken = 0;
 };
@@ -82,7 +82,7 @@ class Applier {
 [[nodiscard]] Nanoseconds host_clock();
 
 /// Gives the pool of that name the arrangement, and verifies it (src/host/apply.hpp).
-[[nodiscard]] Result<void> apply_to(Rearranger& rearranger, const proto::HostSnapshot& snapshot,
+[[nodiscard]] Result<void> apply_to(Rearranger& rearranger, const HostView& host,
                                     const Asked& asked);
 
 } // namespace intellisched::service

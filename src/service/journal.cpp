@@ -91,32 +91,27 @@ Result<Database> prepare(const fs::path& path, std::string& damage) {
     if (!database) return database;
     // A damaged file is left as it is, with its log of writes.
     database->keep_log_on_close(true);
-    const auto checked = [&](Result<void> result) -> Result<Database> {
-        damage = database->damage();
-        return tl::unexpected(result.error());
+    const auto checked = [&](auto result) {
+        if (!result) damage = database->damage();
+        return result;
     };
-    auto set = database->script("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
-                                "PRAGMA cell_size_check = ON;");
-    if (!set) return checked(std::move(set));
+    TRY(checked(database->script("PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF;"
+                                 "PRAGMA cell_size_check = ON;")));
     if (check_needed) {
-        auto check = database->prepare("PRAGMA quick_check(1)");
-        if (!check) return checked(tl::unexpected(check.error()));
-        const auto row = check->next();
-        if (!row) return checked(tl::unexpected(row.error()));
-        const std::string found = *row ? check->text(0) : "no answer";
+        auto check = TRY(checked(database->prepare("PRAGMA quick_check(1)")));
+        const bool row = TRY(checked(check.next()));
+        const std::string found = row ? check.text(0) : "no answer";
         if (found != "ok") {
             damage = printable(found, 256);
             return fail("{}: is damaged", path.string());
         }
     }
     // Before anything is changed: it may be somebody else's.
-    if (auto made = make_schema(*database, path.string()); !made) return checked(std::move(made));
+    TRY(checked(make_schema(*database, path.string())));
     {
-        auto mode = database->prepare("PRAGMA journal_mode = WAL");
-        if (!mode) return checked(tl::unexpected(mode.error()));
-        const auto row = mode->next();
-        if (!row) return checked(tl::unexpected(row.error()));
-        if (mode->text(0) != "wal")
+        auto mode = TRY(checked(database->prepare("PRAGMA journal_mode = WAL")));
+        TRY(checked(mode.next()));
+        if (mode.text(0) != "wal")
             return fail("{}: its file system cannot share a log of writes; choose a local one",
                         path.string());
     }
@@ -194,9 +189,7 @@ Result<void> Journal::record(const Step& step) {
                     path_, printable(step.pool.name, 64));
     // Cannot be changed inside a transaction. NORMAL does not wait for the disk; the next FULL one
     // takes what came before it there, too.
-    auto set =
-        database_.script(step.state ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL");
-    if (!set) return set;
+    TRY(database_.script(step.state ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
     auto transaction = TRY(Transaction::begin(database_, "BEGIN IMMEDIATE"));
     TRY(write(step));
     return transaction.commit();

@@ -68,65 +68,50 @@ Result<void> Service::begin() {
     for (const int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&signals, signal);
     ::sigprocmask(SIG_BLOCK, &signals, nullptr);
 
-    auto config = TRY(read_config(options_.config));
-    config_ = std::move(config);
+    config_ = TRY(read_config(options_.config));
     if (!options_.verbose) log_at(config_.log_level);
-    auto classifier = TRY(load_bundle(config_));
-    classifier_ = std::move(classifier);
+    classifier_ = TRY(load_bundle(config_));
 
     // A host of its own time is booted with every start.
-    auto boot = TRY(
+    boot_ = TRY(
         line_of(own_time_ ? "/proc/sys/kernel/random/uuid" : "/proc/sys/kernel/random/boot_id"));
-    boot_ = std::move(boot);
     wall_start_ = wall_clock();
     started_ = host_clock();
     clock_ahead_ = wall_start_ - static_cast<UnixTime>(started_);
-    auto journal = TRY(Journal::open(config_.journal, boot_, wall_start_));
-    journal_ = std::move(journal);
+    journal_ = TRY(Journal::open(config_.journal, boot_, wall_start_));
     if (!journal_->warning().empty()) BOOST_LOG_TRIVIAL(warning) << journal_->warning();
     return begin_loop();
 }
 
 Result<void> Service::begin_loop() {
-    auto loop = TRY(Loop::make());
-    loop_ = std::move(loop);
-    auto control = Control::open(*loop_, config_.socket, [this](const auto& request, Asker asker) {
+    loop_ = TRY(Loop::make());
+    control_ = TRY(Control::open(*loop_, config_.socket, [this](const auto& request, Asker asker) {
         return answer(request, asker);
-    });
-    if (!control) return tl::unexpected(control.error());
-    control_ = std::move(*control);
+    }));
 
     const std::chrono::seconds interval(config_.interval);
     XenOptions xen;
     xen.interval = interval;
     guest_scores_ = config_.guest_scores();
     xen.published_scores = [this] { return guest_scores_.load(); };
-    auto watcher =
+    watcher_ = TRY(
         Watcher::start({.open = [this, xen] { return open_host(options_.host, xen, &leaving_); },
                         .window_seconds = static_cast<double>(interval.count()),
-                        .own_time = own_time_});
-    if (!watcher) return tl::unexpected(watcher.error());
-    watcher_ = std::move(*watcher);
-    auto applier = TRY(Applier::make(own_time_ ? watcher_->calls() : live_calls()));
-    applier_ = std::move(applier);
+                        .own_time = own_time_}));
+    applier_ = TRY(Applier::make(own_time_ ? watcher_->calls() : live_calls()));
 
     const auto stop = [this] { stop_ = true; };
     const auto reload_and_log = [this] {
         if (auto reloaded = reload(); !reloaded)
             BOOST_LOG_TRIVIAL(error) << reloaded.error().message << " (all stays as it was)";
     };
-    std::vector<Result<Loop::Source>> sources;
-    sources.push_back(loop_->on_signal(SIGTERM, stop));
-    sources.push_back(loop_->on_signal(SIGINT, stop));
-    sources.push_back(loop_->on_signal(SIGHUP, reload_and_log));
-    sources.push_back(loop_->on_ready(watcher_->fd(), EPOLLIN, [this](auto) { on_news(); }));
-    sources.push_back(loop_->on_ready(applier_->fd(), EPOLLIN, [this](auto) { on_call(); }));
-    sources.push_back(loop_->every(tick_every, [this] { on_tick(); }));
-    sources.push_back(loop_->every(publish_every, [this] { publish(); }));
-    for (auto& source : sources) {
-        if (!source) return tl::unexpected(source.error());
-        sources_.push_back(std::move(*source));
-    }
+    sources_.push_back(TRY(loop_->on_signal(SIGTERM, stop)));
+    sources_.push_back(TRY(loop_->on_signal(SIGINT, stop)));
+    sources_.push_back(TRY(loop_->on_signal(SIGHUP, reload_and_log)));
+    sources_.push_back(TRY(loop_->on_ready(watcher_->fd(), EPOLLIN, [this](auto) { on_news(); })));
+    sources_.push_back(TRY(loop_->on_ready(applier_->fd(), EPOLLIN, [this](auto) { on_call(); })));
+    sources_.push_back(TRY(loop_->every(tick_every, [this] { on_tick(); })));
+    sources_.push_back(TRY(loop_->every(publish_every, [this] { publish(); })));
     TRY(loop_->feed_watchdog());
     return {};
 }
@@ -203,18 +188,15 @@ void Service::saw(const Reading& reading) {
         host_time_ = std::max(host_time_, reading.taken);
         if (host_start_ == 0) host_start_ = host_time_;
     }
-    const auto topology = topology_of(reading.snapshot);
-    const auto found = pools_of(reading.snapshot);
-    if (!topology) return complain(topology.error());
-    if (!found) return complain(found.error());
+    const auto& [snapshot, topology, pools] = reading.host;
     const bool first = !last_;
     last_ = reading;
     present_.clear();
-    for (const Pool& pool : *found) {
+    for (const Pool& pool : pools) {
         if (pool.scheduler != "credit2") continue;
         present_.insert(pool.name);
-        PoolSeen seen = pool_seen(pool_facts(reading.snapshot, *topology, pool, reading.boot, {}),
-                                  *topology, pool, reading.boot);
+        PoolSeen seen = pool_seen(pool_facts(snapshot, topology, pool, reading.boot, {}), topology,
+                                  pool, reading.boot);
         // What was recorded cannot be changed, whatever could be at the time.
         if (options_.host.starts_with("capture:")) seen.can_rearrange = false;
         keeper({pool.name, pool.id}).saw(seen, pool.id, reading.taken, now());
@@ -253,14 +235,14 @@ void Service::saw(const WindowRead& window) {
     PoolKeeper& keeper = *found->second;
     if (keeper.state().mode == Mode::off) return;
 
-    auto looked = look(stats, last_->snapshot, *classifier_,
+    auto looked = look(stats, last_->host.snapshot, *classifier_,
                        {.intent = keeper.state().intent, .published = published(stats)});
     if (!looked) return complain(looked.error());
     const Moment moment = now();
     SteadyGuests& steady = steady_[stats.facts.pool];
     for (const std::uint64_t uuid :
-         steady.saw(guest_identities(last_->snapshot, stats.facts.pool_id), moment.time))
-        for (const proto::Domain& domain : last_->snapshot.domains())
+         steady.saw(guest_identities(last_->host.snapshot, stats.facts.pool_id), moment.time))
+        for (const proto::Domain& domain : last_->host.snapshot.domains())
             if (uuid_hash(domain) == uuid)
                 BOOST_LOG_TRIVIAL(warning)
                     << printable(stats.facts.pool, 64) << ": domain " << domain.id() << " ("
@@ -283,7 +265,7 @@ Published Service::published(const WindowStats& stats) {
     }
     GuestScores& scores = scores_[pool];
     Published published =
-        scores.saw(stats.published, last_->snapshot, stats.facts.pool_id, now().time);
+        scores.saw(stats.published, last_->host.snapshot, stats.facts.pool_id, now().time);
     for (const unsigned id : scores.silenced())
         BOOST_LOG_TRIVIAL(warning) << printable(pool, 64) << ": domain " << id
                                    << " publishes scores on and off; it is ignored for a day";

@@ -129,6 +129,5 @@ void add_runqueues(proto::PoolStatus& status, const Topology& topology, const Po
 [[nodiscard]] proto::PoolStatus status_of(const PoolKeeper& keeper, bool present);
 
 /// The arrangement as a message.
-[[nodiscard]] proto::Arrangement message_of(const Arrangement& arrangement);
 
 } // namespace intellisched::service

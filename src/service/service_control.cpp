@@ -81,13 +81,6 @@ void add_runqueues(proto::PoolStatus& status, const Topology& topology, const Po
     }
 }
 
-proto::Arrangement message_of(const Arrangement& arrangement) {
-    proto::Arrangement message;
-    message.set_layout(std::string(to_string(arrangement.layout)));
-    message.set_max_cpus(arrangement.max_cpus);
-    return message;
-}
-
 proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
     const State& state = keeper.state();
     const PoolVerdict& verdict = keeper.verdict();
@@ -162,12 +155,9 @@ void Service::add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) cons
             clock > window->second.end ? (clock - window->second.end) / second : 0);
     }
     if (!status.present() || !last_ || !keeper.state().pool) return;
-    const auto topology = topology_of(last_->snapshot);
-    const auto pools = pools_of(last_->snapshot);
-    if (!topology || !pools) return; // has been complained of
-    for (const Pool& pool : *pools)
+    for (const Pool& pool : last_->host.pools)
         if (pool.name == status.name())
-            add_runqueues(status, *topology, pool, keeper.state().pool->in_force,
+            add_runqueues(status, last_->host.topology, pool, keeper.state().pool->in_force,
                           seen ? &window->second.status : nullptr);
 }
 

@@ -126,16 +126,16 @@ Result<void> Watcher::watch() {
     observing.stop = [&] { return stop_.load(); };
     observing.tap = [&](const HostItem& item) -> Result<void> {
         asked_ = host_clock();
-        const auto* snapshot = std::get_if<proto::HostSnapshot>(&item);
-        if (!snapshot) {
+        const auto* seen = std::get_if<HostView>(&item);
+        if (!seen) {
             serve(host.get());
             return {};
         }
         if (info.tsc_khz != 0)
             time_ = std::max(
-                time_, nanoseconds(snapshot->tsc(), static_cast<double>(info.tsc_khz) * 1000));
-        last_ = Reading{*snapshot, info.boot,
-                        options_.own_time ? time_ : Nanoseconds{snapshot->monotonic_ns()}};
+                time_, nanoseconds(seen->snapshot.tsc(), static_cast<double>(info.tsc_khz) * 1000));
+        last_ = Reading{*seen, info.boot,
+                        options_.own_time ? time_ : Nanoseconds{seen->snapshot.monotonic_ns()}};
         push(*last_);
         return {};
     };
@@ -175,16 +175,11 @@ Result<Reading> Watcher::reading(Rearranger* rearranger) {
     Reading reading = *last_;
     reading.taken = time_;
     if (!rearranger) return reading;
-    const auto pools = TRY(pools_of(reading.snapshot));
-    for (const Pool& pool : pools) {
+    for (std::size_t i = 0; Pool & pool : reading.host.pools) {
+        proto::Pool& told = *reading.host.snapshot.mutable_pools(static_cast<int>(i++));
         if (!pool.can_rearrange) continue;
-        const auto in_force = TRY(rearranger->layout(pool));
-        for (proto::Pool& told : *reading.snapshot.mutable_pools()) {
-            if (told.id() != pool.id) continue;
-            told.mutable_arrangement()->set_layout(
-                std::string(to_string(in_force.arrangement.layout)));
-            told.mutable_arrangement()->set_max_cpus(in_force.arrangement.max_cpus);
-        }
+        pool.arrangement = TRY(rearranger->layout(pool)).arrangement;
+        *told.mutable_arrangement() = message_of(*pool.arrangement);
     }
     return reading;
 }
@@ -194,7 +189,7 @@ Applying Watcher::apply(Host* host, const Asked& asked) {
     if (!rearranger || !last_)
         return {
             fail("the host has ended, or is a recorded one; nothing can be changed"), time_, {}};
-    auto result = apply_to(*rearranger, last_->snapshot, asked);
+    auto result = apply_to(*rearranger, last_->host, asked);
     Applying applying{std::move(result), time_, {}};
     if (auto after = reading(rearranger)) applying.reading = std::move(*after);
     return applying;

@@ -18,10 +18,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-template<class T> std::string error_of(const Result<T>& result) {
-    return result ? std::string() : result.error().message;
-}
-
 /// Two sockets of two cores with two guests; 100 ms of virtual time a call of next().
 class FakeLive final : public Host, public Rearranger {
   public:
@@ -34,15 +30,15 @@ class FakeLive final : public Host, public Rearranger {
 
     [[nodiscard]] const HostInfo& info() const override { return info_; }
     [[nodiscard]] Result<std::optional<HostItem>> next() override {
-        if (std::exchange(changed_, false)) return HostItem(snapshot());
+        if (std::exchange(changed_, false)) return HostItem(*view_of(snapshot()));
         if (pieces_++ >= end_after) return fail("the trace buffers are gone");
         const std::uint64_t from = now_;
         now_ += 100'000'000;
         return HostItem(TraceBytes{fake_trace(from, now_, 2)});
     }
     [[nodiscard]] Result<InForce> layout(const Pool& pool) override {
-        const auto topology = *topology_of(snapshot());
-        return InForce{in_force, static_cast<unsigned>(partition(topology, pool, in_force).size())};
+        const auto runqueues = partition(view_of(snapshot())->topology, pool, in_force);
+        return InForce{in_force, static_cast<unsigned>(runqueues.size())};
     }
     [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override {
         set.push_back(wanted.layout);
@@ -55,10 +51,7 @@ class FakeLive final : public Host, public Rearranger {
 
   private:
     [[nodiscard]] proto::HostSnapshot snapshot() const {
-        proto::Arrangement arrangement;
-        arrangement.set_layout(std::string(to_string(in_force.layout)));
-        arrangement.set_max_cpus(in_force.max_cpus);
-        return fake_snapshot(now_, 2, 2, 1, 2, arrangement);
+        return fake_snapshot(now_, 2, 2, 1, 2, message_of(in_force));
     }
     HostInfo info_;
     std::uint64_t now_ = fake_start_ns;

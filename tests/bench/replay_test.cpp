@@ -55,9 +55,9 @@ struct Recorded final : Host {
     [[nodiscard]] Result<std::optional<HostItem>> next() override {
         switch (given++) {
         case 0:
-            return snapshot;
+            return TRY(view_of(snapshot));
         case 1:
-            return second ? *second : snapshot;
+            return TRY(view_of(second ? *second : snapshot));
         case 2:
             return TraceBytes{trace};
         default:
@@ -233,6 +233,7 @@ TEST_CASE("replay: what cannot be replayed is refused with its reason") {
 
     Recorded offline(three_stretches());
     offline.snapshot.mutable_cpus()->RemoveLast();
+    offline.snapshot.mutable_pools(0)->mutable_cpus()->RemoveLast();
     check_refused(offline, "all CPUs online");
 
     Recorded empty({});

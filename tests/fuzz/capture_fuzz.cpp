@@ -57,16 +57,13 @@ std::string good_capture() {
            std::string(reinterpret_cast<const char*>(trace.data()), trace.size());
 }
 
-void look_at(const proto::HostSnapshot& snapshot) {
-    const auto topology = topology_of(snapshot);
-    const auto pools = pools_of(snapshot);
-    if (!topology || !pools) return;
+void look_at(const HostView& host) {
     // A partition is quadratic in the CPUs: no fuzzing time for big ones.
-    if (topology->cpus.size() <= 64)
-        for (const Pool& pool : *pools)
-            (void)representatives(*topology, pool,
+    if (host.topology.cpus.size() <= 64)
+        for (const Pool& pool : host.pools)
+            (void)representatives(host.topology, pool,
                                   pool.arrangement.value_or(Arrangement{}).max_cpus);
-    (void)find_pool(*pools, "0");
+    (void)find_pool(host.pools, "0");
 }
 
 /// Looks at all that passes; a zstd bomb is given in pieces for as long as one likes to look.
@@ -77,7 +74,7 @@ class Looked final : public Host {
     [[nodiscard]] Result<std::optional<HostItem>> next() override {
         auto item = host_.next();
         if (!item || !*item) return item;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item)) look_at(*snapshot);
+        if (const auto* seen = std::get_if<HostView>(&**item)) look_at(*seen);
         if (const auto* trace = std::get_if<TraceBytes>(&**item)) {
             if (trace->bytes.empty() || trace->bytes.size() > capture::Reader::trace_piece)
                 std::abort();

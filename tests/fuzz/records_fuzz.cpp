@@ -162,9 +162,8 @@ class Live final : public Host, public Rearranger {
   public:
     [[nodiscard]] const HostInfo& info() const override { return info_; }
     [[nodiscard]] Result<std::optional<HostItem>> next() override {
-        proto::Arrangement arrangement;
-        arrangement.set_layout("socket");
-        return HostItem(test::fake_snapshot(1, 2, 2, 1, 1, arrangement));
+        const auto arrangement = message_of({Layout::socket, no_cap});
+        return HostItem(*view_of(test::fake_snapshot(1, 2, 2, 1, 1, arrangement)));
     }
     [[nodiscard]] Result<InForce> layout(const Pool&) override { return in_force_; }
     [[nodiscard]] Result<InForce> set_layout(const Pool&, const Arrangement& wanted) override {

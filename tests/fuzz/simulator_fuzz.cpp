@@ -113,13 +113,12 @@ void use(SimHost& sim, int peer) {
     (void)observe(host, {}, [&](const WindowStats& stats) {
         for (const float value : feature_vector(stats).values) sum += value;
     });
-    const auto topology = topology_of(sim.first_snapshot());
-    const auto pools = pools_of(sim.first_snapshot());
+    const auto& [snapshot, topology, pools] = sim.first_view();
     // A partition is quadratic in the CPUs: no fuzzing time for big ones.
-    if (topology && pools && !pools->empty() && topology->cpus.size() <= 64) {
-        (void)representatives(*topology, pools->front(), 2);
-        (void)sim.layout(pools->front());
-        (void)sim.set_layout(pools->front(), {Layout::core, 2});
+    if (!pools.empty() && topology.cpus.size() <= 64) {
+        (void)representatives(topology, pools.front(), 2);
+        (void)sim.layout(pools.front());
+        (void)sim.set_layout(pools.front(), {Layout::core, 2});
     }
     (void)costs_for_sample(sim.costs());
     const auto truth = sim.truth();

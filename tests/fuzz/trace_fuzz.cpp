@@ -54,7 +54,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         input = frames;
     }
 
-    static const proto::HostSnapshot snapshot = host();
+    static const HostView snapshot = *view_of(host());
     trace::TraceStream stream("fuzz");
     trace::TscCalibrator calibrator;
     double sum = 0;
@@ -63,7 +63,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
         if (stats.events == 0 && std::exchange(any, true)) return;
         for (float value : feature_vector(stats).values) sum += value;
     });
-    if (!builder.add(snapshot)) std::abort();
+    builder.add(snapshot);
     std::uint64_t last = 0;
     const auto handler = [&](const trace::Record& record) {
         if (record.tsc < last) std::abort(); // the order is what everything else relies on

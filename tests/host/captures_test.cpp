@@ -19,7 +19,7 @@ namespace {
 struct Recorded {
     std::string name;
     proto::CaptureManifest manifest;
-    proto::HostSnapshot snapshot;
+    HostView host;
     std::vector<WindowStats> windows;
     Observed observed;
 };
@@ -32,8 +32,7 @@ Recorded read(const fs::path& path) {
     recorded.manifest = (*host)->manifest();
     ObserveOptions options;
     options.tap = [&](const HostItem& item) -> Result<void> {
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&item))
-            recorded.snapshot = *snapshot;
+        if (const auto* now = std::get_if<HostView>(&item)) recorded.host = *now;
         return {};
     };
     auto observed = observe(**host, options,
@@ -54,7 +53,7 @@ const std::vector<Recorded>& captures() {
 }
 
 bool credit2(const Recorded& recorded) {
-    return recorded.snapshot.pools(0).scheduler() == "credit2";
+    return recorded.host.snapshot.pools(0).scheduler() == "credit2";
 }
 
 } // namespace
@@ -64,7 +63,7 @@ TEST_CASE("captures: there are several, of several machines, one with losses") {
     std::set<int> sizes;
     bool lossy = false;
     for (const Recorded& recorded : captures()) {
-        sizes.insert(recorded.snapshot.cpus_size());
+        sizes.insert(recorded.host.snapshot.cpus_size());
         lossy = lossy || recorded.observed.stream.lost > 0;
         CHECK(recorded.manifest.complete());
         CHECK(recorded.observed.stream.lost == recorded.manifest.lost_records());
@@ -86,13 +85,9 @@ TEST_CASE("captures: the runqueues in SCHEDULE records are those of the layout")
         for (const auto& [runqueue, cpus] : by_runqueue) seen.push_back(cpus);
         std::sort(seen.begin(), seen.end());
 
-        const auto topology = topology_of(recorded.snapshot);
-        const auto pools = pools_of(recorded.snapshot);
-        REQUIRE(topology);
-        REQUIRE(pools);
         const auto layout = layout_from_string(recorded.manifest.boot_layout());
         REQUIRE(layout);
-        CHECK(seen == partition(*topology, pools->front(),
+        CHECK(seen == partition(recorded.host.topology, recorded.host.pools.front(),
                                 {*layout, recorded.manifest.max_cpus_runqueue()}));
     }
 }

@@ -24,10 +24,6 @@ namespace fs = std::filesystem;
 
 namespace {
 
-template<class T> std::string error_of(const Result<T>& result) {
-    return result ? std::string() : result.error().message;
-}
-
 void add_cpu(proto::HostSnapshot& snapshot, unsigned id, unsigned socket = 0) {
     proto::Cpu& cpu = *snapshot.add_cpus();
     cpu.set_id(id);
@@ -213,8 +209,8 @@ TEST_CASE("capture as a host: a snapshot first, all by time, then the trace") {
         auto item = (*host)->next();
         REQUIRE(item);
         if (!*item) break;
-        if (const auto* s = std::get_if<proto::HostSnapshot>(&**item))
-            order += fmt::format("s{} ", s->tsc());
+        if (const auto* s = std::get_if<HostView>(&**item))
+            order += fmt::format("s{} ", s->snapshot.tsc());
         else if (const auto* c = std::get_if<proto::CounterSample>(&**item))
             order += fmt::format("c{} ", c->tsc());
         else {

@@ -5,6 +5,7 @@
 #include "src/host/sim_host.hpp"
 #include "src/host/simulator.hpp"
 #include "test_paths.hpp"
+#include "tests/support/files.hpp"
 
 #include <array>
 #include <csignal>
@@ -13,6 +14,7 @@
 #include <sys/socket.h>
 
 using namespace intellisched;
+using namespace intellisched::test;
 
 namespace {
 
@@ -28,10 +30,6 @@ proto::Scenario scenario(const std::string& name) {
     scenario.set_warmup_s(1);
     scenario.set_measured_s(2);
     return scenario;
-}
-
-template<class T> std::string error_of(const Result<T>& result) {
-    return result ? std::string() : result.error().message;
 }
 
 /// The error that ends the host of that name when it is read.
@@ -63,7 +61,7 @@ TEST_CASE("sim host: gives what a host gives, to the end of the scenario") {
         const auto item = (*host)->next();
         REQUIRE(item);
         if (!*item) break;
-        snapshots += std::holds_alternative<proto::HostSnapshot>(**item);
+        snapshots += std::holds_alternative<HostView>(**item);
         counters += std::holds_alternative<proto::CounterSample>(**item);
         pieces += std::holds_alternative<TraceBytes>(**item);
     }
@@ -78,8 +76,8 @@ TEST_CASE("sim host: gives what a host gives, to the end of the scenario") {
 TEST_CASE("sim host: its layout can be changed as a live pool's") {
     auto host = SimHost::open(scenario("good"), fake());
     REQUIRE(host);
-    const auto topology = *topology_of((*host)->first_snapshot());
-    const auto pool = (*pools_of((*host)->first_snapshot()))[0];
+    const auto& topology = (*host)->first_view().topology;
+    const auto pool = (*host)->first_view().pools[0];
     CHECK(*(*host)->layout(pool) == InForce{{Layout::socket, 16}, 2});
     const auto applied = apply(**host, topology, pool, {Layout::core, no_cap}, false);
     REQUIRE(applied);

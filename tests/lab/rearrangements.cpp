@@ -70,7 +70,7 @@ Result<int> check(const char* path) {
     auto host = CaptureHost::open(path);
     if (!host) return tl::unexpected(host.error());
     std::vector<Segment> segments;
-    std::optional<proto::HostSnapshot> snapshot;
+    std::optional<HostView> seen;
     const auto handler = [&](const Record& record) {
         visit(record,
               Visitor{[&](const Rearrange& event) {
@@ -92,15 +92,10 @@ Result<int> check(const char* path) {
         if (const auto* bytes = std::get_if<TraceBytes>(&**item))
             if (auto fed = stream.feed(bytes->bytes, handler); !fed)
                 return tl::unexpected(fed.error());
-        if (!snapshot && std::holds_alternative<proto::HostSnapshot>(**item))
-            snapshot = std::get<proto::HostSnapshot>(**item);
+        if (!seen && std::holds_alternative<HostView>(**item)) seen = std::get<HostView>(**item);
     }
     stream.finish(handler);
-    if (!snapshot) return fail("{}: no snapshot", path);
-    auto topology = topology_of(*snapshot);
-    if (!topology) return tl::unexpected(topology.error());
-    auto pools = pools_of(*snapshot);
-    if (!pools) return tl::unexpected(pools.error());
+    if (!seen) return fail("{}: no snapshot", path);
 
     int failures = 0;
     std::set<std::pair<unsigned, unsigned>> pairs;
@@ -118,7 +113,8 @@ Result<int> check(const char* path) {
             continue;
         }
         const auto layout = static_cast<Layout>(event.layout);
-        const auto wanted = partition(*topology, pools->front(), {layout, event.max_cpus});
+        const auto wanted =
+            partition(seen->topology, seen->pools.front(), {layout, event.max_cpus});
         const auto seen = seen_partition(segment);
         std::set<unsigned> cpus;
         for (const auto& runqueue : seen) cpus.insert(runqueue.begin(), runqueue.end());
@@ -132,10 +128,10 @@ Result<int> check(const char* path) {
                    to_string(layout), event.runqueues, wanted.size(), cpus.size(), event.units);
         if (!equal) fmt::print("# seen {}, by layout {}\n", text(seen), text(wanted));
     }
-    const bool every_cpu = ever.size() == pools->front().cpus.size();
+    const bool every_cpu = ever.size() == seen->pools.front().cpus.size();
     failures += !every_cpu;
     fmt::print("{} - each of the {} CPUs was seen\n", every_cpu ? "ok" : "not ok",
-               pools->front().cpus.size());
+               seen->pools.front().cpus.size());
     // On a busy machine dom0 does not always keep up with the trace of 16 CPUs.
     const std::uint64_t lost = stream.stats().lost;
     const bool all =

@@ -24,7 +24,8 @@ class FakeHost final : public Host, public Rearranger {
     }
     [[nodiscard]] const HostInfo& info() const override { return info_; }
     [[nodiscard]] Result<std::optional<HostItem>> next() override {
-        if (std::exchange(first_, false)) return fake_snapshot(now_, 1, 2, 2, 2, arrangement());
+        if (std::exchange(first_, false))
+            return *view_of(fake_snapshot(now_, 1, 2, 2, 2, message_of(in_force_)));
         if (left_ == 0) {
             if (fails_) return fail("xenstored is gone");
             return std::nullopt;
@@ -45,11 +46,6 @@ class FakeHost final : public Host, public Rearranger {
     }
 
   private:
-    [[nodiscard]] proto::Arrangement arrangement() const {
-        proto::Arrangement told;
-        told.set_layout(std::string(to_string(in_force_.layout)));
-        return told;
-    }
     HostInfo info_;
     unsigned left_;
     bool fails_, first_ = true;

@@ -6,18 +6,17 @@
 #include "collector/window/features.hpp"
 #include "collector/window/window.hpp"
 #include "src/host/capture_host.hpp"
+#include "tests/support/files.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <doctest/doctest.h>
-#include <filesystem>
 #include <map>
 #include <random>
 #include <unistd.h>
 
 using namespace intellisched;
-namespace fs = std::filesystem;
 
 namespace {
 
@@ -29,16 +28,15 @@ struct StoredRecord {
 };
 
 struct Stored {
-    proto::HostSnapshot snapshot;
+    HostView host;
     HostInfo info;
     std::vector<StoredRecord> records;
 };
 
 Stored stored(const std::string& name) {
     Stored result;
-    std::string folder = (fs::temp_directory_path() / "thinnedXXXXXX").string();
-    REQUIRE(::mkdtemp(folder.data()) != nullptr);
-    const std::string capture = folder + "/capture";
+    const test::Directory folder;
+    const std::string capture = folder.path / "capture";
     REQUIRE(std::system((std::string(CREDIT2_SIM) + " run " + SCENARIOS + "/" + name +
                          ".scenario --quiet --capture " + capture)
                             .c_str()) == 0);
@@ -53,13 +51,11 @@ Stored stored(const std::string& name) {
         auto item = (*host)->next();
         REQUIRE(item);
         if (!*item) break;
-        if (const auto* snapshot = std::get_if<proto::HostSnapshot>(&**item))
-            result.snapshot = *snapshot;
+        if (const auto* now = std::get_if<HostView>(&**item)) result.host = *now;
         if (const auto* bytes = std::get_if<TraceBytes>(&**item))
             REQUIRE(stream.feed(bytes->bytes, keep));
     }
     stream.finish(keep);
-    fs::remove_all(folder);
     return result;
 }
 
@@ -86,7 +82,7 @@ std::vector<double> features_with(const Stored& stored,
                                   ++counts[i];
                               }
                           });
-    REQUIRE(builder.add(stored.snapshot));
+    builder.add(stored.host);
     struct State {
         std::size_t hole = 0;
         bool inside = false;
@@ -177,8 +173,8 @@ TEST_CASE("thinned: a duty cycle leaves the features as they are") {
             std::map<unsigned, std::vector<Hole>> holes;
             for (std::uint64_t begin = whole.records.front().tsc; begin < whole.records.back().tsc;
                  begin += period)
-                for (const auto& cpu : whole.snapshot.cpus())
-                    holes[cpu.id()].push_back(
+                for (const auto& cpu : whole.host.topology.cpus)
+                    holes[cpu.id].push_back(
                         {begin + static_cast<std::uint64_t>(duty * static_cast<double>(period)),
                          begin + period});
             const auto thinned = features_with(whole, holes, true, coverage);
@@ -199,9 +195,9 @@ TEST_CASE("thinned: losses down to what the gate accepts leave them as they are"
         std::map<unsigned, std::vector<Hole>> holes;
         for (std::uint64_t begin = whole.records.front().tsc; begin < whole.records.back().tsc;
              begin += 200 * ms)
-            for (const auto& cpu : whole.snapshot.cpus()) {
+            for (const auto& cpu : whole.host.topology.cpus) {
                 const std::uint64_t from = begin + random() % 20 * ms;
-                holes[cpu.id()].push_back({from, from + (20 + random() % 36) * ms});
+                holes[cpu.id].push_back({from, from + (20 + random() % 36) * ms});
             }
         const auto thinned = features_with(whole, holes, false, coverage);
         CAPTURE(name);

@@ -59,7 +59,7 @@ inline Windows build(const std::vector<Window>& trace,
                      const proto::HostSnapshot& snapshot = host()) {
     Windows result;
     WindowBuilder builder({}, khz, [&](const WindowStats& s) { result.windows.push_back(s); });
-    REQUIRE(builder.add(snapshot));
+    builder.add(*view_of(snapshot));
     for (const auto& sample : samples) builder.add(sample);
     trace::TraceStream stream("test");
     const auto handler = [&](const trace::Record& r) { builder.add(r); };
