@@ -242,7 +242,8 @@ Result<proto::Day> make_day(const DayRequest& request) {
     }
     const PolicySettings& policy = request.policy;
     if (day.bundle() != request.bundle.manifest.id() || day.intent() != to_string(request.intent) ||
-        day.gain() != policy.switch_margins.gain || day.confidence() != policy.switch_margins.confidence ||
+        day.gain() != policy.switch_margins.gain ||
+        day.confidence() != policy.switch_margins.confidence ||
         day.least_gain_part() != policy.least_gain_part) {
         TRY(run_service(request, day));
         TRY(store());
