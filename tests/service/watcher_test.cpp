@@ -89,7 +89,7 @@ TEST_CASE("a host of its own time is told in order, and ends") {
     auto watcher = start({.open = opener(3, false), .own_time = true});
     auto news = next(*watcher);
     const Reading& reading = expect<Reading>(news);
-    CHECK(reading.snapshot.pools(0).name() == "Pool-0");
+    CHECK(reading.host.pools.front().name == "Pool-0");
     CHECK(reading.boot == Arrangement{Layout::socket, no_cap});
     CHECK(reading.taken == fake_start_ns);
     Nanoseconds before = fake_start_ns;
@@ -230,7 +230,7 @@ TEST_CASE("a host of its own time is rearranged on its thread") {
     caller.join();
     if (!applied.result) FAIL(applied.result.error().message);
     REQUIRE(applied.reading);
-    CHECK(applied.reading->snapshot.pools(0).arrangement().layout() == "core");
+    CHECK(applied.reading->host.pools.front().arrangement->layout == Layout::core);
     CHECK(applied.reading->taken >= applied.finished);
     CHECK_FALSE(unknown.result);
     watcher.reset();
