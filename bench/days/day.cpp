@@ -87,8 +87,9 @@ Result<void> draw(const fs::path& folder, proto::Day& day) {
 
 Result<void> run_layouts(proto::DayPhase& phase) {
     auto host = TRY(SimHost::open(phase.scenario(), {.tracing = false, .stop = &interrupted}));
-    const auto seen = TRY(pool_of(*host));
-    const Representatives same = representatives(seen.topology, seen.pool, no_cap);
+    const HostView& seen = host->first_view();
+    const Pool pool = TRY(find_pool(seen.pools, pool_name));
+    const Representatives same = representatives(seen.topology, pool, no_cap);
     for (const Layout layout : all_layouts) {
         phase.add_representative(std::string(to_string(same[index(layout)])));
         if (same[index(layout)] != layout) continue;

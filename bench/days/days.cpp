@@ -19,6 +19,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/base/parallel.hpp"
 #include "src/host/simulator.hpp"
+#include "src/proto/text.hpp"
 
 #include <CLI/CLI.hpp>
 

@@ -291,7 +291,7 @@ Result<void> load(const Recorded& recorded, const std::string& path, Judge& judg
     auto source = loop.on_ready((*watcher)->fd(), EPOLLIN, [&](std::uint32_t) {
         while (const auto news = (*watcher)->take()) {
             if (const auto* reading = std::get_if<Reading>(&*news))
-                went = judge.saw(reading->snapshot, reading->boot);
+                went = judge.saw(reading->host, reading->boot);
             else if (const auto* window = std::get_if<WindowRead>(&*news)) {
                 lost += window->stats.lost;
                 went = judge.saw(window->stats);
