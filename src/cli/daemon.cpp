@@ -44,7 +44,7 @@ void add_daemon(CLI::App& app, Action& action) {
     command->add_flag("--check-config", options->check_config,
                       "say what is wrong with the configuration, and end");
     command->add_flag("--stop-tracing", options->stop_tracing,
-                      "turn off the tracing that a killed service has left on, and end");
+                      "turn off the tracing that a killed service or command has left on, and end");
     command
         ->add_option("--host", service.host,
                      "where to look: xen (default), capture:PATH or sim:SCENARIO")

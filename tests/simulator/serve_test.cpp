@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // The stepping protocol, by a small client; and what clients do wrong.
 #include "bench/simulator/serve.hpp"
+#include "src/proto/framing.hpp"
 #include "src/proto/simulator.pb.h"
 #include "tests/simulator/ideal_machine.hpp"
 
