@@ -99,7 +99,7 @@ class Judge {
             PoolConfig config{.name = pool.name, .mode = Mode::automatic};
             config.settings.switch_margins.gain = 1;
             keeper_.emplace(PoolName{pool.name, pool.id}, config, journal_, "bench", now(),
-                            [](const Asked&) {});
+                            [](const Request&) {});
         }
         keeper_->saw(pool_seen(facts, host.topology, pool, boot), pool.id, now_, now());
         return {};

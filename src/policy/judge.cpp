@@ -25,7 +25,7 @@ std::string_view to_string(Decision decision) {
     switch (decision) {
     case Decision::keep:
         return "keep";
-    case Decision::change:
+    case Decision::switch_layout:
         return "switch";
     case Decision::revert:
         return "revert";
@@ -194,7 +194,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
              fmt::format("{} promises {:+.1f}%, a switch needs {:+.1f}%",
                          to_string(verdict.favourite), gain * 100, margins.gain * 100)});
     else {
-        verdict.decision = Decision::change;
+        verdict.decision = Decision::switch_layout;
         verdict.layout = verdict.favourite;
         verdict.reasons.push_back(
             {"better-layout",

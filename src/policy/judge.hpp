@@ -44,7 +44,7 @@ struct Observation {
 /// What the policy sees of `window`, with the model's prediction for it.
 [[nodiscard]] Observation observation_of(const WindowStats& window, const Prediction& prediction);
 
-enum class Decision : std::uint8_t { keep, change, abstain, revert };
+enum class Decision : std::uint8_t { keep, switch_layout, abstain, revert };
 /// "keep", "switch", "abstain" or "revert"; judge() never gives the last.
 [[nodiscard]] std::string_view to_string(Decision decision);
 
@@ -56,7 +56,8 @@ struct Reason {
 
 struct Verdict {
     Decision decision = Decision::abstain;
-    Layout layout = Layout::socket; ///< what the pool should have; the current one unless `change`
+    Layout layout =
+        Layout::socket; ///< what the pool should have; the current one unless `switch_layout`
     Layout favourite = Layout::socket; ///< what the model would choose, whatever the guards say
     Prediction mean;                   ///< over the windows that passed the gate
     unsigned windows = 0;              ///< that passed

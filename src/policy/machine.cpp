@@ -165,8 +165,8 @@ void Stepper::judge_pool() {
         judge(evidence(), state_.pool->current, state_.pool->same, settings_.gate, margins());
     verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(), judged.reasons.end());
     verdict_.decision = judged.decision;
-    if (judged.decision == Decision::change) verdict_.decision = Decision::keep;
-    if (!check_unmeasured() && judged.decision == Decision::change && !obstacles(judged))
+    if (judged.decision == Decision::switch_layout) verdict_.decision = Decision::keep;
+    if (!check_unmeasured() && judged.decision == Decision::switch_layout && !obstacles(judged))
         begin({.to = {judged.layout, no_cap},
                .to_layout = judged.layout,
                .promised = judged.mean.expected_gain[index(judged.layout)]},

@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/applier.hpp"
 
-#include "src/host/apply.hpp"
-#include "src/host/xl.hpp"
+#include "src/base/files.hpp"
 
 #include <cerrno>
 #include <csignal>
 #include <cstring>
-#include <ctime>
 #include <deque>
 #include <map>
 #include <mutex>
@@ -70,23 +68,23 @@ std::optional<CallDone> Applier::take() {
     return call;
 }
 
-void Applier::apply(const Asked& asked) {
+void Applier::apply(const Request& asked) {
     const auto refuse = [&](std::string why) {
         shared_->deliver(
-            Applied{asked.pool, {asked.serial, false, std::move(why)}, host_clock(), {}});
+            ApplyDone{asked.pool, {asked.serial, false, std::move(why)}, host_clock(), {}});
     };
     const std::lock_guard lock(shared_->mutex);
     if (!shared_->pools.emplace(asked.pool.name, host_clock()).second)
         return refuse("the call before has not come back; look whether xenstored and Xen answer "
                       "(xl cpupool-list)");
     const bool begun = begin([shared = shared_, asked] {
-        Applying applying = shared->calls.apply(asked);
+        ApplyOutcome applying = shared->calls.apply(asked);
         ApplyResult result{asked.serial, applying.result.has_value(), {}};
         if (!applying.result) result.text = applying.result.error().message;
         const std::lock_guard lock_done(shared->mutex);
         shared->pools.erase(asked.pool.name);
-        shared->deliver(
-            Applied{asked.pool, std::move(result), applying.finished, std::move(applying.reading)});
+        shared->deliver(ApplyDone{asked.pool, std::move(result), applying.finished,
+                                  std::move(applying.reading)});
     });
     if (begun) return;
     shared_->pools.erase(asked.pool.name);
@@ -116,52 +114,6 @@ Nanoseconds Applier::away() const {
     Nanoseconds longest = shared_->reading ? now - *shared_->reading : 0;
     for (const auto& [pool, since] : shared_->pools) longest = std::max(longest, now - since);
     return longest;
-}
-
-Nanoseconds host_clock() {
-    timespec time{};
-    ::clock_gettime(CLOCK_MONOTONIC_RAW, &time);
-    return static_cast<Nanoseconds>(time.tv_sec) * second + static_cast<Nanoseconds>(time.tv_nsec);
-}
-
-Result<void> apply_to(Rearranger& rearranger, const HostView& host, const Asked& asked) {
-    // By the name alone: a pool that is called "1" is not the pool whose number is 1.
-    for (const Pool& pool : host.pools) {
-        if (pool.name != asked.pool.name) continue;
-        TRY(intellisched::apply(rearranger, host.topology, pool, asked.target, false));
-        return {};
-    }
-    return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));
-}
-
-HostCalls live_calls() {
-    struct Opened {
-        Xl xl;
-        Arrangement boot;
-        [[nodiscard]] Result<Reading> read() {
-            const Nanoseconds taken = host_clock();
-            return Reading{TRY(xl.snapshot()), boot, taken};
-        }
-    };
-    const auto open = []() -> Result<Opened> {
-        auto xl = TRY(Xl::open());
-        const auto info = TRY(xl.info()); // snapshot() wants it
-        return Opened{std::move(xl), info.boot};
-    };
-    return {.apply = [open](const Asked& asked) -> Applying {
-                auto opened = open();
-                if (!opened) return {tl::unexpected(opened.error()), host_clock(), {}};
-                auto before = opened->read();
-                if (!before) return {tl::unexpected(before.error()), host_clock(), {}};
-                auto applied = apply_to(opened->xl.rearranger(), before->host, asked);
-                Applying applying{std::move(applied), host_clock(), {}};
-                if (auto after = opened->read()) applying.reading = std::move(*after);
-                return applying;
-            },
-            .read = [open]() -> Result<Reading> {
-                auto opened = TRY(open());
-                return opened.read();
-            }};
 }
 
 } // namespace intellisched::service

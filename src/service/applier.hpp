@@ -8,47 +8,23 @@
 // makes sure that no second call for a pool is made beside one that hangs.
 #pragma once
 
-#include "src/base/files.hpp"
-#include "src/host/rearranger.hpp"
-#include "src/layout/snapshot.hpp"
 #include "src/policy/machine.hpp"
-#include "src/service/pool_keeper.hpp"
+#include "src/service/host_calls.hpp"
 
 #include <functional>
 #include <memory>
 
 namespace intellisched::service {
 
-/// The pools as they were read. `taken`: when the reading began, on the policy's clock.
-struct Reading {
-    HostView host;
-    Arrangement boot;
-    Nanoseconds taken = 0;
-};
-
-/// The result of a call that gives a pool an arrangement.
-struct Applying {
-    Result<void> result;
-    Nanoseconds finished = 0;       ///< on the policy's clock
-    std::optional<Reading> reading; ///< after it; nothing if that failed
-};
-
-/// The calls themselves. Each is called from many threads at once, but not twice at once for one
-/// pool, or for the reading.
-struct HostCalls {
-    std::function<Applying(const Asked&)> apply;
-    std::function<Result<Reading>()> read;
-};
-
-struct Applied {
+struct ApplyDone {
     PoolName pool;
     ApplyResult result;
     Nanoseconds finished = 0;
     std::optional<Reading> reading;
 };
 
-/// A call that has finished: an Applied, or the result of read().
-using CallDone = std::variant<Applied, Result<Reading>>;
+/// A call that has finished: an ApplyDone, or the result of read().
+using CallDone = std::variant<ApplyDone, Result<Reading>>;
 
 class Applier {
   public:
@@ -61,7 +37,7 @@ class Applier {
     [[nodiscard]] std::optional<CallDone> take();
 
     /// Begins the call. If one for the same pool is under way, this one fails at once.
-    void apply(const Asked& asked);
+    void apply(const Request& asked);
     /// Begins a reading, unless one is under way.
     void read();
     /// Calls that are under way, readings not counted.
@@ -74,15 +50,5 @@ class Applier {
     explicit Applier(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
     std::shared_ptr<Shared> shared_; ///< with the threads, which may outlive this object
 };
-
-/// The calls of the live host: libxl, a new context for each.
-[[nodiscard]] HostCalls live_calls();
-
-/// CLOCK_MONOTONIC_RAW, as in snapshots: the policy's clock on a live host.
-[[nodiscard]] Nanoseconds host_clock();
-
-/// Gives the pool of that name the arrangement, and verifies it (src/host/apply.hpp).
-[[nodiscard]] Result<void> apply_to(Rearranger& rearranger, const HostView& host,
-                                    const Asked& asked);
 
 } // namespace intellisched::service

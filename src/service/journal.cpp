@@ -183,7 +183,7 @@ Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime n
 Result<void> Journal::record(const Step& step) {
     const bool asked = step.verdict && step.verdict->asks();
     const bool acts = asked || step.answer || (step.verdict && step.verdict->trial);
-    const bool tries = asked && step.verdict->decision == Decision::change;
+    const bool tries = asked && step.verdict->decision == Decision::switch_layout;
     if ((acts && !step.state) || (asked && !step.state->pool) || (tries && !step.state->trial))
         return fail("{}: a step of pool {} lacks the policy's state; tell the program's authors",
                     path_, printable(step.pool.name, 64));
@@ -218,7 +218,7 @@ Result<void> Journal::answer(const Step& step, std::int64_t pool) {
     return database_.run("UPDATE switches SET answered = ?, result = ?, text = ? WHERE id ="
                          " (SELECT max(id) FROM switches WHERE pool = ? AND serial = ?)"
                          " AND result IS NULL",
-                         step.time, result.done ? Outcome::done : Outcome::failed,
+                         step.time, result.done ? SwitchOutcome::done : SwitchOutcome::failed,
                          printable(result.text, longest_text), pool, result.serial);
 }
 

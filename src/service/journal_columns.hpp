@@ -59,8 +59,8 @@ template<class Column> void columns(Column&& column, StoredVerdict& verdict) {
 }
 
 template<class Column> void columns(Column&& column, StoredSwitch& change) {
-    std::optional<Outcome> result;
-    if (change.outcome != Outcome::waiting) result = change.outcome;
+    std::optional<SwitchOutcome> result;
+    if (change.outcome != SwitchOutcome::waiting) result = change.outcome;
     column("verdict", change.verdict);
     column("serial", change.serial);
     column("revert", change.revert);
@@ -70,7 +70,7 @@ template<class Column> void columns(Column&& column, StoredSwitch& change) {
     column("answered", change.answered);
     column("result", result);
     column("text", change.text);
-    change.outcome = result.value_or(Outcome::waiting);
+    change.outcome = result.value_or(SwitchOutcome::waiting);
 }
 
 /// Of a trial that has ended.

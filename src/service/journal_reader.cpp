@@ -36,10 +36,10 @@ class Row {
     void read(Layout& value) { read_name(value, all_layouts, "layout"); }
     void read(Decision& value) {
         using enum Decision;
-        read_name(value, std::array{keep, change, abstain, revert}, "decision");
+        read_name(value, std::array{keep, switch_layout, abstain, revert}, "decision");
     }
-    void read(Outcome& value) {
-        using enum Outcome;
+    void read(SwitchOutcome& value) {
+        using enum SwitchOutcome;
         read_name(value, std::array{waiting, done, failed, unknown}, "result");
     }
     template<class T> void read(std::optional<T>& value) {
@@ -138,7 +138,7 @@ UnixTime time_of(const Event& event) {
 
 } // namespace
 
-std::string_view to_string(Outcome outcome) {
+std::string_view to_string(SwitchOutcome outcome) {
     constexpr std::array<std::string_view, 4> names{"waiting", "done", "failed", "unknown"};
     return names.at(static_cast<std::size_t>(outcome));
 }

@@ -5,6 +5,7 @@
 
 #include "src/policy/machine.hpp"
 #include "src/proto/model.pb.h"
+#include "src/service/host_calls.hpp"
 #include "src/service/sqlite.hpp"
 #include "src/service/trial_samples.hpp"
 
@@ -12,15 +13,6 @@
 #include <variant>
 
 namespace intellisched::service {
-
-/// Nanoseconds since the Unix epoch, of the wall clock; it may go backwards.
-using UnixTime = std::int64_t;
-
-/// A cpupool. Its name identifies it; the number is Xen's, as it was seen.
-struct PoolName {
-    std::string name;
-    unsigned id = 0;
-};
 
 /// An entry of the journal. Ids are never used twice.
 template<class What> struct Entry {
@@ -53,14 +45,14 @@ struct StoredVerdict {
     std::vector<StoredReason> reasons;
 };
 
-enum class Outcome : std::uint8_t {
+enum class SwitchOutcome : std::uint8_t {
     waiting, ///< no result yet
     done,
     failed,
     unknown, ///< the service ended before there was a result
 };
 /// "waiting", "done", "failed" or "unknown".
-[[nodiscard]] std::string_view to_string(Outcome outcome);
+[[nodiscard]] std::string_view to_string(SwitchOutcome outcome);
 
 struct StoredSwitch {
     std::int64_t verdict = 0; ///< id of what asked for it
@@ -69,7 +61,7 @@ struct StoredSwitch {
     Arrangement from, to;
     UnixTime asked = 0;
     std::optional<UnixTime> answered = {}; ///< done or failed
-    Outcome outcome = Outcome::waiting;
+    SwitchOutcome outcome = SwitchOutcome::waiting;
     std::string text; ///< why it failed
 };
 

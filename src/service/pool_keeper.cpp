@@ -133,7 +133,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
     // from.
     std::optional<proto::Sample> sample;
     if (features && state_.pool && by_name(*state_.pool) &&
-        (verdict.decision == Decision::change || verdict.trial))
+        (verdict.decision == Decision::switch_layout || verdict.trial))
         sample = sample_of(*features, *state_.pool, config_.guest_scores);
     const bool store = unstored_ || now.time >= stored_at_ + store_every;
     const bool keep = acts || told || (of_window && is_news(verdict, now));
@@ -151,7 +151,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
             unstored_ = false;
             stored_at_ = now.time;
         }
-        if (!recorded && verdict.decision == Decision::change) {
+        if (!recorded && verdict.decision == Decision::switch_layout) {
             state_ = std::move(*before); // changes come from windows alone
             verdict.decision = Decision::keep;
             acts = false;
@@ -204,12 +204,12 @@ void PoolKeeper::count(const Input& input, const PoolVerdict& verdict) {
     asked_revert_ = verdict.decision == Decision::revert;
 }
 
-std::optional<Asked> PoolKeeper::return_to_boot(Moment now) {
+std::optional<Request> PoolKeeper::return_to_boot(Moment now) {
     if (state_.mode != Mode::automatic || !state_.pool || !state_.pool->can_rearrange ||
         state_.now < state_.stand_down_until ||
         (!state_.pending && state_.pool->in_force == state_.pool->boot))
         return std::nullopt;
-    const Asked asked{pool_, state_.serial, state_.pool->boot};
+    const Request asked{pool_, state_.serial, state_.pool->boot};
     // For the policy this is what a boot is: any trial is over, and the pool has what it has.
     leaving_ = true;
     feed(Restarted{true}, {state_.now, now.wall});

@@ -18,24 +18,11 @@
 
 namespace intellisched::service {
 
-/// A moment on both clocks: the policy's, and the one that is written down.
-struct Moment {
-    Nanoseconds time = 0;
-    UnixTime wall = 0;
-};
-
-/// A request: give that pool this arrangement.
-struct Asked {
-    PoolName pool;
-    std::uint64_t serial = 0; ///< the result has it too
-    Arrangement target;
-};
-
 class PoolKeeper {
   public:
     /// Called when all that belongs to the request has been stored. The result must come later, by
     /// applied(), never from within the call.
-    using Ask = std::function<void(const Asked&)>;
+    using Ask = std::function<void(const Request&)>;
 
     /// Restores the state that the journal has of the pool of that name. A state that cannot be
     /// parsed is logged, and a new one begun. `boot`: the id of this boot of the host. The journal
@@ -52,7 +39,7 @@ class PoolKeeper {
     /// model.
     void saw(const WindowSeen& seen, const FeatureVector& features, Nanoseconds length,
              const std::string& bundle, Moment now);
-    /// Takes the result of an Asked; `finished`: when, on the policy's clock.
+    /// Takes the result of a Request; `finished`: when, on the policy's clock.
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
     /// There is no pool of that name any more.
     void gone(Moment now);
@@ -66,7 +53,7 @@ class PoolKeeper {
     /// if that is in force, somebody else chose the layout, the pool's mode is not auto, or the
     /// state could not be stored. The state is then as after a boot: whatever the pool has at the
     /// next start is taken as it is. No input may follow.
-    [[nodiscard]] std::optional<Asked> return_to_boot(Moment now);
+    [[nodiscard]] std::optional<Request> return_to_boot(Moment now);
 
     /// Whether the policy waits for a reading of the pool.
     [[nodiscard]] bool wants_reading() const;

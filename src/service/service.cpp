@@ -26,7 +26,7 @@ constexpr Nanoseconds read_every = 2 * second, prune_every = hour, day = 24 * ho
 constexpr unsigned news_a_turn = 64;
 constexpr auto turn_budget = 500ms, turn_waits_for_locks = 200ms;
 /// For the way back to the boot layout, which takes milliseconds.
-constexpr Nanoseconds leave_within = 10 * second;
+constexpr Nanoseconds shut_down_within = 10 * second;
 /// A call to the host that has not come back: from when on that is told, from when on the watchdog
 /// is no longer fed, and how long it is waited for at the end.
 constexpr Nanoseconds told_after = 10 * second, unfed_after = 60 * second;
@@ -52,7 +52,7 @@ void log_at(boost::log::trivial::severity_level level) {
 
 Service::Service(ServiceOptions options)
     : options_(std::move(options)),
-      own_time_(options_.host.starts_with("capture:") || options_.host.starts_with("sim:")) {}
+      virtual_time_(options_.host.starts_with("capture:") || options_.host.starts_with("sim:")) {}
 
 Service::~Service() { leaving_ = true; }
 
@@ -73,8 +73,8 @@ Result<void> Service::begin() {
     classifier_ = TRY(load_bundle(config_));
 
     // A host of its own time is booted with every start.
-    boot_ = TRY(
-        line_of(own_time_ ? "/proc/sys/kernel/random/uuid" : "/proc/sys/kernel/random/boot_id"));
+    boot_ = TRY(line_of(virtual_time_ ? "/proc/sys/kernel/random/uuid"
+                                      : "/proc/sys/kernel/random/boot_id"));
     wall_start_ = wall_clock();
     started_ = host_clock();
     clock_ahead_ = wall_start_ - static_cast<UnixTime>(started_);
@@ -97,8 +97,8 @@ Result<void> Service::begin_loop() {
     watcher_ = TRY(
         Watcher::start({.open = [this, xen] { return open_host(options_.host, xen, &leaving_); },
                         .window_seconds = static_cast<double>(interval.count()),
-                        .own_time = own_time_}));
-    applier_ = TRY(Applier::make(own_time_ ? watcher_->calls() : live_calls()));
+                        .virtual_time = virtual_time_}));
+    applier_ = TRY(Applier::make(virtual_time_ ? watcher_->calls() : live_calls()));
 
     const auto stop = [this] { stop_ = true; };
     const auto reload_and_log = [this] {
@@ -133,7 +133,7 @@ Result<void> Service::run() {
     }
     BOOST_LOG_TRIVIAL(info) << "stopping";
     sd_notify(0, "STOPPING=1");
-    leave();
+    shut_down();
     return {};
 }
 
@@ -145,7 +145,7 @@ Result<Loop::Microseconds> Service::turn(Loop::Microseconds most) {
 }
 
 Moment Service::now() const {
-    if (!own_time_) return {host_clock(), wall_clock()};
+    if (!virtual_time_) return {host_clock(), wall_clock()};
     return {host_time_, wall_start_ + static_cast<UnixTime>(host_time_ - host_start_)};
 }
 
@@ -160,7 +160,7 @@ void Service::on_news() {
             watching_ = true;
             host_ = "watching";
             saw(*reading);
-        } else if (const auto* window = std::get_if<WindowRead>(&*news)) {
+        } else if (const auto* window = std::get_if<WindowNews>(&*news)) {
             saw(*window);
         } else if (const auto* failed = std::get_if<HostFailed>(&*news)) {
             saw(*failed);
@@ -184,7 +184,7 @@ void Service::saw(const HostFailed& failed) {
 
 void Service::saw(const Reading& reading) {
     if (last_ && reading.taken < last_->taken) return;
-    if (own_time_) {
+    if (virtual_time_) {
         host_time_ = std::max(host_time_, reading.taken);
         if (host_start_ == 0) host_start_ = host_time_;
     }
@@ -214,8 +214,9 @@ void Service::saw(const Reading& reading) {
 PoolKeeper& Service::keeper(const PoolName& pool) {
     auto& kept = keepers_[pool.name];
     if (!kept)
-        kept = std::make_unique<PoolKeeper>(pool, config_.pool(pool.name), *journal_, boot_, now(),
-                                            [this](const Asked& asked) { applier_->apply(asked); });
+        kept =
+            std::make_unique<PoolKeeper>(pool, config_.pool(pool.name), *journal_, boot_, now(),
+                                         [this](const Request& asked) { applier_->apply(asked); });
     return *kept;
 }
 
@@ -225,9 +226,9 @@ void Service::look_back() {
     for (const auto& trial : *open) (void)keeper(trial.pool);
 }
 
-void Service::saw(const WindowRead& window) {
+void Service::saw(const WindowNews& window) {
     const WindowStats& stats = window.stats;
-    if (own_time_) host_time_ = std::max(host_time_, window.time);
+    if (virtual_time_) host_time_ = std::max(host_time_, window.time);
     const auto found = keepers_.find(stats.facts.pool);
     if (found == keepers_.end() || !last_) return;
     ++windows_;
@@ -274,7 +275,7 @@ Published Service::published(const WindowStats& stats) {
 
 void Service::on_call() {
     while (const auto done = applier_->take()) {
-        if (const auto* applied = std::get_if<Applied>(&*done)) {
+        if (const auto* applied = std::get_if<ApplyDone>(&*done)) {
             if (!applied->result.done)
                 BOOST_LOG_TRIVIAL(warning)
                     << printable(applied->pool.name, 64) << ": " << applied->result.text;
@@ -376,7 +377,7 @@ void Service::complain(const Error& error) {
     BOOST_LOG_TRIVIAL(warning) << complaint_;
 }
 
-void Service::leave() {
+void Service::shut_down() {
     stopping_ = true;
     control_.reset();
     if (config_.return_to_boot_layout) return_to_boot_layouts();
@@ -390,7 +391,7 @@ void Service::leave() {
 void Service::return_to_boot_layouts() {
     for (const std::string& name : present_)
         if (const auto asked = keepers_.at(name)->return_to_boot(now())) applier_->apply(*asked);
-    const Nanoseconds until = host_clock() + leave_within;
+    const Nanoseconds until = host_clock() + shut_down_within;
     while (applier_->applying() > 0 && host_clock() < until)
         if (!turn(100ms)) return;
     on_call(); // what failed is logged

@@ -55,7 +55,7 @@ class Service {
     /// Stops feeding the watchdog while a call to the host does not come back.
     void look_after_calls();
     void saw(const Reading& reading);
-    void saw(const WindowRead& window);
+    void saw(const WindowNews& window);
     void saw(const HostFailed& failed);
     /// What counts of the guests' published scores; nothing where the pool does not hear them.
     [[nodiscard]] Published published(const WindowStats& stats);
@@ -75,11 +75,11 @@ class Service {
     void add_seen(proto::PoolStatus& status, const PoolKeeper& keeper) const;
     [[nodiscard]] ServiceMetrics metrics() const;
     /// Ends everything in a bounded time, if need be the process.
-    void leave();
+    void shut_down();
     void return_to_boot_layouts();
 
     ServiceOptions options_;
-    bool own_time_; ///< the host has a time of its own: a capture, a simulation
+    bool virtual_time_; ///< the host has a time of its own: a capture, a simulation
     ServiceConfig config_;
     std::string boot_;                       ///< id of the boot of the host
     std::atomic<bool> guest_scores_ = false; ///< any pool hears them; the watcher's thread asks

@@ -77,7 +77,7 @@ void Watcher::push(HostNews news) {
     handled_ = false;
     const std::uint64_t one = 1;
     (void)!::write(wake_.get(), &one, sizeof one); // fails only when it is readable anyway
-    if (options_.own_time) shared_->changed.wait(lock, [&] { return stop_ || handled_; });
+    if (options_.virtual_time) shared_->changed.wait(lock, [&] { return stop_ || handled_; });
     if (watching) asked_ = host_clock();
 }
 
@@ -97,7 +97,7 @@ void Watcher::run() {
         asked_ = 0; // it is closed, too
         last_.reset();
         if (stop_) break;
-        if (options_.own_time) {
+        if (options_.virtual_time) {
             push(HostEnded{watched ? std::nullopt : std::optional(watched.error())});
             while (wait(std::chrono::hours(1))) serve(nullptr);
             break;
@@ -135,14 +135,14 @@ Result<void> Watcher::watch() {
             time_ = std::max(
                 time_, nanoseconds(seen->snapshot.tsc(), static_cast<double>(info.tsc_khz) * 1000));
         last_ = Reading{*seen, info.boot,
-                        options_.own_time ? time_ : Nanoseconds{seen->snapshot.monotonic_ns()}};
+                        options_.virtual_time ? time_ : Nanoseconds{seen->snapshot.monotonic_ns()}};
         push(*last_);
         return {};
     };
     const auto observed = observe(*host, observing, [&](const WindowStats& stats) {
         time_ = std::max(time_, nanoseconds(stats.end_tsc, stats.tsc_hz));
         seen_window_ = true;
-        push(WindowRead{stats, options_.own_time ? time_ : host_clock()});
+        push(WindowNews{stats, options_.virtual_time ? time_ : host_clock()});
     });
     serve(host.get());
     if (!observed) return tl::unexpected(observed.error());
@@ -162,7 +162,7 @@ void Watcher::serve(Host* host) {
     }
 }
 
-bool Watcher::Shared::leave(Task task) {
+bool Watcher::Shared::queue(Task task) {
     const std::lock_guard lock(mutex);
     if (ended) return false;
     tasks.push_back(std::move(task));
@@ -184,29 +184,29 @@ Result<Reading> Watcher::reading(Rearranger* rearranger) {
     return reading;
 }
 
-Applying Watcher::apply(Host* host, const Asked& asked) {
+ApplyOutcome Watcher::apply(Host* host, const Request& asked) {
     auto* rearranger = dynamic_cast<Rearranger*>(host);
     if (!rearranger || !last_)
         return {
             fail("the host has ended, or is a recorded one; nothing can be changed"), time_, {}};
     auto result = apply_to(*rearranger, last_->host, asked);
-    Applying applying{std::move(result), time_, {}};
+    ApplyOutcome applying{std::move(result), time_, {}};
     if (auto after = reading(rearranger)) applying.reading = std::move(*after);
     return applying;
 }
 
 HostCalls Watcher::calls() {
     static constexpr const char* gone = "the service is being stopped";
-    return {.apply = [this, shared = shared_](const Asked& asked) -> Applying {
-                auto promise = std::make_shared<std::promise<Applying>>();
-                const bool left = shared->leave(
+    return {.apply = [this, shared = shared_](const Request& asked) -> ApplyOutcome {
+                auto promise = std::make_shared<std::promise<ApplyOutcome>>();
+                const bool left = shared->queue(
                     [=, this](Host* host) { promise->set_value(apply(host, asked)); });
                 if (!left) return {fail("{}", gone), 0, {}};
                 return promise->get_future().get();
             },
             .read = [this, shared = shared_]() -> Result<Reading> {
                 auto promise = std::make_shared<std::promise<Result<Reading>>>();
-                const bool left = shared->leave([=, this](Host* host) {
+                const bool left = shared->queue([=, this](Host* host) {
                     promise->set_value(reading(dynamic_cast<Rearranger*>(host)));
                 });
                 if (!left) return fail("{}", gone);

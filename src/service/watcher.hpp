@@ -8,9 +8,10 @@
 // the speed of the machine. It is never opened again.
 #pragma once
 
+#include "src/base/files.hpp"
 #include "src/host/host.hpp"
 #include "src/host/observe.hpp"
-#include "src/service/applier.hpp"
+#include "src/service/host_calls.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -23,7 +24,7 @@
 namespace intellisched::service {
 
 /// Of a pool; `time` on the policy's clock.
-struct WindowRead {
+struct WindowNews {
     WindowStats stats;
     Nanoseconds time = 0;
 };
@@ -35,12 +36,12 @@ struct HostFailed {
 struct HostEnded {
     std::optional<Error> error;
 };
-using HostNews = std::variant<Reading, WindowRead, HostFailed, HostEnded>;
+using HostNews = std::variant<Reading, WindowNews, HostFailed, HostEnded>;
 
 struct WatcherOptions {
     std::function<Result<std::unique_ptr<Host>>()> open;
     double window_seconds = 1;
-    bool own_time = false; ///< the host has a time of its own
+    bool virtual_time = false; ///< the host has a time of its own
     std::size_t queue = 256;
     std::chrono::milliseconds first_wait{1000}, longest_wait{60'000};
 };
@@ -81,7 +82,7 @@ class Watcher {
         std::deque<Task> tasks;
         bool ended = false; ///< no task is taken any more
         /// Leaves a task for the thread. False: the thread has ended.
-        [[nodiscard]] bool leave(Task task);
+        [[nodiscard]] bool queue(Task task);
     };
 
     explicit Watcher(WatcherOptions options) : options_(std::move(options)) {}
@@ -94,7 +95,7 @@ class Watcher {
     /// Waits until the time is over or a task is left. False: the watcher ends.
     bool wait(std::chrono::milliseconds time);
     // Tasks of calls().
-    [[nodiscard]] Applying apply(Host* host, const Asked& asked);
+    [[nodiscard]] ApplyOutcome apply(Host* host, const Request& asked);
     [[nodiscard]] Result<Reading> reading(Rearranger* rearranger);
 
     WatcherOptions options_;

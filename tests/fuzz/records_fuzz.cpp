@@ -7,6 +7,7 @@
 #include "bench/experiment/export.hpp"
 #include "bench/experiment/live.hpp"
 #include "bench/experiment/report.hpp"
+#include "bench/training/samples.hpp"
 #include "bench/training/synthetic.hpp"
 #include "bench/training/targets.hpp"
 #include "collector/window/schema.hpp"
@@ -175,13 +176,11 @@ class Live final : public Host, public Rearranger {
     InForce in_force_;
 };
 
-/// As a live benchmark does that finds one killed. Its stop command is a shell's, so none is left
-/// in the input.
+/// As a live benchmark does that finds one killed.
 void use_restore(const fs::path& directory, std::string_view input) {
     proto::Restore message;
     const std::string_view payload = fuzz::take(input);
     if (!message.ParseFromArray(payload.data(), static_cast<int>(payload.size()))) return;
-    message.clear_stop();
     const auto path = directory / bench::restore_name;
     fuzz::spill(path, file_of(bench::restore_format, fuzz::piece(message.SerializeAsString())));
     fs::remove(directory / bench::results_name);

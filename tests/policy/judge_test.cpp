@@ -38,7 +38,7 @@ Verdict verdict_on(std::vector<Observation> windows, const Representatives& same
 
 TEST_CASE("policy: sure, agreed and worth it is a switch") {
     const auto verdict = verdict_on({for_core, for_core, for_core, for_core});
-    CHECK(verdict.decision == Decision::change);
+    CHECK(verdict.decision == Decision::switch_layout);
     CHECK(verdict.layout == Layout::core);
     CHECK(verdict.mean.probability[index(Layout::core)] == doctest::Approx(0.7));
     CHECK(has(verdict, "better-layout"));
@@ -53,7 +53,7 @@ TEST_CASE("policy: layouts as good as the favourite do not speak for the current
     second.prediction.best = Layout::cpu;
     second.prediction.expected_gain = {0.08, 0.07, 0, 0, 0};
     const auto verdict = verdict_on({first, second, first, second, first});
-    CHECK(verdict.decision == Decision::change);
+    CHECK(verdict.decision == Decision::switch_layout);
     CHECK(verdict.layout == Layout::core);
     CHECK(verdict.agreement == 1);
 }

@@ -97,7 +97,7 @@ struct World {
     }
 
     [[nodiscard]] static bool asks(const PoolVerdict& verdict) {
-        return verdict.decision == Decision::change || verdict.decision == Decision::revert;
+        return verdict.decision == Decision::switch_layout || verdict.decision == Decision::revert;
     }
 
     /// The host does what the verdict asks for.
@@ -118,13 +118,13 @@ struct World {
     /// As long as it takes to have a verdict that asks for a switch; it is applied.
     PoolVerdict switched(unsigned most = 40) {
         PoolVerdict verdict = windows(most);
-        if (verdict.decision == Decision::change) apply(verdict);
+        if (verdict.decision == Decision::switch_layout) apply(verdict);
         return verdict;
     }
 
     /// A switch, its trial, and what comes of it (a revert is applied).
     PoolVerdict tried(unsigned most = 200) {
-        if (switched(most).decision != Decision::change) return {};
+        if (switched(most).decision != Decision::switch_layout) return {};
         PoolVerdict verdict = windows(most);
         if (verdict.decision == Decision::revert) apply(verdict);
         return verdict;

@@ -223,7 +223,7 @@ class Chaos {
             last_change_ = world_.time;
             asked_ = verdict;
         }
-        if (verdict.decision != Decision::change) return;
+        if (verdict.decision != Decision::switch_layout) return;
         REQUIRE_FALSE(open_);
         REQUIRE(mode_ == Mode::automatic);
         REQUIRE_FALSE(paused_);
@@ -270,7 +270,7 @@ TEST_CASE("policy random: what always holds, and states that are stored and rest
 
 TEST_CASE("policy journal: states that cannot be are refused") {
     World world;
-    REQUIRE(world.switched().decision == Decision::change);
+    REQUIRE(world.switched().decision == Decision::switch_layout);
     world.windows(8);
     const proto::PolicyState good = message_of(world.state);
     REQUIRE(state_of(good));

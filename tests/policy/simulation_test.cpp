@@ -93,7 +93,7 @@ class Simulation {
             out_.wrong_kept += wrong_ && verdict.decision != Decision::revert;
             wrong_ = false;
         }
-        if (verdict.decision == Decision::change) {
+        if (verdict.decision == Decision::switch_layout) {
             old_ = current;
             wrong_ = phase.truth[index(verdict.target.layout)] < phase.truth[index(old_)] - 0.03;
             ++out_.switches;

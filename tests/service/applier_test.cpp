@@ -20,7 +20,7 @@ std::optional<CallDone> next(Applier& applier) {
     }
 }
 
-Asked ask(const std::string& pool, std::uint64_t serial) {
+Request ask(const std::string& pool, std::uint64_t serial) {
     return {{pool, 0}, serial, {Layout::core, no_cap}};
 }
 
@@ -33,7 +33,7 @@ Applier make(HostCalls calls) {
 } // namespace
 
 TEST_CASE("results come with their serials") {
-    Applier applier = make({[](const Asked& asked) -> Applying {
+    Applier applier = make({[](const Request& asked) -> ApplyOutcome {
                                 if (asked.serial == 2) return {fail("no memory"), 7, {}};
                                 return {{}, 5, Reading{{}, {Layout::node, 8}, 6}};
                             },
@@ -44,7 +44,7 @@ TEST_CASE("results come with their serials") {
     applier.apply(ask("a", 1));
     auto done = next(applier);
     REQUIRE(done);
-    const Applied& one = std::get<Applied>(*done);
+    const ApplyDone& one = std::get<ApplyDone>(*done);
     CHECK(one.pool.name == "a");
     CHECK(one.result.serial == 1);
     CHECK(one.result.done);
@@ -54,8 +54,8 @@ TEST_CASE("results come with their serials") {
     applier.apply(ask("a", 2));
     done = next(applier);
     REQUIRE(done);
-    CHECK_FALSE(std::get<Applied>(*done).result.done);
-    CHECK(std::get<Applied>(*done).result.text == "no memory");
+    CHECK_FALSE(std::get<ApplyDone>(*done).result.done);
+    CHECK(std::get<ApplyDone>(*done).result.text == "no memory");
     applier.read();
     done = next(applier);
     REQUIRE(done);
@@ -67,7 +67,7 @@ TEST_CASE("a call that hangs: refused for its pool, not for others, and late whe
     auto release = std::make_shared<std::promise<void>>();
     auto calls = std::make_shared<std::atomic<int>>(0);
     const auto gate = release->get_future().share();
-    Applier applier = make({[gate, calls](const Asked& asked) -> Applying {
+    Applier applier = make({[gate, calls](const Request& asked) -> ApplyOutcome {
                                 ++*calls;
                                 if (asked.pool.name == "stuck") gate.wait();
                                 return {{}, 1, {}};
@@ -81,24 +81,24 @@ TEST_CASE("a call that hangs: refused for its pool, not for others, and late whe
     applier.apply(ask("stuck", 2));
     auto done = next(applier);
     REQUIRE(done);
-    CHECK(std::get<Applied>(*done).result.serial == 2);
-    CHECK_FALSE(std::get<Applied>(*done).result.done);
+    CHECK(std::get<ApplyDone>(*done).result.serial == 2);
+    CHECK_FALSE(std::get<ApplyDone>(*done).result.done);
     applier.apply(ask("other", 3));
     done = next(applier);
     REQUIRE(done);
-    CHECK(std::get<Applied>(*done).result.serial == 3);
-    CHECK(std::get<Applied>(*done).result.done);
+    CHECK(std::get<ApplyDone>(*done).result.serial == 3);
+    CHECK(std::get<ApplyDone>(*done).result.done);
     CHECK_FALSE(applier.take());
     release->set_value();
     done = next(applier);
     REQUIRE(done);
-    CHECK(std::get<Applied>(*done).result.serial == 1);
+    CHECK(std::get<ApplyDone>(*done).result.serial == 1);
     CHECK(*calls == 2);
     CHECK(applier.away() == 0);
     applier.apply(ask("stuck", 4));
     done = next(applier);
     REQUIRE(done);
-    CHECK(std::get<Applied>(*done).result.done);
+    CHECK(std::get<ApplyDone>(*done).result.done);
 }
 
 TEST_CASE("a call that hangs is left behind") {
@@ -106,7 +106,7 @@ TEST_CASE("a call that hangs is left behind") {
     const auto gate = release->get_future().share();
     std::promise<void> begun;
     {
-        Applier applier = make({[gate, &begun](const Asked&) -> Applying {
+        Applier applier = make({[gate, &begun](const Request&) -> ApplyOutcome {
                                     begun.set_value();
                                     gate.wait();
                                     return {{}, 1, {}};

@@ -120,7 +120,7 @@ void check_whole(const JournalReader& journal) {
         if (const auto* one = std::get_if<Entry<StoredSwitch>>(&event)) {
             wrong += one->what.serial != last - switches++;
             wrong += serial_of[one->what.verdict] != one->what.serial;
-            waiting += one->what.outcome == Outcome::waiting;
+            waiting += one->what.outcome == SwitchOutcome::waiting;
         } else if (const auto* trial = std::get_if<Entry<StoredTrial>>(&event)) {
             ++trials;
             open += trial->what.ending.empty();

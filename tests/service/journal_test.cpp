@@ -87,7 +87,7 @@ TEST_CASE("a switch, its result, its trial and the end of it come back as they w
     auto verdicts = all<StoredVerdict>(journal);
     REQUIRE(verdicts.size() == 1);
     CHECK(verdicts[0].what.time == epoch + static_cast<UnixTime>(second));
-    CHECK(verdicts[0].what.decision == Decision::change);
+    CHECK(verdicts[0].what.decision == Decision::switch_layout);
     CHECK(verdicts[0].what.target == core_any);
     CHECK(verdicts[0].what.serial == 1u);
     CHECK(verdicts[0].what.bundle == "b1");
@@ -98,7 +98,7 @@ TEST_CASE("a switch, its result, its trial and the end of it come back as they w
     auto switches = all<StoredSwitch>(journal);
     REQUIRE(switches.size() == 1);
     CHECK(switches[0].what.verdict == verdicts[0].id);
-    CHECK(switches[0].what.outcome == Outcome::waiting);
+    CHECK(switches[0].what.outcome == SwitchOutcome::waiting);
     CHECK(switches[0].what.from == socket_16);
     CHECK(switches[0].what.to == core_any);
     CHECK_FALSE(switches[0].what.answered);
@@ -131,7 +131,8 @@ TEST_CASE("a switch, its result, its trial and the end of it come back as they w
     REQUIRE(verdicts.size() == 1);
     switches = all<StoredSwitch>(journal, {.kind = Kind::change});
     REQUIRE(switches.size() == 2);
-    CHECK(switches[0].what.outcome == Outcome::failed); // asked a second later than the revert
+    CHECK(switches[0].what.outcome ==
+          SwitchOutcome::failed); // asked a second later than the revert
     CHECK(switches[0].what.text == "no?memory");
     CHECK(switches[0].what.answered == epoch + 5);
     CHECK(switches[1].what.revert);
@@ -208,7 +209,7 @@ TEST_CASE("a switch that the service before did not hear of is unknown") {
     CHECK(journal.warning().empty());
     auto switches = all<StoredSwitch>(journal);
     REQUIRE(switches.size() == 1);
-    CHECK(switches[0].what.outcome == Outcome::unknown);
+    CHECK(switches[0].what.outcome == SwitchOutcome::unknown);
     CHECK(journal.open_trials()->size() == 1); // the policy goes on with it
 
     // A policy that began anew knows of no trial, and gives the same serial again.
@@ -218,8 +219,8 @@ TEST_CASE("a switch that the service before did not hear of is unknown") {
     record(journal, {.pool = {"Pool-0", 0}, .time = epoch, .answer = &done, .state = &empty});
     switches = all<StoredSwitch>(journal);
     REQUIRE(switches.size() == 2);
-    CHECK(switches[0].what.outcome == Outcome::done);
-    CHECK(switches[1].what.outcome == Outcome::unknown);
+    CHECK(switches[0].what.outcome == SwitchOutcome::done);
+    CHECK(switches[1].what.outcome == SwitchOutcome::unknown);
     CHECK(journal.open_trials()->empty());
     for (const auto& trial : all<StoredTrial>(journal)) CHECK(trial.what.ending == "unrecorded");
 }
@@ -332,7 +333,7 @@ TEST_CASE("windows and idle verdicts are forgotten in batches; what was done is 
     CHECK(journal.windows({})->empty());
     const auto verdicts = all<StoredVerdict>(journal);
     REQUIRE(verdicts.size() == 1);
-    CHECK(verdicts[0].what.decision == Decision::change);
+    CHECK(verdicts[0].what.decision == Decision::switch_layout);
     CHECK(verdicts[0].what.reasons.size() == 3);
     CHECK(all<StoredSwitch>(journal).size() == 1);
 

@@ -18,7 +18,7 @@ struct Kept {
     Folder folder;
     World world;
     std::string boot = "boot-1";
-    std::vector<Asked> asked;
+    std::vector<Request> asked;
     std::optional<Journal> journal;
     std::optional<PoolKeeper> keeper;
     PoolConfig config{.name = "Pool-0", .mode = Mode::automatic};
@@ -32,7 +32,7 @@ struct Kept {
     void start() {
         journal.emplace(open_journal(folder.journal(), boot));
         keeper.emplace(PoolName{"Pool-0", 0}, config, *journal, boot, now(),
-                       [this](const Asked& a) {
+                       [this](const Request& a) {
                            asked.push_back(a);
                            when_asked();
                        });
@@ -147,7 +147,7 @@ TEST_CASE("a switch is stored before it is asked for, tried, and kept") {
     CHECK(trials[0].what.ending == "kept-better");
     const auto switches = kept.all<StoredSwitch>();
     REQUIRE(switches.size() == 1);
-    CHECK(switches[0].what.outcome == Outcome::done);
+    CHECK(switches[0].what.outcome == SwitchOutcome::done);
     CHECK(kept.keeper->journal_errors() == 0);
 }
 
@@ -155,7 +155,7 @@ TEST_CASE("a kill after the switch was stored, before the host has it: it is giv
     Kept kept;
     REQUIRE(kept.until_asked());
     kept.restart();
-    CHECK(kept.all<StoredSwitch>()[0].what.outcome == Outcome::unknown);
+    CHECK(kept.all<StoredSwitch>()[0].what.outcome == SwitchOutcome::unknown);
     CHECK(kept.all<StoredTrial>()[0].what.ending == "not-applied");
     CHECK_FALSE(kept.state().trial);
     CHECK(kept.asked.size() == 1);

@@ -86,7 +86,7 @@ template<class What> const What& expect(const std::optional<HostNews>& news) {
 } // namespace
 
 TEST_CASE("a host of its own time is told in order, and ends") {
-    auto watcher = start({.open = opener(3, false), .own_time = true});
+    auto watcher = start({.open = opener(3, false), .virtual_time = true});
     auto news = next(*watcher);
     const Reading& reading = expect<Reading>(news);
     CHECK(reading.host.pools.front().name == "Pool-0");
@@ -95,7 +95,7 @@ TEST_CASE("a host of its own time is told in order, and ends") {
     Nanoseconds before = fake_start_ns;
     for (unsigned i = 0; i < 3; ++i) {
         news = next(*watcher);
-        const auto& window = expect<WindowRead>(news);
+        const auto& window = expect<WindowNews>(news);
         CHECK(window.stats.facts.pool == "Pool-0");
         // A window ends where its second does, give or take the last record.
         CHECK(window.time > before + second * 9 / 10);
@@ -107,7 +107,7 @@ TEST_CASE("a host of its own time is told in order, and ends") {
 }
 
 TEST_CASE("a host of its own time waits until its news are handled") {
-    auto watcher = start({.open = opener(3, false), .own_time = true});
+    auto watcher = start({.open = opener(3, false), .virtual_time = true});
     expect<Reading>(next(*watcher));
     std::this_thread::sleep_for(100ms); // nobody has come back for more
     pollfd ready{watcher->fd(), POLLIN, 0};
@@ -116,7 +116,7 @@ TEST_CASE("a host of its own time waits until its news are handled") {
     }
     CHECK(::poll(&ready, 1, 200) == 0);
     CHECK_FALSE(watcher->take());
-    expect<WindowRead>(next(*watcher));
+    expect<WindowNews>(next(*watcher));
 }
 
 TEST_CASE("a host that cannot be opened is tried again, ever later") {
@@ -150,9 +150,9 @@ TEST_CASE("a host that fails is opened again; after windows, soon") {
         CHECK(expect<HostFailed>(news).retry_in == wait);
     }
     expect<Reading>(next(*watcher));
-    expect<WindowRead>(next(*watcher));
+    expect<WindowNews>(next(*watcher));
     auto news = next(*watcher);
-    while (news && std::holds_alternative<WindowRead>(*news)) news = next(*watcher);
+    while (news && std::holds_alternative<WindowNews>(*news)) news = next(*watcher);
     CHECK(expect<HostFailed>(news).retry_in == 4ms);
     CHECK(std::get<HostFailed>(*news).error.message == "xenstored is gone");
 }
@@ -217,10 +217,10 @@ TEST_CASE("an end in the middle of a long wait comes at once") {
 }
 
 TEST_CASE("a host of its own time is rearranged on its thread") {
-    auto watcher = start({.open = opener(1000, false), .own_time = true});
+    auto watcher = start({.open = opener(1000, false), .virtual_time = true});
     auto calls = watcher->calls();
     std::atomic<bool> done = false;
-    Applying applied, unknown;
+    ApplyOutcome applied, unknown;
     std::thread caller([&] {
         applied = calls.apply({{"Pool-0", 0}, 1, {Layout::core, no_cap}});
         unknown = calls.apply({{"Pool-1", 1}, 2, {Layout::core, no_cap}});
@@ -239,7 +239,7 @@ TEST_CASE("a host of its own time is rearranged on its thread") {
 }
 
 TEST_CASE("after its end a host cannot be rearranged") {
-    auto watcher = start({.open = opener(0, false), .own_time = true});
+    auto watcher = start({.open = opener(0, false), .virtual_time = true});
     expect<Reading>(next(*watcher));
     expect<HostEnded>(next(*watcher));
     CHECK_FALSE(watcher->take());

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT
+#include "src/service/host_calls.hpp"
+
+#include "src/host/apply.hpp"
+#include "src/host/xl.hpp"
+
+#include <ctime>
+
+namespace intellisched::service {
+
+Nanoseconds host_clock() {
+    timespec time{};
+    ::clock_gettime(CLOCK_MONOTONIC_RAW, &time);
+    return static_cast<Nanoseconds>(time.tv_sec) * second + static_cast<Nanoseconds>(time.tv_nsec);
+}
+
+Result<void> apply_to(Rearranger& rearranger, const HostView& host, const Request& asked) {
+    // By the name alone: a pool that is called "1" is not the pool whose number is 1.
+    for (const Pool& pool : host.pools) {
+        if (pool.name != asked.pool.name) continue;
+        TRY(intellisched::apply(rearranger, host.topology, pool, asked.target, false));
+        return {};
+    }
+    return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));
+}
+
+HostCalls live_calls() {
+    struct Opened {
+        Xl xl;
+        Arrangement boot;
+        [[nodiscard]] Result<Reading> read() {
+            const Nanoseconds taken = host_clock();
+            return Reading{TRY(xl.snapshot()), boot, taken};
+        }
+    };
+    const auto open = []() -> Result<Opened> {
+        auto xl = TRY(Xl::open());
+        const auto info = TRY(xl.info()); // snapshot() wants it
+        return Opened{std::move(xl), info.boot};
+    };
+    return {.apply = [open](const Request& asked) -> ApplyOutcome {
+                auto opened = open();
+                if (!opened) return {tl::unexpected(opened.error()), host_clock(), {}};
+                auto before = opened->read();
+                if (!before) return {tl::unexpected(before.error()), host_clock(), {}};
+                auto applied = apply_to(opened->xl.rearranger(), before->host, asked);
+                ApplyOutcome applying{std::move(applied), host_clock(), {}};
+                if (auto after = opened->read()) applying.reading = std::move(*after);
+                return applying;
+            },
+            .read = [open]() -> Result<Reading> {
+                auto opened = TRY(open());
+                return opened.read();
+            }};
+}
+
+} // namespace intellisched::service
