@@ -232,7 +232,8 @@ proto::ControlReply Service::answer(const proto::ControlRequest& request, Asker 
 }
 
 Result<void> Service::reload() {
-    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", monotonic_microseconds());
+    // Fed first: on a slow host the model takes seconds to verify and load.
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nWATCHDOG=1", monotonic_microseconds());
     const auto loaded = [&]() -> Result<void> {
         auto config = TRY(read_config(options_.config));
         auto classifier = TRY(load_bundle(config));
