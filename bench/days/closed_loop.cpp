@@ -52,6 +52,7 @@ Result<void> ClosedLoop::take_over() {
 Result<void> ClosedLoop::read_pool() {
     const auto in_force = TRY(host_->layout(pool_));
     pool_.arrangement = in_force.arrangement;
+    pool_.runqueues = in_force.runqueues;
     const Arrangement boot = host_->info().boot;
     feed(pool_seen(pool_facts(snapshot_, topology_, pool_, boot, {}), topology_, pool_, boot));
     return {};

@@ -47,9 +47,9 @@ build/:
 
     src/cli/intellisched record --host sim:../bench/scenarios/64-vcpus.scenario --out capture
     zstd -dc capture/trace.zst >once.trace
-    bench/decode-bench --grow 1300 once.trace big.trace
-    bench/service-bench verdict capture big.trace
-    bench/service-bench load capture big.trace 20
+    bench/perf/decode-bench --grow 1300 once.trace big.trace
+    bench/perf/service-bench verdict capture big.trace
+    bench/perf/service-bench load capture big.trace 20
 
 The model is that of INTELLISCHED_BUNDLE, else models/default.bundle. The journal is made in a
 folder below TMPDIR, else /tmp, and removed. With GLIBC_TUNABLES=glibc.malloc.hugetlb=1 in the

@@ -36,8 +36,12 @@ bool executable(const fs::path& path) {
 
 Result<fs::path> find_companion(const std::string& name, const fs::path& build_folder) {
     const fs::path here = folder_of_this_program();
-    std::vector<fs::path> places{here / name};
-    for (const char* up : {".", "..", "../.."}) places.push_back(here / up / build_folder / name);
+    std::vector<fs::path> places;
+    if (!here.empty()) {
+        places.push_back(here / name);
+        for (const char* up : {".", "..", "../.."})
+            places.push_back(here / up / build_folder / name);
+    }
     const char* path = std::getenv("PATH");
     for (std::string_view left = path ? path : ""; !left.empty();) {
         const auto end = std::min(left.find(':'), left.size());
@@ -45,16 +49,19 @@ Result<fs::path> find_companion(const std::string& name, const fs::path& build_f
         left.remove_prefix(std::min(end + 1, left.size()));
     }
     for (const fs::path& place : places) {
-        if (executable(place) && trusted_or_logged(place)) return place.lexically_normal();
+        // What was looked at is what is run: ".." after a link leads elsewhere when it is cut
+        // short.
+        if (executable(place) && trusted_or_logged(place)) return place;
     }
     return fail("{}: is not there", name);
 }
 
 std::optional<fs::path> in_build_tree(const fs::path& path) {
     // Every program is two folders below, as in src/cli.
-    const fs::path root = folder_of_this_program().parent_path().parent_path();
+    const fs::path here = folder_of_this_program(), root = here.parent_path().parent_path();
     std::error_code error;
-    if (!fs::exists(root / "build.ninja", error) || !fs::exists(root / path, error)) return {};
+    if (here.empty() || !fs::exists(root / "build.ninja", error) || !fs::exists(root / path, error))
+        return {};
     if (!trusted_or_logged(root / path)) return {};
     return root / path;
 }

@@ -31,7 +31,9 @@ template<class T> T value_of(Result<T>& result) {
 
 /// The value of a Result; where it is an error, the function that this stands in returns the error.
 ///     const auto bundle = TRY(read_bundle(path));
-// An expression with statements in it is an extension of GCC that Clang has, too.
+// An expression with statements in it is an extension of GCC that Clang has, too. Only as a
+// statement or an initializer of its own: what else of a list or a call was made before it is not
+// destroyed.
 #define TRY(...)                                                                                   \
     __extension__({                                                                                \
         auto tried_ = (__VA_ARGS__);                                                               \

@@ -2,6 +2,7 @@
 // The program of a dom0. What belongs to the instrument (bench/) is in a program of its own,
 // intellisched-bench; its commands are handed to that one, as git does with its own.
 #include "src/base/companion.hpp"
+#include "src/base/log.hpp"
 #include "src/cli/commands.hpp"
 
 #include <algorithm>
@@ -30,6 +31,7 @@ std::string_view bench_command(int argc, char** argv) {
 
 /// Becomes intellisched-bench; comes back with an exit status where that cannot be.
 int hand_over(std::string_view command, char** argv) {
+    start_log(boost::log::trivial::severity_level::warning); // stdout is the command's
     const auto program = find_companion("intellisched-bench", "bench/cli");
     if (!program) {
         fmt::print(stderr,

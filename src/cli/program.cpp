@@ -5,6 +5,7 @@
 #include "src/base/log.hpp"
 #include "src/base/memory.hpp"
 
+#include <algorithm>
 #include <cstdio>
 #include <exception>
 #include <google/protobuf/stubs/logging.h>
@@ -20,12 +21,23 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
     app.fallthrough();
     bool verbose = false;
     app.add_flag("-v,--verbose", verbose, "log what happens in between");
+    // CLI11 would only say that a command is missing.
+    const auto* word = std::find_if(argv + 1, argv + argc, [](const char* a) { return *a != '-'; });
+    if (word != argv + argc &&
+        app.get_subcommands([&](const CLI::App* one) { return one->check_name(*word); }).empty()) {
+        fmt::print(stderr, "intellisched: no command '{}'; try `{} --help`\n", printable(*word, 64),
+                   app.get_name());
+        return wrong_usage;
+    }
     try {
         app.parse(argc, argv);
     } catch (const CLI::Success& help) {
         return app.exit(help); // --help, --version
     } catch (const CLI::ParseError& error) {
-        fmt::print(stderr, "intellisched: {}; try `{} --help`\n", error.what(), app.get_name());
+        const auto commands = app.get_subcommands();
+        fmt::print(stderr, "intellisched: {}; try `{}{}{} --help`\n", error.what(), app.get_name(),
+                   commands.empty() ? "" : " ",
+                   commands.empty() ? "" : commands.front()->get_name());
         return wrong_usage;
     }
 

@@ -30,7 +30,8 @@ HostCalls live_calls() {
         Arrangement boot;
         [[nodiscard]] Result<Reading> read() {
             const Nanoseconds taken = host_clock();
-            return Reading{TRY(xl.snapshot()), boot, taken};
+            auto view = TRY(xl.snapshot());
+            return Reading{std::move(view), boot, taken};
         }
     };
     const auto open = []() -> Result<Opened> {

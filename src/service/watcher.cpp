@@ -178,8 +178,11 @@ Result<Reading> Watcher::reading(Rearranger* rearranger) {
     for (std::size_t i = 0; Pool & pool : reading.host.pools) {
         proto::Pool& told = *reading.host.snapshot.mutable_pools(static_cast<int>(i++));
         if (!pool.can_rearrange) continue;
-        pool.arrangement = TRY(rearranger->layout(pool)).arrangement;
-        *told.mutable_arrangement() = message_of(*pool.arrangement);
+        const InForce now = TRY(rearranger->layout(pool));
+        pool.arrangement = now.arrangement;
+        pool.runqueues = now.runqueues;
+        *told.mutable_arrangement() = message_of(now.arrangement);
+        told.set_runqueues(now.runqueues);
     }
     return reading;
 }

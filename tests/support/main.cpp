@@ -4,6 +4,7 @@
 #define DOCTEST_CONFIG_IMPLEMENT
 #include "src/base/log.hpp"
 
+#include <cstdlib>
 #include <doctest/doctest.h>
 #include <mutex>
 #include <ostream>
@@ -27,9 +28,10 @@ class Tap : public doctest::IReporter {
     void test_case_start(const doctest::TestCaseData& data) override {
         name_ = data.m_name;
         problems_.clear();
+        subcase_.clear();
     }
     void test_case_end(const doctest::CurrentTestCaseStats& stats) override {
-        const bool good = stats.testCaseSuccess && stats.failure_flags == 0;
+        const bool good = stats.testCaseSuccess;
         // A # would begin a directive.
         for (char& c : name_)
             if (c == '#' || c == '\n') c = ' ';
@@ -49,6 +51,9 @@ class Tap : public doctest::IReporter {
     }
     void test_case_exception(const doctest::TestCaseException& error) override {
         add(std::string("exception: ") + error.error_string.c_str());
+        const std::lock_guard lock(mutex_);
+        for (int i = 0; i < get_num_stringified_contexts(); ++i)
+            problems_ += comment(std::string("with ") + get_stringified_contexts()[i].c_str());
     }
     void log_message(const doctest::MessageData& data) override {
         add(std::string(data.m_file) + ":" + std::to_string(data.m_line) + ": " +
@@ -62,14 +67,16 @@ class Tap : public doctest::IReporter {
     }
     void test_run_start() override {}
     void test_case_reenter(const doctest::TestCaseData&) override {}
-    void subcase_start(const doctest::SubcaseSignature&) override {}
+    void subcase_start(const doctest::SubcaseSignature& subcase) override {
+        subcase_ = subcase.m_name.c_str();
+    }
     void subcase_end() override {}
     void test_case_skipped(const doctest::TestCaseData&) override {}
 
   private:
     void add(const std::string& text) {
         const std::lock_guard lock(mutex_);
-        problems_ += comment(text);
+        problems_ += comment(subcase_.empty() ? text : subcase_ + ": " + text);
         for (int i = 0; i < get_num_active_contexts(); ++i) {
             std::ostringstream context;
             get_active_contexts()[i]->stringify(&context);
@@ -79,7 +86,7 @@ class Tap : public doctest::IReporter {
 
     std::ostream& out_;
     std::mutex mutex_;
-    std::string name_, problems_;
+    std::string name_, subcase_, problems_;
     unsigned count_ = 0;
 };
 
@@ -87,11 +94,19 @@ DOCTEST_REGISTER_REPORTER("tap", 1, Tap);
 
 } // namespace
 
+// A program that a test ends with exit(0) has not passed.
+static bool ended = false;
+
 int main(int argc, char** argv) {
+    std::atexit([] {
+        if (!ended) std::_Exit(1);
+    });
     // To stderr: stdout is TAP.
     intellisched::start_log(boost::log::trivial::severity_level::info);
     doctest::Context context;
     context.setOption("reporters", "tap");
     context.applyCommandLine(argc, argv);
-    return context.run();
+    const int status = context.run();
+    ended = true;
+    return status;
 }
