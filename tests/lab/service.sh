@@ -32,13 +32,14 @@ journal="intellisched history --config service.conf --limit 1000 --json"
 try nobody intellisched status --config service.conf
 start
 metric "pool_trial_in_progress$pool" 1
+# A command takes seconds in an emulated dom0, and the trial 20 s: this one alone before the kill.
 try status intellisched status --config service.conf
-try switched $journal
-try layout xl sched-credit2 -s
 cp metrics.prom metrics.switched
 kill -KILL $daemon
 wait $daemon
 try killed $journal
+try switched $journal
+try layout xl sched-credit2 -s
 
 # It goes on where it was: the trial ends, whichever way.
 rm metrics.prom
