@@ -29,7 +29,7 @@ inline Layout best_layout(Intent intent, float first, float second) {
 inline bool echoes(std::size_t feature) { return feature >= feature_schema().size() / 2; }
 
 struct Shape {
-    std::size_t samples = 400;
+    std::size_t samples = 600;
     std::size_t scenarios = 8;
     std::size_t seed = 7;
     bool with_small_hosts = true; ///< every other scenario: socket, node and all coincide

@@ -46,6 +46,7 @@ struct PoolVcpus {
         double running = 0;       ///< cycles in this window
         double waited = 0;
         double slept = 0;
+        std::uint32_t sleeps = 0;      ///< begun in this window
         std::uint32_t wakes = unasked; ///< its domain's place in PoolVcpus::wakes, or one of these:
         static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
     };
@@ -95,7 +96,10 @@ struct PoolVcpus {
 
         if (before.asleep()) vcpu.slept += static_cast<double>(tsc - in_window(before.since));
 
-        if (!before.asleep() && before.asleep_in(to)) vcpu.asleep = tsc;
+        if (!before.asleep() && before.asleep_in(to)) {
+            vcpu.asleep = tsc;
+            ++vcpu.sleeps;
+        }
         if (to == Runstate::running)
             took_cpu(vcpu, before, cpu, tsc);
         else if (to == Runstate::runnable && vcpu.pool != nowhere && !before.ref.idle())
@@ -302,7 +306,7 @@ struct PoolVcpus {
             if (vcpu.running + vcpu.waited <= 0) continue;
             const auto weight = weights.find(state.ref.domain);
             times.push_back({state.ref.domain, weight == weights.end() ? 256 : weight->second,
-                             vcpu.running, vcpu.waited, vcpu.slept});
+                             vcpu.running, vcpu.waited, vcpu.slept, vcpu.sleeps});
         }
         add_vcpu_times(stats, times);
         for (auto& [id, domain] : stats.domains)

@@ -103,7 +103,7 @@ struct WindowStats {
 
     // From vCPUs and domains over the window.
     unsigned active_vcpus = 0; ///< that ran
-    double hogs = 0;           ///< part of the running time of vCPUs that hardly ever blocked
+    double hogs = 0;           ///< part of the running time of vCPUs that hardly ever block
     double share_error = 0;    ///< weighted-share error, see fairness.hpp
     double run_spread = 0;     ///< standard deviation of domains' running / mean
     std::map<unsigned, DomainWindow> domains; ///< by id; those that ran or waited

@@ -9,6 +9,15 @@
 
 namespace intellisched {
 
+namespace {
+
+// A hog wants a CPU most of the time and hardly ever blocks. By its demand alone, a job of many
+// short blocks that fills a CPU would be one in one window and none in the next.
+constexpr double least_demand = 0.5;     // of the time
+constexpr double most_sleeps_per_s = 10; // of running
+
+} // namespace
+
 void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus) {
     std::vector<Claim> claims;
     const double seen = stats.seen_seconds() * stats.tsc_hz;
@@ -25,7 +34,9 @@ void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus) {
         if (vcpu.domain == 0) stats.dom0_running += vcpu.running;
         if (vcpu.running > 0) ++stats.active_vcpus;
         const double known = demand + vcpu.sleeping * scale;
-        if (known >= least && demand > 0.95 * known) stats.hogs += vcpu.running;
+        if (known >= least && demand > least_demand * known &&
+            vcpu.sleeps * stats.tsc_hz < most_sleeps_per_s * vcpu.running)
+            stats.hogs += vcpu.running;
         DomainWindow& domain = stats.domains[vcpu.domain];
         domain.running += vcpu.running;
         domain.waiting += waiting;

@@ -14,6 +14,7 @@ struct VcpuTime {
     double running = 0;  ///< cycles
     double waiting = 0;
     double sleeping = 0; ///< the rest of the window, as far as anything is known of the vCPU
+    unsigned sleeps = 0; ///< that it began
 };
 
 /// Adds what the vCPUs that ran or waited did: in all, by domain, and how fairly they were served.

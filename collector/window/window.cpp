@@ -120,7 +120,10 @@ struct WindowBuilder::Impl : PoolVcpus {
     }
 
     void forget_window() {
-        for (VcpuUse& vcpu : uses) vcpu.running = vcpu.waited = vcpu.slept = 0;
+        for (VcpuUse& vcpu : uses) {
+            vcpu.running = vcpu.waited = vcpu.slept = 0;
+            vcpu.sleeps = 0;
+        }
         for (Histogram& waits : wakes) waits.clear();
         corrections.assign(windows.size(), 0);
         untracked = 0;

@@ -179,7 +179,7 @@ TEST_CASE("samples: root trains from what nobody else has written") {
     if (!root()) return;
     const Directory directory;
     const fs::path file = directory.path / "a.samples";
-    fs::copy_file(fs::path(INTELLISCHED_SAMPLES) / "13-scenarios.samples", file);
+    fs::copy_file(fs::path(INTELLISCHED_SAMPLES) / "14-scenarios.samples", file);
     REQUIRE(::chmod(file.c_str(), 0644) == 0);
     CHECK(read_samples(directory.path, Author::trusted));
     give_away(file);

@@ -247,7 +247,7 @@ TEST_CASE("train: held-out numbers are really held out") {
     const auto bundle = train(noise, options).value();
     const auto& summary = bundle.manifest.training();
     CHECK(summary.held_out_accuracy() < 0.35);
-    CHECK(summary.held_out_regret() > 0.2);
+    CHECK(summary.held_out_regret() > 0.19);
     const auto model = Classifier::load(bundle).value();
     const auto cases = make_cases(noise).value();
     std::vector<CaseOutcome> by_heart;

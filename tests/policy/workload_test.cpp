@@ -48,14 +48,14 @@ TEST_CASE("policy workload: means leave out what was not seen") {
     CHECK(std::isnan(mean[2]));
 }
 
-TEST_CASE("policy workload: layouts move it by at most 1, other loads by more than the nearness") {
+TEST_CASE("policy workload: layouts move it by less than the nearness, other loads by more") {
     const auto samples = read_samples(INTELLISCHED_SAMPLES);
     REQUIRE_MESSAGE(samples, samples.error().message);
     std::map<std::string, std::map<std::string, std::vector<Workload>>> seen;
     for (const auto& sample : *samples)
         seen[sample.scenario()][sample.current_layout()].push_back(
             workload_of({{sample.features().begin(), sample.features().end()}}));
-    REQUIRE(seen.size() == 13);
+    REQUIRE(seen.size() == 14);
 
     unsigned pairs = 0, told_apart = 0;
     for (const auto& [scenario, layouts] : seen)
@@ -66,7 +66,7 @@ TEST_CASE("policy workload: layouts move it by at most 1, other loads by more th
                         distance(mean_workload(windows), mean_workload(other_windows));
                     if (scenario == other_scenario) {
                         INFO(scenario << " " << layout << " " << other_layout);
-                        CHECK(apart <= 1);
+                        CHECK(apart <= QuarantineSettings{}.near);
                         continue;
                     }
                     ++pairs;

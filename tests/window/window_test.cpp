@@ -415,10 +415,30 @@ TEST_CASE(
         .runstate(15 * ms + 20 * us, 2, 0, Runstate::running, Runstate::runnable) // tickled
         .runstate(15 * ms + 21 * us, 1, 0, Runstate::runnable, Runstate::running)
         .record(0x28004, 1001 * ms, {1, 0});
-    const auto windows = build({cpu}).windows;
+    const auto result = build({cpu});
+    const auto& windows = result.windows;
     REQUIRE(windows.size() == 1);
     CHECK(windows[0].held_back == doctest::Approx(7 * ms + us));
     CHECK(windows[0].wake_waited == doctest::Approx(7 * ms + 22 * us));
+    CHECK(result.value(0, "wait.held_back") == doctest::Approx(7.001 / 7.022));
+}
+
+TEST_CASE(
+    "window: a hog wants a CPU most of the time and blocks less than ten times a second of it") {
+    // Each on a CPU of its own: `on` of running, then `off` of sleep, for a second.
+    const auto hogs = [](std::uint64_t on, std::uint64_t off) {
+        Window cpu(0);
+        std::uint64_t at = 1 * ms;
+        for (; at < 1000 * ms; at += on + off)
+            cpu.runstate(at, 1, 0, Runstate::runnable, Runstate::running)
+                .runstate(at + on, 1, 0, Runstate::running, Runstate::blocked)
+                .runstate(at + on + off, 1, 0, Runstate::blocked, Runstate::runnable);
+        cpu.record(0x28004, std::max(at, 1001 * ms), {1, 0});
+        return build({cpu}).value(0, "load.hogs");
+    };
+    CHECK(hogs(300 * ms, 100 * ms) == doctest::Approx(1));
+    CHECK(hogs(200 * ms, 400 * ms) == doctest::Approx(0)); // sleeps most of the time
+    CHECK(hogs(24 * ms, 1 * ms) == doctest::Approx(0));    // forty blocks a second, and 96% busy
 }
 
 TEST_CASE("window: a vCPU that waits beside an idle CPU of its runqueue") {
