@@ -18,9 +18,9 @@ using intellisched::fail;
 
 namespace {
 
-constexpr std::array<std::string_view, 13> all_families{
-    "hogs",   "open-server", "closed-server", "chain",   "ring",  "build", "periodic",
-    "memory", "database",    "boot-storm",    "backend", "mixed", "phases"};
+constexpr std::array<std::string_view, 14> all_families{
+    "hogs",   "open-server", "closed-server", "chain",   "ring",  "build",  "periodic",
+    "memory", "database",    "boot-storm",    "backend", "mixed", "phases", "idle"};
 constexpr std::size_t plain_families = 11; ///< those that a guest can be of
 
 constexpr std::array<std::string_view, 9> all_topologies{
@@ -77,8 +77,7 @@ void vary_costs(proto::Costs& costs, bool near_nodes, Random& random) {
 }
 
 /// How many vCPUs the guests have: guests of one size, the last one smaller.
-std::vector<unsigned> draw_sizes(unsigned cpus, Random& random) {
-    const double wanted = cpus * log_uniform(random, 0.25, 8);
+std::vector<unsigned> draw_sizes(double wanted, Random& random) {
     unsigned left =
         static_cast<unsigned>(std::clamp(std::round(wanted), 2.0, double{max_generated_vcpus}));
     const auto size =
@@ -106,9 +105,12 @@ void set_memory(proto::Guest& guest, std::string_view family, Random& random) {
 }
 
 /// The families of a scenario's guests: one, or for mixed and phases two or three different ones.
+/// Those of an idle one are of any.
 std::vector<Character> draw_characters(std::string_view family, Random& random) {
     std::vector<Character> characters;
     if (place_of(family, all_families) < plain_families) return {draw_character(family, random)};
+    if (family == "idle")
+        return {draw_character(all_families[random.below(plain_families)], random)};
     const std::size_t count = chance(random, 0.5) ? 2 : 3;
     while (characters.size() < count) {
         const std::string_view drawn = all_families[random.below(plain_families)];
@@ -127,6 +129,56 @@ void add_domain0(proto::Scenario& scenario, Random& random) {
     auto& server = *guest.add_phases()->add_loads()->mutable_open_server(); // what tools do there
     server.set_requests_per_s(log_uniform(random, 50, 1000));
     server.mutable_service()->set_mean_us(log_uniform(random, 30, 500));
+}
+
+/// Guests have more vCPUs than they use, as far as max_generated_vcpus goes; `total` is of them
+/// all.
+void add_spare_vcpus(proto::Scenario& scenario, unsigned total, Random& random) {
+    for (proto::Guest& guest : *scenario.mutable_guests()) {
+        if (guest.name() == domain0) continue;
+        const unsigned used = guest.vcpus();
+        bool spare = true;
+        for (proto::Phase& phase : *guest.mutable_phases())
+            for (proto::Load& load : *phase.mutable_loads())
+                spare = spare && fix_threads(load, used);
+        if (!spare) continue;
+        const unsigned most = std::min({2 * used, 8U, max_generated_vcpus - total});
+        const auto more = static_cast<unsigned>(random.below(most + 1));
+        guest.set_vcpus(used + more);
+        total += more;
+    }
+}
+
+/// Guests have nothing to do in one of their phases; one of them always has.
+void add_pauses(proto::Scenario& scenario, Random& random) {
+    for (int i = 2; i < scenario.guests_size(); ++i) {
+        proto::Guest& guest = *scenario.mutable_guests(i);
+        if (!chance(random, 0.4)) continue;
+        const auto pause = static_cast<int>(random.below(guest.phases_size()));
+        guest.mutable_phases(pause)->clear_loads();
+    }
+}
+
+/// As many vCPUs as CPUs, which is Xen's default, and the daemons of a host.
+void add_idle_domain0(proto::Scenario& scenario, Random& random) {
+    proto::Guest& guest = *scenario.mutable_guests(0);
+    guest.set_vcpus(cpu_count(scenario.machine()));
+    guest.set_background(guest.phases().empty()); // what it does for guests shows in theirs
+    add_background(guest, random);
+}
+
+/// Up to max_idle_vcpus, in guests of one size.
+void add_idle_guests(proto::Scenario& scenario, Random& random) {
+    const double wanted = cpu_count(scenario.machine()) * log_uniform(random, 0.25, 4);
+    const std::vector<unsigned> sizes =
+        draw_sizes(std::min(wanted, double{max_idle_vcpus}), random);
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+        proto::Guest& guest = *scenario.add_guests();
+        guest.set_name(fmt::format("idle{}", i + 1));
+        guest.set_vcpus(sizes[i]);
+        guest.set_background(true);
+        if (!chance(random, 0.2)) add_background(guest, random); // the others sleep all the time
+    }
 }
 
 /// Shortens the measured time of loads that do much in little time.
@@ -152,7 +204,9 @@ proto::Scenario draw(std::string_view family, std::string_view topology,
     if (chance(random, 0.6))
         vary_costs(*scenario.mutable_costs(), machine.nodes() > machine.sockets(), random);
     const unsigned cpus = cpu_count(scenario.machine());
-    const std::vector<unsigned> sizes = draw_sizes(cpus, random);
+    const bool idle = family == "idle";
+    const std::vector<unsigned> sizes =
+        draw_sizes(cpus * log_uniform(random, idle ? 0.1 : 0.25, idle ? 0.5 : 8), random);
     const bool uneven = chance(random, 0.4);
     const bool capped = chance(random, 0.2);
     const std::vector<Character> characters = draw_characters(family, random);
@@ -165,7 +219,8 @@ proto::Scenario draw(std::string_view family, std::string_view topology,
         guest.set_name(fmt::format("guest{}", i + 1));
         guest.set_vcpus(sizes[i]);
         set_scheduling(guest, uneven, capped, random);
-        const double share = static_cast<double>(cpus) * sizes[i] / total;
+        double share = static_cast<double>(cpus) * sizes[i] / total;
+        if (idle) share *= log_uniform(random, 0.02, 0.5);
         const Character& own = characters[i % characters.size()];
         set_memory(guest, own.family, random);
         if (!phases) {
@@ -184,6 +239,13 @@ proto::Scenario draw(std::string_view family, std::string_view topology,
     if (family == "periodic" && chance(random, 0.5)) // somebody who is in the way
         add_load(*scenario.mutable_guests(scenario.guests_size() - 1)->mutable_phases(0),
                  draw_character("hogs", random), sizes.back(), 1, random);
+    // All of this is drawn last: scenarios without it are what they were before it was there.
+    if (chance(random, 0.15)) // CPUs that sleep deeply, or that another hypervisor schedules
+        scenario.mutable_costs()->set_idle_exit_us(log_uniform(random, 10, 5000));
+    if (idle || chance(random, 0.5)) add_spare_vcpus(scenario, total, random);
+    if (phases && chance(random, 0.5)) add_pauses(scenario, random);
+    if (idle || chance(random, 0.4)) add_idle_domain0(scenario, random);
+    if (idle || chance(random, 0.5)) add_idle_guests(scenario, random);
     set_duration(scenario, phases);
     return scenario;
 }

@@ -13,7 +13,8 @@
 namespace sim {
 
 /// "hogs", "open-server", ...: the kinds of scenario, each after what its guests do. "mixed" has
-/// guests of two or three of them side by side, "phases" one after the other in time.
+/// guests of two or three of them side by side, "phases" one after the other in time, "idle" of any
+/// one on a small part of the host.
 [[nodiscard]] std::span<const std::string_view> families();
 /// Those that "all" stands for.
 [[nodiscard]] std::span<const std::string_view> topologies();
@@ -28,12 +29,17 @@ namespace sim {
 ///   vCPUs per CPU, all guests together: log 0.25 to 8 (at most max_generated_vcpus in all)
 ///   stretches of work: log 30 us to 20 ms; working sets: log 32 KB to 8 MB
 ///   uneven weights in 2 of 5, caps in 1 of 5, machine costs around the defaults in 3 of 5
+///   idle CPUs that take log 10 us to 5 ms to wake up in 3 of 20
+///   vCPUs that are not used in 1 of 2; guests that sleep but for their ticks, as many vCPUs as log
+///   0.25 to 4 a CPU, in 1 of 2; a Domain-0 with a vCPU a CPU and hardly anything to do in 2 of 5;
+///   all of it in "idle"
 /// The measured time is shortened for loads that do much in little time; what is too much for any
 /// (short stretches on all CPUs of a big host) is drawn again.
 [[nodiscard]] proto::Scenario generate(std::string_view family, std::string_view topology,
                                        unsigned number, std::uint64_t seed);
 
 inline constexpr unsigned max_generated_vcpus = 192; ///< for the sake of speed
+inline constexpr unsigned max_idle_vcpus = 64;       ///< of idle guests, besides
 
 /// As protobuf text, the way it is stored.
 [[nodiscard]] std::string scenario_text(const proto::Scenario& scenario);

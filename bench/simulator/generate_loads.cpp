@@ -113,4 +113,31 @@ void add_load(proto::Phase& phase, const Character& character, unsigned vcpus, d
     }
 }
 
+bool fix_threads(proto::Load& load, unsigned vcpus) {
+    if (load.has_hog() && load.hog().threads() == 0) load.mutable_hog()->set_threads(vcpus);
+    if (load.has_build() && load.build().width() == 0) load.mutable_build()->set_width(vcpus);
+    return !load.has_periodic() && !load.has_boot();
+}
+
+void add_background(proto::Guest& guest, Random& random) {
+    const double kind = random.uniform();
+    const double ticks_per_s = kind < 0.65   ? log_uniform(random, 1, 10)
+                               : kind < 0.97 ? log_uniform(random, 64, 250)
+                                             : 1000;
+    if (guest.phases().empty()) guest.add_phases();
+    const bool ticks = chance(random, 0.5);
+    const double run_us = log_uniform(random, 5, 200);
+    for (proto::Phase& phase : *guest.mutable_phases()) {
+        proto::Load& load = *phase.add_loads();
+        if (ticks) {
+            load.mutable_periodic()->set_period_us(three_digits(1e6 / ticks_per_s));
+            set(*load.mutable_periodic()->mutable_run(), run_us, proto::Times::LOGNORMAL);
+        } else {
+            load.mutable_open_server()->set_requests_per_s(
+                three_digits(ticks_per_s * guest.vcpus()));
+            set(*load.mutable_open_server()->mutable_service(), run_us, proto::Times::LOGNORMAL);
+        }
+    }
+}
+
 } // namespace sim

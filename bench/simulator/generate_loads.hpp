@@ -30,4 +30,12 @@ struct Character {
 void add_load(proto::Phase& phase, const Character& character, unsigned vcpus, double share,
               Random& random);
 
+/// A load that has a thread for each of the `vcpus` keeps that many, however many the guest gets.
+/// False: it would always use them all.
+[[nodiscard]] bool fix_threads(proto::Load& load, unsigned vcpus);
+
+/// Adds what guests do by themselves: ticks of each vCPU's timer, 1 to 10 a second of a tickless
+/// system, of others 64 to 250, seldom 1000; or as many wake-ups at any time on any vCPU.
+void add_background(proto::Guest& guest, Random& random);
+
 } // namespace sim

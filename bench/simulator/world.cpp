@@ -303,6 +303,7 @@ proto::Truth World::truth() const {
         });
         proto::GuestTruth& guest = found != all.end() ? *found : *all.Add();
         guest.set_name(described.name());
+        guest.set_background(described.background());
         guests_[i].os->results_by_now().put(guest);
     }
     return truth;

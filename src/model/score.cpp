@@ -243,7 +243,8 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
             return static_cast<double>(events) / seconds;
         };
         const double demand_ns = guest.run_ns() + guest.runnable_ns();
-        GuestResult& out = result.guests[guest.name()];
+        GuestResult unscored; // of a guest in the background: it has its share of the CPUs, no more
+        GuestResult& out = guest.background() ? unscored : result.guests[guest.name()];
         out.claim = std::max<double>(guest.weight(), 1) * std::max<double>(guest.vcpus(), 1);
         out.work = guest.domid() == 0 ? 0 : guest.work_ns() / seconds;
         out.demand = demand_ns / 1e9 / seconds;
@@ -261,13 +262,14 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
         claimants.push_back(
             {.weight = out.claim, .demand = demand_ns, .limit = cpus * seconds * 1e9});
         got.push_back(guest.run_ns());
-        results.push_back(&out);
+        results.push_back(guest.background() ? nullptr : &out);
     }
 
     const auto entitled = entitlements(claimants, cpu_ns);
     Mean error;
     for (std::size_t i = 0; i < entitled.size(); ++i)
-        if (claimants[i].demand >= idle_demand * seconds * 1e9 && entitled[i] > 0) {
+        if (results[i] != nullptr && claimants[i].demand >= idle_demand * seconds * 1e9 &&
+            entitled[i] > 0) {
             results[i]->share_error =
                 std::min(std::abs(got[i] - entitled[i]) / entitled[i], worst_share_error);
             error.add(*results[i]->share_error);

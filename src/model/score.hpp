@@ -115,7 +115,8 @@ struct Claimant {
                                                double capacity);
 
 /// The result of one pool in a truth. Domain-0 has no work of its own: what it does for guests
-/// shows in theirs. The share error counts guests that wanted a thousandth of a CPU at least.
+/// shows in theirs. Guests in the background are not in it. The share error counts guests that
+/// wanted a thousandth of a CPU at least.
 /// Errors: figures that cannot be (negative, infinite), no such pool, no time.
 [[nodiscard]] Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& pool);
 

@@ -253,6 +253,21 @@ TEST_CASE("score: a truth that cannot be is refused") {
     CHECK(!result_from(truth, "Pool-0"));
 }
 
+TEST_CASE("score: guests in the background have their share of the CPUs, and no other part in it") {
+    proto::Truth truth = two_cpus_for_ten_seconds();
+    add_guest(truth, "a", 1, 15, 15, 25); // four vCPUs want 40 s and get what is left
+    proto::GuestTruth& ticks = add_guest(truth, "ticks", 2, 5, 5, 0);
+    ticks.mutable_wake_to_run()->set_count(10'000);
+    ticks.set_background(true);
+    const auto result = result_from(truth, "Pool-0");
+    REQUIRE(result);
+    CHECK(result->guests.size() == 1);
+    CHECK(result->guests.count("a") == 1);
+    CHECK(result->share_error == Approx(0));
+    ticks.set_background(false);
+    CHECK(result_from(truth, "Pool-0")->guests.size() == 2);
+}
+
 TEST_CASE("score: figures at the ends of what is accepted stay numbers") {
     proto::Truth truth = two_cpus_for_ten_seconds();
     truth.mutable_pools(0)->set_cpu_ns(1e24);

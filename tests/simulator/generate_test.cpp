@@ -24,16 +24,18 @@ TEST_CASE("generate: every scenario passes the check, from its text") {
                 // No draw may put a scenario out of what a training run can afford.
                 CHECK(estimated_steps(*scenario) < 3.01e6);
                 CHECK(texts.insert(text).second);
-                unsigned vcpus = 0;
+                unsigned vcpus = 0, idle = 0;
                 for (const proto::Guest& guest : made.guests())
-                    if (guest.name() != domain0) vcpus += guest.vcpus();
+                    if (guest.name() != domain0)
+                        (guest.background() ? idle : vcpus) += guest.vcpus();
                 CHECK(vcpus <= max_generated_vcpus);
+                CHECK(idle <= max_idle_vcpus);
                 const double overcommit = double{vcpus * 1.0} / cpu_count(made.machine());
                 least = std::min(least, overcommit);
                 most = std::max(most, overcommit);
                 ++count;
             }
-    CHECK(count == 13 * 9 * 8);
+    CHECK(count == 14 * 9 * 8);
     CHECK(least < 0.35);
     CHECK(most > 7);
 }
@@ -93,7 +95,7 @@ TEST_CASE("generate: families do what their names say") {
         for (unsigned number = 1; number <= 10; ++number) {
             const auto scenario = generate(family, "2s4c2t", number, 1);
             for (const proto::Guest& guest : scenario.guests())
-                if (guest.name() != domain0)
+                if (guest.name() != domain0 && !guest.background())
                     for (const proto::Phase& phase : guest.phases())
                         for (const proto::Load& load : phase.loads())
                             found.insert(load.kind_case());
@@ -111,6 +113,48 @@ TEST_CASE("generate: families do what their names say") {
           phases.guests(1).phases(1).loads(0).kind_case());
     const auto chain = generate("chain", "2s4c2t", 1, 1);
     CHECK(completed(chain).guests(1).phases(0).loads(0).ring().tokens() == 1);
+}
+
+TEST_CASE(
+    "generate: half of the hosts have guests and vCPUs that only tick, an idle one has always") {
+    const auto wanted_cpus = [](const proto::Load& load) { // of a tick or a daemon, a vCPU
+        return load.has_periodic() ? load.periodic().run().mean_us() / load.periodic().period_us()
+                                   : load.open_server().requests_per_s() *
+                                         load.open_server().service().mean_us() / 1e6;
+    };
+    for (const std::string_view family : {"hogs", "database", "idle"}) {
+        unsigned idle = 0, spare = 0, whole_domain0 = 0;
+        for (unsigned number = 1; number <= 50; ++number) {
+            const auto scenario = generate(family, "2s8c2t", number, 1);
+            whole_domain0 += scenario.guests(0).vcpus() == 32;
+            bool any_idle = false, any_spare = false, any_scored = false;
+            for (const proto::Guest& guest : scenario.guests()) {
+                if (guest.name() == domain0) continue;
+                any_idle = any_idle || guest.background();
+                any_scored = any_scored || !guest.background();
+                for (const proto::Phase& phase : guest.phases())
+                    for (const proto::Load& load : phase.loads()) {
+                        if (guest.background()) CHECK(wanted_cpus(load) <= 0.2 * guest.vcpus());
+                        any_spare = any_spare || (load.has_hog() && load.hog().threads() > 0 &&
+                                                  load.hog().threads() < guest.vcpus());
+                    }
+            }
+            CHECK(any_scored);
+            idle += any_idle;
+            spare += any_spare;
+        }
+        CAPTURE(std::string(family));
+        if (family == "idle") {
+            CHECK(idle == 50);
+            CHECK(whole_domain0 == 50);
+        } else {
+            CHECK(idle > 15);
+            CHECK(idle < 35);
+            CHECK(whole_domain0 > 10);
+            CHECK(whole_domain0 < 30);
+        }
+        if (family == "hogs") CHECK(spare > 15);
+    }
 }
 
 TEST_CASE("generate: what is near never costs more than what is far") {
