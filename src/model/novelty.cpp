@@ -17,7 +17,7 @@ using Row = std::vector<double>;
 using Matrix = std::vector<Row>; // square
 
 // Of the training's windows, held out by scenario: above a novelty of 1.
-constexpr double novel_part = 0.02;
+constexpr double novel_part = 0.03;
 constexpr unsigned held_out_folds = 5;
 
 // Of a feature's errors: of ordinary size.
@@ -26,7 +26,7 @@ constexpr double ordinary_part = 0.995;
 constexpr double least_error = 0.3;
 
 // Of a squared error, at most: a host may have one oddity or two.
-constexpr double most_of_one = 4;
+constexpr double most_of_one = 9;
 
 // Added to each feature's variance, which is 1: what follows exactly from other features in the
 // training, CPUs from cores and threads, need not elsewhere.
@@ -35,6 +35,8 @@ constexpr double ridge = 0.01;
 // Of a feature's logarithm, at least; below it is a constant.
 constexpr double least_deviation = 1e-4;
 
+// Well below the inverse of that, a value is as good as 0; above, ratios count.
+constexpr double log_scale = 30;
 constexpr double largest_log = 100; // above that of any float but infinity
 constexpr float largest_weight = 1e6F;
 constexpr double least_threshold = 1;
@@ -42,7 +44,7 @@ constexpr int sweeps = 10; // over missing values
 
 double in_logs(float value) {
     if (std::isnan(value)) return NAN;
-    const double log = std::log1p(std::fabs(static_cast<double>(value)));
+    const double log = std::log1p(log_scale * std::fabs(static_cast<double>(value)));
     return std::copysign(std::min(log, largest_log), static_cast<double>(value));
 }
 

@@ -4,12 +4,13 @@
 // feature is foretold from all the others, by what goes with what in the training, and what counts
 // is how far it is from that.
 //
-// Features are taken as ln(1 + value), for most are rates and times, and products (CPUs are
-// sockets times cores times threads) become sums. With P the inverse of the training's covariance
-// matrix and z a window less the training's mean, (P z)_i / sqrt(P_ii) is how far feature i is from
-// what the others foretell (in standard deviations of such errors). Each of these is divided by
-// what one in 200 windows of the training is above; novelty is the sum of the squares, of which
-// none counts for more than 4: one oddity alone makes no host unlike all others.
+// Features are taken as ln(1 + 30 value), for most are rates and times, and products (CPUs are
+// sockets times cores times threads) become sums; so do those of fractions above a few percent.
+// With P the inverse of the training's covariance matrix and z a window less the training's mean,
+// (P z)_i / sqrt(P_ii) is how far feature i is from what the others foretell (in standard
+// deviations of such errors). Each of these is divided by what one in 200 windows of the training
+// is above; novelty is the sum of the squares, of which none counts for more than 9: one oddity
+// alone makes no host unlike all others.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -27,7 +28,7 @@ inline constexpr double most_novel = 1000;
 
 class Novelty {
   public:
-    /// From windows that are ordinary: those of the samples, which check_sample() has passed. 2% of
+    /// From windows that are ordinary: those of the samples, which check_sample() has passed. 3% of
     /// them, each judged without its scenario, are above 1. What does not count: features that
     /// `inputs` hides, and those that are missing or the same in all samples. `seed` chooses which
     /// scenarios are judged together. Errors: samples of one scenario only.
