@@ -16,6 +16,7 @@
 // those before are for the report.
 #include "bench/days/day.hpp"
 #include "bench/days/day_text.hpp"
+#include "bench/experiment/simulators.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/base/parallel.hpp"
 #include "src/host/simulator.hpp"
@@ -41,7 +42,7 @@ Result<void> work(const Options& options) {
     const Intent intent = *intent_from_string(options.intent);
     const auto bundle = TRY(read_bundle(options.bundle));
     const auto simulator = TRY(find_simulator());
-    const auto pinned = TRY(PinnedProgram::open(simulator));
+    const auto pinned = TRY(bench::PinnedProgram::open(simulator));
     std::vector<proto::Day> days(options.seeds);
     auto made = in_parallel(options.jobs, days.size(), [&](std::size_t i) -> Result<void> {
         const auto seed = options.first + static_cast<unsigned>(i);

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "bench/evaluation/novelty_study.hpp"
 
+#include "bench/training/cases.hpp"
+#include "bench/training/fit_novelty.hpp"
 #include "collector/window/schema.hpp"
 #include "src/base/random.hpp"
-#include "src/model/cases.hpp"
-#include "src/model/novelty.hpp"
 
 #include <algorithm>
 #include <functional>
@@ -100,7 +100,7 @@ Result<void> held_out(std::span<const proto::Sample> samples, Group group, const
         std::vector<proto::Sample> seen;
         for (std::size_t i = 0; i < samples.size(); ++i)
             if (folds.fold[i] != fold) seen.push_back(samples[i]);
-        const auto novelty = TRY(Novelty::fit(seen, inputs, seed));
+        const auto novelty = TRY(fit_novelty(seen, inputs, seed));
         for (std::size_t i = 0; i < samples.size(); ++i)
             if (folds.fold[i] == fold) judge(novelty, samples[i]);
     }

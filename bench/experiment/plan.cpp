@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/experiment/plan.hpp"
 
-#include "src/host/simulator.hpp"
+#include "bench/experiment/simulators.hpp"
 #include "src/proto/text.hpp"
 
 #include <algorithm>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/experiment/runner.hpp"
 
+#include "bench/experiment/simulators.hpp"
 #include "collector/window/features.hpp"
 #include "src/base/random.hpp"
 #include "src/host/apply.hpp"

@@ -2,7 +2,7 @@
 // How good choices are: what was chosen case by case, and that in a few numbers.
 #pragma once
 
-#include "src/model/cases.hpp"
+#include "bench/training/cases.hpp"
 #include "src/model/classifier.hpp"
 
 #include <array>

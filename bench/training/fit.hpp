@@ -4,9 +4,9 @@
 // Gradients are our own, for XGBoost's objectives know neither.
 #pragma once
 
+#include "bench/training/cases.hpp"
 #include "src/base/result.hpp"
 #include "src/model/booster.hpp"
-#include "src/model/cases.hpp"
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 

@@ -4,7 +4,7 @@
 // winner. The gains learn how far the layouts are apart.
 #pragma once
 
-#include "src/model/cases.hpp"
+#include "bench/training/cases.hpp"
 
 #include <array>
 

@@ -2,9 +2,9 @@
 #include "bench/training/train.hpp"
 
 #include "bench/training/evaluate.hpp"
+#include "bench/training/fit_novelty.hpp"
 #include "collector/window/schema.hpp"
 #include "src/base/parallel.hpp"
-#include "src/model/novelty.hpp"
 #include "src/model/verify_model.hpp"
 
 #include <algorithm>
@@ -168,7 +168,7 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
                             .round_done =
                                 counted(options, fits_of(all) * 2 * options.rounds, mutex, done),
                             .stop = options.stop};
-    const auto novelty = TRY(Novelty::fit(samples, learning.inputs, options.seed));
+    const auto novelty = TRY(fit_novelty(samples, learning.inputs, options.seed));
     const auto fitted = TRY(fit_calibrated(all, learning, options.jobs));
     auto classifier = TRY(fitted.ensembles.classifier.save());
     auto gains = TRY(fitted.ensembles.gains.save());

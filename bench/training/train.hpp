@@ -6,10 +6,10 @@
 // models say of workload families that they have not seen, for that is what a new host is.
 #pragma once
 
+#include "bench/training/cases.hpp"
 #include "bench/training/fit.hpp"
 #include "src/base/result.hpp"
 #include "src/model/bundle.hpp"
-#include "src/model/cases.hpp"
 
 #include <atomic>
 #include <cstdint>

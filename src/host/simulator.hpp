@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT
-// The simulator as a program: where it is, and what it does besides serving a SimHost.
+// The simulator as a program.
 #pragma once
 
-#include "src/base/files.hpp"
 #include "src/base/result.hpp"
 
-#include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 
 namespace intellisched {
 
@@ -15,32 +14,6 @@ namespace intellisched {
 /// others than trusted users can change (check_trusted_path()). Errors: not found; the message says
 /// how to get it.
 [[nodiscard]] Result<std::filesystem::path> find_simulator();
-
-/// A program as it is now, even if its file is replaced meanwhile (by a build).
-class PinnedProgram {
-  public:
-    /// Errors: a file that cannot be read.
-    [[nodiscard]] static Result<PinnedProgram> open(const std::filesystem::path& path);
-    /// The path to start it by; valid in this process while the object lives.
-    [[nodiscard]] std::filesystem::path path() const;
-    /// Equal for equal contents only.
-    [[nodiscard]] const std::string& identity() const { return identity_; }
-
-  private:
-    PinnedProgram(FileDescriptor file, std::string identity)
-        : file_(std::move(file)), identity_(std::move(identity)) {}
-    FileDescriptor file_;
-    std::string identity_;
-};
-
-/// Has the simulator generate `count` scenarios of a workload family on a topology ("2s8c2t") below
-/// `folder`. Scenarios of the same family, topology, count and seed that are there already are
-/// used. Returns the folder that has exactly these, as *.scenario. Errors: no simulator, and what
-/// it says.
-[[nodiscard]] Result<std::filesystem::path> generate_scenarios(const std::filesystem::path& folder,
-                                                               const std::string& family,
-                                                               const std::string& topology,
-                                                               unsigned count, std::uint64_t seed);
 
 /// The last line of what a program wrote to stderr, made safe for a message.
 [[nodiscard]] std::string last_line(std::string_view words);

@@ -14,26 +14,46 @@
 #pragma once
 
 #include "src/base/result.hpp"
-#include "src/model/inputs.hpp"
 #include "src/proto/model.pb.h"
 
-#include <cstdint>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace intellisched {
+
+/// What fitting (bench/training/fit_novelty.hpp) shares with judging.
+namespace novelty {
+
+using Row = std::vector<double>;
+using Matrix = std::vector<Row>; // square
+
+/// The least sum of squares that is called a novelty of 1.
+inline constexpr double least_threshold = 1;
+
+/// ln(1 + 30 value), with the value's sign; NaN of NaN.
+[[nodiscard]] double in_logs(float value);
+
+[[nodiscard]] double product(const Row& a, const Row& b);
+
+/// Gives each missing value (NaN) of `z` what the others foretell of it.
+void fill_missing(const Matrix& weights, Row& z);
+
+/// Of one window; a missing value adds nothing.
+[[nodiscard]] double sum_of_squared_errors(const Matrix& weights, const Row& center,
+                                           const Row& logs);
+
+} // namespace novelty
 
 /// The largest novelty that there is.
 inline constexpr double most_novel = 1000;
 
 class Novelty {
   public:
-    /// From windows that are ordinary: those of the samples, which check_sample() has passed. 3% of
-    /// them, each judged without its scenario, are above 1. What does not count: features that
-    /// `inputs` hides, and those that are missing or the same in all samples. `seed` chooses which
-    /// scenarios are judged together. Errors: samples of one scenario only.
-    [[nodiscard]] static Result<Novelty> fit(std::span<const proto::Sample> samples,
-                                             const InputMask& inputs, std::uint64_t seed);
+    /// From `weights` by which the errors are weights (logs - center), and the sum of their squares
+    /// that has a novelty of 1.
+    Novelty(novelty::Row center, novelty::Matrix weights, double threshold)
+        : center_(std::move(center)), weights_(std::move(weights)), threshold_(threshold) {}
 
     /// From a bundle. Errors: not of every feature; a number that no training gives.
     [[nodiscard]] static Result<Novelty> load(const proto::Novelty& stored);
@@ -44,9 +64,9 @@ class Novelty {
     [[nodiscard]] double of(std::span<const float> features) const;
 
   private:
-    std::vector<double> center_;               // of the logs, by feature
-    std::vector<std::vector<double>> weights_; // the errors are weights (logs - center)
-    double threshold_ = 1;                     // of the sum of squares
+    novelty::Row center_; // of the logs, by feature
+    novelty::Matrix weights_;
+    double threshold_;
 };
 
 } // namespace intellisched

@@ -4,6 +4,7 @@
 #include "bench/experiment/export.hpp"
 #include "bench/experiment/report.hpp"
 #include "bench/experiment/runner.hpp"
+#include "bench/experiment/simulators.hpp"
 #include "bench/page/page.hpp"
 #include "collector/window/schema.hpp"
 #include "src/model/sample.hpp"
@@ -119,6 +120,8 @@ TEST_CASE("bench plan: mistakes are named, with their line") {
     CHECK(contains(error_of_plan("repeats: 4000000000"), "up to 1000"));
     CHECK(contains(error_of_plan("entries { generate { family: \"x\" topology: \"1x1x1\" } }"),
                    "count of 0"));
+    CHECK(contains(error_of(bench::generate_scenarios("/tmp", "../x", "1x1x1", 1, 1)),
+                   "'../x' on '1x1x1'"));
     CHECK(contains(error_of_plan("entries { live { name: \"a\" } } entries { scenarios: \"x\" }"),
                    "make two plans"));
     CHECK(contains(error_of_plan("entries { live { name: \"a\" stop: \"b\" } }"),

@@ -2,10 +2,10 @@
 // From samples to choices: a rule is learnt, the same input gives the same bytes, equivalent
 // layouts are one choice, and samples that nothing can be learnt from are refused.
 #include "bench/training/evaluate.hpp"
+#include "bench/training/fit_novelty.hpp"
 #include "bench/training/synthetic.hpp"
 #include "bench/training/train.hpp"
 #include "src/model/classifier.hpp"
-#include "src/model/novelty.hpp"
 #include "src/model/sample.hpp"
 #include "tests/support/files.hpp"
 
@@ -179,13 +179,13 @@ TEST_CASE("novelty: a combination that does not occur is told, and missing featu
 }
 
 TEST_CASE("novelty: of ordinary windows that it has not seen few are novel") {
-    const auto novelty = Novelty::fit(samples(), every_input(), 1).value();
+    const auto novelty = fit_novelty(samples(), every_input(), 1).value();
     const auto others = synthetic::make_samples({.samples = 400, .seed = 99});
     const auto novel = std::count_if(others.begin(), others.end(), [&](const proto::Sample& one) {
         return novelty.of(std::vector<float>(one.features().begin(), one.features().end())) > 1;
     });
     CHECK(novel < 20);
-    CHECK_FALSE(Novelty::fit(synthetic::make_samples({.scenarios = 1}), every_input(), 1));
+    CHECK_FALSE(fit_novelty(synthetic::make_samples({.scenarios = 1}), every_input(), 1));
 }
 
 TEST_CASE("train: the explanation names what the rule looks at") {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/model/cases.hpp"
+#include "bench/training/cases.hpp"
 
 #include "src/base/random.hpp"
 
