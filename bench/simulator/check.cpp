@@ -3,6 +3,7 @@
 #include "bench/simulator/check.hpp"
 
 #include "bench/simulator/costs.hpp"
+#include "bench/simulator/loads/kind.hpp"
 #include "bench/simulator/machine.hpp"
 #include "src/layout/layout.hpp"
 
@@ -99,6 +100,16 @@ void check_affinity(Checker& check, const std::string& what,
     }
 }
 
+void check_load(Checker& check, const std::string& guest, WrittenLoad written) {
+    if (written.load.kind_case() == proto::Load::KIND_NOT_SET) {
+        check.that(false, "{}: a load is empty; say what it does, or remove it", guest);
+        return;
+    }
+    const auto* field = proto::Load::descriptor()->FindFieldByNumber(written.load.kind_case());
+    written.field = fmt::format("{}: {}", guest, field->name());
+    kind_of(written.load).check(check, written);
+}
+
 void check_guest(Checker& check, const proto::Scenario& scenario, const proto::Guest& guest,
                  bool first) {
     const std::string what = fmt::format("guest '{}'", printable(guest.name()));
@@ -146,7 +157,7 @@ void check_guest(Checker& check, const proto::Scenario& scenario, const proto::G
         before = phase.at_s();
         check.range(what + ": the number of loads", phase.loads_size(), 0, 16);
         for (const proto::Load& load : phase.loads())
-            check_load(check, scenario, guest, what, load);
+            check_load(check, what, {load, guest, scenario, {}});
     }
 }
 

@@ -30,8 +30,4 @@ class Checker {
     std::optional<intellisched::Error> first_;
 };
 
-/// A load of `guest`, which is called `what` in messages.
-void check_load(Checker& check, const proto::Scenario& scenario, const proto::Guest& guest,
-                const std::string& what, const proto::Load& load);
-
 } // namespace sim

@@ -1,55 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What a scenario leaves out, filled in once, so that nothing below knows a default.
+#include "bench/simulator/loads/kind.hpp"
 #include "bench/simulator/scenario.hpp"
 
 #include <algorithm>
 
 namespace sim {
-
-namespace {
-
-/// Sets a field that is at its proto default to what that means.
-#define SET_DEFAULT(message, field, value)                                                         \
-    if (!((message).field() > 0)) (message).set_##field(value)
-
-void complete_load(proto::Load& load, unsigned vcpus) {
-    switch (load.kind_case()) {
-    case proto::Load::kHog:
-        SET_DEFAULT(*load.mutable_hog(), threads, vcpus);
-        break;
-    case proto::Load::kOpenServer:
-        SET_DEFAULT(*load.mutable_open_server(), burst, 1);
-        break;
-    case proto::Load::kRing:
-        SET_DEFAULT(*load.mutable_ring(), tokens, 1);
-        break;
-    case proto::Load::kBuild:
-        SET_DEFAULT(*load.mutable_build(), width, vcpus);
-        break;
-    case proto::Load::kPeriodic: {
-        auto& periodic = *load.mutable_periodic();
-        SET_DEFAULT(periodic, deadline_us, periodic.period_us());
-        break;
-    }
-    case proto::Load::kDatabase:
-        SET_DEFAULT(*load.mutable_database(), threads, 2 * vcpus);
-        SET_DEFAULT(*load.mutable_database(), locks, 1);
-        break;
-    case proto::Load::kBoot:
-        SET_DEFAULT(*load.mutable_boot(), boots, 1);
-        break;
-    case proto::Load::kFrontend: {
-        auto& frontend = *load.mutable_frontend();
-        SET_DEFAULT(frontend, threads, vcpus);
-        if (frontend.backend().empty()) frontend.set_backend(std::string(domain0));
-        break;
-    }
-    default:
-        break;
-    }
-}
-
-} // namespace
 
 proto::Scenario completed(proto::Scenario scenario) {
     auto& machine = *scenario.mutable_machine();
@@ -69,7 +25,8 @@ proto::Scenario completed(proto::Scenario scenario) {
         SET_DEFAULT(guest, weight, 256);
         SET_DEFAULT(guest, working_set_kb, 256);
         for (proto::Phase& phase : *guest.mutable_phases())
-            for (proto::Load& load : *phase.mutable_loads()) complete_load(load, guest.vcpus());
+            for (proto::Load& load : *phase.mutable_loads())
+                kind_of(load).complete(load, guest.vcpus());
     }
     for (proto::Action& action : *scenario.mutable_actions())
         if (action.has_set_arrangement() && action.set_arrangement().pool().empty())

@@ -14,6 +14,9 @@ namespace sim {
 /// Evenly over the logarithm, rounded to three digits.
 [[nodiscard]] double log_uniform(Random& random, double from, double to);
 [[nodiscard]] double uniform(Random& random, double from, double to);
+/// Of `from` to `to`, both included.
+[[nodiscard]] unsigned number(Random& random, unsigned from, unsigned to);
+void set_times(proto::Times& times, double mean_us, proto::Times::Shape shape = {});
 [[nodiscard]] bool chance(Random& random, double probability);
 
 /// What all guests of one family in a scenario have in common; drawn once for each.

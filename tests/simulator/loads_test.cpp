@@ -2,7 +2,7 @@
 // Every kind of load on an ideal machine, held against what queueing theory or plain arithmetic
 // says.
 #include "bench/simulator/loads/backend.hpp"
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 #include "bench/simulator/scenario.hpp"
 #include "tests/simulator/ideal_machine.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A guest that boots, `boots` times: each vCPU has its part of the work to do, in stretches with
 // waits for the device between them; the next boot begins when all are done. A request is a boot.
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
 #include <algorithm>
 
@@ -76,8 +76,35 @@ class Boot final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_boot(const proto::BootLoad& load, const LoadKey& key) {
-    return std::make_unique<Boot>(load, key);
-}
+const Kind kinds::boot{
+    .id = proto::Load::kBoot,
+    .families = {"boot-storm"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            const auto& boot = written.load.boot();
+            check.range(written.field + ".boots", boot.boots(), 0, 1000);
+            check.that(boot.work_ms() > 0 && boot.work_ms() <= 1e6,
+                       "{}.work_ms is {}; choose one above 0, up to 1e6", written.field,
+                       boot.work_ms());
+            check.times(written.field + ".stretch", boot.stretch());
+            check.times(written.field + ".io", boot.io());
+        },
+    .complete = [](proto::Load& load, unsigned) { SET_DEFAULT(*load.mutable_boot(), boots, 1); },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            return cycles(vcpus, load.boot().stretch().mean_us(), load.boot().io().mean_us(), vcpus,
+                          3);
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey& key)
+        -> std::unique_ptr<Load> { return std::make_unique<Boot>(load.boot(), key); },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double, Random& random) {
+            auto& boot = *load.mutable_boot();
+            boot.set_boots(1000); // one boots all the time
+            boot.set_work_ms(three_digits(vcpus * log_uniform(random, 20, 200)));
+            set_times(*boot.mutable_stretch(), character.burst_us, character.shape);
+            set_times(*boot.mutable_io(), character.burst_us * character.wait);
+        },
+};
 
 } // namespace sim

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // A parallel build: `width` threads do job after job. A job's work is in equal stretches, with a
 // wait for the device between two. A request is a job; its response time is how long it took.
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
 #include <algorithm>
 
@@ -65,8 +65,37 @@ class Build final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_build(const proto::BuildLoad& load, const LoadKey& key) {
-    return std::make_unique<Build>(load, key);
-}
+const Kind kinds::build{
+    .id = proto::Load::kBuild,
+    .families = {"build"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            const auto& build = written.load.build();
+            check.range(written.field + ".width", build.width(), 0, most_load_threads);
+            check.times(written.field + ".job", build.job());
+            check.range(written.field + ".io_per_job", build.io_per_job(), 0, 1e4);
+            check.times(written.field + ".io", build.io(), build.io_per_job() == 0);
+        },
+    .complete = [](proto::Load& load,
+                   unsigned vcpus) { SET_DEFAULT(*load.mutable_build(), width, vcpus); },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            const auto& build = load.build();
+            return cycles(build.width(), build.job().mean_us(),
+                          build.io_per_job() * build.io().mean_us(), vcpus,
+                          3 * (build.io_per_job() + 1.0));
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey& key)
+        -> std::unique_ptr<Load> { return std::make_unique<Build>(load.build(), key); },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double, Random& random) {
+            auto& build = *load.mutable_build();
+            const unsigned io = number(random, 0, 12);
+            if (chance(random, 0.4)) build.set_width(2 * vcpus);
+            set_times(*build.mutable_job(), character.burst_us * (io + 1), character.shape);
+            build.set_io_per_job(io);
+            if (io > 0) set_times(*build.mutable_io(), log_uniform(random, 100, 5000));
+        },
+};
 
 } // namespace sim

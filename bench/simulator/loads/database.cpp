@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Transactions: away, work, critical section. A lock that is released belongs at once to the first
 // that waits for it, whose vCPU may have to wake up first: all others wait for that, too.
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
 #include <deque>
 
@@ -97,8 +97,44 @@ class Database final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_database(const proto::DatabaseLoad& load, const LoadKey& key) {
-    return std::make_unique<Database>(load, key);
-}
+const Kind kinds::database{
+    .id = proto::Load::kDatabase,
+    .families = {"database"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            const auto& database = written.load.database();
+            check.range(written.field + ".threads", database.threads(), 0, most_load_threads);
+            check.times(written.field + ".work", database.work());
+            check.times(written.field + ".critical", database.critical());
+            check.times(written.field + ".think", database.think(), true);
+            check.range(written.field + ".locks", database.locks(), 0, most_load_threads);
+        },
+    .complete =
+        [](proto::Load& load, unsigned vcpus) {
+            SET_DEFAULT(*load.mutable_database(), threads, 2 * vcpus);
+            SET_DEFAULT(*load.mutable_database(), locks, 1);
+        },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            const auto& database = load.database();
+            return cycles(database.threads(),
+                          database.work().mean_us() + database.critical().mean_us(),
+                          database.think().mean_us(), vcpus, 5,
+                          1e6 * database.locks() / database.critical().mean_us());
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey& key)
+        -> std::unique_ptr<Load> { return std::make_unique<Database>(load.database(), key); },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double, Random& random) {
+            auto& database = *load.mutable_database();
+            database.set_threads(number(random, vcpus, 3 * vcpus));
+            set_times(*database.mutable_work(), character.burst_us, character.shape);
+            set_times(*database.mutable_critical(),
+                      character.burst_us * uniform(random, 0.02, 0.4));
+            if (chance(random, 0.6))
+                set_times(*database.mutable_think(), character.burst_us * character.wait);
+            database.set_locks(number(random, 1, 8));
+        },
+};
 
 } // namespace sim

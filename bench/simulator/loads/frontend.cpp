@@ -2,7 +2,9 @@
 // Threads that compute, ask the back-end in another guest and wait for its answer. A request's
 // response time is from asking to the thread's going on.
 #include "bench/simulator/loads/backend.hpp"
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
+
+#include <algorithm>
 
 namespace sim {
 
@@ -72,9 +74,56 @@ class Frontend final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_frontend(const proto::FrontendLoad& load, Backend& backend,
-                                    const LoadKey& key) {
-    return std::make_unique<Frontend>(load, backend, key);
-}
+const Kind kinds::frontend{
+    .id = proto::Load::kFrontend,
+    .families = {"backend"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            const auto& load = written.load.frontend();
+            check.range(written.field + ".threads", load.threads(), 0, most_load_threads);
+            check.times(written.field + ".work", load.work());
+            check.times(written.field + ".backend_work", load.backend_work());
+            check.times(written.field + ".device", load.device(), true);
+            const std::string backend =
+                load.backend().empty() ? std::string(domain0) : load.backend();
+            const auto& guests = written.scenario.guests();
+            check.that(backend == domain0 ||
+                           std::any_of(guests.begin(), guests.end(),
+                                       [&](const auto& other) { return other.name() == backend; }),
+                       "{}.backend '{}' is no guest; name one, or leave it empty for Domain-0",
+                       written.field, intellisched::printable(backend));
+            check.that(backend != written.guest.name(),
+                       "{}.backend '{}' is the guest itself; a back-end is in another one",
+                       written.field, intellisched::printable(backend));
+        },
+    .complete =
+        [](proto::Load& load, unsigned vcpus) {
+            auto& frontend = *load.mutable_frontend();
+            SET_DEFAULT(frontend, threads, vcpus);
+            if (frontend.backend().empty()) frontend.set_backend(std::string(domain0));
+        },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            const auto& frontend = load.frontend();
+            return cycles(frontend.threads(), frontend.work().mean_us(),
+                          frontend.backend_work().mean_us() + frontend.device().mean_us(), vcpus, 6,
+                          1e6 / frontend.backend_work().mean_us());
+        },
+    .make = [](const proto::Load& load, const GuestOs& os,
+               const LoadKey& key) -> std::unique_ptr<Load> {
+        return std::make_unique<Frontend>(load.frontend(), os.backend(load.frontend().backend()),
+                                          key);
+    },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double, Random& random) {
+            auto& frontend = *load.mutable_frontend();
+            frontend.set_threads(number(random, vcpus, 2 * vcpus));
+            set_times(*frontend.mutable_work(), std::min(character.burst_us, 3000.0),
+                      character.shape);
+            set_times(*frontend.mutable_backend_work(), log_uniform(random, 10, 100));
+            if (chance(random, 0.7))
+                set_times(*frontend.mutable_device(), log_uniform(random, 50, 1000));
+        },
+};
 
 } // namespace sim

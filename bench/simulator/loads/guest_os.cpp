@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bench/simulator/loads/guest_os.hpp"
 
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
 #include <algorithm>
 #include <utility>
@@ -57,11 +57,12 @@ void GuestOs::begin_phase(std::size_t number) {
     drop_loads();
     phase_ = static_cast<std::uint32_t>(number) + 1;
     const auto& phase = described_.phases(static_cast<int>(number));
-    for (int i = 0; i < phase.loads_size(); ++i)
-        loads_.push_back(make_load(phase.loads(i), *this,
-                                   {.seed = seed_,
-                                    .guest = guest_,
-                                    .load = address_of(phase_, static_cast<std::uint64_t>(i))}));
+    for (int i = 0; i < phase.loads_size(); ++i) {
+        const LoadKey key{.seed = seed_,
+                          .guest = guest_,
+                          .load = address_of(phase_, static_cast<std::uint64_t>(i))};
+        loads_.push_back(kind_of(phase.loads(i)).make(phase.loads(i), *this, key));
+    }
     for (std::size_t i = 0; i < loads_.size(); ++i) start_load(*loads_[i], phase_, i);
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-only
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
 namespace sim {
 
@@ -20,34 +20,25 @@ class Hog final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_hog(const proto::HogLoad& load) { return std::make_unique<Hog>(load); }
-
-std::unique_ptr<Load> make_load(const proto::Load& load, const GuestOs& os, const LoadKey& key) {
-    switch (load.kind_case()) {
-    case proto::Load::kHog:
-        return make_hog(load.hog());
-    case proto::Load::kOpenServer:
-        return make_open_server(load.open_server(), key);
-    case proto::Load::kClosedServer:
-        return make_closed_server(load.closed_server(), key);
-    case proto::Load::kRing:
-        return make_ring(load.ring(), key);
-    case proto::Load::kBuild:
-        return make_build(load.build(), key);
-    case proto::Load::kPeriodic:
-        return make_periodic(load.periodic(), key);
-    case proto::Load::kDatabase:
-        return make_database(load.database(), key);
-    case proto::Load::kBoot:
-        return make_boot(load.boot(), key);
-    case proto::Load::kFrontend:
-        return make_frontend(load.frontend(), os.backend(load.frontend().backend()), key);
-    case proto::Load::kReplay:
-        return make_replay(load.replay());
-    case proto::Load::KIND_NOT_SET:
-        break;
-    }
-    return make_hog({}); // no thread: a load of no kind does nothing
-}
+const Kind kinds::hog{
+    .id = proto::Load::kHog,
+    .families = {"hogs", "memory"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            check.range(written.field + ".threads", written.load.hog().threads(), 0,
+                        most_load_threads);
+        },
+    .complete = [](proto::Load& load,
+                   unsigned vcpus) { SET_DEFAULT(*load.mutable_hog(), threads, vcpus); },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            return cycles(load.hog().threads(), static_cast<double>(time_slice) / 1e3, 0, vcpus, 1);
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey&) -> std::unique_ptr<Load> {
+        return std::make_unique<Hog>(load.hog());
+    },
+    .draw = [](proto::Load& load, const Character&, unsigned, double,
+               Random&) { load.mutable_hog(); },
+};
 
 } // namespace sim

@@ -2,7 +2,7 @@
 // Audio and video: on every vCPU a job each period, begun by the vCPU's timer. The vCPUs' periods
 // begin at random offsets. A job whose deadline is over before it could begin is left out, as a
 // late frame is, and counts as a miss.
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
 #include <algorithm>
 
@@ -60,8 +60,42 @@ class Periodic final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_periodic(const proto::PeriodicLoad& load, const LoadKey& key) {
-    return std::make_unique<Periodic>(load, key);
-}
+const Kind kinds::periodic{
+    .id = proto::Load::kPeriodic,
+    .families = {"periodic"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            const auto& periodic = written.load.periodic();
+            check.that(periodic.period_us() >= 1 && periodic.period_us() <= 1e9,
+                       "{}.period_us is {}; choose one from 1 to 1e9", written.field,
+                       periodic.period_us());
+            check.times(written.field + ".run", periodic.run());
+            check.range(written.field + ".deadline_us", periodic.deadline_us(), 0, 1e9);
+        },
+    .complete =
+        [](proto::Load& load, unsigned) {
+            auto& periodic = *load.mutable_periodic();
+            SET_DEFAULT(periodic, deadline_us, periodic.period_us());
+        },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            const double rate = vcpus * 1e6 / load.periodic().period_us();
+            const double busy = rate * load.periodic().run().mean_us() / 1e6;
+            return Pace{.steps = 2 * rate, .events = rate, .cpus = std::min(busy, vcpus)};
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey& key)
+        -> std::unique_ptr<Load> { return std::make_unique<Periodic>(load.periodic(), key); },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double share,
+           Random& random) {
+            auto& periodic = *load.mutable_periodic();
+            const double busy = std::clamp(character.load * share / vcpus, 0.05, 0.8);
+            const double period_us = std::clamp(character.burst_us / busy, 500.0, 50000.0);
+            periodic.set_period_us(three_digits(period_us));
+            set_times(*periodic.mutable_run(), period_us * busy, proto::Times::FIXED);
+            if (chance(random, 0.5))
+                periodic.set_deadline_us(three_digits(period_us * (1 + busy) / 2));
+        },
+};
 
 } // namespace sim

@@ -3,14 +3,18 @@
 // by the vCPU's timer, computes for as long as it did, and blocks. A request is a stretch; its
 // response time is from when it was due, so that one that had to wait for the stretch before
 // counts that too.
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace sim {
 
 namespace {
+
+constexpr int most_stretches = 1'000'000; ///< of a load
+constexpr double longest_us = 1e9;
 
 class Replay final : public Load {
   public:
@@ -59,10 +63,58 @@ class Replay final : public Load {
     std::vector<Player> players_; ///< by vCPU
 };
 
+/// As far as times are whole nanoseconds in 64 bits, whatever their number.
+void check_replay(Checker& check, const WrittenLoad& written) {
+    const proto::ReplayLoad& load = written.load.replay();
+    check.that(load.vcpus_size() <= static_cast<int>(written.guest.vcpus()),
+               "{}: times of {} vCPUs for a guest of {}; give it as many vCPUs", written.field,
+               load.vcpus_size(), written.guest.vcpus());
+    int stretches = 0;
+    for (int i = 0; i < load.vcpus_size() && !check.failed(); ++i) {
+        const auto& vcpu = load.vcpus(i);
+        const std::string field = fmt::format("{}.vcpus({})", written.field, i);
+        check.that(vcpu.wake_us().empty() || vcpu.block_us().empty(),
+                   "{} has both wake_us and block_us; it is woken by one of them, remove the other",
+                   field);
+        const auto& apart = vcpu.block_us().empty() ? vcpu.wake_us() : vcpu.block_us();
+        const char* name = vcpu.block_us().empty() ? "wake_us" : "block_us";
+        check.that(apart.size() == vcpu.run_us_size(),
+                   "{} has {} times in {} and {} in run_us; a stretch has one in each", field,
+                   apart.size(), name, vcpu.run_us_size());
+        stretches += vcpu.run_us_size();
+        check.that(stretches <= most_stretches, "{} has more than {} stretches; leave some out",
+                   written.field, most_stretches);
+        if (check.failed()) return;
+        for (int k = 0; k < apart.size() && !check.failed(); ++k) {
+            check.range(fmt::format("{}.{}({})", field, name, k), apart[k], 0, longest_us);
+            check.range(fmt::format("{}.run_us({})", field, k), vcpu.run_us(k), 0.001, longest_us);
+        }
+    }
+}
+
 } // namespace
 
-std::unique_ptr<Load> make_replay(const proto::ReplayLoad& load) {
-    return std::make_unique<Replay>(load);
-}
+const Kind kinds::replay{
+    .id = proto::Load::kReplay,
+    .check = check_replay,
+    .pace =
+        [](const proto::Load& load, double) {
+            Pace pace;
+            for (const auto& vcpu : load.replay().vcpus()) {
+                const double run_us = std::reduce(vcpu.run_us().begin(), vcpu.run_us().end());
+                const double open_us = std::reduce(vcpu.wake_us().begin(), vcpu.wake_us().end());
+                const double closed_us =
+                    std::reduce(vcpu.block_us().begin(), vcpu.block_us().end());
+                const double length_us = std::max(open_us, closed_us + run_us);
+                if (!(length_us > 0)) continue;
+                pace.steps += 3e6 * vcpu.run_us_size() / length_us;
+                pace.cpus += run_us / length_us;
+            }
+            return pace;
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey&) -> std::unique_ptr<Load> {
+        return std::make_unique<Replay>(load.replay());
+    },
+};
 
 } // namespace sim

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Tokens go round a guest's vCPUs. Each vCPU has a thread bound to it with a letter box; a hop is
 // counted from the letter box to the end of its work.
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 
+#include <algorithm>
 #include <deque>
 
 namespace sim {
@@ -59,8 +60,30 @@ class Ring final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_ring(const proto::RingLoad& load, const LoadKey& key) {
-    return std::make_unique<Ring>(load, key);
-}
+const Kind kinds::ring{
+    .id = proto::Load::kRing,
+    .families = {"chain", "ring"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            check.range(written.field + ".tokens", written.load.ring().tokens(), 0,
+                        most_load_threads);
+            check.times(written.field + ".hop", written.load.ring().hop());
+        },
+    .complete = [](proto::Load& load, unsigned) { SET_DEFAULT(*load.mutable_ring(), tokens, 1); },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            return cycles(load.ring().tokens(), load.ring().hop().mean_us(), 0, vcpus, 2);
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey& key)
+        -> std::unique_ptr<Load> { return std::make_unique<Ring>(load.ring(), key); },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double, Random& random) {
+            const bool chain = character.family == "chain"; // a ring of one token
+            auto& ring = *load.mutable_ring();
+            if (!chain) ring.set_tokens(number(random, 1, vcpus));
+            set_times(*ring.mutable_hop(), std::min(character.burst_us, chain ? 2000.0 : 5000.0),
+                      character.shape);
+        },
+};
 
 } // namespace sim

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Servers with one worker thread a vCPU, asked from outside: in an open loop by requests that come
 // whatever happens, in a closed loop by clients that wait for their answer.
-#include "bench/simulator/loads/loads.hpp"
+#include "bench/simulator/loads/kind.hpp"
 #include "bench/simulator/loads/work_queue.hpp"
 
+#include <algorithm>
 #include <cmath>
 
 namespace sim {
@@ -101,12 +102,69 @@ class ClosedServer final : public Load {
 
 } // namespace
 
-std::unique_ptr<Load> make_open_server(const proto::OpenServerLoad& load, const LoadKey& key) {
-    return std::make_unique<OpenServer>(load, key);
-}
+const Kind kinds::open_server{
+    .id = proto::Load::kOpenServer,
+    .families = {"open-server"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            const auto& server = written.load.open_server();
+            const std::string& field = written.field;
+            check.that(server.requests_per_s() > 0 && server.requests_per_s() <= 1e8,
+                       "{}.requests_per_s is {}; choose one above 0, up to 1e8", field,
+                       server.requests_per_s());
+            check.times(field + ".service", server.service());
+            check.that(server.burst() == 0 || (server.burst() >= 1 && server.burst() <= 1e5),
+                       "{}.burst is {}; choose a mean from 1 to 1e5", field, server.burst());
+        },
+    .complete = [](proto::Load& load,
+                   unsigned) { SET_DEFAULT(*load.mutable_open_server(), burst, 1); },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            const double rate = load.open_server().requests_per_s();
+            const double busy = rate * load.open_server().service().mean_us() / 1e6;
+            return Pace{.steps = 2 * rate, .events = rate, .cpus = std::min(busy, vcpus)};
+        },
+    .make = [](const proto::Load& load, const GuestOs&, const LoadKey& key)
+        -> std::unique_ptr<Load> { return std::make_unique<OpenServer>(load.open_server(), key); },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double share,
+           Random& random) {
+            auto& server = *load.mutable_open_server();
+            const double busy = std::min(character.load * share, 0.9 * vcpus); // CPUs
+            server.set_requests_per_s(three_digits(busy * 1e6 / character.burst_us));
+            set_times(*server.mutable_service(), character.burst_us, character.shape);
+            if (chance(random, 0.3)) server.set_burst(number(random, 2, 8));
+        },
+};
 
-std::unique_ptr<Load> make_closed_server(const proto::ClosedServerLoad& load, const LoadKey& key) {
-    return std::make_unique<ClosedServer>(load, key);
-}
+const Kind kinds::closed_server{
+    .id = proto::Load::kClosedServer,
+    .families = {"closed-server"},
+    .check =
+        [](Checker& check, const WrittenLoad& written) {
+            const auto& server = written.load.closed_server();
+            check.range(written.field + ".clients", server.clients(), 1, 1e5);
+            check.times(written.field + ".think", server.think());
+            check.times(written.field + ".service", server.service());
+        },
+    .pace =
+        [](const proto::Load& load, double vcpus) {
+            const auto& server = load.closed_server();
+            return cycles(server.clients(), server.service().mean_us(), server.think().mean_us(),
+                          vcpus, 4);
+        },
+    .make = [](const proto::Load& load, const GuestOs&,
+               const LoadKey& key) -> std::unique_ptr<Load> {
+        return std::make_unique<ClosedServer>(load.closed_server(), key);
+    },
+    .draw =
+        [](proto::Load& load, const Character& character, unsigned vcpus, double, Random& random) {
+            auto& server = *load.mutable_closed_server();
+            const double clients = std::round(vcpus * log_uniform(random, 0.5, 4));
+            server.set_clients(std::max(1U, static_cast<unsigned>(clients)));
+            set_times(*server.mutable_think(), character.burst_us * character.wait);
+            set_times(*server.mutable_service(), character.burst_us, character.shape);
+        },
+};
 
 } // namespace sim
