@@ -98,7 +98,7 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
     if (window.prediction.outside_training > gate.outside_training)
         return Reason{"outside-training",
                       fmt::format("it is unlike what the model was trained on: at a distance of "
-                                  "{:.1f}, {:.1f} is allowed (a host or a load of another kind)",
+                                  "{:.2f}, {:.2f} is allowed (a host or a load of another kind)",
                                   window.prediction.outside_training, gate.outside_training)};
     return std::nullopt;
 }
