@@ -34,12 +34,13 @@ Result<void> check(const std::vector<std::string>& paths) {
 }
 
 Result<void> costs() {
-    fmt::print("{:<24} {:<5} {:>8}  {:<14}  {}\n", "constant", "unit", "default", "range",
-               "what, and where the default comes from");
+    fmt::print("{:<24} {:<5} {:>8}  {:<12} {:<14}  {}\n", "constant", "unit", "default", "machines",
+               "accepted", "what, and where default and range come from");
     for (const CostConstant& constant : cost_constants())
-        fmt::print("{:<24} {:<5} {:>8}  {:<14}  {}; {}\n", constant.name, constant.unit,
-                   constant.standard, fmt::format("{}..{}", constant.min, constant.max),
-                   constant.meaning, constant.source);
+        fmt::print("{:<24} {:<5} {:>8}  {:<12} {:<14}  {}; {}\n", constant.name, constant.unit,
+                   constant.standard, fmt::format("{}..{}", constant.low, constant.high),
+                   fmt::format("{}..{}", constant.min, constant.max), constant.meaning,
+                   constant.source);
     return {};
 }
 

@@ -57,22 +57,21 @@ std::uint64_t key_of(std::string_view topology, const proto::Machine& machine) {
     return key;
 }
 
-/// Other machines than the one the defaults are of. What belongs together varies together: nothing
-/// near may become dearer than what is far.
-void vary_costs(proto::Costs& costs, bool near_nodes, Random& random) {
-    std::map<std::string_view, double> factors; // by the name's first word
+/// Another machine than the one the defaults are of: each constant from its own range, even over
+/// the logarithm. Of those that say the same of several distances, which cost_constants() has from
+/// near to far, none may be dearer than a farther one, which their ranges alone do not see to.
+void vary_costs(proto::Costs& costs, const proto::Machine& machine, Random& random) {
+    std::map<std::string_view, double> nearer; // by the name's first word
     for (const CostConstant& constant : cost_constants()) {
-        if (constant.standard == 0) continue; // nothing that could vary
-        if (constant.name == "near_node_part" && !near_nodes) continue;
-        const auto group = constant.name.substr(0, constant.name.find('_'));
-        const double factor =
-            factors.try_emplace(group, std::exp(0.4 * random.normal())).first->second;
-        const bool is_speed = constant.name.ends_with("_speed"); // its loss is what varies
-        const double value =
-            is_speed ? 1 - (1 - constant.standard) * factor : constant.standard * factor;
+        if (constant.low == constant.high) continue; // nothing that machines differ in
+        double value = log_uniform(random, constant.low, constant.high);
+        if (constant.name == "near_node_part" && machine.nodes() <= machine.sockets()) continue;
+        if (constant.name.starts_with("refill_") || constant.name.starts_with("lock_transfer_")) {
+            double& least = nearer[constant.name.substr(0, constant.name.find('_'))];
+            least = value = std::max(value, least);
+        }
         costs.GetReflection()->SetDouble(
-            &costs, costs.GetDescriptor()->FindFieldByName(std::string(constant.name)),
-            std::clamp(three_digits(value), constant.min, constant.max));
+            &costs, costs.GetDescriptor()->FindFieldByName(std::string(constant.name)), value);
     }
 }
 
@@ -193,7 +192,8 @@ void set_duration(proto::Scenario& scenario, bool phases) {
 }
 
 proto::Scenario draw(std::string_view family, std::string_view topology,
-                     const proto::Machine& machine, unsigned number, Random& random) {
+                     const proto::Machine& machine, unsigned number, Random& random,
+                     Random& of_costs) {
     proto::Scenario scenario;
     scenario.set_name(fmt::format("{}-{}-{:03}", family, topology, number));
     scenario.set_family(std::string(family));
@@ -201,8 +201,7 @@ proto::Scenario draw(std::string_view family, std::string_view topology,
     *scenario.mutable_machine() = machine;
     if (machine.sockets() == 4 && machine.nodes() == 0 && chance(random, 0.3))
         scenario.mutable_machine()->set_nodes(2);
-    if (chance(random, 0.6))
-        vary_costs(*scenario.mutable_costs(), machine.nodes() > machine.sockets(), random);
+    if (chance(random, 0.6)) vary_costs(*scenario.mutable_costs(), machine, of_costs);
     const unsigned cpus = cpu_count(scenario.machine());
     const bool idle = family == "idle";
     const std::vector<unsigned> sizes =
@@ -286,9 +285,12 @@ proto::Scenario generate(std::string_view family, std::string_view topology, uns
                          std::uint64_t seed) {
     const proto::Machine machine = parse_topology(topology).value();
     for (std::uint64_t attempt = 0;; ++attempt) {
-        Random random = Random::stream(
-            {seed, place_of(family, all_families), key_of(topology, machine), number, attempt});
-        proto::Scenario scenario = draw(family, topology, machine, number, random);
+        const std::uint64_t of_family = place_of(family, all_families);
+        const std::uint64_t of_machine = key_of(topology, machine);
+        Random random = Random::stream({seed, of_family, of_machine, number, attempt});
+        // Of its own: a constant more or less changes no load.
+        Random of_costs = Random::stream({seed, of_family, of_machine, number, attempt, 1});
+        proto::Scenario scenario = draw(family, topology, machine, number, random, of_costs);
         if (estimated_steps(completed(scenario)) <= most_steps) return scenario;
     }
 }

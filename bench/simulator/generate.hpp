@@ -28,7 +28,8 @@ namespace sim {
 /// even over the logarithm):
 ///   vCPUs per CPU, all guests together: log 0.25 to 8 (at most max_generated_vcpus in all)
 ///   stretches of work: log 30 us to 20 ms; working sets: log 32 KB to 8 MB
-///   uneven weights in 2 of 5, caps in 1 of 5, machine costs around the defaults in 3 of 5
+///   uneven weights in 2 of 5, caps in 1 of 5
+///   machine costs in 3 of 5: each constant log over its own range (cost_constants())
 ///   idle CPUs that take log 10 us to 5 ms to wake up in 3 of 20
 ///   vCPUs that are not used in 1 of 2; guests that sleep but for their ticks, as many vCPUs as log
 ///   0.25 to 4 a CPU, in 1 of 2; a Domain-0 with a vCPU a CPU and hardly anything to do in 2 of 5;

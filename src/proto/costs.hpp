@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The constants of proto::Costs: unit, default and range of each. bench/simulator/costs.cpp says
-// what each means and where its default comes from.
+// The constants of proto::Costs: unit, default and ranges of each. bench/simulator/costs.cpp says
+// what each means and where its default and its range come from.
 #pragma once
 
 #include <algorithm>
@@ -13,29 +13,31 @@ struct CostRange {
     std::string_view name; ///< as in proto::Costs
     std::string_view unit;
     double standard; ///< the default
-    double min;
+    double low;      ///< what machines have, from here ...
+    double high;     ///< ... to here; the same as low: nothing that machines differ in
+    double min;      ///< what is accepted
     double max;
 };
 
 inline constexpr std::array cost_ranges{
-    CostRange{"smt_speed", "1", 0.70, 0.5, 1},
-    CostRange{"refill_core_us", "us", 30, 0, 10000},
-    CostRange{"refill_socket_us", "us", 30, 0, 10000},
-    CostRange{"refill_remote_us", "us", 100, 0, 10000},
-    CostRange{"refill_reference_kb", "kB", 256, 1, 1048576},
-    CostRange{"cache_decay_us", "us", 500, 1, 1e6},
-    CostRange{"numa_remote_speed", "1", 0.85, 0.1, 1},
-    CostRange{"near_node_part", "1", 0.2, 0, 1},
-    CostRange{"context_switch_us", "us", 0.5, 0, 1000},
-    CostRange{"ipi_us", "us", 0.7, 0, 1000},
-    CostRange{"idle_exit_us", "us", 1.5, 0, 10000},
-    CostRange{"block_ns", "ns", 0.75, 0, 1000},
-    CostRange{"block_cold_factor", "1", 3, 1, 100},
-    CostRange{"lock_transfer_core_ns", "ns", 10, 0, 10000},
-    CostRange{"lock_transfer_socket_ns", "ns", 50, 0, 10000},
-    CostRange{"lock_transfer_remote_ns", "ns", 120, 0, 10000},
-    CostRange{"hypercall_us", "us", 0.3, 0, 1000},
-    CostRange{"trace_record_ns", "ns", 0, 0, 10000},
+    CostRange{"smt_speed", "1", 0.70, 0.55, 0.9, 0.5, 1},
+    CostRange{"refill_core_us", "us", 30, 2, 60, 0, 10000},
+    CostRange{"refill_socket_us", "us", 30, 3, 80, 0, 10000},
+    CostRange{"refill_remote_us", "us", 100, 35, 240, 0, 10000},
+    CostRange{"refill_reference_kb", "kB", 256, 256, 256, 1, 1048576},
+    CostRange{"cache_decay_us", "us", 500, 100, 2000, 1, 1e6},
+    CostRange{"numa_remote_speed", "1", 0.85, 0.55, 0.85, 0.1, 1},
+    CostRange{"near_node_part", "1", 0.2, 0.05, 0.3, 0, 1},
+    CostRange{"context_switch_us", "us", 0.5, 0.5, 5, 0, 1000},
+    CostRange{"ipi_us", "us", 0.7, 0.5, 4, 0, 1000},
+    CostRange{"idle_exit_us", "us", 1.5, 1, 10, 0, 10000},
+    CostRange{"block_ns", "ns", 0.75, 0.75, 7, 0, 1000},
+    CostRange{"block_cold_factor", "1", 3, 1.5, 5, 1, 100},
+    CostRange{"lock_transfer_core_ns", "ns", 10, 10, 150, 0, 10000},
+    CostRange{"lock_transfer_socket_ns", "ns", 50, 50, 450, 0, 10000},
+    CostRange{"lock_transfer_remote_ns", "ns", 120, 120, 1200, 0, 10000},
+    CostRange{"hypercall_us", "us", 0.3, 0.3, 1, 0, 1000},
+    CostRange{"trace_record_ns", "ns", 0, 0, 0, 0, 10000},
 };
 
 /// The constant of that name, which must exist.

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Generated scenarios can all be simulated, are stable, and cover what they are said to cover.
+#include "bench/simulator/costs.hpp"
 #include "bench/simulator/generate.hpp"
 
+#include <cmath>
 #include <doctest/doctest.h>
+#include <map>
 #include <set>
 
 using namespace sim;
@@ -157,16 +160,46 @@ TEST_CASE(
     }
 }
 
-TEST_CASE("generate: what is near never costs more than what is far") {
-    unsigned varied = 0;
-    for (unsigned number = 1; number <= 50; ++number) {
-        const proto::Costs costs = generate("hogs", "1s4c2t", number, 1).costs();
+TEST_CASE("generate: each cost is drawn from its own range, and what is near costs no more") {
+    // By constant: the least and the most that was drawn, and the correlation of two refills that
+    // once were drawn as one.
+    std::map<std::string_view, std::pair<double, double>> drawn;
+    std::vector<std::pair<double, double>> refills;
+    for (unsigned number = 1; number <= 200; ++number) {
+        const proto::Costs costs = generate("hogs", "2s8c2t4n", number, 1).costs();
         if (!costs.has_refill_core_us()) continue;
-        ++varied;
         CHECK(costs.refill_core_us() <= costs.refill_socket_us());
         CHECK(costs.refill_socket_us() <= costs.refill_remote_us());
         CHECK(costs.lock_transfer_core_ns() <= costs.lock_transfer_remote_ns());
+        CHECK_FALSE(costs.has_refill_reference_kb()); // or a refill per kB would be of two draws
+        for (const CostConstant& constant : cost_constants()) {
+            const auto* field = costs.GetDescriptor()->FindFieldByName(std::string(constant.name));
+            if (!costs.GetReflection()->HasField(costs, field)) continue;
+            const double value = costs.GetReflection()->GetDouble(costs, field);
+            CHECK(value >= constant.low);
+            // Some hosts have CPUs that sleep deeply.
+            if (constant.name != "idle_exit_us") CHECK(value <= constant.high);
+            auto& [least, most] = drawn.try_emplace(constant.name, value, value).first->second;
+            least = std::min(least, value);
+            most = std::max(most, value);
+        }
+        refills.emplace_back(std::log(costs.refill_core_us()), std::log(costs.refill_remote_us()));
     }
-    CHECK(varied > 20);
-    CHECK(varied < 40);
+    CHECK(refills.size() > 100);
+    CHECK(refills.size() < 140);
+    for (const CostConstant& constant : cost_constants()) {
+        CAPTURE(std::string(constant.name));
+        CHECK(drawn.contains(constant.name) == (constant.low < constant.high));
+        if (!drawn.contains(constant.name)) continue;
+        const double width = std::log(constant.high / constant.low);
+        CHECK(std::log(drawn[constant.name].second / drawn[constant.name].first) > 0.8 * width);
+    }
+    double x = 0, y = 0, xx = 0, yy = 0, xy = 0;
+    for (const auto& [core, remote] : refills) {
+        x += core, y += remote;
+        xx += core * core, yy += remote * remote, xy += core * remote;
+    }
+    const auto n = static_cast<double>(refills.size());
+    const double correlation = (xy - x * y / n) / std::sqrt((xx - x * x / n) * (yy - y * y / n));
+    CHECK(std::abs(correlation) < 0.3);
 }
