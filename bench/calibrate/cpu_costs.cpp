@@ -15,7 +15,7 @@ constexpr std::size_t node_rounds = 8; // a round takes 100 times as long as the
 constexpr std::size_t node_block_bytes = std::size_t{32} << 20;
 
 struct Values {
-    std::vector<double> smt, core, socket, remote, node;
+    std::vector<double> smt, core, memory, socket, remote, node;
 };
 
 class Rounds {
@@ -25,8 +25,8 @@ class Rounds {
 
     Result<void> run() {
         for (std::size_t round = 0; round < most_rounds; ++round)
-            for (const auto step :
-                 {&Rounds::smt, &Rounds::core, &Rounds::socket, &Rounds::remote, &Rounds::node}) {
+            for (const auto step : {&Rounds::smt, &Rounds::core, &Rounds::memory, &Rounds::socket,
+                                    &Rounds::remote, &Rounds::node}) {
                 if (options_.stop()) return {};
                 const std::size_t index = round % options_.cpus.size();
                 const CpuPairs pairs = pairs_of(options_.topology, options_.cpus, index);
@@ -52,11 +52,17 @@ class Rounds {
     Result<void> smt(unsigned first, const CpuPairs& pairs, std::size_t) {
         return take(values_.smt, first, pairs.sibling, smt_speed);
     }
-    Result<void> core(unsigned first, const CpuPairs&, std::size_t) {
+    Result<void> after(std::vector<double>& values, unsigned first, std::size_t others) {
         TRY(options_.place(options_.seats[0], first));
-        auto us = TRY(set_.refill_after_us(options_.seats[0], 2 * core_cache_bytes()));
-        values_.core.push_back(us);
+        auto us = TRY(set_.refill_after_us(options_.seats[0], others));
+        values.push_back(us);
         return {};
+    }
+    Result<void> core(unsigned first, const CpuPairs&, std::size_t) {
+        return after(values_.core, first, 2 * core_cache_bytes());
+    }
+    Result<void> memory(unsigned first, const CpuPairs&, std::size_t) {
+        return after(values_.memory, first, 2 * last_cache_bytes());
     }
     Result<void> socket(unsigned first, const CpuPairs& pairs, std::size_t) {
         return take(values_.socket, first, pairs.core,
@@ -128,6 +134,8 @@ Result<void> add_cpu_costs(proto::Calibration& to, const CpuCostOptions& options
            "a thread that computes while its sibling does, to alone");
     report(to, "refill_core_us", values.core, true, "",
            "reading after twice the core's cache of other data, less reading again");
+    report(to, "refill_memory_us", values.memory, true, "",
+           "reading after twice the last-level cache of other data, less reading again");
     report(to, "refill_socket_us", values.socket, any.core.has_value(),
            "no node has two cores of a socket in the pool",
            "reading what another core of the socket has written, less reading again");

@@ -16,8 +16,9 @@ namespace intellisched::calibrate {
 inline constexpr unsigned refill_reference_kb = 256;
 
 /// What add_cpu_costs() measures.
-inline constexpr std::array<std::string_view, 5> cpu_costs{
-    "smt_speed", "refill_core_us", "refill_socket_us", "refill_remote_us", "numa_remote_speed"};
+inline constexpr std::array<std::string_view, 6> cpu_costs{"smt_speed",        "refill_core_us",
+                                                           "refill_socket_us", "refill_memory_us",
+                                                           "refill_remote_us", "numa_remote_speed"};
 
 /// CPUs of a pool beside another one, by how far they are from it.
 struct CpuPairs {
@@ -40,8 +41,8 @@ struct CpuCostOptions {
     std::function<bool()> stop;
 };
 
-/// Adds smt_speed, refill_core_us, refill_socket_us, refill_remote_us (with refill_reference_kb)
-/// and numa_remote_speed, or why one of them cannot be told. Errors: those of placing.
+/// Adds what cpu_costs names (with refill_reference_kb), or why one of them cannot be told. Errors:
+/// those of placing.
 [[nodiscard]] Result<void> add_cpu_costs(proto::Calibration& to, const CpuCostOptions& options);
 
 } // namespace intellisched::calibrate

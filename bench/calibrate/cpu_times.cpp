@@ -232,10 +232,16 @@ Result<double> remote_speed(unsigned first, unsigned second, std::size_t bytes) 
     });
 }
 
+// Of a cache whose size is not told, a large one.
 std::size_t core_cache_bytes() {
     const long bytes = ::sysconf(_SC_LEVEL2_CACHE_SIZE);
-    return bytes > 0 ? static_cast<std::size_t>(bytes)
-                     : std::size_t{2} << 20; // not told: a large one
+    return bytes > 0 ? static_cast<std::size_t>(bytes) : std::size_t{2} << 20;
+}
+
+std::size_t last_cache_bytes() {
+    constexpr std::size_t most = std::size_t{512} << 20; // of what is read, whatever is told
+    const long bytes = ::sysconf(_SC_LEVEL3_CACHE_SIZE);
+    return bytes > 0 ? std::min(static_cast<std::size_t>(bytes), most) : std::size_t{32} << 20;
 }
 
 } // namespace intellisched::calibrate

@@ -44,5 +44,7 @@ class WorkingSet {
 
 /// Bytes of the caches that a core has for itself.
 [[nodiscard]] std::size_t core_cache_bytes();
+/// Bytes of the last-level cache that it shares.
+[[nodiscard]] std::size_t last_cache_bytes();
 
 } // namespace intellisched::calibrate

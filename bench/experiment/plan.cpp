@@ -136,6 +136,7 @@ std::string topology_name(const proto::Machine& machine) {
     if (machine.nodes() != 0 && machine.nodes() != machine.sockets())
         name += fmt::format("{}n", machine.nodes());
     if (machine.slow_cores() != 0) name += fmt::format("{}e", machine.slow_cores());
+    if (machine.llcs() > 1) name += fmt::format("{}l", machine.llcs());
     return name;
 }
 

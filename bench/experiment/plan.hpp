@@ -46,7 +46,7 @@ struct Entry {
 };
 
 /// "2s8c2t"; "2s8c2t1n" or "2s8c2t4n" when the NUMA nodes are not the sockets; "1s16c2t8e" with 8
-/// slow cores a socket.
+/// slow cores a socket, "2s16c2t4l" with 4 last-level caches a socket.
 [[nodiscard]] std::string topology_name(const proto::Machine& machine);
 
 /// Reads the scenarios, and has those to be generated written by the simulator into

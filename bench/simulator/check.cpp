@@ -32,11 +32,17 @@ void check_machine(Checker& check, const proto::Machine& machine) {
                    (machine.slow_speed() >= 0.5 && machine.slow_speed() <= 1),
                "machine.slow_speed is {}; 0.5 to 1 are accepted, 0 for {}", machine.slow_speed(),
                standard_slow_speed);
-    if (check.failed() || machine.nodes() == 0) return;
-    check.that(nodes_fit(machine.nodes(), machine.sockets(), machine.cores()),
+    if (check.failed()) return;
+    check.that(machine.nodes() == 0 ||
+                   nodes_fit(machine.nodes(), machine.sockets(), machine.cores()),
                "machine.nodes is {} for {} sockets of {} cores; a node has whole sockets, or a "
                "socket whole nodes, all the same number",
                machine.nodes(), machine.sockets(), machine.cores());
+    check.that(machine.llcs() == 0 ||
+                   llcs_fit(machine.llcs(), machine.nodes(), machine.sockets(), machine.cores()),
+               "machine.llcs is {} for {} cores and {} nodes of {} sockets; each last-level cache "
+               "of a socket has as many whole cores, and a node whole caches",
+               machine.llcs(), machine.cores(), machine.nodes(), machine.sockets());
 }
 
 void check_name(Checker& check, const std::string& what, const std::string& name,

@@ -103,8 +103,8 @@ void add_generate(CLI::App& app, Action& action) {
         ->add_option(
             "--topology", generate->topology,
             "machine: sockets, cores of a socket, threads of a core, and where they are "
-            "special the host's NUMA nodes and each socket's slow cores: 2s8c2t, 2s8c2t4n, "
-            "1s16c2t8e; all: the usual ones")
+            "special the host's NUMA nodes, each socket's slow cores and its last-level caches: "
+            "2s8c2t, 2s8c2t4n, 1s16c2t8e, 2s16c2t4l; all: the usual ones")
         ->capture_default_str()
         ->check(CLI::Validator(is_topology, "TEXT"));
     command->add_option("--count", generate->count, "of each family and topology")

@@ -10,6 +10,7 @@ namespace sim {
 proto::Scenario completed(proto::Scenario scenario) {
     auto& machine = *scenario.mutable_machine();
     SET_DEFAULT(machine, nodes, machine.sockets());
+    SET_DEFAULT(machine, llcs, 1);
     if (machine.slow_cores() > 0) SET_DEFAULT(machine, slow_speed, standard_slow_speed);
     SET_DEFAULT(scenario, warmup_s, 1.5);
     SET_DEFAULT(scenario, measured_s, 4);

@@ -13,8 +13,15 @@ namespace {
 constexpr std::string_view kernbench =
     "fitted: bench/validation/kernbench, kernel builds by Dario Faggioli, xen-devel 2019-07-11, "
     "message id 7d3bab61bb623939fd770578b7a8e451d6254c22.camel@suse.com: least mean error over 32 "
-    "values";
-constexpr std::string_view assumed = "assumed: order of magnitude of a current x86 server";
+    "values; range: pairs of loads differ that much (SMiTe, MICRO 2014)";
+constexpr std::string_view assumed = "assumed: order of magnitude of current x86 servers";
+constexpr std::string_view refills =
+    "between what reads take that do not wait for each other and a chain of those that do, as "
+    "measured on one Zen 5 machine (256 kB: 1 to 3 and 58 us from the last level, 17 and 380 from "
+    "memory); bench/validation/context-switch measures it again";
+constexpr std::string_view data_sheets =
+    "data sheets of Xeons from 2013 (256 kB, 2.5 MB a core) to 2023 (2 MB, 1.9 MB) and EPYCs from "
+    "2017 (512 kB, 2 MB) to 2024 (1 MB, 4 MB)";
 
 constexpr CostConstant constant(std::string_view name, std::string_view meaning,
                                 std::string_view source, double Costs::*member) {
@@ -25,19 +32,32 @@ constexpr std::array constants{
     constant("smt_speed", "speed of one thread while its sibling runs a guest", kernbench,
              &Costs::smt_speed),
     constant("refill_core_us",
-             "to fetch a reference working set anew after others used the core's caches", assumed,
-             &Costs::refill_core_us),
-    constant("refill_socket_us", "to fetch it from another core of the socket", assumed,
+             "to fetch refill_reference_kb into a core's cache from the last level, on the core "
+             "that the vCPU last ran on",
+             refills, &Costs::refill_core_us),
+    constant("refill_socket_us", "... on another core under the same last-level cache",
+             "assumed: half as much again as from the last level, since part of it is in the other "
+             "core's own cache",
              &Costs::refill_socket_us),
-    constant("refill_remote_us", "to fetch it from another socket, or at a vCPU's first run",
-             assumed, &Costs::refill_remote_us),
+    constant("refill_memory_us",
+             "... from memory, which other last-level caches of the socket are as far away as",
+             refills, &Costs::refill_memory_us),
+    constant("refill_remote_us", "... from another socket",
+             "assumed: twice memory's and a little more, as latencies of far memory (1.4 to 2 "
+             "times) and of dirty lines there (2 to 3 times) are",
+             &Costs::refill_remote_us),
     constant("refill_reference_kb",
-             "working set that the three above are for; a smaller one costs its part, a larger one "
-             "no more",
-             assumed, &Costs::refill_reference_kb),
-    constant("cache_decay_us",
-             "of others' run time on the core, after which half of a working set is gone", assumed,
-             &Costs::cache_decay_us),
+             "what the four above are for; more costs more in proportion, and less less", "a unit",
+             &Costs::refill_reference_kb),
+    constant("l2_kb", "a core's own cache", data_sheets, &Costs::l2_kb),
+    constant("llc_core_kb", "the last-level cache, for each of the cores that share it",
+             data_sheets, &Costs::llc_core_kb),
+    constant("touch_kb_per_us",
+             "of its working set, that a vCPU touches for the first time in a microsecond of work",
+             "fitted to one figure: 8 MB that others have pushed out cost 31% of a stretch of 1 ms "
+             "(with refill_memory_us); range: a copy out of memory at the top, code that computes "
+             "at the bottom",
+             &Costs::touch_kb_per_us),
     constant("numa_remote_speed", "speed of work that waits for memory, away from its node",
              assumed, &Costs::numa_remote_speed),
     constant(
@@ -60,8 +80,12 @@ constexpr std::array constants{
              assumed, &Costs::block_cold_factor),
     constant("lock_transfer_core_ns", "to take a lock that the sibling thread held last", assumed,
              &Costs::lock_transfer_core_ns),
-    constant("lock_transfer_socket_ns", "... that another core of the socket held last", assumed,
+    constant("lock_transfer_socket_ns",
+             "... that another core under the same last-level cache held last", assumed,
              &Costs::lock_transfer_socket_ns),
+    constant("lock_transfer_llc_ns",
+             "... that a core under another last-level cache of the socket held last", assumed,
+             &Costs::lock_transfer_llc_ns),
     constant("lock_transfer_remote_ns", "... that another socket held last", assumed,
              &Costs::lock_transfer_remote_ns),
     constant("hypercall_us", "to enter and leave the hypervisor by a hypercall", assumed,

@@ -16,9 +16,12 @@ struct Costs {
     double smt_speed;
     double refill_core_us;
     double refill_socket_us;
+    double refill_memory_us;
     double refill_remote_us;
     double refill_reference_kb;
-    double cache_decay_us;
+    double l2_kb;
+    double llc_core_kb;
+    double touch_kb_per_us;
     double numa_remote_speed;
     double near_node_part;
     double context_switch_us;
@@ -28,6 +31,7 @@ struct Costs {
     double block_cold_factor;
     double lock_transfer_core_ns;
     double lock_transfer_socket_ns;
+    double lock_transfer_llc_ns;
     double lock_transfer_remote_ns;
     double hypercall_us;
     double trace_record_ns;
@@ -38,7 +42,7 @@ struct Costs {
 /// One constant, for messages, files and documentation.
 struct CostConstant : intellisched::CostRange {
     std::string_view meaning;
-    std::string_view source; ///< where the default comes from
+    std::string_view source; ///< where the default and the range of machines come from
     double Costs::*member;
 };
 [[nodiscard]] std::span<const CostConstant> cost_constants();

@@ -42,9 +42,9 @@ struct Part {
     void (proto::Machine::*set)(std::uint32_t);
 };
 constexpr std::array topology_parts{
-    Part{'s', true, &proto::Machine::set_sockets}, Part{'c', true, &proto::Machine::set_cores},
-    Part{'t', true, &proto::Machine::set_threads}, Part{'n', false, &proto::Machine::set_nodes},
-    Part{'e', false, &proto::Machine::set_slow_cores}};
+    Part{'s', true, &proto::Machine::set_sockets},     Part{'c', true, &proto::Machine::set_cores},
+    Part{'t', true, &proto::Machine::set_threads},     Part{'n', false, &proto::Machine::set_nodes},
+    Part{'e', false, &proto::Machine::set_slow_cores}, Part{'l', false, &proto::Machine::set_llcs}};
 
 /// For the stream of random numbers: the place among all_topologies, or a number above those.
 std::uint64_t key_of(std::string_view topology, const proto::Machine& machine) {
@@ -54,6 +54,7 @@ std::uint64_t key_of(std::string_view topology, const proto::Machine& machine) {
     for (const unsigned number : {machine.sockets(), machine.cores(), machine.threads(),
                                   machine.nodes(), machine.slow_cores()})
         key = key << 8 | number;
+    if (machine.llcs() > 0) key = key << 8 | machine.llcs();
     return key;
 }
 
@@ -64,7 +65,8 @@ void vary_costs(proto::Costs& costs, const proto::Machine& machine, Random& rand
     std::map<std::string_view, double> nearer; // by the name's first word
     for (const CostConstant& constant : cost_constants()) {
         if (constant.low == constant.high) continue; // nothing that machines differ in
-        double value = log_uniform(random, constant.low, constant.high);
+        double value = std::clamp(log_uniform(random, constant.low, constant.high), constant.low,
+                                  constant.high); // three digits may be out of it
         if (constant.name == "near_node_part" && machine.nodes() <= machine.sockets()) continue;
         if (constant.name.starts_with("refill_") || constant.name.starts_with("lock_transfer_")) {
             double& least = nearer[constant.name.substr(0, constant.name.find('_'))];
@@ -273,8 +275,8 @@ Result<proto::Machine> parse_topology(std::string_view text) {
     if (!right || at != end)
         return fail(
             "'{}' is no topology; give sockets, cores of a socket and threads of a core, and "
-            "where they are special the host's NUMA nodes and each socket's slow cores: "
-            "2s8c2t, 2s8c2t4n, 1s16c2t8e",
+            "where they are special the host's NUMA nodes, each socket's slow cores and its "
+            "last-level caches: 2s8c2t, 2s8c2t4n, 1s16c2t8e, 2s16c2t4l",
             intellisched::printable(text, 32));
     if (auto checked = check_scenario(scenario); !checked)
         return fail("topology {}: {}", text, checked.error().message);

@@ -20,6 +20,7 @@ namespace sim {
 [[nodiscard]] std::span<const std::string_view> topologies();
 /// "2s8c2t": 2 sockets of 8 cores of 2 threads, a NUMA node each. "2s8c2t4n": with 4 nodes in all.
 /// "1s16c2t8e": the last 8 of the 16 cores of the socket are slow (E cores) and have one thread.
+/// "2s16c2t4l": each socket has 4 last-level caches, of 4 cores each.
 /// Errors: other text, a machine that check_scenario() refuses.
 [[nodiscard]] Result<proto::Machine> parse_topology(std::string_view text);
 

@@ -20,7 +20,8 @@ constexpr unsigned domids = 0x7ff0; // Xen's others are reserved
 bool machine_exists = false; // Xen's code has one set of globals
 
 xen_topology topology_of(const MachineOptions& options) {
-    return {options.sockets, options.cores, options.threads, options.nodes, options.slow_cores};
+    return {options.sockets, options.cores,      options.threads,
+            options.nodes,   options.slow_cores, options.llcs};
 }
 
 } // namespace
@@ -45,6 +46,10 @@ Result<std::unique_ptr<Machine>> Machine::boot(const MachineOptions& options) {
             "machine: {} nodes of {} sockets of {} cores; a node has to have whole sockets, "
             "or a socket whole nodes, each as many, up to {}",
             options.nodes, options.sockets, options.cores, XEN_MAX_NODES);
+    if (!llcs_fit(options.llcs, options.nodes, options.sockets, options.cores))
+        return fail("machine: {} last-level caches of a socket of {} cores and {} nodes of {} "
+                    "sockets; each has to have as many whole cores, and a node whole caches",
+                    options.llcs, options.cores, options.nodes, options.sockets);
     if (options.slow_cores > options.cores || !(options.slow_speed > 0 && options.slow_speed <= 1))
         return fail("machine: {} slow cores of {} at a speed of {}; a speed is above 0, up to 1",
                     options.slow_cores, options.cores, options.slow_speed);
@@ -310,7 +315,6 @@ Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, W
     domain->guest = options.guest;
     domain->name = options.name;
     domain->pool = options.pool_id;
-    domain->working_set_kb = options.working_set_kb;
     domain->memory_share = options.memory_share;
     domain->workload = &workload;
     if (auto set = set_up(options, domid, *domain); !set) {
@@ -318,7 +322,7 @@ Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, W
         return tl::unexpected(set.error());
     }
     next_domid_ = domid + 1;
-    engine_.add_domain(std::move(domain));
+    engine_.add_domain(std::move(domain), options.working_set_kb);
     if (auto started = xen(what, [&] { return xen_domain_unpause(domid), 0; }); !started)
         return tl::unexpected(started.error());
     workload.start(*this);

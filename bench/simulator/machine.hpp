@@ -28,6 +28,7 @@ struct MachineOptions {
     unsigned nodes = 1;      ///< of the host; whole sockets each, or several a socket
     unsigned slow_cores = 0; ///< of a socket's, the last ones, with one thread each
     double slow_speed = 1;
+    unsigned llcs = 1;    ///< last-level caches of a socket
     std::string xen_args; ///< as on Xen's command line, e.g. "credit2_runqueue=core"
     Costs costs;
     bool tracing = true; ///< whether there are trace records from the start
@@ -38,6 +39,14 @@ struct MachineOptions {
     if (nodes < 1) return false;
     return nodes <= sockets ? sockets % nodes == 0
                             : nodes % sockets == 0 && cores % (nodes / sockets) == 0;
+}
+
+/// Whether every last-level cache of a socket is of as many whole cores, and of one node. One a
+/// socket may be of several nodes.
+[[nodiscard]] constexpr bool llcs_fit(unsigned llcs, unsigned nodes, unsigned sockets,
+                                      unsigned cores) {
+    if (llcs < 1 || cores % llcs != 0) return false;
+    return llcs == 1 || nodes <= sockets || llcs % (nodes / sockets) == 0;
 }
 
 struct DomainOptions {

@@ -60,7 +60,9 @@ void Engine::call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t tok
 
 // --- domains
 
-Domain& Engine::add_domain(std::unique_ptr<Domain> domain) {
+Domain& Engine::add_domain(std::unique_ptr<Domain> domain, double working_set_kb) {
+    domain->l2_kb = std::min(working_set_kb, costs_.l2_kb);
+    domain->llc_kb = std::min(working_set_kb, llc_kb_);
     if (guests_.size() <= domain->guest) guests_.resize(domain->guest + 1);
     guests_[domain->guest] = domain.get();
     domains_.push_back(std::move(domain));
@@ -74,6 +76,10 @@ void Engine::forget(Domain& domain) {
                                [&](const auto& vcpu) { return vcpu->xen == device.second.vcpu; });
         });
         reschedule(cpu);
+    }
+    for (const auto& vcpu : domain.vcpus) {
+        Cache::drop(vcpu->l2);
+        Cache::drop(vcpu->llc);
     }
     domain.alive = false;
     guests_[domain.guest] = nullptr;

@@ -36,14 +36,18 @@ Worker::Worker()
 Engine::Engine(const xen_topology& topology, double slow_speed, const Costs& costs)
     : costs_(costs), socket_nodes_(std::max(1U, topology.nodes / topology.sockets)),
       cpus_(topology.sockets * xen_socket_cpus(&topology)),
-      core_ran_(topology.sockets * topology.cores), queue_(cpus_.size()), trace_(cpus_.size()),
-      pool_truth_(1), now_(boot_time) {
+      llc_kb_(std::max(costs.l2_kb, costs.llc_core_kb * topology.cores / topology.llcs)),
+      touch_(costs.touch_kb_per_us / 1000),
+      l2s_(topology.sockets * topology.cores, Cache(costs.l2_kb)),
+      llcs_(topology.sockets * topology.llcs, Cache(llc_kb_)), queue_(cpus_.size()),
+      trace_(cpus_.size()), pool_truth_(1), now_(boot_time) {
     current = this;
     for (unsigned id = 0; id < cpus_.size(); ++id) {
         EngineCpu& cpu = cpus_[id];
         cpu.id = id;
         const xen_place place = xen_place_of(&topology, id);
         cpu.core = place.socket * topology.cores + place.core;
+        cpu.llc = place.llc;
         cpu.socket = place.socket;
         cpu.node = place.node;
         if (place.slow) cpu.full_speed = slow_speed;
@@ -72,8 +76,8 @@ void Engine::use_costs() {
     xen_clock.cold_cost = whole(costs_.block_ns * (costs_.block_cold_factor - 1) * (1 << 20));
     xen_costs.transfer_core = whole(costs_.lock_transfer_core_ns);
     xen_costs.transfer_socket = whole(costs_.lock_transfer_socket_ns);
-    xen_costs.transfer_near =
-        whole(near(costs_.lock_transfer_socket_ns, costs_.lock_transfer_remote_ns));
+    xen_costs.transfer_llc = whole(costs_.lock_transfer_llc_ns);
+    xen_costs.near_node_part = whole(costs_.near_node_part * (1 << 20));
     xen_costs.transfer_remote = whole(costs_.lock_transfer_remote_ns);
     xen_costs.context_switch = whole(costs_.context_switch_us * 1000);
     ipi_ = whole(costs_.ipi_us * 1000);

@@ -8,6 +8,7 @@
 // before their causes.
 #pragma once
 
+#include "bench/simulator/cache.hpp"
 #include "bench/simulator/costs.hpp"
 #include "bench/simulator/guest.hpp"
 #include "bench/simulator/machine_coroutine.hpp"
@@ -40,11 +41,13 @@ struct EngineVcpu {
     // Its program
     At at = At::next;
     double work = 0; ///< left of the step, ns of an undisturbed CPU
-    // Its working set
-    unsigned cpu = UINT32_MAX;    ///< it last ran on, if any
-    double core_ran = 0;          ///< what guests had run on that core when it left, ns
-    double refill = 0;            ///< time until its working set is there again, ns
-    double refill_whole = 0;      ///< ... when all of it is gone
+    // Its working set, in kB
+    unsigned cpu = UINT32_MAX; ///< it last ran on, if any
+    Cache::Part l2, llc;       ///< what the caches of that CPU have of it
+    double missing = 0;        ///< still to fetch, ...
+    double fetch_ns = 0;       ///< ... what a kB of that takes, ...
+    double l2_gain = 0;        ///< ... and the part of it that is new to each cache
+    double llc_gain = 0;
     unsigned home = XEN_ANY_NODE; ///< node that its memory is on
     // For truth
     Nanoseconds woken = never;
@@ -56,7 +59,7 @@ struct Domain {
     std::uint32_t guest = 0;
     std::string name;
     std::uint32_t pool = 0;
-    double working_set_kb = 0;
+    double l2_kb = 0, llc_kb = 0; ///< of a vCPU's working set, what fits into each cache
     double memory_share = 0;
     Workload* workload = nullptr;
     bool alive = true;
@@ -87,7 +90,7 @@ struct Worker {
 };
 
 struct EngineCpu {
-    unsigned id = 0, core = 0, socket = 0, node = 0; ///< core counted over the host
+    unsigned id = 0, core = 0, llc = 0, socket = 0, node = 0; ///< counted over the host
     EngineCpu* sibling = nullptr;
     bool online = false;
     std::uint32_t pool = no_pool;
@@ -149,7 +152,7 @@ class Engine {
 
     void set_platform(Platform& platform) { platform_ = &platform; }
     void use_costs(); ///< from now on: booting costs nothing
-    Domain& add_domain(std::unique_ptr<Domain> domain);
+    Domain& add_domain(std::unique_ptr<Domain> domain, double working_set_kb);
     /// Nothing refers to its vCPUs any longer; only its truth is kept.
     void forget(Domain& domain);
     [[nodiscard]] Domain* find(std::uint32_t domid);
@@ -235,12 +238,19 @@ class Engine {
     }
     void sibling_changed(EngineCpu& cpu, Nanoseconds at);
     void arrive(EngineCpu& cpu, EngineVcpu& vcpu);
+    void refill(const EngineCpu& cpu, EngineVcpu& vcpu);
     void depart(EngineCpu& cpu, EngineVcpu& vcpu);
+    /// Time that a nanosecond of work takes while the working set is not there.
+    [[nodiscard]] double refilling(const EngineCpu& cpu, const EngineVcpu& vcpu) const {
+        return 1 / cpu.speed + touch_ * vcpu.fetch_ns;
+    }
 
     Costs costs_;
     unsigned socket_nodes_; ///< nodes of a socket; 1 where a node has whole sockets
     std::vector<EngineCpu> cpus_;
-    std::vector<double> core_ran_; ///< by core: guests' time on it, ns
+    double llc_kb_;                 ///< of a last-level cache
+    double touch_;                  ///< kB that a vCPU touches in a nanosecond of work
+    std::vector<Cache> l2s_, llcs_; ///< by core, and by last-level cache
     EventQueue queue_;
     std::priority_queue<Outside, std::vector<Outside>, std::greater<>> outside_;
     std::uint64_t outside_order_ = 0;

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // How fast guests get on: SMT, memory, and the working set that a vCPU has to fetch anew.
 //
-// A vCPU that starts on a CPU first refills its caches. How much of its working set is gone: all of
-// it on another core; on the core that it last ran on, what others' guests have displaced there
-// since then, half of what is left with every cache_decay_us of their run time. Refilling all takes
-// refill_{core,socket,remote}_us by the distance from where it last ran, or less for a working set
-// smaller than the reference. After that it works at the product of three speeds: the core's own;
-// smt_speed while the sibling thread runs a guest; and 1 / (1 - m + m / numa_remote_speed) away
-// from the node of its memory, m being the part of its work that waits for memory. Another node of
-// the same socket is between the two, near_node_part of the way from the same node to another
-// socket: for refills, for the time that memory takes (1 / numa_remote_speed), and for locks.
+// A vCPU that runs touches its working set, touch_kb_per_us of it in a microsecond of work, and
+// what is not in the caches has to be fetched. There are two levels: a core's own (l2_kb) and the
+// last level (llc_kb), which some cores of a socket share. Of a working set each holds as much as
+// it has room for. What a vCPU finds of it when it starts:
+//  - on the core that it last ran on, what others have left of it in the core's cache (cache.hpp);
+//  - under the same last-level cache, what others have left of it there;
+//  - under another one, nothing.
+// To fetch refill_reference_kb takes refill_core_us from the last level on the core that it last
+// ran on, refill_socket_us from another core under the same one, refill_memory_us from memory or
+// from under another last-level cache of the socket, refill_remote_us from another socket. What is
+// missing is touched first, so that a short stretch of work fetches only a part, and does so at the
+// speed 1 / (1 / speed + touch_kb_per_us * cost of a kB). After that a vCPU works at the product of
+// three speeds: the core's own; smt_speed while the sibling thread runs a guest; and 1 / (1 - m + m
+// / numa_remote_speed) away from the node of its memory, m being the part of its work that waits
+// for memory. Another node of the same socket is between the two, near_node_part of the way from
+// the same node to another socket: for refills, for the time that memory takes (1 /
+// numa_remote_speed), and for locks.
 #include "bench/simulator/machine_engine.hpp"
 
 #include <cmath>
@@ -21,15 +29,24 @@ void Engine::progress(EngineCpu& cpu, Nanoseconds to) {
     EngineVcpu& vcpu = *cpu.running;
     auto time = static_cast<double>(to - cpu.since);
     cpu.since = to;
-    core_ran_[cpu.core] += time;
     PoolTruth& pool = pool_truth_[vcpu.domain->pool];
-    const double refilled = std::min(vcpu.refill, time);
-    vcpu.refill -= refilled;
-    pool.refill_ns += refilled;
-    time -= refilled;
-    const double work = std::min(time * cpu.speed, vcpu.work);
-    vcpu.work -= work;
-    vcpu.domain->truth.work_ns += work;
+    double work = 0;
+    if (vcpu.missing > 0) {
+        const double slow = refilling(cpu, vcpu);
+        const double whole = vcpu.missing / touch_;
+        work = std::min({time / slow, whole, vcpu.work});
+        const double fetched = std::min(work * touch_, vcpu.missing);
+        vcpu.missing = work < whole ? vcpu.missing - fetched : 0;
+        l2s_[cpu.core].fetch(vcpu.l2, fetched * vcpu.l2_gain);
+        llcs_[cpu.llc].fetch(vcpu.llc, fetched * vcpu.llc_gain);
+        pool.refill_ns += fetched * vcpu.fetch_ns;
+        vcpu.work -= work;
+        time = std::max(time - work * slow, 0.0);
+    }
+    const double more = std::min(time * cpu.speed, vcpu.work);
+    vcpu.work -= more;
+    vcpu.domain->truth.work_ns += work + more;
+    time += work / cpu.speed;
     pool.slow_ns += time * (1 - cpu.full_speed);
     pool.smt_ns += time * (cpu.full_speed - cpu.smt);
     pool.numa_ns += time * (cpu.smt - cpu.speed);
@@ -51,8 +68,10 @@ void Engine::set_speed(EngineCpu& cpu) {
 void Engine::set_step_end(EngineCpu& cpu) {
     const EngineVcpu& vcpu = *cpu.running;
     cpu.step_end = cpu.since;
-    if (vcpu.at == EngineVcpu::At::computing)
-        cpu.step_end += static_cast<Nanoseconds>(std::ceil(vcpu.refill + vcpu.work / cpu.speed));
+    if (vcpu.at != EngineVcpu::At::computing) return;
+    double time = vcpu.work / cpu.speed;
+    if (vcpu.missing > 0) time += std::min(vcpu.work * touch_, vcpu.missing) * vcpu.fetch_ns;
+    cpu.step_end += static_cast<Nanoseconds>(std::ceil(time));
 }
 
 void Engine::start_guest(EngineCpu& cpu, Nanoseconds at) {
@@ -78,7 +97,8 @@ void Engine::sibling_changed(EngineCpu& cpu, Nanoseconds at) {
 void Engine::depart(EngineCpu& cpu, EngineVcpu& vcpu) {
     if (cpu.sibling != nullptr) progress(*cpu.sibling, now_);
     vcpu.cpu = cpu.id;
-    vcpu.core_ran = core_ran_[cpu.core];
+    l2s_[cpu.core].leave(vcpu.l2);
+    llcs_[cpu.llc].leave(vcpu.llc);
     vcpu.domain->truth.run_ns += xen_clock_now() - vcpu.running_since;
 }
 
@@ -95,32 +115,52 @@ void Engine::arrive(EngineCpu& cpu, EngineVcpu& vcpu) {
 
     PoolTruth& pool = pool_truth_[vcpu.domain->pool];
     ++pool.context_switches;
-    double lost = 1;
-    double refill_us = costs_.refill_remote_us;
     if (vcpu.cpu != UINT32_MAX) {
         const EngineCpu& before = cpus_[vcpu.cpu];
         const bool moved = before.id != cpu.id;
         if (before.core == cpu.core) {
-            if (cpu.sibling != nullptr) progress(*cpu.sibling, now_);
-            const double others = core_ran_[cpu.core] - vcpu.core_ran;
-            const double missing = vcpu.refill_whole > 0 ? vcpu.refill / vcpu.refill_whole : 0;
-            refill_us = costs_.refill_core_us;
-            lost = 1 - (1 - missing) * std::exp2(-others / (costs_.cache_decay_us * 1000));
             pool.migrations_core += moved;
         } else if (before.socket == cpu.socket) {
-            refill_us = before.node == cpu.node
-                            ? costs_.refill_socket_us
-                            : near(costs_.refill_socket_us, costs_.refill_remote_us);
             ++pool.migrations_socket;
+            pool.migrations_llc += before.llc != cpu.llc;
         } else {
             ++pool.migrations_remote;
         }
         if (moved && before.online && xen_runqueue_of(before.id) != xen_runqueue_of(cpu.id))
             ++pool.runqueue_migrations;
     }
-    vcpu.refill_whole =
-        refill_us * 1000 * std::min(1.0, vcpu.domain->working_set_kb / costs_.refill_reference_kb);
-    vcpu.refill = vcpu.refill_whole * lost;
+    if (cpu.sibling != nullptr) progress(*cpu.sibling, now_);
+    refill(cpu, vcpu);
+}
+
+void Engine::refill(const EngineCpu& cpu, EngineVcpu& vcpu) {
+    l2s_[cpu.core].enter(vcpu.l2);
+    llcs_[cpu.llc].enter(vcpu.llc);
+    double near_us = 0;
+    double far_us = costs_.refill_memory_us;
+    if (vcpu.cpu != UINT32_MAX) {
+        const EngineCpu& before = cpus_[vcpu.cpu];
+        near_us = before.core == cpu.core ? costs_.refill_core_us : costs_.refill_socket_us;
+        if (before.socket != cpu.socket) {
+            far_us = costs_.refill_remote_us;
+        } else if (before.node != cpu.node) {
+            near_us = near(near_us, costs_.refill_remote_us);
+            far_us = near(far_us, costs_.refill_remote_us);
+        }
+    }
+    // What the core's cache has need not be in the last level. Of the rest the same part is there,
+    // whether or not the core's cache has room for it.
+    const Domain& domain = *vcpu.domain;
+    const double rest = std::max(domain.llc_kb - vcpu.l2.kb(), 0.0);
+    const double from_far = std::max(domain.llc_kb - std::max(vcpu.llc.kb(), vcpu.l2.kb()), 0.0);
+    const double to_l2 = std::max(domain.l2_kb - vcpu.l2.kb(), 0.0);
+    const double from_near = rest > 0 ? to_l2 * (1 - from_far / rest) : 0;
+    vcpu.missing = from_far + from_near;
+    if (!(vcpu.missing > 0)) return;
+    vcpu.l2_gain = to_l2 / vcpu.missing;
+    vcpu.llc_gain = std::max(domain.llc_kb - vcpu.llc.kb(), 0.0) / vcpu.missing;
+    vcpu.fetch_ns = (from_far * far_us + from_near * near_us) / vcpu.missing * 1000 /
+                    costs_.refill_reference_kb;
 }
 
 void Engine::xen_switch(unsigned id, EngineVcpu* next) {

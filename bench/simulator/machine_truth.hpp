@@ -23,6 +23,7 @@ struct PoolTruth {
     std::uint64_t context_switches = 0;
     std::uint64_t migrations_core = 0;
     std::uint64_t migrations_socket = 0;
+    std::uint64_t migrations_llc = 0;
     std::uint64_t migrations_remote = 0;
     std::uint64_t runqueue_migrations = 0;
     std::uint64_t wakeups = 0;

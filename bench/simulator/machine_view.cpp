@@ -217,6 +217,7 @@ proto::Truth MachineImpl::truth() const {
         pool.set_context_switches(truth.context_switches);
         pool.set_migrations_core(truth.migrations_core);
         pool.set_migrations_socket(truth.migrations_socket);
+        pool.set_migrations_llc(truth.migrations_llc);
         pool.set_migrations_remote(truth.migrations_remote);
         pool.set_runqueue_migrations(truth.runqueue_migrations);
         pool.set_wakeups(truth.wakeups);

@@ -36,6 +36,7 @@ Result<MachineOptions> machine_options(const proto::Scenario& scenario, bool tra
     options.nodes = scenario.machine().nodes();
     options.slow_cores = scenario.machine().slow_cores();
     if (options.slow_cores > 0) options.slow_speed = scenario.machine().slow_speed();
+    options.llcs = scenario.machine().llcs();
     options.xen_args = scenario.xen_args();
     options.costs = costs;
     options.tracing = tracing;

@@ -104,6 +104,10 @@ TEST_CASE("bench: a topology's name tells nodes that are not the sockets, and sl
     CHECK(bench::topology_name(machine) == "2s8c2t4n");
     machine.set_slow_cores(6);
     CHECK(bench::topology_name(machine) == "2s8c2t4n6e");
+    machine.set_llcs(1);
+    CHECK(bench::topology_name(machine) == "2s8c2t4n6e");
+    machine.set_llcs(4);
+    CHECK(bench::topology_name(machine) == "2s8c2t4n6e4l");
 }
 
 TEST_CASE("bench plan: mistakes are named, with their line") {

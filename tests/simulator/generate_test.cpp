@@ -64,6 +64,10 @@ TEST_CASE("generate: topologies with finer nodes and slow cores, and others than
     CHECK(hybrid.machine().slow_cores() == 8);
     CHECK(hybrid.machine().nodes() == 0);
     CHECK(generate("hogs", "4s2c1t1n", 1, 1).machine().nodes() == 1);
+    const auto caches = generate("hogs", "2s16c2t4l", 1, 1);
+    CHECK(caches.name() == "hogs-2s16c2t4l-001");
+    CHECK(caches.machine().llcs() == 4);
+    CHECK(parse_topology("1s8c2t2n2e4l").value().llcs() == 4);
     const auto loads = [](std::string_view topology) {
         auto scenario = generate("hogs", topology, 1, 1);
         scenario.clear_name();
@@ -73,7 +77,8 @@ TEST_CASE("generate: topologies with finer nodes and slow cores, and others than
     CHECK(loads("1s8c2t") != loads("1s8c2t2n")); // each has its own numbers
     for (const std::string_view wrong :
          {"", "2s8c", "8c2t", "0s1c1t", "2s8c2t0n", "2s8c2t4n8", "2s8c2t8e4n", "-2s1c1t", " 1s1c1t",
-          "1s1c1t ", "99999999999s1c1t", "5s1c1t", "2s8c2t3n", "1s4c2t4e", "all"}) {
+          "1s1c1t ", "99999999999s1c1t", "5s1c1t", "2s8c2t3n", "1s4c2t4e", "1s8c2t3l", "1s8c2t4l2n",
+          "all"}) {
         CAPTURE(std::string(wrong));
         CHECK_FALSE(parse_topology(wrong).has_value());
     }
@@ -169,8 +174,11 @@ TEST_CASE("generate: each cost is drawn from its own range, and what is near cos
         const proto::Costs costs = generate("hogs", "2s8c2t4n", number, 1).costs();
         if (!costs.has_refill_core_us()) continue;
         CHECK(costs.refill_core_us() <= costs.refill_socket_us());
-        CHECK(costs.refill_socket_us() <= costs.refill_remote_us());
-        CHECK(costs.lock_transfer_core_ns() <= costs.lock_transfer_remote_ns());
+        CHECK(costs.refill_socket_us() <= costs.refill_memory_us());
+        CHECK(costs.refill_memory_us() <= costs.refill_remote_us());
+        CHECK(costs.lock_transfer_core_ns() <= costs.lock_transfer_socket_ns());
+        CHECK(costs.lock_transfer_socket_ns() <= costs.lock_transfer_llc_ns());
+        CHECK(costs.lock_transfer_llc_ns() <= costs.lock_transfer_remote_ns());
         CHECK_FALSE(costs.has_refill_reference_kb()); // or a refill per kB would be of two draws
         for (const CostConstant& constant : cost_constants()) {
             const auto* field = costs.GetDescriptor()->FindFieldByName(std::string(constant.name));

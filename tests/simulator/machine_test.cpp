@@ -446,6 +446,7 @@ TEST_CASE("machine: Xen forms the runqueues that src/layout says, on 10,000 topo
             if (options.cores % of_socket == 0) nodes.push_back(options.sockets * of_socket);
         options.nodes = nodes[any(static_cast<unsigned>(nodes.size()))];
         if (options.threads == 2 && any(4) == 0) options.slow_cores = any(options.cores);
+        if (options.nodes <= options.sockets && any(4) == 0) options.llcs = options.cores;
         options.xen_args = granularities[any(8) < 6 ? 0 : 1 + any(2)];
         options.tracing = false;
         auto machine = booted(options);

@@ -164,9 +164,10 @@ TEST_CASE("credit2-sim: without costs it is the closed queue M/M/c//N") {
         "think { mean_us: 800 } service { mean_us: 200 } } } } }");
     const std::string costs = directory.file(
         "none.costs",
-        "smt_speed: 1 refill_core_us: 0 refill_socket_us: 0 refill_remote_us: 0 "
+        "smt_speed: 1 refill_core_us: 0 refill_socket_us: 0 refill_memory_us: 0 "
+        "refill_remote_us: 0 "
         "numa_remote_speed: 1 context_switch_us: 0 ipi_us: 0 idle_exit_us: 0 block_ns: 0 "
-        "lock_transfer_core_ns: 0 lock_transfer_socket_ns: 0 "
+        "lock_transfer_core_ns: 0 lock_transfer_socket_ns: 0 lock_transfer_llc_ns: 0 "
         "lock_transfer_remote_ns: 0 hypercall_us: 0");
     const auto truth = truth_of("run " + scenario + " --costs " + costs);
     CHECK(truth.guests(1).work_ns() / 20e9 == doctest::Approx(2.366).epsilon(0.01));

@@ -38,6 +38,8 @@ TEST_CASE("scenario: what makes no sense is refused by name and value") {
         {"machine { sockets: 1 cores: 4 threads: 1 slow_cores: 4 }", {"machine.slow_cores is 4"}},
         {"machine { sockets: 1 cores: 4 threads: 1 slow_cores: 2 slow_speed: 0.4 }",
          {"machine.slow_speed is 0.4", "0.5 to 1"}},
+        {"machine { sockets: 1 cores: 6 threads: 1 llcs: 4 }", {"machine.llcs is 4", "6 cores"}},
+        {"machine { sockets: 1 cores: 8 threads: 1 nodes: 4 llcs: 2 }", {"machine.llcs is 2"}},
         {"machine { sockets: 1\n cores: 4\n dies: 2 }", {":3: ", "dies"}},
         {"machine { sockets: -1 }", {":1: "}},
         {"machine {", {":1: "}},
@@ -231,6 +233,11 @@ TEST_CASE("scenario: nodes may be finer than sockets, and cores slow") {
     const auto plain = parse_scenario(machine, "test");
     REQUIRE(plain);
     CHECK(plain->machine().slow_speed() == 0);
+    CHECK(plain->machine().llcs() == 1);
+    const auto caches =
+        parse_scenario("machine { sockets: 2 cores: 8 threads: 2 nodes: 4 llcs: 4 }", "test");
+    REQUIRE(caches);
+    CHECK(caches->machine().llcs() == 4);
 }
 
 TEST_CASE("scenario: a Domain-0 that is there stays as it is") {

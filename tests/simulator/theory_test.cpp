@@ -35,6 +35,15 @@ double busy_cpus(const MachineOptions& options, unsigned vcpus, double seconds) 
     return truth.guests(0).run_ns() / (truth.seconds() * second);
 }
 
+/// Sizes of a core's cache and of a last-level cache with each core's part of it, and working sets
+/// that are touched at once.
+void set_caches(Costs& costs, double l2_kb, double llc_core_kb) {
+    costs.l2_kb = l2_kb;
+    costs.llc_core_kb = llc_core_kb;
+    costs.refill_reference_kb = 256;
+    costs.touch_kb_per_us = 1000;
+}
+
 std::vector<double> work_of(const Machine& machine) {
     std::vector<double> work;
     const auto truth = machine.truth();
@@ -137,6 +146,7 @@ TEST_CASE("another node of the same socket is between the own node and another s
     }
     // Three hogs on the two CPUs of a socket move between them.
     options = options_of(1, 2, 1, 1, "credit2_runqueue=socket");
+    set_caches(options.costs, 1024, 8192);
     options.costs.refill_remote_us = 100;
     options.costs.near_node_part = 0.5;
     for (const unsigned nodes : {1U, 2U}) {
@@ -201,27 +211,99 @@ TEST_CASE("slow cores take longer for the same work, and have one thread") {
     }
 }
 
-TEST_CASE("who comes back to a core that others have used refills its caches") {
-    // Two vCPUs on one CPU take turns: each finds its working set gone to the part that the other's
-    // run has displaced.
-    auto options = options_of(1, 1, 1, 1);
-    options.costs.refill_core_us = 100;
-    options.costs.refill_reference_kb = 256;
-    options.costs.cache_decay_us = 1000;
-    auto machine = booted(options);
+TEST_CASE("two hogs on a CPU fetch anew what has no room in its caches beside the other's") {
     Hog hogs;
+    const auto refill_of_a_turn = [&](double working_set_kb) {
+        auto options = options_of(1, 1, 1, 1);
+        set_caches(options.costs, 256, 1024);
+        options.costs.refill_core_us = 100;
+        options.costs.refill_memory_us = 200;
+        auto machine = booted(options);
+        auto domain = domain_of(0, 2);
+        domain.working_set_kb = working_set_kb;
+        created(*machine, domain, hogs);
+        run(*machine, 2);
+        machine->reset_truth();
+        run(*machine, 10);
+        const intellisched::proto::PoolTruth pool = machine->truth().pools(0);
+        REQUIRE(pool.context_switches() > 100);
+        CHECK(work_of(*machine)[0] ==
+              doctest::Approx(10 * second - pool.refill_ns()).epsilon(1e-3));
+        return pool.refill_ns() / static_cast<double>(pool.context_switches());
+    };
+    const auto near = [](double value) { return doctest::Approx(value).epsilon(0.02); };
+    CHECK(refill_of_a_turn(128) == 0);
+    CHECK(refill_of_a_turn(192) == near(128 / 256.0 * 100e3)); // 2 x 192 - 256
+    CHECK(refill_of_a_turn(512) == near(100e3));               // the whole of the core's cache
+    // 2 x 1000 - 1024 from memory; of the 256 that the core has room for, the rest is in the last
+    // level
+    CHECK(refill_of_a_turn(1000) == near(976 / 256.0 * 200e3 + 256 * 0.024 / 256 * 100e3));
+    CHECK(refill_of_a_turn(8192) == near(1024 / 256.0 * 200e3));
+}
+
+TEST_CASE("a stretch of work fetches what it touches, and no more") {
+    // A token goes back and forth between two vCPUs on a CPU: each touches 50 kB of a working set
+    // that the cache holds half of, and what is missing first.
+    class Token : public Workload {
+      public:
+        void start(Platform&) override {}
+        void outside(std::uint64_t, Platform&) override {}
+        Step next(std::uint32_t vcpu, Platform& platform) override {
+            if (vcpu != turn_) return {Step::Kind::block, 0};
+            if (!worked_) return worked_ = true, Step{Step::Kind::compute, 50'000};
+            worked_ = false;
+            turn_ = 1 - turn_;
+            platform.notify({0, turn_});
+            return {Step::Kind::block, 0};
+        }
+
+      private:
+        std::uint32_t turn_ = 0;
+        bool worked_ = false;
+    };
+    auto options = options_of(1, 1, 1, 1, "sched_ratelimit_us=0");
+    set_caches(options.costs, 256, 1024);
+    options.costs.touch_kb_per_us = 1;
+    options.costs.refill_core_us = 128;
+    auto machine = booted(options);
+    Token token;
     auto domain = domain_of(0, 2);
-    domain.working_set_kb = 128;
-    created(*machine, domain, hogs);
-    run(*machine, 2);
+    domain.working_set_kb = 256;
+    created(*machine, domain, token);
+    run(*machine, 1);
     machine->reset_truth();
-    run(*machine, 10);
+    run(*machine, 2);
     const intellisched::proto::PoolTruth pool = machine->truth().pools(0);
-    REQUIRE(pool.context_switches() > 100);
-    // Turns are far longer than the decay, so nearly all of the half-size working set is lost.
+    // 50 us of work and 50 kB at 0.5 us.
+    CHECK(static_cast<double>(pool.context_switches()) == doctest::Approx(2 / 75e-6).epsilon(0.01));
     CHECK(pool.refill_ns() ==
-          doctest::Approx(50e3 * static_cast<double>(pool.context_switches())).epsilon(0.05));
-    CHECK(work_of(*machine)[0] == doctest::Approx(10 * second - pool.refill_ns()).epsilon(1e-3));
+          doctest::Approx(25e3 * static_cast<double>(pool.context_switches())).epsilon(0.01));
+}
+
+TEST_CASE("a move to another last-level cache fetches all from memory, one under it does not") {
+    Hog hogs;
+    for (const unsigned llcs : {1U, 2U}) {
+        CAPTURE(llcs);
+        auto options = options_of(1, 2, 1, 1, "credit2_runqueue=socket");
+        options.llcs = llcs;
+        set_caches(options.costs, 256, 4096);
+        options.costs.refill_socket_us = 50;
+        options.costs.refill_memory_us = 200;
+        auto machine = booted(options);
+        auto domain = domain_of(0, 3); // three hogs on two CPUs move between them
+        domain.working_set_kb = 1024;
+        created(*machine, domain, hogs);
+        run(*machine, 1);
+        machine->reset_truth();
+        run(*machine, 5);
+        const intellisched::proto::PoolTruth pool = machine->truth().pools(0);
+        REQUIRE(pool.migrations_socket() > 50);
+        CHECK(pool.migrations_llc() == (llcs == 2 ? pool.migrations_socket() : 0));
+        const double us = llcs == 2 ? 4 * 200 : 50;
+        CHECK(pool.refill_ns() ==
+              doctest::Approx(us * 1000 * static_cast<double>(pool.migrations_socket()))
+                  .epsilon(0.02));
+    }
 }
 
 TEST_CASE("the time of CPUs adds up") {

@@ -141,7 +141,10 @@ const std::vector<std::string> fractions{"load.busy_mean",      "load.busy_min",
 const std::vector<std::string> rates{"events.switches", "events.wakeups", "events.tickles",
                                      "events.candidates"};
 
-void compare(const std::vector<double>& whole, const std::vector<double>& thinned) {
+/// What is seen for a part of the time is a sample: of the 4,000 tickles that a fifth of a capture
+/// has, one standard deviation is 1.6%.
+void compare(const std::vector<double>& whole, const std::vector<double>& thinned,
+             double part = 1) {
     for (const std::string& name : fractions) {
         CAPTURE(name);
         const std::size_t i = *feature_index(name);
@@ -151,7 +154,7 @@ void compare(const std::vector<double>& whole, const std::vector<double>& thinne
     for (const std::string& name : rates) {
         CAPTURE(name);
         const std::size_t i = *feature_index(name);
-        CHECK(thinned[i] == doctest::Approx(whole[i]).epsilon(0.02));
+        CHECK(thinned[i] == doctest::Approx(whole[i]).epsilon(0.02 / std::sqrt(part)));
     }
 }
 
@@ -176,7 +179,7 @@ TEST_CASE("thinned: a duty cycle leaves the features as they are") {
                          begin + period});
             const auto thinned = features_with(whole, holes, true, coverage);
             CHECK(coverage == doctest::Approx(1));
-            compare(truth, thinned);
+            compare(truth, thinned, duty);
         }
     }
 }

@@ -30,11 +30,13 @@ extern "C" {
 
 /*
  * CPUs are numbered threads first, then cores, then sockets. The last `slow_cores` of each socket have
- * one thread. Either nodes have whole sockets or sockets whole nodes, all of one size.
+ * one thread. Either nodes have whole sockets or sockets whole nodes, all of one size. A socket has
+ * `llcs` last-level caches, each of as many cores; Xen does not know of them.
  */
 struct xen_topology {
     unsigned int sockets, cores, threads, nodes;
     unsigned int slow_cores;
+    unsigned int llcs;
 };
 
 static inline unsigned int xen_socket_cpus(const struct xen_topology *topology)
@@ -43,7 +45,7 @@ static inline unsigned int xen_socket_cpus(const struct xen_topology *topology)
 }
 
 struct xen_place {
-    unsigned int core, socket, node; /* the core within its socket */
+    unsigned int core, socket, node, llc; /* the core within its socket */
     bool slow;
 };
 
@@ -59,6 +61,7 @@ static inline struct xen_place xen_place_of(const struct xen_topology *topology,
     place.core = place.slow ? fast_cores + within - fast_cpus : within / topology->threads;
     place.node = (place.socket * topology->cores + place.core) * topology->nodes /
                  (topology->sockets * topology->cores);
+    place.llc = place.socket * topology->llcs + place.core * topology->llcs / topology->cores;
     return place;
 }
 
@@ -101,7 +104,10 @@ static inline uint64_t xen_clock_end(void)
 
 /* All in ns. */
 struct xen_costs {
-    uint64_t transfer_core, transfer_socket, transfer_near, transfer_remote; /* of a lock's cache line */
+    /* Of a lock: within a core, a last-level cache, a socket, between sockets; more of the way to there
+       between nodes of a socket. */
+    uint64_t transfer_core, transfer_socket, transfer_llc, transfer_remote;
+    uint64_t near_node_part;    /* 2^-20 */
     uint64_t context_switch;
     uint64_t hypercall;
     uint64_t trace_record;

@@ -21,11 +21,16 @@ struct sim_waiter {
 
 static uint64_t transfer(unsigned int from, unsigned int to)
 {
+    uint64_t cost;
+
     if ( cpu_data[from].phys_proc_id != cpu_data[to].phys_proc_id )
         return xen_costs.transfer_remote;
     if ( cpu_data[from].cpu_core_id == cpu_data[to].cpu_core_id )
         return xen_costs.transfer_core;
-    return cpu_to_node[from] == cpu_to_node[to] ? xen_costs.transfer_socket : xen_costs.transfer_near;
+    cost = sim_cpu_llc[from] == sim_cpu_llc[to] ? xen_costs.transfer_socket : xen_costs.transfer_llc;
+    if ( cpu_to_node[from] != cpu_to_node[to] && cost < xen_costs.transfer_remote )
+        cost += ((xen_costs.transfer_remote - cost) * xen_costs.near_node_part) >> 20;
+    return cost;
 }
 
 static inline void taken(union lock_debug *lock)
