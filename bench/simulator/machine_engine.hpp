@@ -111,7 +111,8 @@ struct EngineCpu {
     Nanoseconds since = 0;         ///< its progress is known up to here
     double full_speed = 1;         ///< with nothing in its way
     double smt = 1;                ///< what the sibling leaves of it, ...
-    double speed = 1;              ///< ... and memory that is far away
+    double speed = 1;              ///< ... and memory that is far away, ...
+    double slowness = 1;           ///< ... and 1 / that
     bool busy = false;             ///< as the sibling has been told
     Worker* worker = nullptr;      ///< while Xen's code has not come to its end
     bool relaxes = false;          ///< it was left to look again at what another CPU has to change
@@ -242,7 +243,7 @@ class Engine {
     void depart(EngineCpu& cpu, EngineVcpu& vcpu);
     /// Time that a nanosecond of work takes while the working set is not there.
     [[nodiscard]] double refilling(const EngineCpu& cpu, const EngineVcpu& vcpu) const {
-        return 1 / cpu.speed + touch_ * vcpu.fetch_ns;
+        return cpu.slowness + touch_ * vcpu.fetch_ns;
     }
 
     Costs costs_;

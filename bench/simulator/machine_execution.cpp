@@ -33,10 +33,13 @@ void Engine::progress(EngineCpu& cpu, Nanoseconds to) {
     double work = 0;
     if (vcpu.missing > 0) {
         const double slow = refilling(cpu, vcpu);
-        const double whole = vcpu.missing / touch_;
-        work = std::min({time / slow, whole, vcpu.work});
-        const double fetched = std::min(work * touch_, vcpu.missing);
-        vcpu.missing = work < whole ? vcpu.missing - fetched : 0;
+        work = std::min(time / slow, vcpu.work);
+        double fetched = work * touch_;
+        if (fetched >= vcpu.missing) {
+            fetched = vcpu.missing;
+            work = fetched / touch_;
+        }
+        vcpu.missing -= fetched;
         l2s_[cpu.core].fetch(vcpu.l2, fetched * vcpu.l2_gain);
         llcs_[cpu.llc].fetch(vcpu.llc, fetched * vcpu.llc_gain);
         pool.refill_ns += fetched * vcpu.fetch_ns;
@@ -46,7 +49,7 @@ void Engine::progress(EngineCpu& cpu, Nanoseconds to) {
     const double more = std::min(time * cpu.speed, vcpu.work);
     vcpu.work -= more;
     vcpu.domain->truth.work_ns += work + more;
-    time += work / cpu.speed;
+    time += work * cpu.slowness;
     pool.slow_ns += time * (1 - cpu.full_speed);
     pool.smt_ns += time * (cpu.full_speed - cpu.smt);
     pool.numa_ns += time * (cpu.smt - cpu.speed);
@@ -63,13 +66,14 @@ void Engine::set_speed(EngineCpu& cpu) {
         const bool same_socket = vcpu.home / socket_nodes_ == cpu.node / socket_nodes_;
         cpu.speed /= 1 - memory + (same_socket ? near(memory, remote) : remote);
     }
+    cpu.slowness = 1 / cpu.speed;
 }
 
 void Engine::set_step_end(EngineCpu& cpu) {
     const EngineVcpu& vcpu = *cpu.running;
     cpu.step_end = cpu.since;
     if (vcpu.at != EngineVcpu::At::computing) return;
-    double time = vcpu.work / cpu.speed;
+    double time = vcpu.work * cpu.slowness;
     if (vcpu.missing > 0) time += std::min(vcpu.work * touch_, vcpu.missing) * vcpu.fetch_ns;
     cpu.step_end += static_cast<Nanoseconds>(std::ceil(time));
 }

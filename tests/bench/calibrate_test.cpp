@@ -227,9 +227,9 @@ TEST_CASE("calibrate: records are counted over the time in which none were lost"
 
 TEST_CASE("calibrate: what is far from the default is marked, and in the costs when asked for") {
     proto::Calibration found;
-    CHECK(add(found, "ipi_us", {1.9, 2.0, 2.2, 40}, "how"));       // 0.7
+    CHECK(add(found, "ipi_us", {1.9, 2.0, 2.2, 40}, "how"));       // 2.5
     CHECK(add(found, "idle_exit_us", {4.5, 4.6, 4.7, 40}, "how")); // 1.5
-    CHECK(add(found, "block_ns", {0.2, 0.24, 0.25, 40}, "how"));   // 0.75
+    CHECK(add(found, "block_ns", {0.2, 0.24, 0.25, 40}, "how"));   // 2.8
     CHECK(add(found, "refill_core_us", {8.1, 8.2, 9, 40}, "how")); // 10
     CHECK_FALSE(row_of(found, "ipi_us")->unusual());
     CHECK(row_of(found, "idle_exit_us")->unusual());
@@ -317,14 +317,14 @@ TEST_CASE("calibrate: a trace that shows too little says what is missing") {
     CHECK(why_not(found, "block_ns").find("was seen 29 times") != std::string::npos);
     CHECK_FALSE(why_not(found, "block_cold_factor").empty());
     CHECK_FALSE(why_not(found, "context_switch_us").empty());
-    // Less 10 cold and 35 warm blocks, no record and a lock's transfer of the default, in parts of
-    // 0.7 and 1.5.
+    // Less 10 cold blocks, 35 warm ones and a lock's transfer of the defaults, and no record; in the
+    // parts that the defaults have.
     CHECK(found.trace().record_ns() == doctest::Approx(0));
     const auto *ipi = row_of(found, "ipi_us"), *exit = row_of(found, "idle_exit_us");
     REQUIRE(ipi != nullptr);
     REQUIRE(exit != nullptr);
-    CHECK(ipi->measured() + exit->measured() == doctest::Approx(2.2 - 0.0225 - 0.02625 - 0.05));
-    CHECK(ipi->measured() / exit->measured() == doctest::Approx(0.7 / 1.5));
+    CHECK(ipi->measured() + exit->measured() == doctest::Approx(2.2 - 0.0225 - 35 * 0.0028 - 0.15));
+    CHECK(ipi->measured() / exit->measured() == doctest::Approx(2.5 / 1.5));
 }
 
 TEST_CASE("calibrate: pairs of CPUs at each distance") {

@@ -23,7 +23,7 @@ static struct cpu_info tool_info;
 cpumask_t cpu_online_map, cpu_present_map;
 struct cpuinfo_x86 cpu_data[NR_CPUS];
 nodeid_t cpu_to_node[NR_CPUS];
-uint16_t sim_cpu_llc[NR_CPUS];
+struct xen_place sim_cpu_places[NR_CPUS];
 cpumask_t node_to_cpumask[MAX_NUMNODES];
 unsigned long __per_cpu_offset[NR_CPUS];
 void *stack_base[NR_CPUS];
@@ -217,7 +217,7 @@ void sim_cpus_boot(const struct xen_topology *topology)
         cpu_data[cpu].x86_max_cores = topology->cores;
         cpu_data[cpu].compute_unit_id = INVALID_CUID;
         cpu_to_node[cpu] = place.node;
-        sim_cpu_llc[cpu] = place.llc;
+        sim_cpu_places[cpu] = place;
         cpumask_set_cpu(cpu, &node_to_cpumask[cpu_to_node[cpu]]);
         cpumask_set_cpu(cpu, &cpu_present_map);
     }

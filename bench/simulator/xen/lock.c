@@ -19,16 +19,16 @@ struct sim_waiter {
     void *who;
 };
 
-static uint64_t transfer(unsigned int from, unsigned int to)
+static uint64_t transfer(const struct xen_place *from, const struct xen_place *to)
 {
     uint64_t cost;
 
-    if ( cpu_data[from].phys_proc_id != cpu_data[to].phys_proc_id )
+    if ( from->socket != to->socket )
         return xen_costs.transfer_remote;
-    if ( cpu_data[from].cpu_core_id == cpu_data[to].cpu_core_id )
+    if ( from->core == to->core )
         return xen_costs.transfer_core;
-    cost = sim_cpu_llc[from] == sim_cpu_llc[to] ? xen_costs.transfer_socket : xen_costs.transfer_llc;
-    if ( cpu_to_node[from] != cpu_to_node[to] && cost < xen_costs.transfer_remote )
+    cost = from->llc == to->llc ? xen_costs.transfer_socket : xen_costs.transfer_llc;
+    if ( from->node != to->node && cost < xen_costs.transfer_remote )
         cost += ((xen_costs.transfer_remote - cost) * xen_costs.near_node_part) >> 20;
     return cost;
 }
@@ -38,7 +38,7 @@ static inline void taken(union lock_debug *lock)
     unsigned int cpu = smp_processor_id();
 
     if ( lock->used && lock->cpu != cpu )
-        xen_clock.base += transfer(lock->cpu, cpu);
+        xen_clock.base += transfer(&sim_cpu_places[lock->cpu], &sim_cpu_places[cpu]);
     lock->used = true;
     lock->cpu = cpu;
 }

@@ -38,7 +38,7 @@ static inline struct sim_vcpu *sim_vcpu(const struct vcpu *v)
     return container_of(v, struct sim_vcpu, vcpu);
 }
 
-extern uint16_t sim_cpu_llc[NR_CPUS];  /* last-level cache, counted over the host */
+extern struct xen_place sim_cpu_places[NR_CPUS];
 
 void sim_heap_init(void *memory, size_t size);
 void sim_cpus_init(void *memory);       /* takes sim_cpus_size() bytes */
