@@ -247,6 +247,16 @@ Result<MachineImpl::Mask> MachineImpl::mask_of(const std::vector<unsigned>& cpus
     return mask;
 }
 
+std::vector<bool> MachineImpl::nodes_of(const DomainOptions& options) const {
+    unsigned count = 1;
+    for (const EngineCpu& cpu : engine_.cpus()) count = std::max(count, cpu.node + 1);
+    const auto& lists = options.soft.empty() ? options.hard : options.soft;
+    std::vector<bool> nodes(count, lists.empty());
+    for (const auto& list : lists)
+        for (const unsigned cpu : list) nodes[engine_.cpus()[cpu].node] = true;
+    return nodes;
+}
+
 Result<void> MachineImpl::set_affinity(const DomainOptions& options, EngineVcpu& vcpu) {
     const auto of = [&](const auto& lists) {
         return lists[std::min<std::size_t>(vcpu.id, lists.size() - 1)];
@@ -258,13 +268,6 @@ Result<void> MachineImpl::set_affinity(const DomainOptions& options, EngineVcpu&
         auto made =
             TRY(mask_of(of(*lists), fmt::format("domain {}, {} affinity", options.name, name)));
         *mask = made;
-    }
-    if (soft) { // its memory is there, if that is one node
-        const auto cpus = of(options.soft);
-        const unsigned node = engine_.cpus()[cpus.front()].node;
-        if (std::all_of(cpus.begin(), cpus.end(),
-                        [&](unsigned cpu) { return engine_.cpus()[cpu].node == node; }))
-            vcpu.home = node;
     }
     return xen(fmt::format("setting the affinity of domain {}, vCPU {}", options.name, vcpu.id),
                [&] {
@@ -315,14 +318,14 @@ Result<std::uint32_t> MachineImpl::create_domain(const DomainOptions& options, W
     domain->guest = options.guest;
     domain->name = options.name;
     domain->pool = options.pool_id;
-    domain->memory_share = options.memory_share;
     domain->workload = &workload;
     if (auto set = set_up(options, domid, *domain); !set) {
         (void)xen(what, [&] { return xen_domain_destroy(domid); });
         return tl::unexpected(set.error());
     }
     next_domid_ = domid + 1;
-    engine_.add_domain(std::move(domain), options.working_set_kb);
+    engine_.add_domain(std::move(domain), options.working_set_kb, options.memory_share,
+                       nodes_of(options));
     if (auto started = xen(what, [&] { return xen_domain_unpause(domid), 0; }); !started)
         return tl::unexpected(started.error());
     workload.start(*this);

@@ -48,7 +48,6 @@ struct EngineVcpu {
     double fetch_ns = 0;       ///< ... what a kB of that takes, ...
     double l2_gain = 0;        ///< ... and the part of it that is new to each cache
     double llc_gain = 0;
-    unsigned home = XEN_ANY_NODE; ///< node that its memory is on
     // For truth
     Nanoseconds woken = never;
     Nanoseconds running_since = 0;
@@ -60,7 +59,7 @@ struct Domain {
     std::string name;
     std::uint32_t pool = 0;
     double l2_kb = 0, llc_kb = 0; ///< of a vCPU's working set, what fits into each cache
-    double memory_share = 0;
+    std::vector<double> slowness; ///< by node: of its work, for what of its memory is elsewhere
     Workload* workload = nullptr;
     bool alive = true;
     std::vector<std::unique_ptr<EngineVcpu>> vcpus;
@@ -153,7 +152,9 @@ class Engine {
 
     void set_platform(Platform& platform) { platform_ = &platform; }
     void use_costs(); ///< from now on: booting costs nothing
-    Domain& add_domain(std::unique_ptr<Domain> domain, double working_set_kb);
+    /// Its memory is spread evenly over `nodes`.
+    Domain& add_domain(std::unique_ptr<Domain> domain, double working_set_kb, double memory_share,
+                       const std::vector<bool>& nodes);
     /// Nothing refers to its vCPUs any longer; only its truth is kept.
     void forget(Domain& domain);
     [[nodiscard]] Domain* find(std::uint32_t domid);

@@ -59,13 +59,7 @@ void Engine::set_speed(EngineCpu& cpu) {
     const EngineVcpu& vcpu = *cpu.running;
     cpu.smt = cpu.full_speed;
     if (cpu.sibling != nullptr && cpu.sibling->running != nullptr) cpu.smt *= costs_.smt_speed;
-    cpu.speed = cpu.smt;
-    if (vcpu.home != cpu.node) {
-        const double memory = vcpu.domain->memory_share;
-        const double remote = memory / costs_.numa_remote_speed;
-        const bool same_socket = vcpu.home / socket_nodes_ == cpu.node / socket_nodes_;
-        cpu.speed /= 1 - memory + (same_socket ? near(memory, remote) : remote);
-    }
+    cpu.speed = cpu.smt / vcpu.domain->slowness[cpu.node];
     cpu.slowness = 1 / cpu.speed;
 }
 
@@ -115,7 +109,6 @@ void Engine::arrive(EngineCpu& cpu, EngineVcpu& vcpu) {
         vcpu.domain->truth.longest_wait_ns = std::max(vcpu.domain->truth.longest_wait_ns, waited);
         vcpu.woken = never;
     }
-    if (vcpu.home == XEN_ANY_NODE) vcpu.home = cpu.node;
 
     PoolTruth& pool = pool_truth_[vcpu.domain->pool];
     ++pool.context_switches;

@@ -62,6 +62,8 @@ class MachineImpl final : public Machine {
     Result<void> put_in(unsigned cpu, std::uint32_t pool);
     [[nodiscard]] std::uint32_t free_domid();
     Result<void> set_up(const DomainOptions& options, std::uint32_t domid, Domain& domain);
+    /// Where its vCPUs like to run, or else may run.
+    [[nodiscard]] std::vector<bool> nodes_of(const DomainOptions& options) const;
     Result<void> set_affinity(const DomainOptions& options, EngineVcpu& vcpu);
     Result<void> check_pool(std::uint32_t pool) const;
     Result<void> check_name(const std::string& name) const;

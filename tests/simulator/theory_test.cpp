@@ -125,6 +125,30 @@ TEST_CASE("siblings slow each other, and memory on another node does") {
     CHECK(work_of(*machine)[0] == doctest::Approx(2 * second / (0.5 + 0.5 / 0.8)).epsilon(0.001));
 }
 
+TEST_CASE("memory is spread over the nodes that a domain may be on") {
+    auto options = options_of(2, 2, 1, 2);
+    options.costs.numa_remote_speed = 0.8;
+    Hog hogs;
+    const auto speed = [&](auto soft, auto hard) {
+        auto machine = booted(options);
+        auto domain = domain_of(0, 2);
+        domain.memory_share = 0.5;
+        domain.soft = soft;
+        domain.hard = hard;
+        created(*machine, domain, hogs);
+        run(*machine, 2);
+        return work_of(*machine)[0] / (2 * 2 * second);
+    };
+    using Lists = std::vector<std::vector<unsigned>>;
+    const auto near = [](double value) { return doctest::Approx(value).epsilon(0.001); };
+    const double half = 1 / (1 + 0.5 * 0.5 * (1 / 0.8 - 1));
+    CHECK(speed(Lists{}, Lists{}) == near(half));         // wherever they are
+    CHECK(speed(Lists{}, Lists{{0}, {2}}) == near(half)); // one on each node
+    CHECK(speed(Lists{{0, 1}}, Lists{{0, 1}}) == near(1));
+    CHECK(speed(Lists{{0, 1, 2, 3}}, Lists{{0, 1}}) == near(half)); // as it likes to
+    CHECK(speed(Lists{}, Lists{{0, 1}}) == near(1));
+}
+
 TEST_CASE("another node of the same socket is between the own node and another socket") {
     auto options = options_of(2, 2, 1, 4); // a node has one CPU
     options.costs.numa_remote_speed = 0.8;

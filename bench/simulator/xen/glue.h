@@ -26,7 +26,6 @@ extern "C" {
 #define XEN_MAX_CPUS 256
 #define XEN_MAX_NODES 64
 #define XEN_MASK_WORDS (XEN_MAX_CPUS / 64)
-#define XEN_ANY_NODE (~0u)
 
 /*
  * CPUs are numbered threads first, then cores, then sockets. The last `slow_cores` of each socket have
