@@ -64,14 +64,15 @@ Domain& Engine::add_domain(std::unique_ptr<Domain> domain, double working_set_kb
                            double memory_share, const std::vector<bool>& nodes) {
     const double remote = 1 / costs_.numa_remote_speed;
     const auto count = static_cast<double>(std::count(nodes.begin(), nodes.end(), true));
-    domain->slowness.assign(nodes.size(), 1);
-    for (unsigned at = 0; at < nodes.size(); ++at)
+    for (unsigned at = 0; at < nodes.size(); ++at) {
+        double slowness = 1;
         for (unsigned of = 0; of < nodes.size(); ++of) {
             if (!nodes[of] || of == at) continue;
             const bool same_socket = of / socket_nodes_ == at / socket_nodes_;
-            domain->slowness[at] +=
-                memory_share * ((same_socket ? near(1, remote) : remote) - 1) / count;
+            slowness += memory_share * ((same_socket ? near(1, remote) : remote) - 1) / count;
         }
+        domain->speed.push_back(1 / slowness);
+    }
     domain->l2_kb = std::min(working_set_kb, costs_.l2_kb);
     domain->llc_kb = std::min(working_set_kb, llc_kb_);
     if (guests_.size() <= domain->guest) guests_.resize(domain->guest + 1);

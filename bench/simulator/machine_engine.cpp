@@ -37,7 +37,7 @@ Engine::Engine(const xen_topology& topology, double slow_speed, const Costs& cos
     : costs_(costs), socket_nodes_(std::max(1U, topology.nodes / topology.sockets)),
       cpus_(topology.sockets * xen_socket_cpus(&topology)),
       llc_kb_(std::max(costs.l2_kb, costs.llc_core_kb * topology.cores / topology.llcs)),
-      touch_(costs.touch_kb_per_us / 1000),
+      touch_(costs.touch_kb_per_us / 1000), ns_of_reference_(1000 / costs.refill_reference_kb),
       l2s_(topology.sockets * topology.cores, Cache(costs.l2_kb)),
       llcs_(topology.sockets * topology.llcs, Cache(llc_kb_)), queue_(cpus_.size()),
       trace_(cpus_.size()), pool_truth_(1), now_(boot_time) {

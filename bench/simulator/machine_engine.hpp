@@ -59,7 +59,7 @@ struct Domain {
     std::string name;
     std::uint32_t pool = 0;
     double l2_kb = 0, llc_kb = 0; ///< of a vCPU's working set, what fits into each cache
-    std::vector<double> slowness; ///< by node: of its work, for what of its memory is elsewhere
+    std::vector<double> speed;    ///< by node: of its work, for what of its memory is elsewhere
     Workload* workload = nullptr;
     bool alive = true;
     std::vector<std::unique_ptr<EngineVcpu>> vcpus;
@@ -111,7 +111,8 @@ struct EngineCpu {
     double full_speed = 1;         ///< with nothing in its way
     double smt = 1;                ///< what the sibling leaves of it, ...
     double speed = 1;              ///< ... and memory that is far away, ...
-    double slowness = 1;           ///< ... and 1 / that
+    double slowness = 1;           ///< ... and time that a nanosecond of work takes so, ...
+    double refilling = 1;          ///< ... and while the working set is not there
     bool busy = false;             ///< as the sibling has been told
     Worker* worker = nullptr;      ///< while Xen's code has not come to its end
     bool relaxes = false;          ///< it was left to look again at what another CPU has to change
@@ -242,16 +243,13 @@ class Engine {
     void arrive(EngineCpu& cpu, EngineVcpu& vcpu);
     void refill(const EngineCpu& cpu, EngineVcpu& vcpu);
     void depart(EngineCpu& cpu, EngineVcpu& vcpu);
-    /// Time that a nanosecond of work takes while the working set is not there.
-    [[nodiscard]] double refilling(const EngineCpu& cpu, const EngineVcpu& vcpu) const {
-        return cpu.slowness + touch_ * vcpu.fetch_ns;
-    }
 
     Costs costs_;
     unsigned socket_nodes_; ///< nodes of a socket; 1 where a node has whole sockets
     std::vector<EngineCpu> cpus_;
     double llc_kb_;                 ///< of a last-level cache
     double touch_;                  ///< kB that a vCPU touches in a nanosecond of work
+    double ns_of_reference_;        ///< of a kB, in a microsecond of refill_reference_kb
     std::vector<Cache> l2s_, llcs_; ///< by core, and by last-level cache
     EventQueue queue_;
     std::priority_queue<Outside, std::vector<Outside>, std::greater<>> outside_;

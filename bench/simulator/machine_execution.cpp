@@ -32,19 +32,18 @@ void Engine::progress(EngineCpu& cpu, Nanoseconds to) {
     PoolTruth& pool = pool_truth_[vcpu.domain->pool];
     double work = 0;
     if (vcpu.missing > 0) {
-        const double slow = refilling(cpu, vcpu);
-        work = std::min(time / slow, vcpu.work);
+        work = std::min(time / cpu.refilling, vcpu.work);
         double fetched = work * touch_;
         if (fetched >= vcpu.missing) {
             fetched = vcpu.missing;
             work = fetched / touch_;
         }
         vcpu.missing -= fetched;
-        l2s_[cpu.core].fetch(vcpu.l2, fetched * vcpu.l2_gain);
-        llcs_[cpu.llc].fetch(vcpu.llc, fetched * vcpu.llc_gain);
+        if (vcpu.l2_gain > 0) l2s_[cpu.core].fetch(vcpu.l2, fetched * vcpu.l2_gain);
+        if (vcpu.llc_gain > 0) llcs_[cpu.llc].fetch(vcpu.llc, fetched * vcpu.llc_gain);
         pool.refill_ns += fetched * vcpu.fetch_ns;
         vcpu.work -= work;
-        time = std::max(time - work * slow, 0.0);
+        time = std::max(time - work * cpu.refilling, 0.0);
     }
     const double more = std::min(time * cpu.speed, vcpu.work);
     vcpu.work -= more;
@@ -59,8 +58,9 @@ void Engine::set_speed(EngineCpu& cpu) {
     const EngineVcpu& vcpu = *cpu.running;
     cpu.smt = cpu.full_speed;
     if (cpu.sibling != nullptr && cpu.sibling->running != nullptr) cpu.smt *= costs_.smt_speed;
-    cpu.speed = cpu.smt / vcpu.domain->slowness[cpu.node];
+    cpu.speed = cpu.smt * vcpu.domain->speed[cpu.node];
     cpu.slowness = 1 / cpu.speed;
+    cpu.refilling = cpu.slowness + touch_ * vcpu.fetch_ns;
 }
 
 void Engine::set_step_end(EngineCpu& cpu) {
@@ -93,7 +93,6 @@ void Engine::sibling_changed(EngineCpu& cpu, Nanoseconds at) {
 }
 
 void Engine::depart(EngineCpu& cpu, EngineVcpu& vcpu) {
-    if (cpu.sibling != nullptr) progress(*cpu.sibling, now_);
     vcpu.cpu = cpu.id;
     l2s_[cpu.core].leave(vcpu.l2);
     llcs_[cpu.llc].leave(vcpu.llc);
@@ -126,13 +125,23 @@ void Engine::arrive(EngineCpu& cpu, EngineVcpu& vcpu) {
         if (moved && before.online && xen_runqueue_of(before.id) != xen_runqueue_of(cpu.id))
             ++pool.runqueue_migrations;
     }
-    if (cpu.sibling != nullptr) progress(*cpu.sibling, now_);
     refill(cpu, vcpu);
 }
 
 void Engine::refill(const EngineCpu& cpu, EngineVcpu& vcpu) {
     l2s_[cpu.core].enter(vcpu.l2);
     llcs_[cpu.llc].enter(vcpu.llc);
+    // What the core's cache has need not be in the last level. Of the rest the same part is there,
+    // whether or not the core's cache has room for it.
+    const Domain& domain = *vcpu.domain;
+    const double l2 = vcpu.l2.kb(), llc = vcpu.llc.kb();
+    const double to_l2 = std::max(domain.l2_kb - l2, 0.0);
+    const double from_far = std::max(domain.llc_kb - std::max(llc, l2), 0.0);
+    vcpu.missing = 0;
+    if (to_l2 <= 0 && from_far <= 0) return;
+    const double rest = domain.llc_kb - l2;
+    const double from_near = from_far > 0 ? to_l2 * (1 - from_far / rest) : to_l2;
+
     double near_us = 0;
     double far_us = costs_.refill_memory_us;
     if (vcpu.cpu != UINT32_MAX) {
@@ -145,19 +154,11 @@ void Engine::refill(const EngineCpu& cpu, EngineVcpu& vcpu) {
             far_us = near(far_us, costs_.refill_remote_us);
         }
     }
-    // What the core's cache has need not be in the last level. Of the rest the same part is there,
-    // whether or not the core's cache has room for it.
-    const Domain& domain = *vcpu.domain;
-    const double rest = std::max(domain.llc_kb - vcpu.l2.kb(), 0.0);
-    const double from_far = std::max(domain.llc_kb - std::max(vcpu.llc.kb(), vcpu.l2.kb()), 0.0);
-    const double to_l2 = std::max(domain.l2_kb - vcpu.l2.kb(), 0.0);
-    const double from_near = rest > 0 ? to_l2 * (1 - from_far / rest) : 0;
     vcpu.missing = from_far + from_near;
-    if (!(vcpu.missing > 0)) return;
-    vcpu.l2_gain = to_l2 / vcpu.missing;
-    vcpu.llc_gain = std::max(domain.llc_kb - vcpu.llc.kb(), 0.0) / vcpu.missing;
-    vcpu.fetch_ns = (from_far * far_us + from_near * near_us) / vcpu.missing * 1000 /
-                    costs_.refill_reference_kb;
+    const double one = 1 / vcpu.missing;
+    vcpu.l2_gain = to_l2 * one;
+    vcpu.llc_gain = std::max(domain.llc_kb - llc, 0.0) * one;
+    vcpu.fetch_ns = (from_far * far_us + from_near * near_us) * one * ns_of_reference_;
 }
 
 void Engine::xen_switch(unsigned id, EngineVcpu* next) {
