@@ -317,8 +317,8 @@ TEST_CASE("calibrate: a trace that shows too little says what is missing") {
     CHECK(why_not(found, "block_ns").find("was seen 29 times") != std::string::npos);
     CHECK_FALSE(why_not(found, "block_cold_factor").empty());
     CHECK_FALSE(why_not(found, "context_switch_us").empty());
-    // Less 10 cold blocks, 35 warm ones and a lock's transfer of the defaults, and no record; in the
-    // parts that the defaults have.
+    // Less 10 cold blocks, 35 warm ones and a lock's transfer of the defaults, and no record; in
+    // the parts that the defaults have.
     CHECK(found.trace().record_ns() == doctest::Approx(0));
     const auto *ipi = row_of(found, "ipi_us"), *exit = row_of(found, "idle_exit_us");
     REQUIRE(ipi != nullptr);
