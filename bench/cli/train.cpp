@@ -35,14 +35,17 @@ Result<int> train_bundle(TrainArguments& options) {
     const auto& manifest = bundle->manifest;
     const auto& summary = manifest.training();
     std::string text = to_json(manifest);
-    if (!options.json)
-        text =
-            fmt::format("{}: model {} ({}), {} samples of {} scenarios\n"
-                        "held out by workload family: accuracy {:.1f}%, mean regret {:.2f}%; "
-                        "always socket: mean regret {:.2f}%\n",
-                        options.out, manifest.id(), printable(manifest.name()), summary.samples(),
-                        summary.scenarios(), summary.held_out_accuracy() * 100,
-                        summary.held_out_regret() * 100, summary.default_regret() * 100);
+    if (!options.json) {
+        text = fmt::format("{}: model {} ({}), {} samples of {} scenarios, version {} of the "
+                           "score\nheld out by workload family:\n",
+                           options.out, manifest.id(), printable(manifest.name()),
+                           summary.samples(), summary.scenarios(), manifest.score_version());
+        for (const auto& one : summary.held_out())
+            text += fmt::format("  {:<10}  accuracy {:.1f}%, mean regret {:.2f}%; always socket: "
+                                "mean regret {:.2f}%\n",
+                                one.intent(), one.accuracy() * 100, one.regret() * 100,
+                                one.default_regret() * 100);
+    }
     TRY(print(text));
     return done;
 }

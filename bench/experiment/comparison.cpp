@@ -27,7 +27,7 @@ std::optional<Did> did(const std::map<RunKey, RunResult>& outcomes, const std::s
          run != outcomes.end() && run->first.entry == scenario && run->first.layout == layout;
          ++run) {
         if (!run->second.error.empty() || run->second.shared) return std::nullopt;
-        for (const auto& [name, guest] : run->second.result.guests) all.work[name] += guest.work;
+        for (const auto& [name, guest] : run->second.result) all.work[name] += guest.work;
         for (const auto& features : run->second.windows) {
             ++windows;
             for (const std::size_t at : far) all.far_moves += static_cast<double>(features[at]);

@@ -148,6 +148,7 @@ Result<Scored> score_entry(const Plan& plan, const Entry& entry, const Results& 
         auto one = TRY(scores(intent, repeats));
         scored.scores.push_back(std::move(one));
     }
+    scored.parts = TRY(mean_parts(repeats));
     return scored;
 }
 
@@ -173,6 +174,9 @@ std::vector<proto::Sample> samples_of(const Plan& plan, const Scored& scored,
                 const auto& features = outcome->windows[w];
                 sample.mutable_features()->Assign(features.begin(), features.end());
                 sample.mutable_scores()->Assign(scored.scores.begin(), scored.scores.end());
+                sample.set_score_version(score_version);
+                for (const ScoreParts& parts : scored.parts)
+                    *sample.add_parts() = message_of(parts);
                 sample.mutable_costs()->Assign(outcome->costs.begin(), outcome->costs.end());
             }
         }

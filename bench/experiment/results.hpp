@@ -74,7 +74,8 @@ class Results {
 struct Scored {
     const Entry* entry = nullptr;
     Representatives representatives{};
-    std::vector<proto::IntentScores> scores; ///< one an intent of the plan
+    std::vector<proto::IntentScores> scores;      ///< one an intent of the plan
+    std::array<ScoreParts, layout_count> parts{}; ///< means over repeats; NaN: not measured
     /// By layout, whether it was measured, itself or by an equivalent one.
     std::array<bool, layout_count> measured{};
 };

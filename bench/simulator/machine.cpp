@@ -336,11 +336,12 @@ Result<void> MachineImpl::destroy_domain(std::uint32_t domid) {
     Domain* domain = engine_.find(domid);
     if (domain == nullptr) return fail("there is no domain {}", domid);
     if (domid == 0) return fail("Domain-0 cannot be destroyed");
-    const std::uint64_t runnable = runnable_ns(*domain);
+    const DomainTruth times = with_times(*domain);
     auto done = xen(fmt::format("destroying domain {}", domain->name),
                     [&] { return xen_domain_destroy(domid); });
     if (!done) return done;
-    domain->truth.runnable_ns = runnable;
+    domain->truth.runnable_ns = times.runnable_ns;
+    domain->truth.demand_ns = times.demand_ns;
     engine_.forget(*domain);
     return {};
 }

@@ -19,6 +19,7 @@
 #include "src/base/result.hpp"
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <queue>
@@ -51,6 +52,7 @@ struct EngineVcpu {
     // For truth
     Nanoseconds woken = never;
     Nanoseconds running_since = 0;
+    std::array<std::uint64_t, 4> times_before{}; ///< Xen's account of it when counting began
 };
 
 struct Domain {

@@ -187,11 +187,8 @@ void Engine::reset_truth() {
     std::erase_if(domains_, [](const auto& domain) { return !domain->alive; });
     for (auto& domain : domains_) {
         domain->truth = {};
-        std::uint64_t times[4];
-        for (const auto& vcpu : domain->vcpus) {
-            xen_vcpu_times(vcpu->xen, now_, times);
-            domain->truth.runnable_before_ns += times[1];
-        }
+        for (const auto& vcpu : domain->vcpus)
+            xen_vcpu_times(vcpu->xen, now_, vcpu->times_before.data());
     }
     for (PoolTruth& pool : pool_truth_) pool = {};
     events_ = 0;

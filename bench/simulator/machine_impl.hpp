@@ -72,7 +72,8 @@ class MachineImpl final : public Machine {
     void refresh();
     void count_cpu_time() const;
     /// Of its vCPUs, since counting began.
-    [[nodiscard]] std::uint64_t runnable_ns(const Domain& domain) const;
+    /// The domain's truth with what follows from Xen's account of its vCPUs' times.
+    [[nodiscard]] DomainTruth with_times(const Domain& domain) const;
 
     mutable Engine engine_; // what looks at it settles the accounts first
     unsigned threads_;      ///< of a core

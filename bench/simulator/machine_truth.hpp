@@ -12,8 +12,8 @@ namespace sim {
 struct DomainTruth {
     double work_ns = 0;
     std::uint64_t run_ns = 0;
-    std::uint64_t runnable_before_ns = 0; ///< Xen's account when counting began
-    std::uint64_t runnable_ns = 0;        ///< since then, of a domain that is gone
+    double runnable_ns = 0; ///< of a domain that is gone
+    double demand_ns = 0;   ///< of that too: see collector/window/demand.hpp
     intellisched::Histogram wake_to_run;
     std::uint64_t longest_wait_ns = 0;
 };

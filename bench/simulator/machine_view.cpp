@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // What tools in dom0 see of the machine, and what only a simulator knows.
 #include "bench/simulator/machine_impl.hpp"
+#include "collector/window/demand.hpp"
 #include "src/layout/snapshot.hpp"
 
 #include <algorithm>
@@ -12,8 +13,10 @@ using intellisched::fail;
 namespace {
 
 constexpr std::string_view granularities[] = {"cpu", "core", "socket"};
-constexpr unsigned runnable = 1; // of Xen's runstates
+// Xen's runstates.
 constexpr unsigned running = 0;
+constexpr unsigned runnable = 1;
+constexpr unsigned blocked = 2;
 
 // CPU ids; none for a mask with all `cpus`, as the toolstack tells it.
 template<class Ids> void list(const std::uint64_t* mask, std::size_t cpus, Ids& ids) {
@@ -165,14 +168,19 @@ void MachineImpl::reset_truth() {
     engine_.reset_truth();
 }
 
-std::uint64_t MachineImpl::runnable_ns(const Domain& domain) const {
-    std::uint64_t waited = 0;
+DomainTruth MachineImpl::with_times(const Domain& domain) const {
+    DomainTruth truth = domain.truth;
+    if (!domain.alive) return truth;
     for (const auto& vcpu : domain.vcpus) {
         std::uint64_t times[4];
         xen_vcpu_times(vcpu->xen, now(), times);
-        waited += times[runnable];
+        const auto since = [&](unsigned state) {
+            return static_cast<double>(times[state] - vcpu->times_before[state]);
+        };
+        truth.runnable_ns += since(runnable);
+        truth.demand_ns += intellisched::demand(since(running), since(runnable), since(blocked));
     }
-    return waited - domain.truth.runnable_before_ns;
+    return truth;
 }
 
 proto::Truth MachineImpl::truth() const {
@@ -183,7 +191,7 @@ proto::Truth MachineImpl::truth() const {
     told.set_events(engine_.events());
     for (const auto& one : engine_.domains()) {
         proto::GuestTruth& guest = *told.add_guests();
-        const DomainTruth& truth = one->truth;
+        const DomainTruth truth = with_times(*one);
         guest.set_name(one->name);
         guest.set_domid(one->domid);
         const auto pool = pools_.find(one->pool);
@@ -192,8 +200,8 @@ proto::Truth MachineImpl::truth() const {
         guest.set_work_ns(truth.work_ns);
         guest.set_run_ns(static_cast<double>(truth.run_ns));
         *guest.mutable_wake_to_run() = quantiles(truth);
-        guest.set_runnable_ns(
-            static_cast<double>(one->alive ? runnable_ns(*one) : truth.runnable_ns));
+        guest.set_runnable_ns(truth.runnable_ns);
+        guest.set_demand_ns(truth.demand_ns);
         if (!one->alive) continue;
         unsigned id = 0, weight = 0, cap = 0;
         (void)engine_.call_xen([&] { return xen_domain_info(one->domid, &id, &weight, &cap); });

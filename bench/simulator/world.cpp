@@ -25,6 +25,17 @@ cpu_lists(const google::protobuf::RepeatedPtrField<std::string>& texts, unsigned
     return lists;
 }
 
+/// What a guest would have run alone, corrected by what its loads know: `came` is the work that
+/// came at its own time. That part of its running time would have been no more alone than what
+/// came; only the rest is as the machine tells (collector/window/demand.hpp). Work that came and is
+/// not done yet is wanted too, at the speed that the guest's work had.
+double demand_ns(const proto::GuestTruth& guest, double came) {
+    if (!(guest.work_ns() > 0)) return std::max(guest.demand_ns(), came);
+    const double part = came / guest.work_ns();
+    const double waits = std::max(guest.demand_ns() - guest.run_ns(), 0.0);
+    return guest.run_ns() * std::max(part, 1.0) + waits * std::max(1 - part, 0.0);
+}
+
 } // namespace
 
 Result<MachineOptions> machine_options(const proto::Scenario& scenario, bool tracing) {
@@ -305,7 +316,9 @@ proto::Truth World::truth() const {
         proto::GuestTruth& guest = found != all.end() ? *found : *all.Add();
         guest.set_name(described.name());
         guest.set_background(described.background());
-        guests_[i].os->results_by_now().put(guest);
+        const Results results = guests_[i].os->results_by_now();
+        results.put(guest);
+        guest.set_demand_ns(demand_ns(guest, static_cast<double>(results.came)));
     }
     return truth;
 }

@@ -2,6 +2,7 @@
 #include "bench/training/cases.hpp"
 
 #include "src/base/random.hpp"
+#include "src/model/score.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -93,8 +94,14 @@ bool Case::complete() const {
 Result<std::vector<Case>> make_cases(std::span<const proto::Sample> samples) {
     if (samples.empty()) return fail("no samples; make some (intellisched bench)");
     std::vector<Case> cases;
+    const std::uint32_t first = score_version_of(samples.front());
     for (std::size_t i = 0; i < samples.size(); ++i) {
         TRY(check_sample(samples[i], fmt::format("sample {}", i + 1)));
+        if (const auto version = score_version_of(samples[i]); version != first)
+            return fail("sample {} ({}) was scored by version {} of the score, the first one by "
+                        "version {}; score them all by one: run intellisched bench again on the "
+                        "finished folders",
+                        i + 1, printable(samples[i].scenario(), 64), version, first);
         for (const auto& scores : samples[i].scores())
             cases.push_back(make_case(samples[i], scores));
     }

@@ -47,7 +47,7 @@ struct Case {
 };
 
 /// The cases of the samples, which must outlive them. Errors: no samples; a sample that
-/// check_sample() refuses (named by its number, from 1).
+/// check_sample() refuses (named by its number, from 1); samples of several versions of the score.
 [[nodiscard]] Result<std::vector<Case>> make_cases(std::span<const proto::Sample> samples);
 
 /// What must not be split between training and test.

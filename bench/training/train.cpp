@@ -84,6 +84,7 @@ proto::ModelManifest make_manifest(std::span<const proto::Sample> samples,
     for (const Layout layout : all_layouts) manifest.add_layouts(std::string(to_string(layout)));
     for (const Intent intent : all_intents) manifest.add_intents(std::string(to_string(intent)));
     manifest.set_snapshot(options.snapshot);
+    manifest.set_score_version(score_version_of(samples.front()));
     add_ranges(manifest, samples);
     return manifest;
 }
@@ -179,7 +180,6 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < fitted.judged.size(); ++i)
         outcomes.push_back(judge(*fitted.judged[i], fitted.held_out[i]));
-    const Evaluation held_out = summarise(outcomes);
     auto& summary = *bundle.manifest.mutable_training();
     summary.set_samples(static_cast<std::uint32_t>(samples.size()));
     summary.set_scenarios(count_scenarios(samples));
@@ -189,9 +189,17 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     summary.set_max_depth(options.max_depth);
     summary.set_learning_rate(options.learning_rate);
     summary.set_leaf(options.leaf);
-    summary.set_held_out_accuracy(held_out.accuracy);
-    summary.set_held_out_regret(held_out.regret.mean);
-    summary.set_default_regret(held_out.default_regret);
+    for (const Intent intent : all_intents) {
+        std::vector<CaseOutcome> its;
+        std::copy_if(outcomes.begin(), outcomes.end(), std::back_inserter(its),
+                     [&](const CaseOutcome& one) { return one.of->intent == intent; });
+        const Evaluation held_out = summarise(its);
+        proto::HeldOut& row = *summary.add_held_out();
+        row.set_intent(std::string(to_string(intent)));
+        row.set_accuracy(held_out.accuracy);
+        row.set_regret(held_out.regret.mean);
+        row.set_default_regret(held_out.default_regret);
+    }
     for (const std::string* ubj : {&bundle.classifier_ubj, &bundle.gains_ubj})
         if (auto verified =
                 verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), layout_count);
@@ -216,12 +224,16 @@ Result<void> check_trials(const Bundle& bundle, std::span<const proto::Sample> s
     std::remove_copy_if(samples.begin(), samples.end(), std::back_inserter(without), of_trial);
     if (without.size() == samples.size()) return {};
     const auto other = TRY(train(without, options));
-    const double regret = bundle.manifest.training().held_out_regret();
-    const double before = other.manifest.training().held_out_regret();
-    if (regret <= before + worse_by_trials) return {};
-    return fail("with the {} samples of trials the mean regret of what is held out is {:.2f}%, "
-                "without them {:.2f}%; leave them out",
-                samples.size() - without.size(), regret * 100, before * 100);
+    for (int i = 0; i < other.manifest.training().held_out_size(); ++i) {
+        const auto& with = bundle.manifest.training().held_out(i);
+        const double before = other.manifest.training().held_out(i).regret();
+        if (with.regret() > before + worse_by_trials)
+            return fail("with the {} samples of trials the mean regret of what is held out is "
+                        "{:.2f}% under {}, without them {:.2f}%; leave them out",
+                        samples.size() - without.size(), with.regret() * 100, with.intent(),
+                        before * 100);
+    }
+    return {};
 }
 
 } // namespace intellisched

@@ -49,6 +49,7 @@ inline constexpr std::size_t distance_count = 5;
 struct DomainWindow {
     double running = 0; ///< cycles, all vCPUs together
     double waiting = 0;
+    double demand = 0;   ///< what its vCPUs would have run alone, see demand.hpp
     Histogram wake_wait; ///< as WindowStats'
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "collector/window/vcpu_times.hpp"
 
+#include "collector/window/demand.hpp"
 #include "collector/window/fairness.hpp"
 
 #include <algorithm>
@@ -40,6 +41,7 @@ void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus) {
         DomainWindow& domain = stats.domains[vcpu.domain];
         domain.running += vcpu.running;
         domain.waiting += waiting;
+        domain.demand += intellisched::demand(vcpu.running, waiting, vcpu.sleeping * scale);
         claims.push_back({vcpu.weight, demand, vcpu.running});
     }
     stats.hogs = stats.running > 0 ? stats.hogs / stats.running : 0;

@@ -9,6 +9,7 @@
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/sample.hpp"
+#include "src/model/score.hpp"
 #include "src/policy/findings.hpp"
 #include "src/pool/pool_loop.hpp"
 #include "src/proto/recommendation.pb.h"
@@ -221,6 +222,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     out.mutable_model()->set_name(manifest.name());
     out.mutable_model()->set_samples(manifest.training().samples());
     out.mutable_model()->set_source(manifest.training().source());
+    out.mutable_model()->set_score_version(score_version_of(manifest));
     out.set_windows(verdict.windows);
     return out;
 }
@@ -284,6 +286,10 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
     const auto& model = r.model();
     text += fmt::format("\nmodel {} ({}), {} samples; {}\n", model.name(), model.id(),
                         model.samples(), model.source());
+    if (model.score_version() != score_version)
+        text += fmt::format("its gains are of version {} of the score, this program's is version "
+                            "{} (src/model/score.hpp): read them as an order, not as percents\n",
+                            model.score_version(), score_version);
     return text;
 }
 

@@ -7,6 +7,7 @@
 #include "src/model/inputs.hpp"
 #include "src/model/intent.hpp"
 #include "src/model/novelty.hpp"
+#include "src/model/score.hpp"
 #include "src/model/verify_model.hpp"
 #include "src/proto/records.hpp"
 
@@ -71,6 +72,10 @@ Result<void> check_schema(const proto::ModelManifest& manifest, const std::strin
                     "measures version {}; retrain it or install the bundle that belongs to this "
                     "program",
                     name, manifest.schema_version(), feature_schema_version);
+    if (manifest.score_version() > score_version)
+        return fail("{}: the model learned from version {} of the score, this program knows {}; "
+                    "retrain it or install the bundle that belongs to this program",
+                    name, manifest.score_version(), score_version);
     const auto expected = model_feature_names();
     const auto& names = manifest.feature_names();
     for (std::size_t i = 0; i < expected.size(); ++i) {
@@ -111,10 +116,11 @@ Result<void> check_numbers(const proto::ModelManifest& manifest, const std::stri
             return damaged(fmt::format("an impossible range for feature {}", i + 1));
     }
     const auto& training = manifest.training();
-    for (const double value :
-         {training.learning_rate(), training.leaf(), training.held_out_accuracy(),
-          training.held_out_regret(), training.default_regret()})
+    for (const double value : {training.learning_rate(), training.leaf()})
         if (!std::isfinite(value)) return damaged("an impossible number about its training");
+    for (const auto& one : training.held_out())
+        for (const double value : {one.accuracy(), one.regret(), one.default_regret()})
+            if (!std::isfinite(value)) return damaged("an impossible number about its training");
     return {};
 }
 

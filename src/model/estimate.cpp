@@ -23,6 +23,7 @@ proto::Truth estimate(std::span<const WindowStats> windows, const proto::HostSna
             DomainWindow& domain = domains[id];
             domain.running += from.running * to_ns;
             domain.waiting += from.waiting * to_ns;
+            domain.demand += from.demand * to_ns;
             domain.wake_wait.add(from.wake_wait);
         }
     }
@@ -54,6 +55,7 @@ proto::Truth estimate(std::span<const WindowStats> windows, const proto::HostSna
         guest.set_work_ns(got.running * speed);
         guest.set_run_ns(got.running);
         guest.set_runnable_ns(got.waiting);
+        guest.set_demand_ns(got.demand);
         if (got.wake_wait.count() == 0) continue;
         proto::Quantiles& waits = *guest.mutable_wake_to_run();
         waits.set_count(got.wake_wait.count());

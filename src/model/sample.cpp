@@ -3,6 +3,7 @@
 
 #include "collector/window/schema.hpp"
 #include "src/model/intent.hpp"
+#include "src/model/score.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -50,6 +51,10 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
         return fail("{}: made with version {} of the features, this program measures version {}; "
                     "make the samples again (intellisched bench) or use the program they belong to",
                     name, sample.schema_version(), feature_schema_version);
+    if (sample.score_version() > score_version)
+        return fail("{}: made with version {} of the score, this program knows {}; use the program "
+                    "it belongs to, or make the samples again (intellisched bench)",
+                    name, sample.score_version(), score_version);
     if (static_cast<std::size_t>(sample.features_size()) != feature_schema().size())
         return fail("{}: {} features where the schema has {}; make the samples again (intellisched "
                     "bench)",
@@ -78,6 +83,14 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
         return fail("{}: its costs are not the {} that are known, or infinite; make the samples "
                     "again (intellisched bench)",
                     name, sample_costs.size());
+    bool parts = sample.parts().empty() || sample.parts_size() == static_cast<int>(layout_count);
+    for (const auto& one : sample.parts())
+        for (const double part : {one.work(), one.headroom(), one.tail(), one.share()})
+            parts &= std::isfinite(part);
+    if (!parts)
+        return fail("{}: the parts of its scores are not five of finite numbers; make the samples "
+                    "again (intellisched bench)",
+                    name);
     return check_scores(sample, name);
 }
 

@@ -23,11 +23,12 @@ inline constexpr std::array<std::string_view, 9> sample_costs{
 /// Those, in their order; NaN for one that is absent.
 [[nodiscard]] std::array<float, sample_costs.size()> costs_for_sample(const proto::Costs& costs);
 
-/// Checks one sample: this program's feature schema and its number of features, none of them
-/// infinite (NaN is a missing value); a scenario; the current layout and five representatives that
-/// name layouts; at least one intent, each known and at most once, with five scores, two of them or
-/// more measured (not NaN) and finite, none negative, one above 0, and five spreads or none, none
-/// negative (NaN is not known); all costs or none, none infinite. `name` begins the message.
+/// Checks one sample: a score that this program knows, its feature schema and its number of
+/// features, none of them infinite (NaN is a missing value); a scenario; the current layout and
+/// five representatives that name layouts; at least one intent, each known and at most once, with
+/// five scores, two of them or more measured (not NaN) and finite, none negative, one above 0, and
+/// five spreads or none, none negative (NaN is not known); the finite parts of five layouts or
+/// none; all costs or none, none infinite. `name` begins the message.
 [[nodiscard]] Result<void> check_sample(const proto::Sample& sample, const std::string& name);
 
 /// The representatives of a sample that check_sample() has passed.

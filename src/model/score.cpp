@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/model/score.hpp"
 
+#include "collector/window/demand.hpp"
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -9,28 +11,29 @@
 namespace intellisched {
 namespace {
 
-constexpr double idle_demand = 1e-3;    // CPUs: a guest that wants less is idle
-constexpr double least_work = 1e-3;     // of the guest's most; starved, not minus infinity
-constexpr double least_events = 10;     // a second: fewer have no tail, only single cases
-constexpr double missed_deadlines = 5;  // all missed weighs like a tail e^5 = 150 times as long
-constexpr double worst_share_error = 1; // per guest: twice its due is as wrong as nothing
+constexpr double idle_demand = 1e-3;     // CPUs: a guest that wants less is idle
+constexpr double least_work = 1e-3;      // of the guest's most; starved, not minus infinity
+constexpr double least_events = 10;      // a second: fewer have no tail, only single cases
+constexpr double all_missed = 9;         // deadlines: as a tail 1 + 9 times as long
+constexpr double worst_share_error = 1;  // per guest: twice its due is as wrong as nothing
+constexpr double full_use = 0.1;         // of its vCPUs: a guest that wants as much counts in full
+constexpr double wanted_elsewhere = 0.3; // of the CPU time that is left over: the use of servers
 
 // Of what is measured: beyond any host, and near enough to calculate with.
 constexpr double most_figure = 1e24;   // a million CPUs for thirty years, in nanoseconds
 constexpr double least_seconds = 1e-6; // rates stay finite
 
-// By intent. Work differs between layouts by percents (3 to 15), tails by factors (2 to 80, so ln
-// is 0.7 to 4.4) and share error from 0.005 to 0.66: with these weights a doubled tail is worth
-// 0.7% of the work under throughput, 3.5% under balanced and, with work at half its weight, 28%
-// under latency. Work alone must not decide under any of them: it hides starved and unfairly served
-// guests.
-constexpr std::array<ScoreWeights, all_intents.size()> weights{{
-    {.work = 1.0, .tail = 0.01, .share = 0.1}, // throughput
-    {.work = 0.5, .tail = 0.20, .share = 0.1}, // latency
-    {.work = 1.0, .tail = 0.05, .share = 0.2}, // balanced
+// By intent, in units of work. Work differs between layouts by percents (3 to 15), tails by factors
+// (2 to 80, so ln is 0.7 to 4.4) and share error from 0.005 to 0.66: with these weights a doubled
+// tail is worth 0.7% of the work under throughput, 3.5% under balanced and 28% under latency. Work
+// alone must not decide under any of them: it hides starved and unfairly served guests.
+constexpr std::array<ScoreParts, all_intents.size()> weights{{
+    {.work = 1.0, .headroom = wanted_elsewhere, .tail = 0.01, .share = 0.1},     // throughput
+    {.work = 1.0, .headroom = 0, .tail = 0.40, .share = 0.2},                    // latency
+    {.work = 1.0, .headroom = wanted_elsewhere / 2, .tail = 0.05, .share = 0.2}, // balanced
 }};
 
-/// The mean of what guests add to a term.
+/// The mean of what guests add to a part.
 class Mean {
   public:
     void add(double value, double weight = 1) { sum_ += weight * value, weights_ += weight; }
@@ -44,19 +47,25 @@ class Mean {
 
 /// Which of a guest's figures count, over all results.
 struct Counted {
-    double claim = 0;
-    double most_work = 0;
+    double weight = 0, vcpus = 0;
     double demand = 0;
+    double most_work = 0;
+    bool always_worked = true;
+    std::size_t seen = 0;
     double wakeups = 0, responses = 0, deadlines = 0; ///< a second, at most
 
     void see(const GuestResult& guest) {
-        claim = std::max(claim, guest.claim);
+        ++seen;
+        weight = std::max(weight, guest.weight);
+        vcpus = std::max(vcpus, guest.vcpus);
+        demand = std::max(demand, guest.demand.value_or(guest.vcpus));
         most_work = std::max(most_work, guest.work);
-        demand = std::max(demand, guest.demand.value_or(1));
+        always_worked = always_worked && guest.work > 0 && guest.run > 0;
         wakeups = std::max(wakeups, guest.wakeups_per_s);
         responses = std::max(responses, guest.responses_per_s);
         deadlines = std::max(deadlines, guest.deadlines_per_s);
     }
+    [[nodiscard]] double claim() const { return weight * std::min(vcpus, demand / full_use); }
     /// Of the least that counts there must be a logarithm.
     [[nodiscard]] bool work() const { return least_work * most_work > 0 && demand >= idle_demand; }
     [[nodiscard]] bool tail() const {
@@ -68,13 +77,34 @@ struct Counted {
     }
     /// Call it where tail() holds.
     [[nodiscard]] double tail_of(const GuestResult& guest) const {
-        const auto logarithm = [](double us) { return std::log1p(us / tail_floor_us); };
-        Mean tails;
-        if (wakeups >= least_events) tails.add(logarithm(guest.wake_p99_us));
-        if (responses >= least_events) tails.add(logarithm(guest.response_p99_us));
-        return tails.value() + (deadlines >= least_events ? missed_deadlines * guest.missed : 0);
+        if (deadlines >= least_events) return std::log1p(all_missed * guest.missed);
+        const bool answers = responses >= least_events;
+        return std::log1p((answers ? guest.response_p99_us : guest.wake_p99_us) / tail_floor_us);
+    }
+    /// What the guest adds to one of `results` results.
+    [[nodiscard]] GuestTerms terms_of(const GuestResult& guest, std::size_t results) const {
+        GuestTerms terms{.claim = claim(), .demand = demand};
+        if (work()) terms.work = work_of(guest);
+        if (work() && always_worked && seen == results)
+            terms.headroom = std::log(guest.work) - std::log(guest.run);
+        if (tail()) terms.tail = tail_of(guest);
+        terms.share = guest.share_error;
+        return terms;
     }
 };
+
+/// The parts that these terms make; nothing when no guest counts with its work or its tail.
+std::optional<ScoreParts> parts_of(std::span<const GuestTerms> guests) {
+    Mean work, headroom, tail, share;
+    for (const GuestTerms& guest : guests) {
+        if (guest.work) work.add(*guest.work, guest.claim);
+        if (guest.headroom) headroom.add(*guest.headroom, guest.demand);
+        if (guest.tail) tail.add(*guest.tail, guest.claim);
+        if (guest.share) share.add(*guest.share, guest.claim);
+    }
+    if (!work.any() && !tail.any()) return std::nullopt;
+    return ScoreParts{work.value(), headroom.value(), tail.value(), share.value()};
+}
 
 double mean(std::span<const double> values) {
     return std::accumulate(values.begin(), values.end(), 0.0) / static_cast<double>(values.size());
@@ -93,62 +123,86 @@ bool possible(double value) { return value >= 0 && value <= most_figure; }
 
 bool possible(const proto::GuestTruth& guest) {
     return possible(guest.work_ns()) && possible(guest.run_ns()) && possible(guest.runnable_ns()) &&
-           possible(guest.response().p99_us()) && possible(guest.wake_to_run().p99_us()) &&
+           possible(guest.demand_ns()) && possible(guest.response().p99_us()) &&
+           possible(guest.wake_to_run().p99_us()) && possible(guest.wake_to_run().mean_us()) &&
            guest.misses() <= guest.deadlines();
+}
+
+/// In nanoseconds of a CPU. Where it is not stated it is made of what all vCPUs did together. Some
+/// of them may have been idle, so only waits after wake-ups are taken to put off other work;
+/// whoever waits after it was preempted would have run.
+double demand_of(const proto::GuestTruth& guest, double seconds) {
+    if (guest.has_demand_ns()) return guest.demand_ns();
+    const auto& wakes = guest.wake_to_run();
+    const double woken_ns =
+        std::min(static_cast<double>(wakes.count()) * wakes.mean_us() * 1e3, guest.runnable_ns());
+    const double blocked_ns = guest.vcpus() * seconds * 1e9 - guest.run_ns() - guest.runnable_ns();
+    return demand(guest.run_ns(), woken_ns, std::max(blocked_ns, 0.0)) + guest.runnable_ns() -
+           woken_ns;
 }
 
 } // namespace
 
-const ScoreWeights& score_weights(Intent intent) { return weights[index(intent)]; }
+proto::ScoreParts message_of(const ScoreParts& parts) {
+    proto::ScoreParts out;
+    out.set_work(parts.work);
+    out.set_headroom(parts.headroom);
+    out.set_tail(parts.tail);
+    out.set_share(parts.share);
+    return out;
+}
 
-Result<std::vector<double>> utilities(Intent intent, std::span<const LayoutResult> results) {
-    std::map<std::string, Counted> counted;
+const ScoreParts& score_weights(Intent intent) { return weights[index(intent)]; }
+
+double utility(Intent intent, const ScoreParts& parts) {
+    const ScoreParts& weight = score_weights(intent);
+    return weight.work * parts.work + weight.headroom * parts.headroom - weight.tail * parts.tail -
+           weight.share * parts.share;
+}
+
+Result<std::vector<ScoreParts>> parts(std::span<const LayoutResult> results) {
+    std::map<std::string_view, Counted> counted;
     for (const LayoutResult& result : results)
-        for (const auto& [name, guest] : result.guests) counted[name].see(guest);
+        for (const auto& [name, guest] : result) counted[name].see(guest);
 
-    const ScoreWeights& weight = score_weights(intent);
-    std::vector<double> utilities;
+    std::vector<ScoreParts> out;
+    std::vector<GuestTerms> guests;
     for (const LayoutResult& result : results) {
-        Mean work, tail;
+        guests.clear();
         for (const auto& [name, counts] : counted) {
-            const auto found = result.guests.find(name);
-            const GuestResult guest = found == result.guests.end() ? GuestResult{} : found->second;
-            if (counts.work()) work.add(counts.work_of(guest), counts.claim);
-            if (counts.tail()) tail.add(counts.tail_of(guest));
+            const auto found = result.find(std::string(name));
+            const GuestResult guest = found == result.end() ? GuestResult{} : found->second;
+            guests.push_back(counts.terms_of(guest, results.size()));
         }
-        if (!work.any() && !tail.any())
+        const auto one = parts_of(guests);
+        if (!one)
             return fail("no guest did anything that a score could be made of; let it run for "
                         "longer, or give it some load");
-        utilities.push_back(weight.work * work.value() - weight.tail * tail.value() -
-                            weight.share * result.share_error);
+        out.push_back(*one);
     }
-    return utilities;
+    return out;
+}
+
+Result<std::vector<double>> utilities(Intent intent, std::span<const LayoutResult> results) {
+    const auto of_results = TRY(parts(results));
+    std::vector<double> out;
+    for (const ScoreParts& one : of_results) out.push_back(utility(intent, one));
+    return out;
 }
 
 std::map<std::string, GuestTerms> terms(const LayoutResult& result) {
     std::map<std::string, GuestTerms> out;
-    for (const auto& [name, guest] : result.guests) {
+    for (const auto& [name, guest] : result) {
         Counted counts;
         counts.see(guest);
-        GuestTerms& one = out[name];
-        one.claim = guest.claim;
-        if (counts.work()) one.work = counts.work_of(guest);
-        if (counts.tail()) one.tail = counts.tail_of(guest);
-        one.share = guest.share_error;
+        out[name] = counts.terms_of(guest, 1);
     }
     return out;
 }
 
 std::optional<double> utility(Intent intent, std::span<const GuestTerms> guests) {
-    Mean work, tail, share;
-    for (const GuestTerms& guest : guests) {
-        if (guest.work) work.add(*guest.work, guest.claim);
-        if (guest.tail) tail.add(*guest.tail);
-        if (guest.share) share.add(*guest.share);
-    }
-    if (!work.any() && !tail.any()) return std::nullopt;
-    const ScoreWeights& weight = score_weights(intent);
-    return weight.work * work.value() - weight.tail * tail.value() - weight.share * share.value();
+    const auto parts = parts_of(guests);
+    return parts ? std::optional(utility(intent, *parts)) : std::nullopt;
 }
 
 Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats) {
@@ -198,6 +252,28 @@ Result<proto::IntentScores> scores(Intent intent, const Repeats& repeats) {
     return out;
 }
 
+Result<std::array<ScoreParts, layout_count>> mean_parts(const Repeats& repeats) {
+    std::vector<LayoutResult> all;
+    for (const auto& results : repeats) all.insert(all.end(), results.begin(), results.end());
+    const auto of_all = TRY(parts(all));
+    std::array<ScoreParts, layout_count> out;
+    auto next = of_all.begin();
+    for (std::size_t l = 0; l < layout_count; ++l) {
+        Mean work, headroom, tail, share;
+        for (std::size_t r = 0; r < repeats[l].size(); ++r, ++next) {
+            work.add(next->work);
+            headroom.add(next->headroom);
+            tail.add(next->tail);
+            share.add(next->share);
+        }
+        const double unknown = std::nan("");
+        out[l] = work.any()
+                     ? ScoreParts{work.value(), headroom.value(), tail.value(), share.value()}
+                     : ScoreParts{unknown, unknown, unknown, unknown};
+    }
+    return out;
+}
+
 std::vector<double> entitlements(std::span<const Claimant> claimants, double capacity) {
     const auto wanted = [](const Claimant& c) { return std::min(c.demand, c.limit); };
     // Served in the order in which they are satisfied as the level rises.
@@ -242,11 +318,15 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
         const auto rate = [&](std::uint64_t events) {
             return static_cast<double>(events) / seconds;
         };
-        const double demand_ns = guest.run_ns() + guest.runnable_ns();
-        GuestResult unscored; // of a guest in the background: it has its share of the CPUs, no more
-        GuestResult& out = guest.background() ? unscored : result.guests[guest.name()];
-        out.claim = std::max<double>(guest.weight(), 1) * std::max<double>(guest.vcpus(), 1);
-        out.work = guest.domid() == 0 ? 0 : guest.work_ns() / seconds;
+        const double demand_ns = demand_of(guest, seconds);
+        // Has its share of the CPUs, and no other part in it.
+        const bool counts = guest.domid() != 0 && !guest.background();
+        GuestResult aside;
+        GuestResult& out = counts ? result[guest.name()] : aside;
+        out.weight = std::max<double>(guest.weight(), 1);
+        out.vcpus = std::max<double>(guest.vcpus(), 1);
+        out.work = guest.work_ns() / seconds;
+        out.run = guest.run_ns() / 1e9 / seconds;
         out.demand = demand_ns / 1e9 / seconds;
         out.wake_p99_us = guest.wake_to_run().p99_us();
         out.wakeups_per_s = rate(guest.wake_to_run().count());
@@ -260,21 +340,17 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
         const double cpus =
             guest.cap() > 0 ? std::min<double>(guest.vcpus(), guest.cap() / 100.0) : guest.vcpus();
         claimants.push_back(
-            {.weight = out.claim, .demand = demand_ns, .limit = cpus * seconds * 1e9});
+            {.weight = out.weight * out.vcpus, .demand = demand_ns, .limit = cpus * seconds * 1e9});
         got.push_back(guest.run_ns());
-        results.push_back(guest.background() ? nullptr : &out);
+        results.push_back(counts ? &out : nullptr);
     }
 
     const auto entitled = entitlements(claimants, cpu_ns);
-    Mean error;
     for (std::size_t i = 0; i < entitled.size(); ++i)
         if (results[i] != nullptr && claimants[i].demand >= idle_demand * seconds * 1e9 &&
-            entitled[i] > 0) {
+            entitled[i] > 0)
             results[i]->share_error =
                 std::min(std::abs(got[i] - entitled[i]) / entitled[i], worst_share_error);
-            error.add(*results[i]->share_error);
-        }
-    result.share_error = error.value();
     return result;
 }
 

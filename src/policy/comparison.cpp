@@ -92,7 +92,7 @@ std::optional<std::set<std::uint64_t>> common_guests(std::span<const TrialWindow
         for (const TrialWindow& sample : sides[side])
             for (const GuestSeen& guest : sample.guests)
                 for (Seen* one : {&by_identity[guest.identity], &by_uuid[guest.uuid]}) {
-                    one->claim = guest.terms.claim;
+                    one->claim = std::max(one->claim, guest.terms.claim);
                     ++one->present[side];
                     if (guest.terms.work || guest.terms.tail) ++one->active[side];
                 }

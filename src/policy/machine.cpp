@@ -62,8 +62,10 @@ bool scored(const WindowSeen& window, const InputGate& gate) {
            std::all_of(window.guests.begin(), window.guests.end(),
                        [&](const GuestSeen& guest) {
                            const GuestTerms& terms = guest.terms;
-                           return terms.claim > 0 && terms.claim <= largest_utility &&
-                                  can_be(terms.work) && can_be(terms.tail) && can_be(terms.share);
+                           return terms.claim >= 0 && terms.claim <= largest_utility &&
+                                  terms.demand >= 0 && terms.demand <= largest_utility &&
+                                  can_be(terms.work) && can_be(terms.headroom) &&
+                                  can_be(terms.tail) && can_be(terms.share);
                        }) &&
            !rejected(window.observation, gate);
 }

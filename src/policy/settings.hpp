@@ -57,8 +57,9 @@ struct QuarantineSettings {
 
 struct PolicySettings {
     InputGate gate;
-    /// What it takes to leave the layout: three times the windows that a single `recommend` asks
-    /// for, because nobody looks before it is done, and twice the gain.
+    /// What it takes to leave the layout, the same under every intent, because 1% is 1% of work
+    /// under each (score.hpp): three times the windows that a single `recommend` asks for, because
+    /// nobody looks before it is done, and twice the gain.
     Margins switch_margins{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
     /// The gain that is asked for falls with the time since the last change, as the dwell's part of
     /// that time, down to this part of leave.gain: 0.5% after four times the dwell, and where

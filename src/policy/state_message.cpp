@@ -2,8 +2,10 @@
 #include "src/policy/state_message.hpp"
 
 #include "src/layout/snapshot.hpp"
+#include "src/model/score.hpp"
 
 #include <algorithm>
+#include <limits>
 
 namespace intellisched {
 namespace {
@@ -28,7 +30,9 @@ template<class List> void write_guests(List& out, std::span<const GuestSeen> gue
         one.set_uuid(guest.uuid);
         one.set_identity(guest.identity);
         one.set_claim(guest.terms.claim);
+        one.set_demand(guest.terms.demand);
         if (guest.terms.work) one.set_work(*guest.terms.work);
+        if (guest.terms.headroom) one.set_headroom(*guest.terms.headroom);
         if (guest.terms.tail) one.set_tail(*guest.terms.tail);
         if (guest.terms.share) one.set_share(*guest.terms.share);
     }
@@ -172,7 +176,9 @@ class StateParser {
         for (const proto::PolicyGuest& one : in) {
             GuestSeen& guest = out.emplace_back(GuestSeen{one.uuid(), one.identity(), {}});
             guest.terms.claim = one.claim();
+            guest.terms.demand = one.demand();
             if (one.has_work()) guest.terms.work = one.work();
+            if (one.has_headroom()) guest.terms.headroom = one.headroom();
             if (one.has_tail()) guest.terms.tail = one.tail();
             if (one.has_share()) guest.terms.share = one.share();
         }
@@ -222,6 +228,17 @@ class StateParser {
 };
 
 /// What step() takes for granted.
+/// Of another version of the program, whose utilities are others: a trial ends without them.
+void forget_utilities(State& state) {
+    for (PastWindow& past : state.history) {
+        past.window.utility = std::numeric_limits<double>::quiet_NaN();
+        past.window.guests.clear();
+    }
+    if (!state.trial) return;
+    state.trial->before.clear();
+    state.trial->after.clear();
+}
+
 void check(const State& state, StateParser& parser) {
     const bool switching = state.pending && !state.pending->revert;
     if ((state.trial || state.pending || state.unmeasured) && !state.pool)
@@ -259,6 +276,7 @@ proto::PolicyState message_of(const State& state) {
     out.set_setbacks(state.setbacks);
     out.set_stand_down_until(state.stand_down_until);
     out.set_breaker_until(state.breaker_until);
+    out.set_score_version(score_version);
     return out;
 }
 
@@ -298,6 +316,7 @@ Result<State> state_of(const proto::PolicyState& in) {
     out.setbacks = in.setbacks();
     out.stand_down_until = in.stand_down_until();
     out.breaker_until = in.breaker_until();
+    if (in.score_version() != score_version) forget_utilities(out);
     check(out, parser);
     if (parser.wrong())
         return fail("the policy's stored state is damaged: {}; remove it to begin anew",

@@ -11,8 +11,9 @@ namespace intellisched {
 
 [[nodiscard]] proto::PolicyState message_of(const State& state);
 
-/// Errors: another version; names that are not known; lists of another length; a trial, a switch
-/// or a pool without what belongs to it.
+/// What was compared by another version of the score is forgotten. Errors: another version; names
+/// that are not known; lists of another length; a trial, a switch or a pool without what belongs to
+/// it.
 [[nodiscard]] Result<State> state_of(const proto::PolicyState& message);
 
 } // namespace intellisched

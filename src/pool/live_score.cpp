@@ -44,19 +44,23 @@ Result<LayoutResult> live_result(const WindowStats& stats, const proto::HostSnap
     auto result = result_from(truth, stats.facts.pool);
     if (!result) return result;
     const double speed = speed_of_moves(stats);
-    for (auto& [id, guest] : result->guests)
-        if (guest.work > 0 && guest.demand && *guest.demand > 0)
+    for (auto& [id, guest] : *result)
+        if (guest.work > 0 && guest.demand && *guest.demand > 0) {
+            // Both as parts of what it wanted.
             guest.work *= speed / (*guest.demand * 1e9);
+            guest.run /= *guest.demand;
+        }
     for (const auto& [id, score] : published)
-        if (const auto guest = result->guests.find(std::to_string(id));
-            guest != result->guests.end())
+        if (const auto guest = result->find(std::to_string(id)); guest != result->end()) {
             guest->second.work = score.work;
+            guest->second.run = 0; // work in a unit of its own says nothing of CPU time
+        }
     // The claim is what the administrator gave, not how many vCPUs the guest has online.
     for (const proto::Domain& domain : snapshot.domains())
-        if (const auto guest = result->guests.find(std::to_string(domain.id()));
-            guest != result->guests.end())
-            guest->second.claim =
-                std::max<double>(domain.weight(), 1) * std::max<double>(domain.vcpus_size(), 1);
+        if (const auto guest = result->find(std::to_string(domain.id())); guest != result->end()) {
+            guest->second.weight = std::max<double>(domain.weight(), 1);
+            guest->second.vcpus = std::max<double>(domain.vcpus_size(), 1);
+        }
     return result;
 }
 
@@ -72,22 +76,26 @@ std::uint64_t identity_of(const proto::Domain& domain) {
 std::vector<GuestSeen> guests_seen(const LayoutResult& result, const proto::HostSnapshot& snapshot,
                                    unsigned pool_id, const Published& published) {
     const auto terms_of = terms(result);
-    std::vector<GuestSeen> guests;
+    std::vector<std::pair<double, GuestSeen>> by_claim; // whole claims: who is told does not change
     for (const proto::Domain& domain : snapshot.domains()) {
         if (domain.pool_id() != pool_id) continue;
-        const auto found = terms_of.find(std::to_string(domain.id()));
+        const std::string id = std::to_string(domain.id());
+        const auto found = terms_of.find(id);
         if (found == terms_of.end()) continue;
         const std::uint64_t uuid = uuid_hash(domain);
         std::size_t identity = identity_of(domain);
         // Scores against another reference are of another unit.
         if (const auto score = published.find(domain.id()); score != published.end())
             boost::hash_combine(identity, score->second.reference);
-        guests.push_back({uuid, identity, found->second});
+        const GuestResult& guest = result.at(id);
+        by_claim.push_back({guest.weight * guest.vcpus, {uuid, identity, found->second}});
     }
-    std::sort(guests.begin(), guests.end(), [](const GuestSeen& a, const GuestSeen& b) {
-        return std::pair(-a.terms.claim, a.identity) < std::pair(-b.terms.claim, b.identity);
+    std::sort(by_claim.begin(), by_claim.end(), [](const auto& a, const auto& b) {
+        return std::pair(-a.first, a.second.identity) < std::pair(-b.first, b.second.identity);
     });
-    if (guests.size() > most_guests) guests.resize(most_guests);
+    if (by_claim.size() > most_guests) by_claim.resize(most_guests);
+    std::vector<GuestSeen> guests;
+    for (auto& [claim, guest] : by_claim) guests.push_back(std::move(guest));
     return guests;
 }
 

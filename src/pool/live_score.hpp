@@ -4,21 +4,23 @@
 //
 // The utility is that of score.hpp, of one window alone, with what a host can see in place of what
 // only the guests know:
-//     utility = work * sum_g(c_g ln w_g) / sum_g(c_g) - tail * mean_g T_g - share * e
-//     w_g  run_g / (run_g + wait_g) * smt * moves: the part that the guest had of the speed that
-//          it would have alone on the machine. 1 is the most, and the same for every guest and
-//          load, so that windows can be compared though the load differs.
-//          run_g / (run_g + wait_g): what it got of the CPU time that it wanted
+//     w_g  run_g / demand_g * smt * moves: the part that the guest had of the speed that it would
+//          have alone on the machine. 1 is the most, and the same for every guest and load, so that
+//          windows can be compared though the load differs.
+//          run_g / demand_g: what it got of the CPU time that it wanted, by vCPU as
+//                 collector/window/demand.hpp has it
 //          smt    1 - 0.30 * the part of the busy CPUs' time with a busy sibling (estimate.hpp)
 //          moves  1 - (30 us * starts on another core of the socket
 //                      + 100 us * starts on another socket) / running time; at least 0.1
 //          For a guest that publishes a score, where the pool's configuration has it heard: that
 //          score over the guest's reference, 1/4 to 4 (guest_scores.hpp).
-//     T_g  ln((p99 + t0) / t0) of the window's waits from wake-up to running, of domains with ten
-//          of them a second
-//     e    as there, of the window's running and waiting times
+//     w_g / r_g   smt * moves: what is left of the CPU time for work. Not of a guest that publishes
+//          a score: its work is in a unit of its own.
+//     T_g  of the window's waits from wake-up to running, of domains with ten of them a second: a
+//          host sees neither responses nor deadlines
+//     share   as there, of the window's running time and demand
 // 0: everybody got what it wanted at full speed. Guests that are idle in a window drop out of the
-// means. Domain-0 is as in score.hpp: no work, but its tail and its share count.
+// means.
 //
 // A published score tells what the estimate cannot, and nothing of it is verified. It is all that
 // counts of such a guest's work: that the guest waits, moves or shares cores is in its score or is
@@ -31,14 +33,14 @@
 // What it cannot see: responses and deadlines; memory away from its node; the working sets, so that
 // every move costs the same; which guests shared cores and moved, so that all of them are as slow
 // as the pool; and whether a wait cost work. A server that still answers every request loses no
-// work, but counts as having lost the part that it waited. So differences of work are too large
-// where guests mostly block. A guest that goes idle because another one keeps it waiting (a
-// back-end) wants less, and no loss shows.
+// work, but counts as having lost the part of the time that it waited. So differences of work are
+// too large where guests mostly block. A guest that goes idle because another one keeps it waiting
+// (a back-end) wants less, and no loss shows.
 //
 // A guest with about ten wake-ups a second has a tail in some windows and none in others. Where few
 // guests have one, these windows lie far apart.
 //
-// What it is worth against the truth of simulated hosts: docs/evidence/2026-11-29-live-score.md.
+// What it is worth against the truth of simulated hosts: docs/evidence/2026-11-29-score.md.
 #pragma once
 
 #include "collector/window/stats.hpp"

@@ -4,6 +4,7 @@
 #include "collector/window/schema.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/model/sample.hpp"
+#include "src/model/score.hpp"
 #include "src/policy/state_message.hpp"
 #include "src/proto/records.hpp"
 #include "src/service/journal_columns.hpp"
@@ -136,6 +137,11 @@ UnixTime time_of(const Event& event) {
     return std::visit(Time{}, event);
 }
 
+bool of_another_version(const proto::Sample& sample) {
+    return sample.schema_version() != feature_schema_version ||
+           score_version_of(sample) != score_version;
+}
+
 } // namespace
 
 std::string_view to_string(SwitchOutcome outcome) {
@@ -247,7 +253,7 @@ Result<std::vector<TrialSample>> JournalReader::samples() const {
         sample.clear_scores();
         *sample.add_scores() = *lesson;
         sample.mutable_scores(0)->set_intent(intent);
-        if (sample.schema_version() != feature_schema_version && wrong.empty()) return;
+        if (of_another_version(sample) && wrong.empty()) return;
         if (auto checked = check_sample(sample, "a trial's sample"); !checked)
             wrong = checked.error().message;
     };
@@ -260,9 +266,7 @@ Result<std::vector<TrialSample>> JournalReader::samples() const {
         return fail("{}: damaged: {}; move the file away to begin a new one", path_, wrong);
     // What teaches nothing has no sample here. What another version of the program measured cannot
     // be measured again, and is no damage.
-    std::erase_if(samples, [](const TrialSample& one) {
-        return one.sample.schema_version() != feature_schema_version;
-    });
+    std::erase_if(samples, [](const TrialSample& one) { return of_another_version(one.sample); });
     return samples;
 }
 

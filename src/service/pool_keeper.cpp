@@ -2,6 +2,7 @@
 #include "src/service/pool_keeper.hpp"
 
 #include "src/base/log.hpp"
+#include "src/model/score.hpp"
 
 namespace intellisched::service {
 namespace {
@@ -24,6 +25,7 @@ proto::Sample sample_of(const FeatureVector& features, const PoolSeen& pool, boo
     proto::Sample sample;
     sample.set_guest_scores(guest_scores);
     sample.set_schema_version(feature_schema_version);
+    sample.set_score_version(score_version);
     sample.set_current_layout(std::string(to_string(pool.current)));
     for (const Layout layout : pool.same) sample.add_representative(std::string(to_string(layout)));
     sample.mutable_features()->Add(features.values.begin(), features.values.end());

@@ -100,14 +100,14 @@ TEST_CASE("live bench: every partition in each repeat, in random order, and back
     CHECK(host.set.size() >= 3 * 2 + 2);
     for (unsigned repeat = 0; repeat < 3; ++repeat)
         for (const Layout layout : {Layout::cpu, Layout::socket, Layout::all})
-            CHECK(results.find({"web", layout, repeat})->result.guests.size() == 2);
+            CHECK(results.find({"web", layout, repeat})->result.size() == 2);
     CHECK(host.in_force == Arrangement{Layout::node, 8});
     CHECK(!fs::exists(bench.restore));
 
     const bench::RunResult* outcome = results.find({"web", Layout::socket, 1});
     REQUIRE(outcome);
     CHECK(outcome->windows.size() == 2);
-    const GuestResult& guest = outcome->result.guests.at("g1");
+    const GuestResult& guest = outcome->result.at("g1");
     CHECK(guest.work == doctest::Approx(0.5e9).epsilon(0.01));
     CHECK(guest.wake_p99_us == doctest::Approx(100).epsilon(0.03));
     CHECK(guest.wakeups_per_s == doctest::Approx(1000).epsilon(0.01));

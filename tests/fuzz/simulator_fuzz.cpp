@@ -125,7 +125,9 @@ void use(SimHost& sim, int peer) {
     if (!truth) return;
     const auto result = result_from(*truth, "Pool-0");
     if (!result) return;
-    if (!(result->share_error >= 0 && result->share_error <= 1)) std::abort();
+    for (const auto& [name, guest] : *result)
+        if (guest.share_error && !(*guest.share_error >= 0 && *guest.share_error <= 1))
+            std::abort();
     const std::array both{*result, LayoutResult{}};
     const auto utility = utilities(Intent::balanced, both);
     if (!utility) return;

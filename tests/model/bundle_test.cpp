@@ -163,9 +163,9 @@ TEST_CASE("bundle: temperatures and ranges that cannot be are refused") {
               m.set_feature_min(1, NAN);
               m.set_feature_max(1, NAN);
           }) == "passed");
-    CHECK(
-        contains(changed_manifest([](auto& m) { m.mutable_training()->set_held_out_regret(NAN); }),
-                 "training"));
+    CHECK(contains(
+        changed_manifest([](auto& m) { m.mutable_training()->add_held_out()->set_regret(NAN); }),
+        "training"));
 }
 
 TEST_CASE("bundle: the models must be the manifest's, and both must be safe") {

@@ -294,3 +294,18 @@ TEST_CASE("policy journal: states that cannot be are refused") {
     CHECK(refused([](auto& bad) { bad.add_quarantines(); }));
     CHECK(refused([](auto& bad) { bad.Clear(); }));
 }
+
+TEST_CASE("policy journal: utilities of another version of the score are forgotten") {
+    World world;
+    REQUIRE(world.switched().decision == Decision::switch_layout);
+    world.windows(8);
+    proto::PolicyState stored = message_of(world.state);
+    REQUIRE(state_of(stored)->trial->before.size() > 0);
+    stored.set_score_version(stored.score_version() - 1);
+    const auto state = state_of(stored);
+    REQUIRE(state);
+    CHECK(state->trial->in_force);
+    CHECK(state->trial->before.empty());
+    CHECK(state->trial->after.empty());
+    for (const PastWindow& past : state->history) CHECK(std::isnan(past.window.utility));
+}

@@ -119,6 +119,43 @@ TEST_CASE("credit2-sim: a capture is read into windows like that of a host") {
     CHECK(truth.guests(1).requests() == doctest::Approx(18000).epsilon(0.05));
     CHECK(truth.guests(1).response().p50_us() > 150);
     CHECK(truth.guests(2).requests() == 0);
+    // What a host sees of demand is what the simulator knows where loads are closed.
+    double demand_s = 0;
+    for (const intellisched::WindowStats& window : windows)
+        demand_s += window.domains.at(2).demand / window.tsc_hz;
+    CHECK(demand_s == doctest::Approx(truth.guests(2).demand_ns() / 1e9).epsilon(0.01));
+}
+
+TEST_CASE("credit2-sim: demand is what guests would run alone") {
+    const Directory directory;
+    const auto beside_a_hog = [&](const std::string& load) {
+        const std::string scenario = directory.file(
+            "demand.scenario", "machine { sockets: 1 cores: 1 threads: 1 } warmup_s: 1 "
+                               "measured_s: 4 xen_args: 'sched_ratelimit_us=10000' "
+                               "guests { name: 'a' vcpus: 1 phases { loads { " +
+                                   load +
+                                   " } } } "
+                                   "guests { name: 'hog' vcpus: 1 phases { loads { hog {} } } }");
+        return truth_of("run " + scenario);
+    };
+    // A server that is offered 0.03 CPUs and waits for most of a rate limit each time.
+    const auto open =
+        beside_a_hog("open_server { requests_per_s: 100 service { mean_us: 300 shape: FIXED } }");
+    const proto::GuestTruth& server = open.guests(1);
+    CHECK(server.runnable_ns() > 5 * server.run_ns());
+    CHECK(server.demand_ns() == doctest::Approx(server.run_ns()).epsilon(0.02));
+    CHECK(open.guests(2).demand_ns() == doctest::Approx(4e9).epsilon(0.001));
+    // One that is offered more than it can do: what is not done yet is wanted as well.
+    const auto full =
+        beside_a_hog("open_server { requests_per_s: 900 service { mean_us: 1000 shape: FIXED } }");
+    CHECK(full.guests(1).run_ns() < 2.2e9);
+    CHECK(full.guests(1).demand_ns() == doctest::Approx(0.9 * 4e9).epsilon(0.1));
+    // A client that thinks for as long as it is served: half of the time, when nobody is in the
+    // way.
+    const auto closed = beside_a_hog("closed_server { clients: 1 think { mean_us: 2000 } "
+                                     "service { mean_us: 2000 } }");
+    CHECK(closed.guests(1).run_ns() < 1.8e9);
+    CHECK(closed.guests(1).demand_ns() == doctest::Approx(2e9).epsilon(0.1));
 }
 
 TEST_CASE("credit2-sim: the same scenario and seed give the same bytes") {

@@ -36,12 +36,14 @@ class Periodic final : public Load {
             player.begins += period_;
         }
         for (; player.begins + deadline_ < os.now(); player.begins += period_) {
-            (void)player.random.draw(run_); // each period has the same job, left out or not
+            os.results.came += player.random.draw(run_); // the same job, left out or not
             os.results.deadline(true);
         }
         if (os.now() < player.begins) return Activity::sleep_until(player.begins);
         player.playing = true;
-        return Activity::compute(player.random.draw(run_));
+        const Nanoseconds work = player.random.draw(run_);
+        os.results.came += work;
+        return Activity::compute(work);
     }
 
   private:
