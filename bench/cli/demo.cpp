@@ -106,10 +106,14 @@ class Demo {
             results.push_back(std::move(result));
             TRY(host->reset_truth());
         }
-        std::string score = "-";
-        if (const auto both = utilities(intent_, results)) {
-            const double difference = both->at(0) - both->at(1);
+        std::string score = "-", work = "-", p99 = "-", share = "-";
+        if (const auto both = parts(results)) {
+            const ScoreParts &managed = both->at(0), &alone = both->at(1);
+            const double difference = utility(intent_, managed) - utility(intent_, alone);
             score = percent(difference);
+            work = percent(managed.work - alone.work);
+            p99 = percent(managed.tail - alone.tail);
+            share = fmt::format("{:+.3f}", managed.share - alone.share);
             total_ += difference;
             ++rows_;
         }
@@ -123,9 +127,10 @@ class Demo {
         if (!last.reasons.empty()) verdict += ": " + last.reasons.front().text;
         const double at_s = now_s();
         follow(next_row_ + row_every);
-        return print(fmt::format(
-            "{:>5.0f} s  {:<18} {:<8} {:<15} {:>8}  {}\n", at_s, loads_at(scenario_, at_s - 1),
-            to_string(loop_.state().pool->in_force.layout), predicted, score, verdict));
+        return print(fmt::format("{:>5.0f} s  {:<18} {:<8} {:<15} {:>8}{:>8}{:>8}{:>8}  {}\n", at_s,
+                                 loads_at(scenario_, at_s - 1),
+                                 to_string(loop_.state().pool->in_force.layout), predicted, score,
+                                 work, p99, share, verdict));
     }
 
     std::string head() const {
@@ -133,16 +138,18 @@ class Demo {
         return fmt::format(
             "A simulated host of {} sockets x {} cores x {} threads, {} guests, intent {}, booted "
             "with {};\nthe policy as it is shipped. Virtual time.\n\n{:>7}  {:<18} {:<8} {:<15} "
-            "{:>8}  {}\n",
+            "{:>8}{:>8}{:>8}{:>8}  {}\n",
             machine.sockets(), machine.cores(), machine.threads(), scenario_.guests_size() - 1,
             to_string(intent_), to_string(managed_->info().boot), "time", "load", "layout",
-            "prediction", "score *", "verdict");
+            "prediction", "score *", "work *", "p99 *", "share *", "verdict");
     }
 
     std::string summary() const {
         return fmt::format(
             "\n{} switches, {} reverts. Score over all: {} against staying with {}.\n* against the "
-            "same host left alone, since the row before, from what the guests achieved.\n",
+            "same host left alone, since the row before, from what the guests achieved: score, "
+            "work "
+            "done, 99th percentile of what they waited for, share error.\n",
             loop_.switches(), loop_.reverts(), rows_ ? percent(total_ / rows_) : "-",
             to_string(managed_->info().boot));
     }

@@ -79,7 +79,8 @@ Result<void> study(const EvaluateArguments& options, std::span<const proto::Samp
                 [&](const Case& one, const Prediction& prediction) {
                     if (group == Group::family) add_choices(one, prediction, choices);
                 }};
-        *report.add_sections() = TRY(hold_out(samples, group, study));
+        for (auto& section : TRY(hold_out(samples, group, study)))
+            *report.add_sections() = std::move(section);
     }
     for (auto& comparison : bench::compare(runs, choices))
         *report.add_comparisons() = std::move(comparison);
@@ -92,8 +93,8 @@ Result<void> judge_given(const EvaluateArguments& options, std::span<const proto
     const auto classifier = TRY(Classifier::load(bundle));
     const auto add = [&](std::span<const proto::Sample> some, const std::string& directory) {
         return judge_bundle(classifier, some, fmt::format("{} on {}", options.bundle, directory))
-            .map([&](proto::EvaluationSection section) {
-                *report.add_sections() = std::move(section);
+            .map([&](std::vector<proto::EvaluationSection> sections) {
+                for (auto& section : sections) *report.add_sections() = std::move(section);
             });
     };
     TRY(add(samples, options.samples));

@@ -6,6 +6,7 @@
 #include "src/layout/layout.hpp"
 
 #include <algorithm>
+#include <cmath>
 
 namespace intellisched {
 namespace {
@@ -19,20 +20,27 @@ td:first-child, th:first-child { text-align: left }
 )";
 
 std::string table_row(const proto::Figures& f, std::string_view name) {
+    const std::string parts =
+        std::isnan(f.work())
+            ? std::string("<td></td><td></td><td></td><td></td>")
+            : fmt::format("<td>{:+.2f}%</td><td>{:+.2f}%</td><td>{:+.1f}%</td>"
+                          "<td>{:+.3f}</td>",
+                          f.work() * 100, f.cpu_time() * 100, f.tail() * 100, f.share());
     return fmt::format("<tr><td>{}</td><td>{}</td><td>{:.2f}%</td><td>{:.2f}%</td><td>{:.2f}%</td>"
                        "<td>{:.1f}%</td><td>{:.2f}%</td><td>{:.1f}%</td><td>{:.2f}%</td>"
-                       "<td>{:.1f}%</td><td>{:.3f}</td></tr>\n",
+                       "<td>{:.1f}%</td><td>{:.3f}</td>{}</tr>\n",
                        page::escaped(name), f.cases(), f.mean_regret() * 100,
                        f.median_regret() * 100, f.p95_regret() * 100, f.max_regret() * 100,
                        f.default_regret() * 100, f.captured() * 100, f.harm() * 100,
-                       f.accuracy() * 100, f.calibration_error());
+                       f.accuracy() * 100, f.calibration_error(), parts);
 }
 
 std::string table_head(std::string_view caption) {
     return fmt::format(
         "<table><caption>{}</caption>\n<tr><th></th><th>cases</th><th>mean regret</th>"
         "<th>median</th><th>p95</th><th>max</th><th>default's</th><th>captured</th>"
-        "<th>harm</th><th>right</th><th>calibration error</th></tr>\n",
+        "<th>harm</th><th>right</th><th>calibration error</th><th>work</th><th>CPU time</th>"
+        "<th>p99</th><th>share error</th></tr>\n",
         page::escaped(caption));
 }
 
@@ -100,11 +108,14 @@ std::string evaluation_page(const proto::EvaluationReport& report) {
         "<p>A case is a second of trace under one intent. Regret is how far the score of a choice "
         "is behind that of the best layout; captured is the share of what the best layouts gain "
         "over the boot default (socket); harm is the share of cases in which the choice is over "
-        "2% behind the boot default. \"By policy\" are cases seen under the boot default, which "
+        "2% behind the boot default. Work, CPU time for the same work, p99 and share error are "
+        "means of the choices against the boot default. \"By policy\" are cases seen under the "
+        "boot default, which "
         "is left only for the confidence and gain that a switch needs.</p>\n";
     for (const auto& section : report.sections()) {
-        out += fmt::format("<h2>{}</h2>\n<p>{} samples of {} scenarios</p>\n",
-                           page::escaped(section.title()), section.samples(), section.scenarios());
+        out += fmt::format("<h2>{}, {}</h2>\n<p>{} samples of {} scenarios</p>\n",
+                           page::escaped(section.title()), page::escaped(section.intent()),
+                           section.samples(), section.scenarios());
         out += table_head("Methods");
         for (const auto& figures : section.methods()) out += table_row(figures, figures.method());
         out += "</table>\n";

@@ -4,6 +4,7 @@
 #include "src/base/parallel.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <mutex>
 #include <set>
@@ -14,19 +15,28 @@ namespace {
 
 using Predictions = std::vector<Prediction>; // by case
 
-std::vector<CaseOutcome> outcomes_of(std::span<const Case> cases, const Predictions& predictions) {
+/// Of the cases of that intent.
+std::vector<CaseOutcome> outcomes_of(std::span<const Case> cases, Intent intent,
+                                     const Predictions& predictions) {
     std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < cases.size(); ++i)
-        outcomes.push_back(judge(cases[i], predictions[i]));
+        if (cases[i].intent == intent) outcomes.push_back(judge(cases[i], predictions[i]));
     return outcomes;
 }
 
-std::vector<CaseOutcome> cautious_outcomes(std::span<const Case> cases,
+std::vector<CaseOutcome> cautious_outcomes(std::span<const Case> cases, Intent intent,
                                            const Predictions& predictions) {
     std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < cases.size(); ++i)
-        if (under_default(cases[i])) outcomes.push_back(judge_cautiously(cases[i], predictions[i]));
+        if (cases[i].intent == intent && under_default(cases[i]))
+            outcomes.push_back(judge_cautiously(cases[i], predictions[i]));
     return outcomes;
+}
+
+/// Whether any case is of that intent.
+bool any(std::span<const Case> cases, Intent intent) {
+    return std::any_of(cases.begin(), cases.end(),
+                       [&](const Case& one) { return one.intent == intent; });
 }
 
 /// The outcomes by the name of a part of the cases.
@@ -61,18 +71,14 @@ void add_cells(proto::EvaluationSection& section, std::string_view by,
 }
 
 /// The model's own rows and cells: they come before the other methods.
-void add_model(proto::EvaluationSection& section, std::span<const Case> cases,
-               const std::string& name, const Predictions& predictions) {
-    const auto outcomes = outcomes_of(cases, predictions);
-    const auto cautious = cautious_outcomes(cases, predictions);
+void add_model(proto::EvaluationSection& section, std::span<const CaseOutcome> outcomes,
+               std::span<const CaseOutcome> cautious, const std::string& name) {
     *section.add_methods() = figures_of(name, outcomes);
     *section.add_methods() = figures_of(name + ", by policy", cautious);
     add_cells(section, "family", outcomes, cautious,
               [](const Case& one) { return one.sample->family(); });
     add_cells(section, "topology", outcomes, cautious,
               [](const Case& one) { return one.sample->topology(); });
-    add_cells(section, "intent", outcomes, cautious,
-              [](const Case& one) { return std::string(to_string(one.intent)); });
 }
 
 /// Those that a choice can be judged by.
@@ -86,9 +92,11 @@ Result<std::vector<Case>> complete_cases(std::span<const proto::Sample> samples)
     return cases;
 }
 
-proto::EvaluationSection section_of(std::string title, std::span<const proto::Sample> samples) {
+proto::EvaluationSection section_of(std::string title, Intent intent,
+                                    std::span<const proto::Sample> samples) {
     proto::EvaluationSection section;
     section.set_title(std::move(title));
+    section.set_intent(std::string(to_string(intent)));
     section.set_samples(static_cast<std::uint32_t>(samples.size()));
     std::set<std::string_view> scenarios;
     for (const auto& sample : samples) scenarios.insert(sample.scenario());
@@ -147,8 +155,8 @@ std::vector<Learner> all_learners(const Learning& learning, bool ablations) {
     return learners;
 }
 
-Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples, Group group,
-                                          const StudyOptions& options) {
+Result<std::vector<proto::EvaluationSection>> hold_out(std::span<const proto::Sample> samples,
+                                                       Group group, const StudyOptions& options) {
     const auto cases = TRY(complete_cases(samples));
     const auto folds = TRY(make_folds(cases, group, options.seed));
 
@@ -173,33 +181,54 @@ Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples
 
     if (options.said)
         for (std::size_t i = 0; i < cases.size(); ++i) options.said(cases[i], predictions[0][i]);
-    auto section = section_of(std::string(title_of(group)), samples);
-    add_model(section, cases, options.learners[0].name, predictions[0]);
-    for (std::size_t l = 1; l < options.learners.size(); ++l)
-        *section.add_methods() =
-            figures_of(options.learners[l].name, outcomes_of(cases, predictions[l]));
-    std::vector<CaseOutcome> measured;
-    for (const Case& one : cases) {
-        const auto outcomes = judge_repeats(one);
-        measured.insert(measured.end(), outcomes.begin(), outcomes.end());
+    std::vector<proto::EvaluationSection> sections;
+    for (const Intent intent : all_intents) {
+        if (!any(cases, intent)) continue;
+        auto& section =
+            sections.emplace_back(section_of(std::string(title_of(group)), intent, samples));
+        add_model(section, outcomes_of(cases, intent, predictions[0]),
+                  cautious_outcomes(cases, intent, predictions[0]), options.learners[0].name);
+        for (std::size_t l = 1; l < options.learners.size(); ++l)
+            *section.add_methods() =
+                figures_of(options.learners[l].name, outcomes_of(cases, intent, predictions[l]));
+        std::vector<CaseOutcome> measured;
+        for (const Case& one : cases) {
+            if (one.intent != intent) continue;
+            const auto outcomes = judge_repeats(one);
+            measured.insert(measured.end(), outcomes.begin(), outcomes.end());
+        }
+        if (!measured.empty()) *section.add_methods() = figures_of(std::string(repeated), measured);
     }
-    if (!measured.empty()) *section.add_methods() = figures_of(std::string(repeated), measured);
-    return section;
+    return sections;
 }
 
-Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
-                                              std::span<const proto::Sample> samples,
-                                              std::string title) {
+Result<std::vector<proto::EvaluationSection>> judge_bundle(const Classifier& classifier,
+                                                           std::span<const proto::Sample> samples,
+                                                           const std::string& title) {
     const auto cases = TRY(complete_cases(samples));
     const auto knowing = TRY(ask(classifier, cases, true));
     const auto ignorant = TRY(ask(classifier, cases, false));
-    auto section = section_of(std::move(title), samples);
-    add_model(section, cases, "model", knowing);
-    *section.add_methods() = figures_of("model, costs not known", outcomes_of(cases, ignorant));
-    std::vector<CaseOutcome> stays;
-    for (const Case& one : cases) stays.push_back(outcome_of(one, Layout::socket, 1));
-    *section.add_methods() = figures_of("boot default (socket)", stays);
-    return section;
+    // Gains of one version of the score are no gains of another one.
+    const auto learned = score_version_of(classifier.manifest());
+    const auto judged = score_version_of(samples.front());
+    const std::string versions =
+        learned == judged
+            ? std::string()
+            : fmt::format(" (learned from version {} of the score, judged by {})", learned, judged);
+    std::vector<proto::EvaluationSection> sections;
+    for (const Intent intent : all_intents) {
+        if (!any(cases, intent)) continue;
+        auto& section = sections.emplace_back(section_of(title + versions, intent, samples));
+        add_model(section, outcomes_of(cases, intent, knowing),
+                  cautious_outcomes(cases, intent, knowing), "model");
+        *section.add_methods() =
+            figures_of("model, costs not known", outcomes_of(cases, intent, ignorant));
+        std::vector<CaseOutcome> stays;
+        for (const Case& one : cases)
+            if (one.intent == intent) stays.push_back(outcome_of(one, Layout::socket, 1));
+        *section.add_methods() = figures_of("boot default (socket)", stays);
+    }
+    return sections;
 }
 
 CaseOutcome judge_cautiously(const Case& one, const Prediction& prediction,
@@ -226,6 +255,10 @@ proto::Figures figures_of(std::string method, std::span<const CaseOutcome> outco
     figures.set_captured(all.captured);
     figures.set_harm(all.harm);
     figures.set_calibration_error(all.calibration_error);
+    figures.set_work(std::expm1(all.gained.work));
+    figures.set_cpu_time(std::expm1(-all.gained.headroom));
+    figures.set_tail(std::expm1(all.gained.tail));
+    figures.set_share(all.gained.share);
     for (const CalibrationBin& bin : all.calibration) {
         auto* out = figures.add_calibration();
         out->set_cases(bin.cases);

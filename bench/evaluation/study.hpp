@@ -31,17 +31,17 @@ struct StudyOptions {
 [[nodiscard]] std::vector<Learner> all_learners(const Learning& learning, bool ablations);
 
 /// Holds out whole groups, each in turn (ten folds of them when they are more than twenty), and
-/// judges what each learner says of them. Here and below, samples of trials, whose scores are of
-/// two layouts, are left out. Errors: no samples, fewer than two groups, stopped, those of the
-/// learners.
-[[nodiscard]] Result<proto::EvaluationSection> hold_out(std::span<const proto::Sample> samples,
-                                                        Group group, const StudyOptions& options);
+/// judges what each learner says of them, in a section an intent. Here and below, samples of
+/// trials, whose scores are of two layouts, are left out. Errors: no samples, fewer than two
+/// groups, stopped, those of the learners.
+[[nodiscard]] Result<std::vector<proto::EvaluationSection>>
+hold_out(std::span<const proto::Sample> samples, Group group, const StudyOptions& options);
 
 /// What a finished model says of samples: with their costs, without, and the boot default. It only
 /// means something for samples that the model was not trained from.
-[[nodiscard]] Result<proto::EvaluationSection> judge_bundle(const Classifier& classifier,
-                                                            std::span<const proto::Sample> samples,
-                                                            std::string title);
+[[nodiscard]] Result<std::vector<proto::EvaluationSection>>
+judge_bundle(const Classifier& classifier, std::span<const proto::Sample> samples,
+             const std::string& title);
 
 /// Of a case that was seen under the boot default: the outcome of what the policy makes of windows
 /// that all say the same, which is to stay unless the service's margins of confidence and gain are

@@ -2,6 +2,7 @@
 #include "bench/evaluation/report.hpp"
 #include "src/base/result.hpp"
 
+#include <cmath>
 #include <map>
 
 namespace intellisched {
@@ -10,16 +11,21 @@ namespace {
 constexpr int shown_cells = 4; // of each kind, the worst
 
 std::string figures_line(const proto::Figures& f, std::string_view name) {
-    return fmt::format(
-        "{:<32}{:>8}{:>8.2f}%{:>8.2f}%{:>8.2f}%{:>8.1f}%{:>10.1f}%{:>7.2f}%{:>8.3f}\n",
-        printable(name, 31), f.cases(), f.mean_regret() * 100, f.median_regret() * 100,
-        f.p95_regret() * 100, f.max_regret() * 100, f.captured() * 100, f.harm() * 100,
-        f.calibration_error());
+    std::string text =
+        fmt::format("{:<32}{:>8}{:>8.2f}%{:>8.2f}%{:>8.2f}%{:>8.1f}%{:>10.1f}%{:>7.2f}%{:>8.3f}",
+                    printable(name, 31), f.cases(), f.mean_regret() * 100, f.median_regret() * 100,
+                    f.p95_regret() * 100, f.max_regret() * 100, f.captured() * 100, f.harm() * 100,
+                    f.calibration_error());
+    if (!std::isnan(f.work()))
+        text += fmt::format("{:>+7.2f}%{:>+7.2f}%{:>+7.1f}%{:>+8.3f}", f.work() * 100,
+                            f.cpu_time() * 100, f.tail() * 100, f.share());
+    return text + '\n';
 }
 
 std::string head(std::string_view what) {
-    return fmt::format("{:<32}{:>8}{:>9}{:>9}{:>9}{:>9}{:>11}{:>8}{:>8}\n", what, "cases", "regret",
-                       "median", "p95", "max", "captured", "harm", "calib.");
+    return fmt::format("{:<32}{:>8}{:>9}{:>9}{:>9}{:>9}{:>11}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
+                       what, "cases", "regret", "median", "p95", "max", "captured", "harm",
+                       "calib.", "work", "CPU", "p99", "share");
 }
 
 } // namespace
@@ -27,9 +33,9 @@ std::string head(std::string_view what) {
 std::string evaluation_text(const proto::EvaluationReport& report) {
     std::string text;
     for (const auto& section : report.sections()) {
-        text +=
-            fmt::format("{}{}: {} samples of {} scenarios\n", text.empty() ? "" : "\n",
-                        printable(section.title(), 200), section.samples(), section.scenarios());
+        text += fmt::format("{}{}, {}: {} samples of {} scenarios\n", text.empty() ? "" : "\n",
+                            printable(section.title(), 200), section.intent(), section.samples(),
+                            section.scenarios());
         text += head("method");
         for (const auto& figures : section.methods())
             text += figures_line(figures, figures.method());
@@ -58,7 +64,8 @@ std::string evaluation_text(const proto::EvaluationReport& report) {
                             row.windows(), row.area(), row.novel() * 100);
     if (report.sections().empty()) return text;
     text += "\nregret: score behind the best layout; captured: share of what the best layouts "
-            "gain over the boot default; harm: cases over 2% behind it\n";
+            "gain over the boot default; harm: cases over 2% behind it; work, CPU time for it, p99 "
+            "and share error: means of the choices against the boot default\n";
     return text;
 }
 

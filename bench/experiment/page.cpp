@@ -18,6 +18,7 @@ constexpr std::string_view style =
 .deviation { stroke: #b9cde4; stroke-width: 8 }
 .interval { stroke: #1b5fa8; stroke-width: 2 } .score { fill: #1b5fa8 } .best { fill: #c4471d }
 li { overflow-wrap: anywhere }
+table { border-collapse: collapse } td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid #ddd }
 )";
 
 /// From a score to a place on the axis, which goes from `low` to 1.
@@ -66,6 +67,32 @@ std::string plot(const proto::ReportCell& cell) {
     return page::drawing(width, bottom + axis, svg);
 }
 
+std::string parts_table(const proto::Report& report) {
+    std::string out =
+        "<h2>What the scores are made of</h2>\n<p>Against socket, means over the entries: work; "
+        "CPU "
+        "time for the same work; the 99th percentile of what guests wait for; share error.</p>\n"
+        "<table>\n<tr><th></th>";
+    for (const Layout layout : all_layouts) out += fmt::format("<th>{}</th>", to_string(layout));
+    out += "</tr>\n";
+    for (const proto::ReportParts& parts : report.parts()) {
+        out += fmt::format("<tr><td>{} on {}</td>", page::escaped(parts.family()),
+                           page::escaped(parts.topology()));
+        for (const Layout layout : all_layouts) {
+            const auto row =
+                std::find_if(parts.rows().begin(), parts.rows().end(),
+                             [&](const auto& one) { return one.layout() == to_string(layout); });
+            out += row == parts.rows().end()
+                       ? std::string("<td>-</td>")
+                       : fmt::format("<td>{:+.1f}%, {:+.1f}%, {:+.0f}%, {:+.3f}</td>",
+                                     row->work() * 100, row->cpu_time() * 100, row->tail() * 100,
+                                     row->share());
+        }
+        out += "</tr>\n";
+    }
+    return out + "</table>\n";
+}
+
 } // namespace
 
 std::string report_page(const proto::Report& report) {
@@ -93,6 +120,7 @@ std::string report_page(const proto::Report& report) {
                            cell.entries(), cell.ties(), plot(cell));
     }
     if (!intent.empty()) out += "</div>\n";
+    if (!report.parts().empty()) out += parts_table(report);
     if (report.failures_size() > 0) out += "<h2>Failures</h2>\n<ul>\n";
     for (const proto::Report::Failure& failure : report.failures())
         out +=

@@ -40,6 +40,39 @@ struct Cell {
     }
 };
 
+/// Sums of the differences to the boot default.
+struct PartsCell {
+    unsigned entries = 0;
+    std::array<bool, layout_count> measured{};
+    std::array<ScoreParts, layout_count> sums{};
+
+    void add(const Scored& scored) {
+        if (!scored.measured[index(Layout::socket)]) return;
+        ++entries;
+        measured = scored.measured; // the plan's layouts, in every entry
+        const ScoreParts& base = scored.parts[index(Layout::socket)];
+        for (std::size_t l = 0; l < layout_count; ++l) {
+            sums[l].work += scored.parts[l].work - base.work;
+            sums[l].headroom += scored.parts[l].headroom - base.headroom;
+            sums[l].tail += scored.parts[l].tail - base.tail;
+            sums[l].share += scored.parts[l].share - base.share;
+        }
+    }
+};
+
+void fill(proto::ReportParts& to, const PartsCell& cell) {
+    for (const Layout layout : all_layouts) {
+        if (!cell.measured[index(layout)]) continue;
+        const ScoreParts& sums = cell.sums[index(layout)];
+        proto::ReportParts::Row& row = *to.add_rows();
+        row.set_layout(std::string(to_string(layout)));
+        row.set_work(std::expm1(sums.work / cell.entries));
+        row.set_cpu_time(std::expm1(-sums.headroom / cell.entries));
+        row.set_tail(std::expm1(sums.tail / cell.entries));
+        row.set_share(sums.share / cell.entries);
+    }
+}
+
 void fill(proto::ReportCell& to, const Cell& cell) {
     to.set_entries(cell.entries);
     to.set_ties(cell.ties);
@@ -64,6 +97,30 @@ std::string row_text(const proto::ReportCell::Row& row) {
                        spread.empty() ? 7 : 8);
 }
 
+std::string parts_text(const proto::Report& report) {
+    std::string text = fmt::format(
+        "\nwhat they are made of, against socket: work, CPU time for it, p99 (%), share error\n"
+        "{:<16}{:<10}",
+        "family", "topology");
+    for (const Layout layout : all_layouts) text += fmt::format("{:>28}", to_string(layout));
+    text += '\n';
+    for (const proto::ReportParts& parts : report.parts()) {
+        text += fmt::format("{:<16}{:<10}", printable(parts.family(), 15),
+                            printable(parts.topology(), 9));
+        for (const Layout layout : all_layouts) {
+            const auto row =
+                std::find_if(parts.rows().begin(), parts.rows().end(),
+                             [&](const auto& one) { return one.layout() == to_string(layout); });
+            text += row == parts.rows().end()
+                        ? fmt::format("{:>28}", "-")
+                        : fmt::format("  {:>+6.1f}{:>+6.1f}{:>+7.0f}{:>+7.3f}", row->work() * 100,
+                                      row->cpu_time() * 100, row->tail() * 100, row->share());
+        }
+        text += '\n';
+    }
+    return text;
+}
+
 } // namespace
 
 double confidence_factor(unsigned repeats) {
@@ -81,6 +138,7 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
     report.set_entries(static_cast<unsigned>(entries.size()));
     report.set_confidence_factor(confidence_factor(plan.repeats));
     std::map<std::tuple<Intent, std::string, std::string>, Cell> cells;
+    std::map<std::pair<std::string, std::string>, PartsCell> parts;
     for (const Entry& entry : entries) {
         for (const Layout layout : plan.layouts)
             for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
@@ -105,6 +163,14 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
                            static_cast<unsigned>(samples_of(plan, *scored, results).size()));
         for (std::size_t i = 0; i < plan.intents.size(); ++i)
             cells[{plan.intents[i], entry.family, entry.topology}].add(*scored, scored->scores[i]);
+        parts[{entry.family, entry.topology}].add(*scored);
+    }
+    for (const auto& [key, cell] : parts) {
+        if (cell.entries == 0) continue;
+        proto::ReportParts& to = *report.add_parts();
+        to.set_family(key.first);
+        to.set_topology(key.second);
+        fill(to, cell);
     }
     for (const auto& [key, cell] : cells) {
         proto::ReportCell& to = *report.add_cells();
@@ -139,6 +205,7 @@ std::string report_text(const proto::Report& report) {
         }
         text += '\n';
     }
+    if (!report.parts().empty()) text += parts_text(report);
     if (!std::isnan(report.confidence_factor()) && !text.empty())
         text +=
             fmt::format("\na 95% confidence interval is {:.3g} standard errors to either side\n",

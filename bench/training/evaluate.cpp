@@ -17,13 +17,43 @@ double quantile(const std::vector<double>& sorted, double part) {
 
 } // namespace
 
+namespace {
+
+std::optional<ScoreParts> gained(const Case& one, Layout chosen) {
+    const auto& parts = one.sample->parts();
+    if (parts.empty()) return std::nullopt;
+    const auto& base = parts[static_cast<int>(index(Layout::socket))];
+    const auto& of = parts[static_cast<int>(index(chosen))];
+    return ScoreParts{of.work() - base.work(), of.headroom() - base.headroom(),
+                      of.tail() - base.tail(), of.share() - base.share()};
+}
+
+/// NaN without any that is known.
+ScoreParts mean_gained(std::span<const CaseOutcome> outcomes) {
+    ScoreParts sum;
+    double known = 0;
+    for (const CaseOutcome& outcome : outcomes) {
+        if (!outcome.gained) continue;
+        ++known;
+        sum.work += outcome.gained->work;
+        sum.headroom += outcome.gained->headroom;
+        sum.tail += outcome.gained->tail;
+        sum.share += outcome.gained->share;
+    }
+    for (double* part : {&sum.work, &sum.headroom, &sum.tail, &sum.share}) *part /= known;
+    return sum;
+}
+
+} // namespace
+
 CaseOutcome outcome_of(const Case& one, Layout chosen, double confidence) {
     return {.of = &one,
             .chosen = chosen,
             .confidence = confidence,
             .right = one.best[index(chosen)],
             .regret = one.regret(chosen),
-            .default_regret = one.regret(Layout::socket)};
+            .default_regret = one.regret(Layout::socket),
+            .gained = gained(one, chosen)};
 }
 
 CaseOutcome judge(const Case& one, const Prediction& prediction) {
@@ -43,6 +73,7 @@ std::vector<CaseOutcome> judge_repeats(const Case& one) {
         CaseOutcome outcome = outcome_of(one, all_layouts[chosen], 1);
         outcome.regret = -std::expm1(judge[chosen]);
         outcome.default_regret = -std::expm1(judge[index(Layout::socket)]);
+        outcome.gained.reset(); // the sample has the parts of all repeats only
         outcomes.push_back(outcome);
     }
     return outcomes;
@@ -73,6 +104,7 @@ Evaluation summarise(std::span<const CaseOutcome> outcomes) {
             outcome.of->best.begin());
         ++all.confusion[best][index(outcome.of->representatives[index(outcome.chosen)])];
     }
+    all.gained = mean_gained(outcomes);
     std::sort(regrets.begin(), regrets.end());
     all.regret.median = quantile(regrets, 0.5);
     all.regret.p95 = quantile(regrets, 0.95);

@@ -4,9 +4,11 @@
 
 #include "bench/training/cases.hpp"
 #include "src/model/classifier.hpp"
+#include "src/model/score.hpp"
 
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <vector>
 
@@ -20,6 +22,8 @@ struct CaseOutcome {
     bool right = false;        ///< no layout was better
     double regret = 0;         ///< 1 - score(chosen) / score(best)
     double default_regret = 0; ///< the same for staying with socket, the boot default
+    /// Parts of the choice's score less those of socket; nothing: not known.
+    std::optional<ScoreParts> gained = {};
 };
 
 [[nodiscard]] CaseOutcome outcome_of(const Case& one, Layout chosen, double confidence);
@@ -59,7 +63,8 @@ struct Evaluation {
     /// Share of the oracle's advantage over the boot default: 1 - regret / default_regret; 1 when
     /// there is no advantage and nothing was lost.
     double captured = 0;
-    double harm = 0; ///< share of the cases in which the choice does harm
+    double harm = 0;   ///< share of the cases in which the choice does harm
+    ScoreParts gained; ///< mean over the cases of which it is known; NaN without any
     std::array<CalibrationBin, 10> calibration{};
     double calibration_error = 0; ///< mean distance of confidence and accuracy over the bins
     /// Cases by best layout (the finest of the best) and chosen one, by their representatives.
