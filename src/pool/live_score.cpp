@@ -44,12 +44,13 @@ Result<LayoutResult> live_result(const WindowStats& stats, const proto::HostSnap
     auto result = result_from(truth, stats.facts.pool);
     if (!result) return result;
     const double speed = speed_of_moves(stats);
-    for (auto& [id, guest] : *result)
-        if (guest.work > 0 && guest.demand && *guest.demand > 0) {
-            // Both as parts of what it wanted.
-            guest.work *= speed / (*guest.demand * 1e9);
-            guest.run /= *guest.demand;
-        }
+    for (const proto::GuestTruth& got : truth.guests()) {
+        const auto guest = result->find(got.name());
+        const double busy_ns = (got.run_ns() + got.runnable_ns()) / truth.seconds();
+        if (guest == result->end() || !(guest->second.work > 0)) continue;
+        guest->second.work *= speed / busy_ns;
+        guest->second.run *= 1e9 / busy_ns;
+    }
     for (const auto& [id, score] : published)
         if (const auto guest = result->find(std::to_string(id)); guest != result->end()) {
             guest->second.work = score.work;

@@ -4,11 +4,12 @@
 //
 // The utility is that of score.hpp, of one window alone, with what a host can see in place of what
 // only the guests know:
-//     w_g  run_g / demand_g * smt * moves: the part that the guest had of the speed that it would
-//          have alone on the machine. 1 is the most, and the same for every guest and load, so that
-//          windows can be compared though the load differs.
-//          run_g / demand_g: what it got of the CPU time that it wanted, by vCPU as
-//                 collector/window/demand.hpp has it
+//     w_g  run_g / (run_g + wait_g) * smt * moves: the part that the guest had of the speed that it
+//          would have alone on the machine. 1 is the most, and the same for every guest and load,
+//          so that windows can be compared though the load differs.
+//          run_g / (run_g + wait_g): of the time that it had something to do. What it got of its
+//                 demand says less where vCPUs wait for each other: a token that goes round is as
+//                 late as all waits together, and each vCPU's demand knows of its own.
 //          smt    1 - 0.30 * the part of the busy CPUs' time with a busy sibling (estimate.hpp)
 //          moves  1 - (30 us * starts on another core of the socket
 //                      + 100 us * starts on another socket) / running time; at least 0.1
@@ -18,7 +19,8 @@
 //          a score: its work is in a unit of its own.
 //     T_g  of the window's waits from wake-up to running, of domains with ten of them a second: a
 //          host sees neither responses nor deadlines
-//     share   as there, of the window's running time and demand
+//     share   as there, of the window's running time and demand, which is an estimate by vCPU
+//          (collector/window/demand.hpp); claims are by demand as well
 // 0: everybody got what it wanted at full speed. Guests that are idle in a window drop out of the
 // means.
 //
@@ -33,8 +35,8 @@
 // What it cannot see: responses and deadlines; memory away from its node; the working sets, so that
 // every move costs the same; which guests shared cores and moved, so that all of them are as slow
 // as the pool; and whether a wait cost work. A server that still answers every request loses no
-// work, but counts as having lost the part of the time that it waited. So differences of work are
-// too large where guests mostly block. A guest that goes idle because another one keeps it waiting
+// work, but counts as having lost the part that it waited. So differences of work are too large
+// where guests mostly block. A guest that goes idle because another one keeps it waiting
 // (a back-end) wants less, and no loss shows.
 //
 // A guest with about ten wake-ups a second has a tail in some windows and none in others. Where few

@@ -101,12 +101,12 @@ TEST_CASE("live score: time lost to waiting") {
     }
     set_times(stats, 2, 0.5 * hz, 1.5 * hz);
     CHECK(utility(stats) < work - 0.1 * share - 0.2);
-    // A server that blocks for most of the time: what it would have run alone is little more than
-    // it did.
+    // A server that blocks for most of the time: it had to wait for most of what it did, but would
+    // have run little more alone.
     set_times(stats, 2, 0.06 * hz, 0.2 * hz);
     stats.domains[2].demand = 0.066 * hz;
     const double claim = 0.66 / (4 + 0.66); // of its two vCPUs it has a use for 0.66
-    CHECK(utility(stats) == Approx(claim * (std::log(0.06 / 0.066) - 0.1 * 0.006 / 0.066)));
+    CHECK(utility(stats) == Approx(claim * (std::log(0.06 / 0.26) - 0.1 * 0.006 / 0.066)));
 }
 
 TEST_CASE("live score: waits after wake-ups as score.hpp has them, guests with few left out") {
