@@ -104,6 +104,21 @@ TEST_CASE("repeats: what chance made the best is judged by the repeats that it w
     CHECK(outcomes[1].default_regret == doctest::Approx(0));
 }
 
+TEST_CASE("study: what the choices do to work, CPU time, p99 and share error") {
+    auto samples = synthetic::make_samples({.samples = 1, .scenarios = 1});
+    for (std::size_t l = 0; l < layout_count; ++l)
+        *samples[0].add_parts() = message_of(ScoreParts{
+            .work = l == 0 ? std::log(1.1) : 0, .headroom = 0, .tail = 0, .share = 0.01});
+    const auto cases = make_cases(samples).value();
+    const std::array changed{outcome_of(cases[0], Layout::cpu, 1),
+                             outcome_of(cases[0], Layout::socket, 1)};
+    const auto figures = figures_of("some", changed);
+    CHECK(figures.work() == doctest::Approx(std::sqrt(1.1) - 1));
+    CHECK(figures.share() == doctest::Approx(0));
+    samples[0].clear_parts(); // older ones do not say
+    CHECK(std::isnan(figures_of("some", std::array{outcome_of(cases[0], Layout::cpu, 1)}).work()));
+}
+
 TEST_CASE("study: groups are held out whole, whatever the number of threads") {
     const auto learning = small_learning();
     StudyOptions options{.learners = {model_learner("model", learning), boot_default()}};

@@ -169,6 +169,10 @@ TEST_CASE("bench: every partition is run once, and the samples are the model's")
     CHECK(samples[0].costs(0) == doctest::Approx(0.65));
     CHECK(std::isnan(samples[0].costs(1)));
     CHECK(samples[0].scores(2).spread_size() == 5);
+    CHECK(samples[0].score_version() == score_version);
+    REQUIRE(samples[0].parts_size() == 5);
+    CHECK(samples[0].parts(4).work() - samples[0].parts(2).work() ==
+          doctest::Approx(std::log(1.4 / 1.2)).epsilon(0.02));
     const auto busy = *feature_index("load.busy_max");
     CHECK(samples[0].features(static_cast<int>(busy)) == doctest::Approx(0.5).epsilon(0.01));
 }
@@ -305,6 +309,10 @@ TEST_CASE("bench report: figures of a cell, and names that are no markup") {
     CHECK(cell.rows(4).best() == 2);
     CHECK(cell.rows(4).score() == 1);
     CHECK(cell.rows(0).best() == 0);
+    REQUIRE(report.parts_size() == 1);
+    REQUIRE(report.parts(0).rows_size() == 5);
+    CHECK(report.parts(0).rows(2).work() == 0); // socket against itself
+    CHECK(report.parts(0).rows(4).work() == doctest::Approx(1.4 / 1.2 - 1).epsilon(0.02));
     CHECK(report.confidence_factor() == doctest::Approx(12.706).epsilon(0.001));
     CHECK(report.samples() == 36);
 

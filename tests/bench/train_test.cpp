@@ -240,6 +240,18 @@ TEST_CASE("train: the summary tells what was held out") {
     CHECK(trained().manifest.name() == "synthetic");
 }
 
+TEST_CASE("train: a mix of versions of the score is refused, and the bundle bears its own") {
+    auto mixed = synthetic::make_samples({.samples = 150, .scenarios = 30});
+    auto options = synthetic::small_options();
+    options.rounds = 2;
+    for (proto::Sample& sample : mixed) sample.set_score_version(score_version);
+    CHECK(train(mixed, options)->manifest.score_version() == score_version);
+    mixed[7].clear_score_version(); // version 1
+    CHECK(contains(error_of(mixed, options), "was scored by version 1 of the score"));
+    mixed[7].set_score_version(score_version + 1);
+    CHECK(contains(error_of(mixed, options), "use the program it belongs to"));
+}
+
 TEST_CASE("train: held-out numbers are really held out") {
     // Scores that follow no rule can be learnt by heart but not foretold.
     const auto noise = synthetic::make_samples(
