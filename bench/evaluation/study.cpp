@@ -256,7 +256,7 @@ proto::Figures figures_of(std::string method, std::span<const CaseOutcome> outco
     figures.set_harm(all.harm);
     figures.set_calibration_error(all.calibration_error);
     figures.set_work(std::expm1(all.gained.work));
-    figures.set_cpu_time(std::expm1(-all.gained.headroom));
+    figures.set_cpu_time(std::expm1(0 - all.gained.headroom));
     figures.set_tail(std::expm1(all.gained.tail));
     figures.set_share(all.gained.share);
     for (const CalibrationBin& bin : all.calibration) {

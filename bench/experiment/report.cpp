@@ -67,7 +67,7 @@ void fill(proto::ReportParts& to, const PartsCell& cell) {
         proto::ReportParts::Row& row = *to.add_rows();
         row.set_layout(std::string(to_string(layout)));
         row.set_work(std::expm1(sums.work / cell.entries));
-        row.set_cpu_time(std::expm1(-sums.headroom / cell.entries));
+        row.set_cpu_time(std::expm1(0 - sums.headroom / cell.entries));
         row.set_tail(std::expm1(sums.tail / cell.entries));
         row.set_share(sums.share / cell.entries);
     }
