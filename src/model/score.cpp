@@ -17,6 +17,7 @@ constexpr double least_events = 10;      // a second: fewer have no tail, only s
 constexpr double all_missed = 9;         // deadlines: as a tail 1 + 9 times as long
 constexpr double worst_share_error = 1;  // per guest: twice its due is as wrong as nothing
 constexpr double full_use = 0.1;         // of its vCPUs: a guest that wants as much counts in full
+constexpr double full_voice = 0.1;       // of all claims: guests with tails that have as much
 constexpr double wanted_elsewhere = 0.3; // of the CPU time that is left over: the use of servers
 
 // Of what is measured: beyond any host, and near enough to calculate with.
@@ -96,14 +97,18 @@ struct Counted {
 /// The parts that these terms make; nothing when no guest counts with its work or its tail.
 std::optional<ScoreParts> parts_of(std::span<const GuestTerms> guests) {
     Mean work, headroom, tail, share;
+    double all = 0, with_tail = 0; // claims
     for (const GuestTerms& guest : guests) {
+        if (guest.work || guest.tail) all += guest.claim;
+        if (guest.tail) with_tail += guest.claim;
         if (guest.work) work.add(*guest.work, guest.claim);
         if (guest.headroom) headroom.add(*guest.headroom, guest.demand);
         if (guest.tail) tail.add(*guest.tail, guest.claim);
         if (guest.share) share.add(*guest.share, guest.claim);
     }
     if (!work.any() && !tail.any()) return std::nullopt;
-    return ScoreParts{work.value(), headroom.value(), tail.value(), share.value()};
+    const double voice = all > 0 ? std::min(with_tail / (full_voice * all), 1.0) : 0;
+    return ScoreParts{work.value(), headroom.value(), voice * tail.value(), share.value()};
 }
 
 double mean(std::span<const double> values) {

@@ -21,6 +21,10 @@
 // in no part: what it does for guests shows in theirs. Nor do guests in the background. Both have
 // their share of the CPUs.
 //
+// Guests that only compute have no tail. Where those that have one have less than a tenth of all
+// claims, the tail counts in proportion: a guest that hardly does anything is not all that matters
+// on a host of hogs.
+//
 // T_g is one of three, so that nothing that a guest feels counts twice:
 //     deadlines      ln (1 + 9 * the part that it missed), where it has deadlines. All missed is as
 //                    bad as a tail ten times as long, one in nine as one twice as long.

@@ -158,6 +158,16 @@ TEST_CASE("score: guests count by claim, and idle ones by what they want") {
     CHECK(tail() == Approx(std::log(2) / 2));
     idle.weight = 768;
     CHECK(tail() == Approx(std::log(2) / 4));
+    // Nor is it all that matters where nobody else has a tail.
+    busy.wakeups_per_s = 0;
+    idle.weight = 256;
+    idle.wake_p99_us = 200;
+    idle.demand = 0.01;
+    CHECK(tail() == Approx(std::log(2) * (0.1 / 16.1) / 0.1));
+    idle.demand = 0.32; // 3.2 vCPUs' claim, a sixth of all
+    CHECK(tail() == Approx(std::log(2)));
+    idle.demand = 16;
+    idle.weight = 768;
     // Work and share error as well.
     idle.work = std::exp(1);
     idle.share_error = 0.4, busy.share_error = 0;
