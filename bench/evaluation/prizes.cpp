@@ -6,8 +6,8 @@
 //
 // All layouts without a cap run with the default limit, all limits under socket, each with the same
 // load. Prints for each scenario and intent, between tabs: the best layout and its gain, the best
-// limit and its gain, both in percent. Then by intent and number of sockets the mean gains, and the
-// same without the largest.
+// limit and its gain, both in percent, and the gain of each choice. Then by intent and number of
+// sockets the mean gains, and the same without the largest.
 #include "bench/experiment/runner.hpp"
 #include "src/base/parallel.hpp"
 #include "src/host/apply.hpp"
@@ -92,6 +92,20 @@ template<class Among> Prize prize(const Utilities& utilities, Among among) {
     return found;
 }
 
+/// "cpu=-0.52 all=0.10 0us=-1.00 ...": over the default, in percent.
+std::string gains_text(const Utilities& utilities) {
+    const double base =
+        std::ranges::find(utilities, standard, &Utilities::value_type::first)->second;
+    std::string text;
+    for (const auto& [choice, utility] : utilities)
+        text +=
+            fmt::format("{}{}={:.2f}", text.empty() ? "" : " ",
+                        choice.limit_us == standard.limit_us ? std::string(to_string(choice.layout))
+                                                             : fmt::format("{}us", choice.limit_us),
+                        100 * (std::exp(utility - base) - 1));
+    return text;
+}
+
 /// Mean, and mean without the largest.
 std::array<double, 2> means(std::vector<double> gains) {
     const double sum = std::accumulate(gains.begin(), gains.end(), 0.0);
@@ -137,9 +151,9 @@ Result<void> work(const char* plan_path, const char* folder, unsigned jobs) {
             });
             const Prize limit = prize(
                 utilities, [](const Choice& choice) { return choice.layout == standard.layout; });
-            fmt::print("{}\t{}\t{}\t{:.2f}\t{}\t{:.2f}\n", entries[e].name, to_string(intent),
+            fmt::print("{}\t{}\t{}\t{:.2f}\t{}\t{:.2f}\t{}\n", entries[e].name, to_string(intent),
                        to_string(layout.best.layout), 100 * layout.gain, limit.best.limit_us,
-                       100 * limit.gain);
+                       100 * limit.gain, gains_text(utilities));
             auto& gains = by_sockets[entries[e].scenario.machine().sockets()];
             gains[0].push_back(layout.gain);
             gains[1].push_back(limit.gain);

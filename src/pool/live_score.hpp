@@ -10,9 +10,10 @@
 //          run_g / (run_g + wait_g): of the time that it had something to do. What it got of its
 //                 demand says less where vCPUs wait for each other: a token that goes round is as
 //                 late as all waits together, and each vCPU's demand knows of its own.
-//          smt    1 - 0.30 * the part of the busy CPUs' time with a busy sibling (estimate.hpp)
-//          moves  1 - (30 us * starts on another core of the socket
-//                      + 100 us * starts on another socket) / running time; at least 0.1
+//          smt    1 - (1 - smt_speed) * the part of the busy CPUs' time with a busy sibling
+//                 (estimate.hpp)
+//          moves  1 - (refill_socket_us * starts on another core of the socket
+//                      + refill_remote_us * starts on another socket) / running time; at least 0.1
 //          For a guest that publishes a score, where the pool's configuration has it heard: that
 //          score over the guest's reference, 1/4 to 4 (guest_scores.hpp).
 //     w_g / r_g   smt * moves: what is left of the CPU time for work. Not of a guest that publishes
@@ -28,8 +29,8 @@
 // counts of such a guest's work: that the guest waits, moves or shares cores is in its score or is
 // no loss.
 //
-// Constants: smt_speed (0.70, fitted to published kernel builds) and the refills of a working set
-// of 256 kB (assumed) are the simulator's defaults, bench/simulator/costs.cpp. The least of `moves`
+// Constants: smt_speed and the refills, of a working set of 256 kB, are the simulator's defaults,
+// src/proto/costs.hpp; bench/simulator/costs.cpp has their sources. The least of `moves`
 // is a choice, against windows that hardly ran at all.
 //
 // What it cannot see: responses and deadlines; memory away from its node; the working sets, so that
