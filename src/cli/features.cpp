@@ -119,7 +119,7 @@ void add_features(CLI::App& app, Action& action) {
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(0.1, 86400.0));
     command->add_option("--window", options->window, "length of a window in seconds")
         ->capture_default_str()
         ->check(CLI::Range(0.01, 3600.0));

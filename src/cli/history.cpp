@@ -162,6 +162,16 @@ Result<int> show_history(const HistoryArguments& options) {
     std::string text;
     for (const service::Event& event : events) text += line_of(event, options.json);
     TRY(print(text));
+    if (events.empty()) {
+        std::vector<std::string> pools;
+        for (const auto& entry : TRY(journal.last_verdicts()))
+            pools.push_back(printable(entry.pool.name, 64));
+        fmt::print(
+            stderr, "history: nothing{}{} is in {}; it has {}\n",
+            options.pool.empty() ? "" : " of pool " + printable(options.pool, 64),
+            options.since.empty() ? "" : " since " + options.since, config.journal.string(),
+            fmt::join(pools.empty() ? std::vector<std::string>{"no pool yet"} : pools, ", "));
+    }
     return done;
 }
 

@@ -332,7 +332,7 @@ void add_recommend(CLI::App& app, Action& action) {
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")
         ->capture_default_str()
-        ->check(CLI::PositiveNumber);
+        ->check(CLI::Range(0.1, 86400.0));
     command->add_option("--intent", options->intent, "throughput, latency or balanced")
         ->capture_default_str()
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}));

@@ -208,8 +208,11 @@ Result<Bundle> parse_bundle(std::span<const std::byte> bytes, const std::string&
 }
 
 Result<Bundle> read_bundle(const std::filesystem::path& path) {
-    auto bytes = TRY(read_file(path, max_bundle_bytes));
-    return parse_bundle(bytes, path.string());
+    auto bytes = read_file(path, max_bundle_bytes);
+    if (!bytes)
+        return fail("{}; name a bundle, or install the package, which has one",
+                    bytes.error().message);
+    return parse_bundle(*bytes, path.string());
 }
 
 Result<std::string> encode_bundle(Bundle bundle) {

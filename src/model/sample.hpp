@@ -15,10 +15,10 @@ namespace intellisched {
 
 /// The costs of a machine (proto::Costs) that decide between layouts, in the order of Sample's
 /// costs.
-inline constexpr std::array<std::string_view, 9> sample_costs{
-    "smt_speed",   "refill_socket_us",        "refill_remote_us",        "numa_remote_speed",
-    "block_ns",    "lock_transfer_socket_ns", "lock_transfer_remote_ns", "context_switch_us",
-    "idle_exit_us"};
+inline constexpr std::array<std::string_view, 10> sample_costs{
+    "smt_speed",         "refill_socket_us", "refill_memory_us",        "refill_remote_us",
+    "numa_remote_speed", "block_ns",         "lock_transfer_socket_ns", "lock_transfer_remote_ns",
+    "context_switch_us", "idle_exit_us"};
 
 /// Those, in their order; NaN for one that is absent.
 [[nodiscard]] std::array<float, sample_costs.size()> costs_for_sample(const proto::Costs& costs);

@@ -59,8 +59,11 @@ TEST_CASE("train: the rule is learnt for every intent") {
             const float first = intent == Intent::latency ? 95 : value;
             const float second = intent == Intent::latency ? value : 95;
             const auto prediction = ask(model, first, second, intent, Layout::socket, all_differ);
-            CHECK(prediction.best == synthetic::best_layout(intent, first, second));
-            CHECK(prediction.probability[index(prediction.best)] > 0.3);
+            const Layout best = synthetic::best_layout(intent, first, second);
+            CHECK(prediction.probability[index(best)] > 0.5);
+            // The choice is by gain. Beside the best one the next is 0.15 less.
+            CHECK(prediction.expected_gain[index(prediction.best)] <
+                  prediction.expected_gain[index(best)] + 0.03);
         }
 }
 
