@@ -292,7 +292,7 @@ Result<void> load(const Recorded& recorded, const std::string& path, Judge& judg
         while (const auto news = (*watcher)->take()) {
             if (const auto* reading = std::get_if<Reading>(&*news))
                 went = judge.saw(reading->host, reading->boot);
-            else if (const auto* window = std::get_if<WindowRead>(&*news)) {
+            else if (const auto* window = std::get_if<WindowNews>(&*news)) {
                 lost += window->stats.lost;
                 went = judge.saw(window->stats);
             } else if (const auto* failed = std::get_if<HostFailed>(&*news))
