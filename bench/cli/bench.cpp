@@ -97,8 +97,11 @@ Result<int> run_bench(const BenchArguments& options) {
     if (plan.live() != (options.host == "xen"))
         return fail("{}: its entries are {}; use --host {}", options.plan,
                     plan.live() ? "live" : "for the simulator", plan.live() ? "xen" : "sim");
-    auto results = TRY(bench::Results::open(options.out));
     const fs::path out = options.out;
+    if (std::error_code error; options.stored && !fs::exists(out / bench::results_name, error))
+        return fail("{}: there is no {}; --stored is for the folder of a benchmark that has run",
+                    options.out, bench::results_name);
+    auto results = TRY(bench::Results::open(options.out));
     auto entries = TRY(bench::expand(plan, out / "scenarios"));
 
     const auto measured = TRY(options.stored ? Result<std::string>("")
@@ -110,6 +113,10 @@ Result<int> run_bench(const BenchArguments& options) {
                     measured.empty() ? "" : measured + "; ", (out / bench::results_name).string());
     const auto samples = TRY(bench::samples_file(plan, entries, results));
     const proto::Report report = bench::make_report(plan, entries, results);
+    // What is there may be of another plan, and worth keeping.
+    if (options.stored && report.cells().empty())
+        return fail("{}: it has no runs of {}; name the plan that it was made with", options.out,
+                    options.plan);
     const std::string page = bench::report_page(report);
     for (const auto& [name, bytes] :
          {std::pair{"bench.samples", &samples}, std::pair{"report.html", &page}})

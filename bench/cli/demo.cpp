@@ -23,7 +23,7 @@ constexpr Nanoseconds row_every = 20 * second; // shorter ones have tails of cha
 struct DemoArguments {
     std::string scenario;
     std::string pool = "Pool-0";
-    std::string intent = "throughput";
+    std::string intent = "balanced";
     std::string bundle;
 };
 
@@ -31,7 +31,7 @@ struct DemoArguments {
 std::string loads_at(const proto::Scenario& scenario, double at_s) {
     std::set<std::string> kinds;
     for (const proto::Guest& guest : scenario.guests()) {
-        if (guest.name() == "Domain-0") continue;
+        if (guest.name() == "Domain-0" || guest.background()) continue;
         const proto::Phase* now = nullptr;
         for (const proto::Phase& phase : guest.phases())
             if (phase.at_s() <= at_s) now = &phase;
@@ -141,7 +141,7 @@ class Demo {
             "{:>8}{:>8}{:>8}{:>8}  {}\n",
             machine.sockets(), machine.cores(), machine.threads(), scenario_.guests_size() - 1,
             to_string(intent_), to_string(managed_->info().boot), "time", "load", "layout",
-            "prediction", "score *", "work *", "p99 *", "share *", "verdict");
+            "prediction", "score *", "work *", "tail *", "share *", "verdict");
     }
 
     std::string summary() const {
@@ -149,7 +149,7 @@ class Demo {
             "\n{} switches, {} reverts. Score over all: {} against staying with {}.\n* against the "
             "same host left alone, since the row before, from what the guests achieved: score, "
             "work "
-            "done, 99th percentile of what they waited for, share error.\n",
+            "done, tail (p99 of responses, else of waits), share error.\n",
             loop_.switches(), loop_.reverts(), rows_ ? percent(total_ / rows_) : "-",
             to_string(managed_->info().boot));
     }

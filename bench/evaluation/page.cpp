@@ -40,7 +40,7 @@ std::string table_head(std::string_view caption) {
         "<table><caption>{}</caption>\n<tr><th></th><th>cases</th><th>mean regret</th>"
         "<th>median</th><th>p95</th><th>max</th><th>default's</th><th>captured</th>"
         "<th>harm</th><th>right</th><th>calibration error</th><th>work</th><th>CPU time</th>"
-        "<th>p99</th><th>share error</th></tr>\n",
+        "<th>tail</th><th>share error</th></tr>\n",
         page::escaped(caption));
 }
 
@@ -108,7 +108,7 @@ std::string evaluation_page(const proto::EvaluationReport& report) {
         "<p>A case is a second of trace under one intent. Regret is how far the score of a choice "
         "is behind that of the best layout; captured is the share of what the best layouts gain "
         "over the boot default (socket); harm is the share of cases in which the choice is over "
-        "2% behind the boot default. Work, CPU time for the same work, p99 and share error are "
+        "2% behind the boot default. Work, CPU time for the same work, tail and share error are "
         "means of the choices against the boot default. \"By policy\" are cases seen under the "
         "boot default, which "
         "is left only for the confidence and gain that a switch needs.</p>\n";

@@ -25,7 +25,7 @@ std::string figures_line(const proto::Figures& f, std::string_view name) {
 std::string head(std::string_view what) {
     return fmt::format("{:<32}{:>8}{:>9}{:>9}{:>9}{:>9}{:>11}{:>8}{:>8}{:>8}{:>8}{:>8}{:>8}\n",
                        what, "cases", "regret", "median", "p95", "max", "captured", "harm",
-                       "calib.", "work", "CPU", "p99", "share");
+                       "calib.", "work", "CPU", "tail", "share");
 }
 
 } // namespace
@@ -63,9 +63,10 @@ std::string evaluation_text(const proto::EvaluationReport& report) {
         text += fmt::format("{:<44}{:>8}{:>9.3f}{:>9.1f}%\n", printable(row.name(), 43),
                             row.windows(), row.area(), row.novel() * 100);
     if (report.sections().empty()) return text;
-    text += "\nregret: score behind the best layout; captured: share of what the best layouts "
-            "gain over the boot default; harm: cases over 2% behind it; work, CPU time for it, p99 "
-            "and share error: means of the choices against the boot default\n";
+    text +=
+        "\nregret: score behind the best layout; captured: share of what the best layouts "
+        "gain over the boot default; harm: cases over 2% behind it; work, CPU time for it, tail "
+        "and share error: means of the choices against the boot default\n";
     return text;
 }
 

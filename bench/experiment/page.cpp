@@ -71,7 +71,7 @@ std::string parts_table(const proto::Report& report) {
     std::string out =
         "<h2>What the scores are made of</h2>\n<p>Against socket, means over the entries: work; "
         "CPU "
-        "time for the same work; the 99th percentile of what guests wait for; share error.</p>\n"
+        "time for the same work; tail (p99 of responses, else of waits); share error.</p>\n"
         "<table>\n<tr><th></th>";
     for (const Layout layout : all_layouts) out += fmt::format("<th>{}</th>", to_string(layout));
     out += "</tr>\n";

@@ -99,7 +99,7 @@ std::string row_text(const proto::ReportCell::Row& row) {
 
 std::string parts_text(const proto::Report& report) {
     std::string text = fmt::format(
-        "\nwhat they are made of, against socket: work, CPU time for it, p99 (%), share error\n"
+        "\nwhat they are made of, against socket: work, CPU time for it, tail (%), share error\n"
         "{:<16}{:<10}",
         "family", "topology");
     for (const Layout layout : all_layouts) text += fmt::format("{:>28}", to_string(layout));

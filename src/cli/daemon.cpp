@@ -17,7 +17,10 @@ struct DaemonArguments {
 Result<int> run_daemon(DaemonArguments& options) {
     if (options.check_config) {
         auto config = TRY(read_config(options.service.config));
-        TRY(print(fmt::format("{}: nothing wrong\n", options.service.config.string())));
+        std::error_code error;
+        const bool there = std::filesystem::exists(options.service.config, error);
+        TRY(print(fmt::format("{}: {}\n", options.service.config.string(),
+                              there ? "nothing wrong" : "not there; the defaults are in force")));
         return done;
     }
     if (options.stop_tracing) {

@@ -29,9 +29,12 @@ std::string shipped_file(const std::string& given, const std::string& folder) {
     std::error_code error;
     if (fs::path(given).has_parent_path()) return given;
     // Before a file of that name here: this folder may be anybody's.
-    const fs::path shipped = in_build_tree(fs::path("bench") / folder / given)
-                                 .value_or(fs::path(INTELLISCHED_DATA) / folder / given);
-    return fs::exists(shipped, error) ? shipped.string() : given;
+    for (const std::string& name : {given, given + (folder == "plans" ? ".plan" : ".scenario")}) {
+        const fs::path shipped = in_build_tree(fs::path("bench") / folder / name)
+                                     .value_or(fs::path(INTELLISCHED_DATA) / folder / name);
+        if (fs::exists(shipped, error)) return shipped.string();
+    }
+    return given;
 }
 
 } // namespace intellisched::cli

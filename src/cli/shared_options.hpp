@@ -19,7 +19,7 @@ void add_config(CLI::App& command, std::filesystem::path& config);
 [[nodiscard]] Result<std::string> bundle_path(const std::string& given = {});
 
 /// The plan or scenario that `given` names: a file, or where none is there by a bare name, the
-/// shipped one of that name. `folder` is "plans" or "scenarios".
+/// shipped one of that name, with or without its ending. `folder` is "plans" or "scenarios".
 [[nodiscard]] std::string shipped_file(const std::string& given, const std::string& folder);
 
 } // namespace intellisched::cli

@@ -23,6 +23,7 @@ constexpr double wanted_elsewhere = 0.3; // of the CPU time that is left over: t
 // Of what is measured: beyond any host, and near enough to calculate with.
 constexpr double most_figure = 1e24;   // a million CPUs for thirty years, in nanoseconds
 constexpr double least_seconds = 1e-6; // rates stay finite
+constexpr double least_cpus = 0.01;    // of a cap: one percent
 
 // By intent, in units of work. Work differs between layouts by percents (3 to 15), tails by factors
 // (2 to 80, so ln is 0.7 to 4.4) and share error from 0.005 to 0.66: with these weights a doubled
@@ -52,11 +53,12 @@ struct Counted {
     double demand = 0;
     double most_work = 0;
     bool always_worked = true;
-    std::size_t seen = 0;
+    std::size_t seen = 0, shares = 0;
     double wakeups = 0, responses = 0, deadlines = 0; ///< a second, at most
 
     void see(const GuestResult& guest) {
         ++seen;
+        shares += guest.share_error.has_value();
         weight = std::max(weight, guest.weight);
         vcpus = std::max(vcpus, guest.vcpus);
         demand = std::max(demand, guest.demand.value_or(guest.vcpus));
@@ -69,8 +71,9 @@ struct Counted {
     [[nodiscard]] double claim() const { return weight * std::min(vcpus, demand / full_use); }
     /// Of the least that counts there must be a logarithm.
     [[nodiscard]] bool work() const { return least_work * most_work > 0 && demand >= idle_demand; }
+    /// By the kind that it has, however seldom: another kind would be another quantity.
     [[nodiscard]] bool tail() const {
-        return std::max({wakeups, responses, deadlines}) >= least_events;
+        return (deadlines > 0 ? deadlines : responses > 0 ? responses : wakeups) >= least_events;
     }
     /// Call it where work() holds.
     [[nodiscard]] double work_of(const GuestResult& guest) const {
@@ -78,9 +81,9 @@ struct Counted {
     }
     /// Call it where tail() holds.
     [[nodiscard]] double tail_of(const GuestResult& guest) const {
-        if (deadlines >= least_events) return std::log1p(all_missed * guest.missed);
-        const bool answers = responses >= least_events;
-        return std::log1p((answers ? guest.response_p99_us : guest.wake_p99_us) / tail_floor_us);
+        if (deadlines > 0) return std::log1p(all_missed * guest.missed);
+        return std::log1p((responses > 0 ? guest.response_p99_us : guest.wake_p99_us) /
+                          tail_floor_us);
     }
     /// What the guest adds to one of `results` results.
     [[nodiscard]] GuestTerms terms_of(const GuestResult& guest, std::size_t results) const {
@@ -89,7 +92,7 @@ struct Counted {
         if (work() && always_worked && seen == results)
             terms.headroom = std::log(guest.work) - std::log(guest.run);
         if (tail()) terms.tail = tail_of(guest);
-        terms.share = guest.share_error;
+        if (shares == results) terms.share = guest.share_error;
         return terms;
     }
 };
@@ -323,13 +326,18 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
         const auto rate = [&](std::uint64_t events) {
             return static_cast<double>(events) / seconds;
         };
-        const double demand_ns = demand_of(guest, seconds);
+        // A cap leaves a guest no more CPUs than that, whatever it has to do.
+        const double cpus = std::max(
+            guest.cap() > 0 ? std::min<double>(guest.vcpus(), guest.cap() / 100.0) : guest.vcpus(),
+            least_cpus);
+        const double limit_ns = cpus * seconds * 1e9;
+        const double demand_ns = std::min(demand_of(guest, seconds), limit_ns);
         // Has its share of the CPUs, and no other part in it.
         const bool counts = guest.domid() != 0 && !guest.background();
         GuestResult aside;
         GuestResult& out = counts ? result[guest.name()] : aside;
         out.weight = std::max<double>(guest.weight(), 1);
-        out.vcpus = std::max<double>(guest.vcpus(), 1);
+        out.vcpus = cpus;
         out.work = guest.work_ns() / seconds;
         out.run = guest.run_ns() / 1e9 / seconds;
         out.demand = demand_ns / 1e9 / seconds;
@@ -342,10 +350,10 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
             out.missed =
                 static_cast<double>(guest.misses()) / static_cast<double>(guest.deadlines());
 
-        const double cpus =
-            guest.cap() > 0 ? std::min<double>(guest.vcpus(), guest.cap() / 100.0) : guest.vcpus();
-        claimants.push_back(
-            {.weight = out.weight * out.vcpus, .demand = demand_ns, .limit = cpus * seconds * 1e9});
+        // Xen's weight is of a vCPU, capped or not.
+        claimants.push_back({.weight = out.weight * std::max<double>(guest.vcpus(), 1),
+                             .demand = demand_ns,
+                             .limit = limit_ns});
         got.push_back(guest.run_ns());
         results.push_back(counts ? &out : nullptr);
     }

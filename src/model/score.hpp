@@ -12,20 +12,21 @@
 //     score(layout)   = exp(utility(layout) - utility of the best layout)
 // so the best layout scores 1, and a difference of 0.01 is 1%.
 //
-// Who counts, and how much. The claim c_g is the guest's weight times its vCPUs, of these no more
-// than ten times its demand. Of all ways to share CPU time, the one in proportion to the claims
-// makes the sum of c_g ln w_g largest (weighted proportional fairness, F. Kelly, Charging and rate
-// control for elastic traffic, 1997). Servers mostly use 10 to 50% of what they have (L. Barroso,
-// U. Hoelzle, The case for energy-proportional computing, 2007). So from a tenth on a guest
-// counts in full, and below it is idle to that extent and counts by what it wants. Domain-0 counts
-// in no part: what it does for guests shows in theirs. Nor do guests in the background. Both have
-// their share of the CPUs.
+// Who counts, and how much. The claim c_g is the guest's weight times its vCPUs, or the CPUs of its
+// cap, of these no more than ten times its demand. Of all ways to share CPU time, the one in
+// proportion to the claims makes the sum of c_g ln w_g largest (weighted proportional fairness, F.
+// Kelly, Charging and rate control for elastic traffic, 1997). Servers mostly use 10 to 50% of what
+// they have (L. Barroso, U. Hoelzle, The case for energy-proportional computing, 2007). So from a
+// tenth on a guest counts in full, and below it is idle to that extent and counts by what it wants.
+// Domain-0 counts in no part: what it does for guests shows in theirs. Nor do guests in the
+// background. Both have their share of the CPUs.
 //
 // Guests that only compute have no tail. Where those that have one have less than a tenth of all
 // claims, the tail counts in proportion: a guest that hardly does anything is not all that matters
 // on a host of hogs.
 //
-// T_g is one of three, so that nothing that a guest feels counts twice:
+// T_g is one of three, so that nothing that a guest feels counts twice. A guest is judged by the
+// first that it has, under every layout; with fewer than ten a second of these it has no tail:
 //     deadlines      ln (1 + 9 * the part that it missed), where it has deadlines. All missed is as
 //                    bad as a tail ten times as long, one in nine as one twice as long.
 //     responses      ln ((p99 + t0) / t0) of its response times, where it has these
@@ -46,7 +47,8 @@
 // wanted for something else in three of ten cases (the use of servers, as above), so 1% of CPU time
 // saved weighs 0.3% of work under throughput. It contains the speed that a sibling thread takes,
 // although a core as a whole does more with two threads: the guest and whoever bills or caps it
-// count CPU time.
+// count CPU time. On a full host nothing is left over, and 1% more speed is 1% more work and 1%
+// less CPU time for it: 1.3% of the score under throughput.
 //
 // What +1% of score means, everything else being equal, for all guests alike:
 //                                       throughput    latency        balanced
@@ -99,8 +101,8 @@ inline constexpr double tail_floor_us = 200; ///< t0
 
 /// What one guest got while one layout was in force.
 struct GuestResult {
-    double weight = 256; ///< of one vCPU, the same under every layout
-    double vcpus = 1;
+    double weight = 256;      ///< of one vCPU, the same under every layout
+    double vcpus = 1;         ///< or the CPUs of its cap, where that is less
     double work = 0;          ///< a second, in a unit of the guest's own; 0: none to speak of
     double run = 0;           ///< CPUs that it ran on for it, in the mean; 0: not known
     double wake_p99_us = 0;   ///< 99th percentile of wake-up to running
@@ -122,8 +124,8 @@ using LayoutResult = std::map<std::string, GuestResult>;
 /// counts in all of them or in none. Work counts for guests that have work in any result and a
 /// demand of a thousandth of a CPU in any; no work at all counts as a thousandth of the guest's
 /// most. Headroom counts for those of them that did some in every result. Tails count for guests
-/// with ten events per second in any result. A guest's demand is the most of any result. Errors:
-/// nothing counts.
+/// with ten events per second, of their kind, in any result. A guest's demand is the most of any
+/// result. Errors: nothing counts.
 [[nodiscard]] Result<std::vector<ScoreParts>> parts(std::span<const LayoutResult> results);
 
 /// The utilities that those parts make under an intent.

@@ -6,7 +6,6 @@
 #include <limits>
 #include <map>
 #include <optional>
-#include <set>
 #include <vector>
 
 namespace intellisched {
@@ -77,12 +76,18 @@ std::vector<double> utilities_of(std::span<const TrialWindow> samples) {
 constexpr double most_windows = 0.75;
 constexpr double most_claims = 0.5;
 
-/// The guests on both sides; nothing when what they claim is too little of what all claim that were
-/// seen to do anything.
-std::optional<std::set<std::uint64_t>> common_guests(std::span<const TrialWindow> before,
-                                                     std::span<const TrialWindow> after) {
-    struct Seen {
-        double claim = 0;
+/// What a guest weighs, the same in every window: else a guest that wants less now and more then
+/// would look like a gain or a loss of all.
+struct Weights {
+    double claim = 0, demand = 0;
+};
+using Common = std::map<std::uint64_t, Weights>; ///< by identity
+
+/// The guests on both sides, each with the most that it claims and wants in any window; nothing
+/// when what they claim is too little of what all claim that were seen to do anything.
+std::optional<Common> common_guests(std::span<const TrialWindow> before,
+                                    std::span<const TrialWindow> after) {
+    struct Seen : Weights {
         std::array<double, 2> present{}, active{}; ///< windows of either side
     };
     // What all claim is counted by UUID: a guest that changes is not many guests.
@@ -93,6 +98,7 @@ std::optional<std::set<std::uint64_t>> common_guests(std::span<const TrialWindow
             for (const GuestSeen& guest : sample.guests)
                 for (Seen* one : {&by_identity[guest.identity], &by_uuid[guest.uuid]}) {
                     one->claim = std::max(one->claim, guest.terms.claim);
+                    one->demand = std::max(one->demand, guest.terms.demand);
                     ++one->present[side];
                     if (guest.terms.work || guest.terms.tail) ++one->active[side];
                 }
@@ -104,26 +110,31 @@ std::optional<std::set<std::uint64_t>> common_guests(std::span<const TrialWindow
     };
     double all = 0, compared = 0;
     for (const auto& [uuid, one] : by_uuid) all += claim(one);
-    std::set<std::uint64_t> common;
+    Common common;
     for (const auto& [identity, one] : by_identity) {
         if (one.present[0] < most_windows * count(0) || one.present[1] < most_windows * count(1))
             continue;
         compared += claim(one);
-        common.insert(identity);
+        common.emplace(identity, one);
     }
     if (all <= 0 || compared < most_claims * all) return std::nullopt;
     return common;
 }
 
 /// The utility of these guests by window; NaN where none of them did anything.
-std::vector<double> utilities_of(std::span<const TrialWindow> samples,
-                                 const std::set<std::uint64_t>& common, Intent intent) {
+std::vector<double> utilities_of(std::span<const TrialWindow> samples, const Common& common,
+                                 Intent intent) {
     std::vector<double> out;
     std::vector<GuestTerms> terms;
     for (const TrialWindow& sample : samples) {
         terms.clear();
-        for (const GuestSeen& guest : sample.guests)
-            if (common.contains(guest.identity)) terms.push_back(guest.terms);
+        for (const GuestSeen& guest : sample.guests) {
+            const auto weights = common.find(guest.identity);
+            if (weights == common.end()) continue;
+            GuestTerms& own = terms.emplace_back(guest.terms);
+            own.claim = weights->second.claim;
+            own.demand = weights->second.demand;
+        }
         out.push_back(utility(intent, terms).value_or(std::numeric_limits<double>::quiet_NaN()));
     }
     return out;

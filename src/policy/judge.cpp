@@ -159,8 +159,9 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
     }
     if (verdict.windows < margins.windows) {
         verdict.reasons.push_back(
-            {"too-few-windows", fmt::format("{} usable windows, {} are needed; observe for longer",
-                                            verdict.windows, margins.windows)});
+            {"too-few-windows",
+             fmt::format("{} usable windows, {} are needed{}", verdict.windows, margins.windows,
+                         verdict.reasons.empty() ? "; observe for longer" : "")});
         return verdict;
     }
     const double over = probability_over(verdict.mean, verdict.favourite, current);
@@ -169,8 +170,8 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.decision = Decision::keep;
         verdict.reasons.push_back(
             {"current-is-best",
-             fmt::format("no layout promises more than the current one, {}, which is the best with "
-                         "{:.0f}%",
+             fmt::format("no layout has a higher expected gain than the current one, {}; that it "
+                         "is the best has a probability of {:.0f}%",
                          to_string(current), verdict.mean.probability[index(current)] * 100)});
         return verdict;
     }

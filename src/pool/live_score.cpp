@@ -61,6 +61,8 @@ Result<LayoutResult> live_result(const WindowStats& stats, const proto::HostSnap
         if (const auto guest = result->find(std::to_string(domain.id())); guest != result->end()) {
             guest->second.weight = std::max<double>(domain.weight(), 1);
             guest->second.vcpus = std::max<double>(domain.vcpus_size(), 1);
+            if (domain.cap() > 0)
+                guest->second.vcpus = std::min(guest->second.vcpus, domain.cap() / 100.0);
         }
     return result;
 }

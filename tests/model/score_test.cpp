@@ -112,8 +112,8 @@ TEST_CASE("score: what a guest feels counts once: deadlines, else responses, els
     GuestResult guest = waking(1, 200);
     CHECK(tail(guest) == Approx(std::log(2)));
     guest.response_p99_us = 1400;
-    guest.responses_per_s = 9; // too few to have a tail
-    CHECK(tail(guest) == Approx(std::log(2)));
+    guest.responses_per_s = 9; // too few to have a tail; its waits are not what it is asked for
+    CHECK(tail(guest) == 0);
     guest.responses_per_s = 10;
     CHECK(tail(guest) == Approx(std::log(8)));
     guest.wake_p99_us = 1e6; // is in the responses, as far as anybody notices
@@ -337,6 +337,8 @@ TEST_CASE("score: a truth becomes a result") {
     CHECK(*capped->at("b").share_error == Approx(0));
     CHECK(capped->at("a").vcpus == 8);
     CHECK(capped->at("b").weight == 256);
+    CHECK(capped->at("b").vcpus == 0.5); // its claim, too, is of no more
+    CHECK(*capped->at("b").demand == Approx(0.5));
 }
 
 TEST_CASE("score: waiting alone is no share error") {

@@ -322,6 +322,15 @@ TEST_CASE("policy trial: a guest that comes, goes or falls idle leaves the other
         CHECK(found.difference == doctest::Approx(-0.2).epsilon(0.1));
         CHECK(find(found, defaults) == Finding::much_worse);
     }
+    SUBCASE("one that wants less now is no gain and no loss of the others") {
+        auto [before, after] = sides(0);
+        for (auto* side : {&before, &after})
+            for (TrialWindow& one : *side)
+                one.guests.push_back(
+                    {8, 8, {.claim = side == &before ? 250.0 : 25.0, .work = -0.5, .tail = 3}});
+        const Comparison found = compare(before, after, Intent::latency, defaults);
+        CHECK(std::abs(found.difference) < 0.01);
+    }
     SUBCASE("one that is gone") {
         auto [before, after] = sides(0.2);
         add(before, 8, 10);
