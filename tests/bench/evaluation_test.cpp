@@ -90,7 +90,8 @@ TEST_CASE("policy outcome: it stays without confidence or gain") {
 }
 
 TEST_CASE("repeats: what chance made the best is judged by the repeats that it was not made in") {
-    auto one = make_cases(synthetic::make_samples({.samples = 1})).value()[0];
+    const auto samples = synthetic::make_samples({.samples = 1});
+    auto one = make_cases(samples).value()[0];
     CHECK(judge_repeats(one).empty());
     one.repeats = {{-0.3, 0.1, 0, -0.2, -0.2}}; // core leads by luck
     CHECK(judge_repeats(one).empty());
