@@ -11,6 +11,7 @@
 // score orders alike; the correlation and the slope of live over true differences; what choosing by
 // the live score would cost, beside staying with socket; and how far the windows of one run
 // deviate.
+#include "bench/evaluation/on_plan.hpp"
 #include "bench/experiment/runner.hpp"
 #include "src/base/parallel.hpp"
 #include "src/host/apply.hpp"
@@ -20,7 +21,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdlib>
 #include <fmt/core.h>
 #include <map>
 #include <numeric>
@@ -207,15 +207,4 @@ Result<void> work(const char* plan_path, const char* folder, unsigned jobs) {
 
 } // namespace
 
-int main(int argc, char** argv) {
-    if (argc != 3 && argc != 4) {
-        fmt::print(stderr, "usage: live-score PLAN FOLDER [JOBS]\n");
-        return 2;
-    }
-    const int jobs = argc == 4 ? std::atoi(argv[3]) : 1;
-    if (auto done = work(argv[1], argv[2], static_cast<unsigned>(std::max(jobs, 1))); !done) {
-        fmt::print(stderr, "live-score: {}\n", done.error().message);
-        return 1;
-    }
-    return 0;
-}
+int main(int argc, char** argv) { return on_plan("live-score", argc, argv, work); }

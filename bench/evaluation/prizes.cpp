@@ -8,6 +8,7 @@
 // load. Prints for each scenario and intent, between tabs: the best layout and its gain, the best
 // limit and its gain, both in percent, and the gain of each choice. Then by intent and number of
 // sockets the mean gains, and the same without the largest.
+#include "bench/evaluation/on_plan.hpp"
 #include "bench/experiment/runner.hpp"
 #include "src/base/parallel.hpp"
 #include "src/host/apply.hpp"
@@ -17,7 +18,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstdlib>
 #include <fmt/core.h>
 #include <map>
 #include <numeric>
@@ -171,15 +171,4 @@ Result<void> work(const char* plan_path, const char* folder, unsigned jobs) {
 
 } // namespace
 
-int main(int argc, char** argv) {
-    if (argc != 3 && argc != 4) {
-        fmt::print(stderr, "usage: prizes PLAN FOLDER [JOBS]\n");
-        return 2;
-    }
-    const int jobs = argc == 4 ? std::atoi(argv[3]) : 1;
-    if (auto done = work(argv[1], argv[2], static_cast<unsigned>(std::max(jobs, 1))); !done) {
-        fmt::print(stderr, "prizes: {}\n", done.error().message);
-        return 1;
-    }
-    return 0;
-}
+int main(int argc, char** argv) { return on_plan("prizes", argc, argv, work); }

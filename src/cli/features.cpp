@@ -4,6 +4,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/cli/source.hpp"
 #include "src/host/observe.hpp"
 #include "src/proto/recommendation.pb.h"
@@ -119,7 +120,7 @@ void add_features(CLI::App& app, Action& action) {
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")
         ->capture_default_str()
-        ->check(CLI::Range(0.1, 86400.0));
+        ->check(seconds_range());
     command->add_option("--window", options->window, "length of a window in seconds")
         ->capture_default_str()
         ->check(CLI::Range(0.01, 3600.0));

@@ -288,7 +288,7 @@ std::string table(const proto::Recommendation& r, std::string_view intent, Layou
                         model.samples(), model.source());
     if (model.score_version() != score_version)
         text += fmt::format("its gains are of version {} of the score, this program's is version "
-                            "{} (src/model/score.hpp): read them as an order, not as percents\n",
+                            "{}: read them as an order, not as percents\n",
                             model.score_version(), score_version);
     return text;
 }
@@ -332,7 +332,7 @@ void add_recommend(CLI::App& app, Action& action) {
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")
         ->capture_default_str()
-        ->check(CLI::Range(0.1, 86400.0));
+        ->check(seconds_range());
     command->add_option("--intent", options->intent, "throughput, latency or balanced")
         ->capture_default_str()
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}));

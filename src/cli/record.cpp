@@ -4,6 +4,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/shared_options.hpp"
 #include "src/cli/source.hpp"
 #include "src/host/unknown_cpus.hpp"
 
@@ -130,7 +131,7 @@ void add_record(CLI::App& app, Action& action) {
     options->source.xen.published_scores = [] { return true; };
     command->add_option("--seconds", options->seconds, "how long; a simulated host: to its end")
         ->capture_default_str()
-        ->check(CLI::Range(0.1, 86400.0));
+        ->check(seconds_range());
     command->add_option("--out", options->out, "the directory to make")->required();
     command->add_option("--note", options->note, "text to keep with the capture, e.g. the load");
     command->callback([options, &action] { action = [options] { return record(*options); }; });

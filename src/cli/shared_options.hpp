@@ -10,6 +10,9 @@
 
 namespace intellisched::cli {
 
+/// What --seconds may be: up to a day.
+[[nodiscard]] inline CLI::Range seconds_range() { return {0.1, 86400.0}; }
+
 /// --config, for those that read the service's configuration.
 void add_config(CLI::App& command, std::filesystem::path& config);
 
