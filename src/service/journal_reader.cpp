@@ -53,7 +53,7 @@ class Row {
         read(entry.id);
         read(entry.pool.name);
         read(entry.pool.id);
-        columns([this](std::string_view, auto& value) { read(value); }, entry.what);
+        columns([this](std::string_view, auto& value) { this->read(value); }, entry.what);
     }
 
   private:
