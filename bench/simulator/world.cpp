@@ -16,6 +16,9 @@ using intellisched::fail;
 
 namespace {
 
+/// Of the guests without competition, times those that the scenario is estimated to do.
+constexpr double steps_alone = 1;
+
 /// The CPUs of a scenario's affinity lists, which have been checked.
 std::vector<std::vector<unsigned>>
 cpu_lists(const google::protobuf::RepeatedPtrField<std::string>& texts, unsigned cpus) {
@@ -25,15 +28,17 @@ cpu_lists(const google::protobuf::RepeatedPtrField<std::string>& texts, unsigned
     return lists;
 }
 
-/// What a guest would have run alone, corrected by what its loads know: `came` is the work that
-/// came at its own time. That part of its running time would have been no more alone than what
-/// came; only the rest is as the machine tells (collector/window/demand.hpp). Work that came and is
-/// not done yet is wanted too, at the speed that the guest's work had.
-double demand_ns(const proto::GuestTruth& guest, double came) {
-    if (!(guest.work_ns() > 0)) return std::max(guest.demand_ns(), came);
-    const double part = came / guest.work_ns();
-    const double waits = std::max(guest.demand_ns() - guest.run_ns(), 0.0);
-    return guest.run_ns() * std::max(part, 1.0) + waits * std::max(1 - part, 0.0);
+/// CPUs of the pool that some of the guest's vCPUs may run on.
+unsigned cpus_of(const DomainPlace& place, const proto::HostSnapshot& host, std::uint32_t pool_id) {
+    unsigned count = 0;
+    for (const proto::Pool& pool : host.pools()) {
+        if (pool.id() != pool_id) continue;
+        for (const unsigned cpu : pool.cpus())
+            count += std::any_of(place.hard.begin(), place.hard.end(), [&](const auto& hard) {
+                return std::find(hard.begin(), hard.end(), cpu) != hard.end();
+            });
+    }
+    return count;
 }
 
 } // namespace
@@ -58,7 +63,8 @@ World::World(std::unique_ptr<Machine> machine, proto::Scenario scenario,
              std::optional<proto::Arrangement> layout)
     : machine_(std::move(machine)), scenario_(std::move(scenario)), layout_(std::move(layout)),
       begin_(machine_->now()), warm_(time_of(scenario_.warmup_s())),
-      end_(time_of(scenario_.warmup_s() + scenario_.measured_s())), truth_since_(begin_) {}
+      end_(time_of(scenario_.warmup_s() + scenario_.measured_s())), truth_since_(begin_),
+      alone_(begin_, steps_alone * estimated_steps(scenario_)) {}
 
 Nanoseconds World::time_of(double seconds) const {
     return begin_ + static_cast<Nanoseconds>(std::llround(seconds * 1e9));
@@ -110,11 +116,16 @@ void World::make_guests() {
     std::map<std::string, std::size_t> by_name;
     for (int i = 0; i < scenario_.guests_size(); ++i) {
         by_name[scenario_.guests(i).name()] = guests_.size();
-        guests_.push_back(
-            {.os = std::make_unique<GuestOs>(static_cast<std::uint32_t>(i), scenario_, begin_),
-             .domid = {},
-             .place = {}});
+        const auto make = [&] {
+            return std::make_unique<GuestOs>(static_cast<std::uint32_t>(i), scenario_, begin_);
+        };
+        guests_.push_back({.os = make(), .alone = make(), .domid = {}, .place = {}});
     }
+    for (const auto os : {&Guest::os, &Guest::alone}) connect(os, by_name);
+}
+
+void World::connect(std::unique_ptr<GuestOs> Guest::*os,
+                    const std::map<std::string, std::size_t>& by_name) {
     // A back-end for each pair of a guest and the one that has its back-end.
     for (std::size_t i = 0; i < guests_.size(); ++i) {
         std::map<std::string, bool> connected;
@@ -122,9 +133,9 @@ void World::make_guests() {
             for (const proto::Load& load : phase.loads()) {
                 const std::string& name = load.frontend().backend();
                 if (!load.has_frontend() || std::exchange(connected[name], true)) continue;
-                GuestOs& host = *guests_[by_name.at(name)].os;
+                GuestOs& host = *(guests_[by_name.at(name)].*os);
                 auto backend = std::make_unique<Backend>(host);
-                guests_[i].os->connect(name, *backend);
+                (guests_[i].*os)->connect(name, *backend);
                 host.add_service(std::move(backend));
             }
     }
@@ -133,11 +144,11 @@ void World::make_guests() {
 void World::plan_events() {
     for (std::size_t i = 0; i < guests_.size(); ++i) {
         const proto::Guest& guest = scenario_.guests(static_cast<int>(i));
-        events_.push_back(
-            {time_of(guest.start_s()) + i * stagger, [this, i] { return start_guest(i); }});
+        const Nanoseconds start = time_of(guest.start_s()) + i * stagger;
+        const Nanoseconds stop = time_of(guest.stop_s()) + i * stagger;
+        events_.push_back({start, [this, i, start] { return start_guest(i, start); }});
         if (guest.stop_s() > 0)
-            events_.push_back(
-                {time_of(guest.stop_s()) + i * stagger, [this, i] { return stop_guest(i); }});
+            events_.push_back({stop, [this, i, stop] { return stop_guest(i, stop); }});
     }
     for (const proto::Action& action : scenario_.actions())
         events_.push_back({time_of(action.at_s()), [this, &action]() -> Result<void> {
@@ -170,7 +181,7 @@ Nanoseconds World::next_change() const {
                                         : std::numeric_limits<Nanoseconds>::max();
 }
 
-Result<void> World::start_guest(std::size_t index) {
+Result<void> World::start_guest(std::size_t index, Nanoseconds at) {
     const proto::Guest& described = scenario_.guests(static_cast<int>(index));
     const unsigned cpus = cpu_count(scenario_.machine());
     Guest& guest = guests_[index];
@@ -218,11 +229,17 @@ Result<void> World::start_guest(std::size_t index) {
     const auto domid = machine_->create_domain(options, *guest.os);
     if (!domid) return fail("guest '{}': {}", described.name(), domid.error().message);
     guest.domid = *domid;
+    alone_.advance(at);
+    const unsigned own_cpus = cpus_of(guest.place, machine_->snapshot(), options.pool_id);
+    alone_.start(options.guest, *guest.alone, options.vcpus, std::max(own_cpus, 1U));
     return {};
 }
 
-Result<void> World::stop_guest(std::size_t index) {
+Result<void> World::stop_guest(std::size_t index, Nanoseconds at) {
     Guest& guest = guests_[index];
+    alone_.advance(at);
+    alone_.stop(static_cast<std::uint32_t>(index));
+    guest.alone->stop();
     guest.os->stop();
     const std::uint32_t domid = *std::exchange(guest.domid, std::nullopt);
     if (auto gone = machine_->destroy_domain(domid); !gone)
@@ -298,6 +315,8 @@ Result<void> World::act(const proto::Action& action) {
 
 void World::reset_truth() {
     machine_->reset_truth();
+    alone_.advance(now());
+    alone_.reset();
     for (const Guest& guest : guests_) guest.os->results = {};
     truth_since_ = now();
 }
@@ -306,6 +325,7 @@ proto::Truth World::truth() const {
     proto::Truth truth = machine_->truth();
     truth.set_scenario(scenario_.name());
     truth.set_seed(scenario_.seed());
+    alone_.advance(now());
     truth.set_seconds(static_cast<double>(machine_->now() - truth_since_) / 1e9);
     for (std::size_t i = 0; i < guests_.size(); ++i) {
         const proto::Guest& described = scenario_.guests(static_cast<int>(i));
@@ -316,9 +336,8 @@ proto::Truth World::truth() const {
         proto::GuestTruth& guest = found != all.end() ? *found : *all.Add();
         guest.set_name(described.name());
         guest.set_background(described.background());
-        const Results results = guests_[i].os->results_by_now();
-        results.put(guest);
-        guest.set_demand_ns(demand_ns(guest, static_cast<double>(results.came)));
+        guests_[i].os->results_by_now().put(guest);
+        guest.set_demand_ns(alone_.run_ns(static_cast<std::uint32_t>(i)));
     }
     return truth;
 }

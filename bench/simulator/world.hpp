@@ -3,6 +3,7 @@
 // the end what everybody achieved.
 #pragma once
 
+#include "bench/simulator/alone.hpp"
 #include "bench/simulator/loads/guest_os.hpp"
 #include "bench/simulator/machine.hpp"
 #include "bench/simulator/placement.hpp"
@@ -61,6 +62,7 @@ class World {
     };
     struct Guest {
         std::unique_ptr<GuestOs> os;
+        std::unique_ptr<GuestOs> alone;     ///< the same, without competition
         std::optional<std::uint32_t> domid; ///< while it is there
         DomainPlace place;
     };
@@ -71,9 +73,12 @@ class World {
     [[nodiscard]] Result<void> make_pool(const proto::CpuPool& pool);
     [[nodiscard]] Result<std::uint32_t> pool_id(const std::string& name) const;
     void make_guests();
+    /// Makes the back-ends, of those guests or of those without competition.
+    void connect(std::unique_ptr<GuestOs> Guest::*os,
+                 const std::map<std::string, std::size_t>& by_name);
     void plan_events();
-    [[nodiscard]] Result<void> start_guest(std::size_t index);
-    [[nodiscard]] Result<void> stop_guest(std::size_t index);
+    [[nodiscard]] Result<void> start_guest(std::size_t index, Nanoseconds at);
+    [[nodiscard]] Result<void> stop_guest(std::size_t index, Nanoseconds at);
     [[nodiscard]] Result<void> act(const proto::Action& action);
     [[nodiscard]] Result<Guest*> present(const std::string& name);
     [[nodiscard]] Nanoseconds time_of(double seconds) const;
@@ -88,6 +93,7 @@ class World {
     Nanoseconds truth_since_;
     std::map<std::string, std::uint32_t> pool_ids_;
     std::vector<Guest> guests_; ///< as in the scenario
+    mutable Alone alone_;       ///< goes on when somebody looks at it
     std::vector<Event> events_; ///< by time
     std::size_t next_event_ = 0;
 };

@@ -55,7 +55,7 @@ proto::Truth estimate(std::span<const WindowStats> windows, const proto::HostSna
         guest.set_work_ns(got.running * speed);
         guest.set_run_ns(got.running);
         guest.set_runnable_ns(got.waiting);
-        guest.set_demand_ns(got.demand);
+        guest.set_demand_ns(got.demand * speed);
         if (got.wake_wait.count() == 0) continue;
         proto::Quantiles& waits = *guest.mutable_wake_to_run();
         waits.set_count(got.wake_wait.count());

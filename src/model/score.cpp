@@ -149,6 +149,13 @@ double demand_of(const proto::GuestTruth& guest, double seconds) {
            woken_ns;
 }
 
+/// The CPU time that the demand takes at the speed that the guest's work had, as far as it asked
+/// for that: a guest that was slow and did not wait for a CPU had all that it wanted.
+double demand_here(const proto::GuestTruth& guest, double demand_ns) {
+    const double slowness = guest.work_ns() > 0 ? guest.run_ns() / guest.work_ns() : 1;
+    return std::min(demand_ns * slowness, guest.run_ns() + guest.runnable_ns());
+}
+
 } // namespace
 
 proto::ScoreParts message_of(const ScoreParts& parts) {
@@ -352,7 +359,7 @@ Result<LayoutResult> result_from(const proto::Truth& truth, const std::string& p
 
         // Xen's weight is of a vCPU, capped or not.
         claimants.push_back({.weight = out.weight * std::max<double>(guest.vcpus(), 1),
-                             .demand = demand_ns,
+                             .demand = demand_here(guest, demand_ns),
                              .limit = limit_ns});
         got.push_back(guest.run_ns());
         results.push_back(counts ? &out : nullptr);

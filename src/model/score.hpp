@@ -35,12 +35,14 @@
 // t0 is 200 us: a request and its answer take as long or longer on the way through a data center's
 // network, so what is well below it no client can tell from nothing. Of long tails 1% is 1%.
 //
-// Demand is the CPU time that the guest would use alone. It is not what it ran and waited for: who
-// asks for 3% of a CPU and gets it has all it wanted, however long it waited. GuestTruth::demand_ns
-// states it (collector/window/demand.hpp says what can be known of it). From a truth without,
-// version 1's, it is made of the guest's sums: all of its waits after preemption, and those after
-// wake-ups as far as they put off other work. It is then too high, by as much as the guest waited,
-// where requests come whatever happens, and too low where some vCPUs were idle.
+// Demand is the CPU time that the guest would use alone, at full speed. It is not what it ran and
+// waited for: who asks for 3% of a CPU and gets it has all it wanted, however long it waited.
+// GuestTruth::demand_ns states it (collector/window/demand.hpp says what can be known of it). From
+// a truth without, version 1's, it is made of the guest's sums: all of its waits after preemption,
+// and those after wake-ups as far as they put off other work. It is then too high, by as much as
+// the guest waited, where requests come whatever happens, and too low where some vCPUs were idle.
+// What a guest is entitled to is counted with the time that its demand takes at the speed that its
+// work had, and no more of that than it ran and waited for.
 //
 // Headroom is what is left for others, and for energy. On a host that has CPUs to spare all layouts
 // do all work, and CPU time per work is all that they differ in. CPU time that is left over is

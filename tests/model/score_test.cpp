@@ -358,6 +358,10 @@ TEST_CASE("score: waiting alone is no share error") {
     CHECK(error(4.1, true) == Approx(0));
     // Of an older truth, which does not say so: too large by the part of the time that it waited.
     CHECK(error(4.1, false) == Approx(1 - 5.9 / 10));
+    // Nor is to run for longer because the CPU is slower: it got all CPU time that it asked for.
+    proto::Truth slow = two_cpus_for_ten_seconds();
+    add_guest(slow, "server", 1, 3, 4.5, 0).set_demand_ns(4e9);
+    CHECK(*result_from(slow, "Pool-0")->at("server").share_error == Approx(0));
     // A guest with one hog on four vCPUs: of the three that sleep nothing follows for the fourth.
     proto::Truth idle = two_cpus_for_ten_seconds();
     add_guest(idle, "hog", 1, 5, 5, 5);
@@ -469,7 +473,7 @@ TEST_CASE("estimate: a live host's windows as a truth") {
     CHECK(guest.run_ns() == Approx(3e9));
     CHECK(guest.work_ns() == Approx(3e9 * (1 - 0.4 * 0.5)));
     CHECK(guest.runnable_ns() == Approx(0.5e9));
-    CHECK(guest.demand_ns() == Approx(3.2e9));
+    CHECK(guest.demand_ns() == Approx(0.8 * 3.2e9));
     CHECK(guest.vcpus() == 1);
     CHECK(guest.wake_to_run().count() == 2);
     CHECK(guest.wake_to_run().p99_us() == Approx(63).epsilon(0.02));

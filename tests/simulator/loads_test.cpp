@@ -221,6 +221,29 @@ TEST_CASE("loads: a saturated lock lets one critical section through after the o
     CHECK(truth.response().max_us() == 150);
 }
 
+TEST_CASE("loads: what does not come to its end counts with its age, whatever the load") {
+    const std::string slow = "{ mean_us: 1e9 shape: FIXED }";
+    for (const std::string& load : std::vector<std::string>{
+             "open_server { requests_per_s: 1000 service " + slow + " }",
+             "closed_server { clients: 3 think { mean_us: 10 } service " + slow + " }",
+             "ring { hop " + slow + " }", "build { job " + slow + " }",
+             "database { work " + slow + " critical { mean_us: 10 } }",
+             "boot { boots: 1 work_ms: 1e6 stretch " + slow + " io { mean_us: 10 } }"}) {
+        CAPTURE(load);
+        const auto truth = one_guest(1, 1, load).measure(1.5);
+        CHECK(truth.requests() == 0);
+        CHECK(truth.response().count() > 0);
+        check_close(truth.response().max_us(), 2e6, 0.01);
+    }
+    Bench asks(2, {{1, "phases { loads { frontend { work { mean_us: 10 } backend_work " + slow +
+                           " } } }"}});
+    auto backend = std::make_unique<Backend>(*asks.guests[0]);
+    asks.guests[1]->connect("Domain-0", *backend);
+    asks.guests[0]->add_service(std::move(backend));
+    asks.start();
+    check_close(asks.measure(2).response().max_us(), 2e6, 0.01);
+}
+
 TEST_CASE("loads: a guest boots as often as asked, then is idle") {
     Bench bench(4, {{4, "phases { loads { boot { boots: 3 work_ms: 80 stretch { mean_us: 2000 "
                         "shape: FIXED } io { mean_us: 1000 shape: FIXED } } } }"}});

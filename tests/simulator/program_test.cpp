@@ -143,7 +143,7 @@ TEST_CASE("credit2-sim: demand is what guests would run alone") {
         beside_a_hog("open_server { requests_per_s: 100 service { mean_us: 300 shape: FIXED } }");
     const proto::GuestTruth& server = open.guests(1);
     CHECK(server.runnable_ns() > 5 * server.run_ns());
-    CHECK(server.demand_ns() == doctest::Approx(server.run_ns()).epsilon(0.02));
+    CHECK(server.demand_ns() == doctest::Approx(server.work_ns()).epsilon(0.02));
     CHECK(open.guests(2).demand_ns() == doctest::Approx(4e9).epsilon(0.001));
     // One that is offered more than it can do: what is not done yet is wanted as well.
     const auto full =
@@ -156,6 +156,48 @@ TEST_CASE("credit2-sim: demand is what guests would run alone") {
                                      "service { mean_us: 2000 } }");
     CHECK(closed.guests(1).run_ns() < 1.8e9);
     CHECK(closed.guests(1).demand_ns() == doctest::Approx(2e9).epsilon(0.1));
+}
+
+TEST_CASE("credit2-sim: demand is the same under every layout and rate limit, whatever the load") {
+    const Directory directory;
+    const std::vector<std::string> loads{
+        "hog { }",
+        "open_server { requests_per_s: 3000 service { mean_us: 200 } burst: 3 }",
+        "closed_server { clients: 9 think { mean_us: 900 } service { mean_us: 300 } }",
+        "ring { tokens: 2 hop { mean_us: 80 } }",
+        "build { width: 6 job { mean_us: 5000 } io_per_job: 3 io { mean_us: 700 } }",
+        "periodic { period_us: 4000 run { mean_us: 900 } }",
+        "database { work { mean_us: 200 } critical { mean_us: 60 } think { mean_us: 500 } }",
+        "boot { boots: 1000 work_ms: 40 stretch { mean_us: 300 } io { mean_us: 400 } }",
+        "frontend { work { mean_us: 150 } backend_work { mean_us: 30 } device { mean_us: 200 } }",
+        "replay { vcpus { block_us: [500] run_us: [3000000] } }"};
+    std::string guests;
+    for (const std::string& load : loads)
+        guests += "guests { name: '" + load.substr(0, load.find(' ')) +
+                  "' vcpus: 4 phases { loads { " + load + " } } } ";
+    std::map<std::string, double> demand;
+    unsigned runs = 0, waited = 0;
+    for (const std::string layout : {"cpu", "core", "all"})
+        for (const std::string limit : {"0", "1000", "10000"}) {
+            const std::string scenario = directory.file(
+                "demand.scenario", "machine { sockets: 2 cores: 2 threads: 2 } warmup_s: 0.5 "
+                                   "measured_s: 0.5 xen_args: 'sched_ratelimit_us=" +
+                                       limit + "' " + guests);
+            const proto::Truth truth = truth_of("run " + scenario + " --layout " + layout);
+            ++runs;
+            for (const proto::GuestTruth& guest : truth.guests()) {
+                CAPTURE(guest.name());
+                CAPTURE(layout);
+                CAPTURE(limit);
+                waited += guest.runnable_ns() > 0.2 * guest.run_ns() ? 1 : 0;
+                const auto [first, fresh] = demand.try_emplace(guest.name(), guest.demand_ns());
+                CHECK(guest.demand_ns() == doctest::Approx(first->second).epsilon(0.01));
+                CHECK(guest.demand_ns() > 0.01e9);
+            }
+        }
+    CHECK(waited > runs * loads.size() / 2); // or there was nothing to be put right
+    CHECK(demand.at("hog") == doctest::Approx(4 * 0.5e9).epsilon(0.001));
+    CHECK(demand.at("periodic") == doctest::Approx(4 * 0.5e9 * 900 / 4000).epsilon(0.05));
 }
 
 TEST_CASE("credit2-sim: the same scenario and seed give the same bytes") {

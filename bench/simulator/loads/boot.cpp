@@ -42,6 +42,10 @@ class Boot final : public Load {
 
     void outside(std::uint32_t part, GuestOs& os) override { os.wake(*parts_[part].thread); }
 
+    void unfinished(Nanoseconds now, Durations& ages) const override {
+        if (booted_ < load_.boots()) ages.add(now - began_);
+    }
+
   private:
     struct Part {
         Random random;

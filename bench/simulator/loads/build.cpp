@@ -39,6 +39,10 @@ class Build final : public Load {
 
     void outside(std::uint32_t maker, GuestOs& os) override { os.wake(*makers_[maker].thread); }
 
+    void unfinished(Nanoseconds now, Durations& ages) const override {
+        for (const Maker& maker : makers_) ages.add(now - maker.began);
+    }
+
   private:
     struct Maker {
         Thread* thread = nullptr;

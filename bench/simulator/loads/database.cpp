@@ -30,6 +30,7 @@ class Database final : public Load {
         case Stage::critical:
             release(session, os);
             os.results.done(os.now() - session.began);
+            session.began = 0;
             [[fallthrough]];
         case Stage::begin:
             if (load_.think().mean_us() > 0) {
@@ -66,6 +67,11 @@ class Database final : public Load {
         os.wake(*sessions_[number].thread);
     }
 
+    void unfinished(Nanoseconds now, Durations& ages) const override {
+        for (const Session& session : sessions_)
+            if (session.began > 0) ages.add(now - session.began);
+    }
+
   private:
     enum class Stage : std::uint8_t { begin, away, work, wait, critical };
     struct Session {
@@ -73,7 +79,7 @@ class Database final : public Load {
         Random random{0};
         Stage stage = Stage::begin;
         unsigned lock = 0;
-        Nanoseconds began = 0;
+        Nanoseconds began = 0; ///< 0: it is away
     };
     struct Lock {
         bool held = false;

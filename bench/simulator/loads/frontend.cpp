@@ -58,6 +58,11 @@ class Frontend final : public Load {
 
     void outside(std::uint32_t user, GuestOs& os) override { os.wake(*users_[user].thread); }
 
+    void unfinished(Nanoseconds now, Durations& ages) const override {
+        for (const User& user : users_)
+            if (user.stage == Stage::answered) ages.add(now - user.asked);
+    }
+
   private:
     enum class Stage : std::uint8_t { begin, ask, answered };
     struct User {

@@ -72,7 +72,7 @@ class Load {
     virtual Activity resume(Thread& thread, GuestOs& os) = 0;
     /// What was asked for by GuestOs::call_outside().
     virtual void outside(std::uint32_t token, GuestOs& os);
-    /// Adds the age of each request that has come from outside and is not done yet.
+    /// Adds the age of each request that has begun and is not done yet.
     virtual void unfinished(Nanoseconds now, Durations& ages) const;
 
   private:

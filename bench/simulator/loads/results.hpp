@@ -30,8 +30,6 @@ struct Results {
     Durations response; ///< of those
     std::uint64_t deadlines = 0;
     std::uint64_t misses = 0;
-    /// Work that came at its own time, whether or not what came before was done.
-    Nanoseconds came = 0;
 
     void done(Nanoseconds took) {
         ++requests;

@@ -42,6 +42,10 @@ class Ring final : public Load {
         return Activity::compute(tokens_[station.box.front()].random.draw(load_.hop()));
     }
 
+    void unfinished(Nanoseconds now, Durations& ages) const override {
+        for (const Token& token : tokens_) ages.add(now - token.came);
+    }
+
   private:
     struct Token {
         Random random;
