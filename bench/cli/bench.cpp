@@ -111,6 +111,9 @@ Result<int> run_bench(const BenchArguments& options) {
         return fail("interrupted; {}what is finished is in {}, and the same command goes on from "
                     "there",
                     measured.empty() ? "" : measured + "; ", (out / bench::results_name).string());
+    if (options.stored)
+        if (auto same = bench::check_makers(plan, entries, results); !same)
+            return fail("{}: {}", options.out, same.error().message);
     const auto samples = TRY(bench::samples_file(plan, entries, results));
     const proto::Report report = bench::make_report(plan, entries, results);
     // What is there may be of another plan, and worth keeping.

@@ -29,6 +29,12 @@ bool well_formed(const google::protobuf::RepeatedField<float>& numbers, std::siz
                         [](float value) { return std::isinf(value); });
 }
 
+std::string hashed(std::string_view bytes) {
+    std::uint64_t hash = 0xcbf29ce484222325U; // FNV-1a
+    for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
+    return fmt::format("{:016x}", hash);
+}
+
 } // namespace
 
 Result<RunResult> outcome_of(const proto::Run& run) {
@@ -40,6 +46,8 @@ Result<RunResult> outcome_of(const proto::Run& run) {
     RunResult outcome;
     outcome.fingerprint = run.fingerprint();
     outcome.error = printable(run.error(), 512);
+    outcome.simulator = run.simulator();
+    outcome.scenario = run.scenario();
     if (!outcome.error.empty()) return outcome;
     if (run.representative_size() != static_cast<int>(layout_count)) return bad("no five classes");
     for (std::size_t l = 0; l < layout_count; ++l) {
@@ -55,6 +63,14 @@ Result<RunResult> outcome_of(const proto::Run& run) {
             return bad("features of another schema");
         outcome.windows.emplace_back(window.features().begin(), window.features().end());
     }
+    // Other versions have other constants.
+    if (!run.costs().empty() && run.costs_size() != static_cast<int>(sample_costs.size()))
+        return fail(
+            "entry {}, layout {}: it has {} costs of the machine, where this program has {}; "
+            "another version of it made the results, so use that one, or start in another "
+            "directory",
+            printable(run.entry(), 64), printable(run.layout(), 32), run.costs_size(),
+            sample_costs.size());
     if (!run.costs().empty() && !well_formed(run.costs(), sample_costs.size()))
         return bad("costs that a machine cannot have");
     outcome.costs.assign(run.costs().begin(), run.costs().end());
@@ -115,9 +131,11 @@ std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, con
     if (repeat < plan.traced) all += " traced";
     if (plan.live()) all += fmt::format(" live {} {}", plan.warmup_s, plan.measured_s);
     if (!entry.start.empty()) all += " start " + entry.start;
-    std::uint64_t hash = 0xcbf29ce484222325U; // FNV-1a
-    for (const char c : all) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3U;
-    return fmt::format("{:016x}", hash);
+    return hashed(all);
+}
+
+std::string identity(const proto::Scenario& scenario) {
+    return hashed(scenario.SerializeAsString());
 }
 
 Result<Scored> score_entry(const Plan& plan, const Entry& entry, const Results& results) {

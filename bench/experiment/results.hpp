@@ -25,7 +25,8 @@ struct RunKey {
 /// A run as far as samples and report need it.
 struct RunResult {
     std::string fingerprint;
-    std::string error; ///< empty: it went well
+    std::string error;               ///< empty: it went well
+    std::string simulator, scenario; ///< what made it; empty: not known
     Representatives representatives{};
     bool shared = false; ///< a finer layout gives the same partition: its outcomes count
     LayoutResult result;
@@ -69,6 +70,9 @@ class Results {
 [[nodiscard]] std::string fingerprint(const Entry& entry, const proto::Scenario& scenario,
                                       const Plan& plan, unsigned repeat,
                                       const std::string& simulator);
+
+/// A name for a scenario's contents.
+[[nodiscard]] std::string identity(const proto::Scenario& scenario);
 
 /// What an entry's layouts came to.
 struct Scored {

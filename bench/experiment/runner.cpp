@@ -31,7 +31,8 @@ struct Task {
     Layout layout = Layout::cpu;
     unsigned repeat = 0;
     std::string fingerprint;
-    double cost = 1; ///< about how long it takes, for the time left
+    std::string simulator; ///< its identity
+    double cost = 1;       ///< about how long it takes, for the time left
 };
 
 /// vCPUs and CPUs make the events, and they make the time.
@@ -114,6 +115,8 @@ proto::Run run_of(const Plan& plan, const Task& task, const SimOptions& options)
     run.set_topology(task.entry->topology);
     run.set_pool(task.entry->pool);
     run.set_schema_version(feature_schema_version);
+    run.set_simulator(task.simulator);
+    run.set_scenario(identity(scenario_of(plan, *task.entry, task.repeat)));
     proto::Run failed = run;
     auto filled = fill(plan, task, options, run);
     // What the simulator says is checked here, so that it is this run's error and no other's.
@@ -133,7 +136,7 @@ std::vector<Task> tasks_of(const Plan& plan, std::span<const Entry> entries,
             const std::string name = fingerprint(entry, scenario, plan, repeat, simulator);
             for (const Layout layout : plan.layouts)
                 if (!results.has({entry.name, layout, repeat}, name))
-                    tasks.push_back({&entry, layout, repeat, name, cost_of(scenario)});
+                    tasks.push_back({&entry, layout, repeat, name, simulator, cost_of(scenario)});
         }
     return tasks;
 }
@@ -182,6 +185,34 @@ proto::Scenario scenario_of(const Plan& plan, const Entry& entry, unsigned repea
     if (plan.measured_s > 0) scenario.set_measured_s(plan.measured_s);
     if (scenario.warmup_s() <= 0) scenario.set_warmup_s(1.5); // as the simulator takes it
     return scenario;
+}
+
+Result<void> check_makers(const Plan& plan, std::span<const Entry> entries,
+                          const Results& results) {
+    std::map<std::string, unsigned> runs; // by simulator
+    for (const Entry& entry : entries)
+        for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
+            const std::string scenario =
+                plan.live() ? "" : identity(scenario_of(plan, entry, repeat));
+            for (const Layout layout : plan.layouts) {
+                const RunResult* outcome = results.find({entry.name, layout, repeat});
+                if (outcome == nullptr || !outcome->error.empty()) continue;
+                ++runs[outcome->simulator];
+                if (!outcome->scenario.empty() && outcome->scenario != scenario)
+                    return fail("entry {}, layout {}, repeat {}: it was made of another scenario "
+                                "than the plan has now; run the plan without --stored",
+                                printable(entry.name, 64), to_string(layout), repeat);
+            }
+        }
+    if (runs.size() < 2) return {};
+    std::string list;
+    for (const auto& [simulator, count] : runs)
+        list += fmt::format("{}{} of {}", list.empty() ? "" : ", ", count,
+                            simulator.empty() ? "an unknown one" : printable(simulator, 32));
+    return fail(
+        "the runs of the plan are of {} simulators, which may tell another truth each ({}); "
+        "run the plan without --stored: what another one has made is made again",
+        runs.size(), list);
 }
 
 bool usable(const WindowStats& stats, const Pool& pool, const Arrangement& wanted) {

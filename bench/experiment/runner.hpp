@@ -31,6 +31,12 @@ struct RunnerOptions {
 /// The scenario of one repeat: with its seed and the plan's times. The same seed for all layouts.
 [[nodiscard]] proto::Scenario scenario_of(const Plan& plan, const Entry& entry, unsigned repeat);
 
+/// Checks that the plan's runs that are stored can be compared: one simulator has made all, and
+/// each of the scenario that the entry has now. Runs that do not say so are of one more simulator,
+/// and of the right scenario. Errors: they cannot.
+[[nodiscard]] Result<void> check_makers(const Plan& plan, std::span<const Entry> entries,
+                                        const Results& results);
+
 /// A window that may become a sample: of that pool, after the warm-up, under that arrangement
 /// alone, and hardly anything lost of it.
 [[nodiscard]] bool usable(const WindowStats& stats, const Pool& pool, const Arrangement& wanted);

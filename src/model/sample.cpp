@@ -76,13 +76,17 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
         return fail("{}: its representatives are not one layout for each of the five; make the "
                     "samples again (intellisched bench)",
                     name);
-    bool good = sample.costs().empty() ||
-                static_cast<std::size_t>(sample.costs_size()) == sample_costs.size();
-    for (const float cost : sample.costs()) good &= !std::isinf(cost);
-    if (!good)
-        return fail("{}: its costs are not the {} that are known, or infinite; make the samples "
-                    "again (intellisched bench)",
-                    name, sample_costs.size());
+    if (!sample.costs().empty() &&
+        static_cast<std::size_t>(sample.costs_size()) != sample_costs.size())
+        return fail(
+            "{}: it has {} costs of the machine, where this program has {}; use the version "
+            "that it belongs to, or make the samples again (intellisched bench)",
+            name, sample.costs_size(), sample_costs.size());
+    for (const float cost : sample.costs())
+        if (std::isinf(cost))
+            return fail("{}: one of its costs is infinite; make the samples again (intellisched "
+                        "bench)",
+                        name);
     bool parts = sample.parts().empty() || sample.parts_size() == static_cast<int>(layout_count);
     for (const auto& one : sample.parts())
         for (const double part : {one.work(), one.headroom(), one.tail(), one.share()})

@@ -292,8 +292,43 @@ TEST_CASE("bench: costs of a run that no sample could have are refused") {
     run.set_costs(0, std::numeric_limits<float>::infinity());
     CHECK(contains(error_of(bench::outcome_of(run)), "costs that a machine cannot have"));
     run.set_costs(0, 1);
-    run.add_costs(1);
-    CHECK(contains(error_of(bench::outcome_of(run)), "costs that a machine cannot have"));
+    run.add_costs(1); // not damaged: of another version
+    CHECK(contains(error_of(bench::outcome_of(run)),
+                   fmt::format("it has {} costs of the machine, where this program has {}; another "
+                               "version of it made the results",
+                               sample_costs.size() + 1, sample_costs.size())));
+}
+
+TEST_CASE("bench: stored runs of several simulators, or of another scenario, are not compared") {
+    Bench bench("repeats: 1\n");
+    auto results = bench.results("out");
+    REQUIRE(bench.run(results, 2));
+    CHECK(bench::check_makers(bench.plan, bench.entries, results));
+    const auto same = [&] {
+        return error_of(bench::check_makers(bench.plan, bench.entries, results));
+    };
+    const auto one = [&](const std::string& simulator) {
+        auto reader = RecordReader::open(bench.directory.path / "out" / bench::results_name,
+                                         bench::results_format, Author::trusted);
+        REQUIRE(reader);
+        proto::Run run;
+        REQUIRE(reader->next(run).value());
+        CHECK_FALSE(run.simulator().empty());
+        CHECK_FALSE(run.scenario().empty());
+        run.set_simulator(simulator);
+        REQUIRE(results.add(run));
+    };
+    one("another");
+    CHECK(contains(same(), "of 2 simulators"));
+    CHECK(contains(same(), "1 of another"));
+    one(""); // of a program that did not say so yet
+    CHECK(contains(same(), "1 of an unknown one"));
+
+    auto again = bench.results("again");
+    REQUIRE(bench.run(again, 2));
+    bench.entries[1].scenario.mutable_costs()->set_smt_speed(0.6);
+    CHECK(contains(error_of(bench::check_makers(bench.plan, bench.entries, again)),
+                   "entry two, layout cpu, repeat 0: it was made of another scenario"));
 }
 
 TEST_CASE("bench report: figures of a cell, and names that are no markup") {
