@@ -6,6 +6,7 @@
 #include <dlfcn.h>
 #include <string_view>
 #include <xgboost/c_api.h>
+#include <xgboost/version_config.h>
 
 namespace intellisched {
 
@@ -118,9 +119,23 @@ Result<Booster> Booster::load(std::span<const std::byte> verified_ubj, std::size
 
 Result<void> Booster::boost(const Matrix& data, std::span<float> gradient,
                             std::span<float> hessian) {
-    if (XGBoosterBoostOneIter(handle_.get(), data.handle(), gradient.data(), hessian.data(),
-                              gradient.size()) != 0)
+#if XGBOOST_VER_MAJOR >=                                                                           \
+    3 // which says that the call below is deprecated; Debian 12's 1.7 has no other
+    bst_ulong rows = 0;
+    int round = 0;
+    if (XGDMatrixNumRow(data.handle(), &rows) != 0 ||
+        XGBoosterBoostedRounds(handle_.get(), &round) != 0)
         return xgboost_error("train");
+    const auto view = [&](std::span<const float> values) {
+        return array_interface(values.data(), rows, values.size() / rows);
+    };
+    const int status = XGBoosterTrainOneIter(handle_.get(), data.handle(), round,
+                                             view(gradient).c_str(), view(hessian).c_str());
+#else
+    const int status = XGBoosterBoostOneIter(handle_.get(), data.handle(), gradient.data(),
+                                             hessian.data(), gradient.size());
+#endif
+    if (status != 0) return xgboost_error("train");
     return {};
 }
 

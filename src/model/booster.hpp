@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// XGBoost 1.7, with errors as values. booster.cpp alone includes its C header. Everything runs on
-// the calling thread (nthread=1): one row is faster so, and training is reproducible to the bit.
+// XGBoost 1.7 or 3.0, with errors as values. booster.cpp alone includes its C header. Everything
+// runs on the calling thread (nthread=1): one row is faster so, and training is reproducible to the
+// bit.
 #pragma once
 
 #include "src/base/result.hpp"

@@ -60,6 +60,12 @@ void UbjReader::key(std::string_view key) {
     }
 }
 
+bool UbjReader::next_is_key(std::string_view key) const {
+    UbjReader ahead = *this;
+    ahead.key(key);
+    return !ahead.failed();
+}
+
 std::int64_t UbjReader::integer() {
     const auto marker = take(1, 1);
     if (marker.empty()) return 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Reads UBJSON in the one way in which XGBoost 1.7 writes it. See verify_model.hpp.
+// Reads UBJSON in the one way in which XGBoost 1.7 and 3.0 write it. See verify_model.hpp.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -43,11 +43,12 @@ class UbjReader {
     /// Notes the first failure at the current position.
     void refuse(std::string_view why);
 
-    void mark(char marker);         ///< exactly this byte
-    void key(std::string_view key); ///< exactly this key of an object
-    std::int64_t integer();         ///< an integer of any width
-    std::string_view string();      ///< a string value
-    std::size_t count();            ///< the head of an untyped array: its length
+    void mark(char marker);                                     ///< exactly this byte
+    void key(std::string_view key);                             ///< exactly this key of an object
+    [[nodiscard]] bool next_is_key(std::string_view key) const; ///< stays where it is
+    std::int64_t integer();                                     ///< an integer of any width
+    std::string_view string();                                  ///< a string value
+    std::size_t count(); ///< the head of an untyped array: its length
     /// A typed array whose marker is `marker`; its bytes are there.
     template<class T> UbjArray<T> array(char marker) {
         mark('[');

@@ -32,7 +32,7 @@ class Verifier {
         model();
         if (in_.failed())
             return fail("not a model that this program can use: {}; train it with this version of "
-                        "intellisched",
+                        "intellisched and XGBoost 1.7 or 3.0",
                         in_.error().message);
         return {};
     }
@@ -70,6 +70,7 @@ class Verifier {
     UbjReader in_;
     std::size_t features_;
     std::size_t classes_;
+    bool by_3_ = false; ///< in the form of XGBoost 3.0, told by what it leaves out
 };
 
 void Verifier::model() {
@@ -103,8 +104,9 @@ void Verifier::model() {
     const auto major = in_.integer();
     const auto minor = in_.integer();
     const auto patch = in_.integer();
-    if (major != 1 || minor != 7 || patch < 0)
-        in_.refuse(fmt::format("written by XGBoost {}.{} instead of 1.7", major, minor));
+    if (major != (by_3_ ? 3 : 1) || minor != (by_3_ ? 0 : 7) || patch < 0)
+        in_.refuse(fmt::format("written by XGBoost {}.{} in the form of {}", major, minor,
+                               by_3_ ? "3.0" : "1.7"));
     in_.mark('}');
     in_.end();
 }
@@ -133,10 +135,18 @@ void Verifier::ensemble() {
     in_.mark('{');
     number("num_parallel_tree", 1);
     const std::size_t trees = number("num_trees");
-    number("size_leaf_vector", 0);
+    by_3_ = !in_.next_is_key("size_leaf_vector");
+    if (!by_3_) number("size_leaf_vector", 0);
     in_.mark('}');
     if (trees == 0 || trees % classes_ != 0)
         in_.refuse(fmt::format("{} trees for {} classes", trees, classes_));
+    if (by_3_) {
+        in_.key("iteration_indptr"); // the first tree of every round, and their number
+        if (in_.count() != trees / classes_ + 1) in_.refuse("another number of rounds");
+        for (std::size_t first = 0; first <= trees && !in_.failed(); first += classes_)
+            if (in_.integer() != static_cast<std::int64_t>(first))
+                in_.refuse(fmt::format("a round without a tree for each of {} classes", classes_));
+    }
 
     in_.key("tree_info"); // the class of every tree
     if (in_.count() != trees) in_.refuse("not one class a tree");
@@ -188,7 +198,7 @@ void Verifier::tree(std::size_t id) {
     number("num_deleted", 0);
     number("num_feature", features_);
     const std::size_t nodes = number("num_nodes");
-    number("size_leaf_vector", 0);
+    number("size_leaf_vector", by_3_ ? 1 : 0);
     in_.mark('}');
     in_.mark('}');
     if (!in_.failed()) check(tree, nodes);

@@ -223,9 +223,9 @@ void Stepper::end(Ending ending) {
 void Stepper::quarantine_layout(const Trial& trial, Layout layout) {
     std::vector<Workload> workloads;
     for (const TrialWindow& sample : trial.before) workloads.push_back(sample.workload);
-    const Quarantined& entry =
-        quarantine(state_.quarantines, state_.pool->same[index(layout)], state_.intent,
-                   mean_workload(workloads), state_.now, settings_.quarantine);
+    const Workload mean = mean_workload(workloads);
+    const Quarantined& entry = quarantine(state_.quarantines, state_.pool->same[index(layout)],
+                                          state_.intent, mean, state_.now, settings_.quarantine);
     because("quarantined", "{} is not tried again on this load for {}", to_string(layout),
             text_of(entry.until - state_.now));
 }
