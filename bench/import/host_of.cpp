@@ -195,6 +195,7 @@ class HostMaker {
         if (pool.scheduler() == "credit2") {
             *pool.mutable_arrangement() = message_of(in_force);
             pool.set_can_rearrange(from.arrangement.has_value());
+            if (from.rate_limit_us) pool.set_rate_limit_us(*from.rate_limit_us);
         }
         pool_ids_.emplace(name, id);
         return {};

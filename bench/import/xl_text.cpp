@@ -283,6 +283,16 @@ class Reader {
                                            : words[0] == "sched=RTDS"         ? "rtds"
                                                                               : "";
         if (!scheduler.empty()) TRY(once(pool.scheduler, std::string(scheduler), what));
+        if (scheduler == "credit2") {
+            std::string_view value = words[0].substr(words[0].find('=') + 1);
+            const auto us =
+                value.ends_with("us") ? number(value.substr(0, value.size() - 2)) : std::nullopt;
+            if (!us || !possible_rate_limit(*us))
+                return fail("{}:{}: '{}' is no rate limit, which is {}; paste the output of `xl "
+                            "sched-credit2` as it is",
+                            file_, line_, printable(value, 40), possible_rate_limits);
+            TRY(once(pool.rate_limit_us, *us, what));
+        }
         std::optional<Layout> layout;
         std::optional<unsigned> cap;
         for (const std::string_view word : words) {

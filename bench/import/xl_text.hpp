@@ -42,6 +42,7 @@ struct XlPool {
     std::optional<unsigned> cpu_count;      ///< `xl cpupool-list`
     std::optional<std::string> scheduler;   ///< that, or the command that lists the pool's domains
     std::optional<Arrangement> arrangement; ///< `xl sched-credit2` of a patched Xen
+    std::optional<unsigned> rate_limit_us;  ///< `xl sched-credit2`
 };
 
 /// All that was pasted. What no output had is absent or empty.

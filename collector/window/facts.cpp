@@ -47,6 +47,7 @@ PoolFacts pool_facts(const proto::HostSnapshot& snapshot, const Topology& topolo
     PoolFacts facts;
     facts.pool_id = pool.id;
     facts.pool = pool.name;
+    facts.rate_limit_us = pool.rate_limit_us;
     set_layouts(facts, topology, pool, boot, seen);
 
     std::set<std::pair<unsigned, unsigned>> cores;

@@ -20,7 +20,8 @@ struct PoolFacts {
     unsigned pool_id = 0;
     std::string pool;
     Arrangement in_force;
-    Partition runqueues_in_force; ///< as far as is known
+    Partition runqueues_in_force;          ///< as far as is known
+    std::optional<unsigned> rate_limit_us; ///< in force; nothing: not told
     bool explained = true;      ///< some layout gives them; else a prediction is of other runqueues
     bool can_rearrange = false; ///< the pool can go to another layout while it runs
     // The layouts to choose from: without a cap where the pool can be rearranged, otherwise with

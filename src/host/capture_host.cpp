@@ -48,6 +48,10 @@ Result<std::optional<HostItem>> CaptureHost::next() {
             proto::HostSnapshot snapshot;
             const auto read = TRY(reader_.next_snapshot(snapshot));
             if (read) snapshot_ = TRY(view_of(std::move(snapshot)));
+            if (read) // older captures do not have it
+                for (Pool& pool : snapshot_->pools)
+                    if (pool.scheduler == "credit2" && !pool.rate_limit_us)
+                        pool.rate_limit_us = boot_rate_limit(info_.xen_command_line);
         }
         if (!counters_) {
             auto read = TRY(reader_.next_counters(counters_.emplace()));

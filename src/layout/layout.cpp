@@ -23,6 +23,10 @@ std::string to_string(const Arrangement& arrangement) {
     return fmt::format("{} capped at {}", to_string(arrangement.layout), arrangement.max_cpus);
 }
 
+std::string rate_limit_text(unsigned us) {
+    return us == no_rate_limit_us ? "off" : fmt::format("{} us", us);
+}
+
 const Cpu* Topology::find(unsigned id) const {
     const auto it =
         std::lower_bound(cpus.begin(), cpus.end(), id,
@@ -43,25 +47,38 @@ std::optional<unsigned> number_from(std::string_view text) {
     return number;
 }
 
-} // namespace
-
-Arrangement boot_arrangement(std::string_view command_line) {
-    Arrangement boot;
+/// Calls it with the name and the value of each "name=value" of a command line.
+template<class F> void each_option(std::string_view command_line, F&& option) {
     while (!command_line.empty()) {
         const std::size_t end = std::min(command_line.find(' '), command_line.size());
         const std::string_view word = command_line.substr(0, end);
         command_line.remove_prefix(std::min(end + 1, command_line.size()));
-
         const std::size_t equals = word.find('=');
-        if (equals == std::string_view::npos) continue;
-        const std::string_view value = word.substr(equals + 1);
-        if (word.substr(0, equals) == "credit2_runqueue") {
+        if (equals != std::string_view::npos)
+            option(word.substr(0, equals), word.substr(equals + 1));
+    }
+}
+
+} // namespace
+
+Arrangement boot_arrangement(std::string_view command_line) {
+    Arrangement boot;
+    each_option(command_line, [&](std::string_view name, std::string_view value) {
+        if (name == "credit2_runqueue") {
             if (const auto layout = layout_from_string(value)) boot.layout = *layout;
-        } else if (word.substr(0, equals) == "sched_credit2_max_cpus_runqueue") {
+        } else if (name == "sched_credit2_max_cpus_runqueue") {
             if (const auto max_cpus = number_from(value)) boot.max_cpus = *max_cpus;
         }
-    }
+    });
     return boot;
+}
+
+unsigned boot_rate_limit(std::string_view command_line) {
+    unsigned boot = default_rate_limit_us;
+    each_option(command_line, [&](std::string_view name, std::string_view value) {
+        if (name == "sched_ratelimit_us") boot = number_from(value).value_or(boot);
+    });
+    return possible_rate_limit(boot) ? boot : default_rate_limit_us;
 }
 
 } // namespace intellisched

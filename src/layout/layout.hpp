@@ -73,6 +73,35 @@ struct Arrangement {
 /// "core", or "core capped at 16" when there is a cap.
 [[nodiscard]] std::string to_string(const Arrangement& arrangement);
 
+/// credit2's rate limit (sched_ratelimit_us): microseconds that a vCPU may run before a wake-up may
+/// preempt it. A property of a pool, which every Xen since 4.2 changes while the pool runs.
+inline constexpr unsigned no_rate_limit_us = 0;
+/// SCHED_DEFAULT_RATELIMIT_US of xen/common/sched/private.h.
+inline constexpr unsigned default_rate_limit_us = 1000;
+/// XEN_SYSCTL_SCHED_RATELIMIT_MIN and _MAX (xen/include/public/sysctl.h).
+inline constexpr unsigned least_rate_limit_us = 100;
+inline constexpr unsigned most_rate_limit_us = 500'000;
+/// Those that are chosen from; the administrator's own comes to them.
+inline constexpr std::array<unsigned, 6> rate_limits_us{no_rate_limit_us,      100,  300,
+                                                        default_rate_limit_us, 3000, 10'000};
+
+/// Whether Xen takes that rate limit; possible_rate_limits says which in words.
+[[nodiscard]] constexpr bool possible_rate_limit(std::uint64_t us) {
+    return us == no_rate_limit_us || (us >= least_rate_limit_us && us <= most_rate_limit_us);
+}
+
+inline constexpr std::string_view possible_rate_limits = "0 (off) and 100 to 500000 us";
+
+/// "1000 us", or "off".
+[[nodiscard]] std::string rate_limit_text(unsigned us);
+
+/// What is to be changed of a pool's configuration; what is absent stays as it is.
+struct Change {
+    std::optional<Arrangement> arrangement = {};
+    std::optional<unsigned> rate_limit_us = {};
+    friend bool operator==(const Change&, const Change&) = default;
+};
+
 /// A cpupool. CPUs in ascending order of id.
 struct Pool {
     unsigned id = 0;
@@ -83,6 +112,7 @@ struct Pool {
     std::optional<Arrangement> arrangement = {}; ///< in force; nothing: as the host was booted
     bool can_rearrange = false;                  ///< the host changes it while the pool runs
     unsigned runqueues = 0;                      ///< their number, as Xen says; 0: not told
+    std::optional<unsigned> rate_limit_us = {};  ///< in force; nothing: not told
     friend bool operator==(const Pool&, const Pool&) = default;
 };
 
@@ -132,5 +162,9 @@ using Representatives = std::array<Layout, layout_count>;
 /// What `credit2_runqueue=` and `sched_credit2_max_cpus_runqueue=` on a Xen command line ask for;
 /// the last mention counts, as in Xen, and an unknown value leaves the default.
 [[nodiscard]] Arrangement boot_arrangement(std::string_view xen_command_line);
+
+/// What `sched_ratelimit_us=` there asks for. As in Xen the last mention counts, and a number that
+/// is not possible gives the default (scheduler_init() of xen/common/sched/core.c).
+[[nodiscard]] unsigned boot_rate_limit(std::string_view xen_command_line);
 
 } // namespace intellisched

@@ -79,6 +79,13 @@ Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot) {
                             "damaged, or of a newer program: take it again",
                             pool.name, printable(from.arrangement().layout()));
         }
+        if (from.has_rate_limit_us()) {
+            if (!possible_rate_limit(from.rate_limit_us()))
+                return fail("pool '{}' has a rate limit of {} us, which Xen does not take; the "
+                            "snapshot of the host is damaged, take it again",
+                            pool.name, from.rate_limit_us());
+            pool.rate_limit_us = from.rate_limit_us();
+        }
         for (const std::uint32_t cpu : from.cpus()) {
             if (cpu >= max_cpus || !taken.insert(cpu).second)
                 return fail("pool '{}' has CPU {}, which {}; the snapshot of the host is damaged, "

@@ -16,7 +16,7 @@ namespace intellisched {
 [[nodiscard]] Result<Topology> topology_of(const proto::HostSnapshot& snapshot);
 
 /// The pools, their CPUs sorted. Errors: a pool id twice; a CPU in two pools or not online; an
-/// unknown granularity or layout.
+/// unknown granularity or layout; a rate limit that Xen does not take.
 [[nodiscard]] Result<std::vector<Pool>> pools_of(const proto::HostSnapshot& snapshot);
 
 /// A snapshot of the host that has been checked.

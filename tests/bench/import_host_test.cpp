@@ -36,7 +36,7 @@ const std::string weights = "\nCpupool Pool-0: ratelimit=1000us\n"
                             "Name ID Weight Cap\n"
                             "Domain-0  0 256 0\n"
                             "web       1 512 50\n"
-                            "Cpupool other: ratelimit=1000us\n"
+                            "Cpupool other: ratelimit=5000us\n"
                             "Name ID Weight Cap\n"
                             "db        2 256 0\n";
 
@@ -84,6 +84,7 @@ TEST_CASE("import: the host that all outputs tell") {
     CHECK((*found)[1].granularity == Granularity::core);
     CHECK((*found)[1].arrangement == Arrangement{Layout::core, 8});
     CHECK_FALSE((*found)[1].can_rearrange);
+    CHECK((*found)[1].rate_limit_us == 5000);
     REQUIRE(host->snapshot.domains_size() == 3);
     const proto::Domain& web = host->snapshot.domains(1);
     CHECK(web.name() == "web");

@@ -135,6 +135,9 @@ TEST_CASE("xl text: weights by pool, and what a patched Xen says of its runqueue
     REQUIRE(text.pools.size() == 3);
     CHECK(text.pools[0].second.scheduler == "credit2");
     CHECK_FALSE(text.pools[0].second.arrangement);
+    CHECK(text.pools[0].second.rate_limit_us == 1000);
+    CHECK(text.pools[1].second.rate_limit_us == 500);
+    CHECK_FALSE(text.pools[2].second.rate_limit_us); // of sched-credit: not ours
     CHECK(text.pools[1].second.arrangement == Arrangement{Layout::core, no_cap});
     CHECK(text.pools[2].second.scheduler == "credit");
 }
@@ -175,6 +178,9 @@ TEST_CASE("xl text: numbers that no host has, and outputs that contradict each o
     CHECK(refused("nr_cpus : 4\nnr_cpus : 8\n").find("nr_cpus") != std::string::npos);
     CHECK(refused("nr_cpus : many\n").find("xl info -n") != std::string::npos);
     CHECK(refused("cpu_mhz : 2593\n").find("cpu_mhz") != std::string::npos);
+    for (const char* wrong : {"50us", "1000", "us", "600000us"})
+        CHECK(refused(fmt::format("Cpupool p: ratelimit={}\n", wrong))
+                  .starts_with(fmt::format("all.txt:1: '{}' is no rate limit", wrong)));
     CHECK(refused("Name ID Weight Cap\na 1 70000 0\n").find("70000") != std::string::npos);
     std::string pools = "Name               CPU list\n";
     for (int i = 0; i < 300; ++i) pools += fmt::format("p{}\n", i);

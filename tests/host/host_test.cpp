@@ -141,6 +141,19 @@ TEST_CASE("snapshot: what no host has is refused") {
     pools = two_pools();
     pools.mutable_pools(1)->mutable_arrangement()->set_layout("galaxy\n");
     CHECK(contains(error_of(pools_of(pools)), "pool 'batch' has the unknown layout 'galaxy?'"));
+
+    pools = two_pools();
+    pools.mutable_pools(1)->set_rate_limit_us(99);
+    CHECK(contains(error_of(pools_of(pools)), "pool 'batch' has a rate limit of 99 us"));
+}
+
+TEST_CASE("snapshot: a pool tells its own rate limit, of which 0 is one") {
+    auto snapshot = two_pools();
+    snapshot.mutable_pools(1)->set_rate_limit_us(0);
+    const auto pools = pools_of(snapshot);
+    REQUIRE(pools);
+    CHECK_FALSE((*pools)[0].rate_limit_us);
+    CHECK((*pools)[1].rate_limit_us == 0);
 }
 
 TEST_CASE("snapshot: a pool tells its own layout, an older one's is that of the boot") {
@@ -176,7 +189,7 @@ TEST_CASE("capture as a host: a snapshot first, all by time, then the trace") {
     const Directory directory;
     const fs::path path = directory.path / "capture";
     proto::CaptureManifest manifest;
-    manifest.set_xen_command_line("placeholder credit2_runqueue=core");
+    manifest.set_xen_command_line("placeholder credit2_runqueue=core sched_ratelimit_us=300");
     manifest.set_boot_layout("node");
     manifest.set_max_cpus_runqueue(8);
     manifest.set_tsc_khz(2'600'000);
@@ -189,6 +202,7 @@ TEST_CASE("capture as a host: a snapshot first, all by time, then the trace") {
     for (const unsigned tsc : {100, 200}) {
         snapshot.set_tsc(tsc);
         REQUIRE(writer->snapshot(snapshot));
+        snapshot.mutable_pools(1)->set_rate_limit_us(5000); // a recorder of old did not tell it
     }
     for (const unsigned tsc : {150, 250}) {
         sample.set_tsc(tsc);
@@ -204,14 +218,16 @@ TEST_CASE("capture as a host: a snapshot first, all by time, then the trace") {
     CHECK((*host)->info().boot.max_cpus == 8);
     CHECK((*host)->info().tsc_khz == 2'600'000);
     std::string order;
+    std::vector<unsigned> rate_limits;
     std::vector<std::byte> played;
     for (;;) {
         auto item = (*host)->next();
         REQUIRE(item);
         if (!*item) break;
-        if (const auto* s = std::get_if<HostView>(&**item))
+        if (const auto* s = std::get_if<HostView>(&**item)) {
             order += fmt::format("s{} ", s->snapshot.tsc());
-        else if (const auto* c = std::get_if<proto::CounterSample>(&**item))
+            rate_limits.push_back(s->pools[1].rate_limit_us.value_or(0));
+        } else if (const auto* c = std::get_if<proto::CounterSample>(&**item))
             order += fmt::format("c{} ", c->tsc());
         else {
             const auto& bytes = std::get<TraceBytes>(**item).bytes;
@@ -220,6 +236,7 @@ TEST_CASE("capture as a host: a snapshot first, all by time, then the trace") {
         }
     }
     CHECK(order == "s100 c90 c150 s200 c250 trace");
+    CHECK(rate_limits == std::vector<unsigned>{300, 5000});
     CHECK(played == trace);
 }
 

@@ -59,6 +59,27 @@ TEST_CASE("layout: what the boot options ask for") {
     for (const char* wrong : {"", "0x", "4x", "-1", "99999999999"}) CHECK(cap(wrong) == 16);
 }
 
+TEST_CASE("layout: the rate limit that the boot options ask for, and those that are possible") {
+    CHECK(boot_rate_limit("") == 1000);
+    CHECK(boot_rate_limit("sched_ratelimit_us=5000 noreboot sched_ratelimit_us=300") == 300);
+    CHECK(boot_rate_limit("xsched_ratelimit_us=300") == 1000);
+    const auto booted = [](const std::string& value) {
+        return boot_rate_limit("sched_ratelimit_us=" + value);
+    };
+    CHECK(booted("0") == no_rate_limit_us);
+    CHECK(booted("0x64") == 100);
+    CHECK(booted("500000") == 500'000);
+    for (const char* wrong : {"", "99", "500001", "-1", "1ms", "99999999999"})
+        CHECK(booted(wrong) == 1000);
+    CHECK(boot_rate_limit("sched_ratelimit_us=300 sched_ratelimit_us=50") == 1000);
+
+    for (const unsigned us : rate_limits_us) CHECK(possible_rate_limit(us));
+    for (const unsigned us : {0U, 100U, 500'000U}) CHECK(possible_rate_limit(us));
+    for (const unsigned us : {1U, 99U, 500'001U, UINT32_MAX}) CHECK_FALSE(possible_rate_limit(us));
+    CHECK(rate_limit_text(0) == "off");
+    CHECK(rate_limit_text(300) == "300 us");
+}
+
 TEST_CASE("partition: four sockets on two nodes have five different ones") {
     const Topology topology = machine(2, 2, 2, 2);
     const Pool pool = whole(topology);
