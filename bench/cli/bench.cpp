@@ -89,7 +89,7 @@ Result<std::string> measure_live(const BenchArguments& options, const bench::Pla
     live.progress = [&](const std::string& what, std::size_t done, std::size_t total) {
         bar.show(static_cast<double>(done) / static_cast<double>(total), done, total, what);
     };
-    return bench::run_live(*host, xl.rearranger(), plan, entries, results, options.out, live);
+    return bench::run_live(*host, xl.configurator(), plan, entries, results, options.out, live);
 }
 
 Result<int> run_bench(const BenchArguments& options) {

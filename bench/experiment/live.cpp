@@ -44,10 +44,10 @@ Result<void> remember(const fs::path& path, const Change& change) {
     return written ? folder.sync() : written;
 }
 
-Result<void> put_back(Rearranger& rearranger, const Pool& pool, const Arrangement& original) {
-    const auto now = rearranger.layout(pool);
+Result<void> put_back(Configurator& configurator, const Pool& pool, const Arrangement& original) {
+    const auto now = configurator.layout(pool);
     if (now && now->arrangement == original) return {};
-    if (auto set = rearranger.set_layout(pool, original); !set)
+    if (auto set = configurator.set_layout(pool, original); !set)
         return fail("{}: {} could not be put back: {}; run the benchmark again, or "
                     "`intellisched apply --pool {} --layout {} --max-cpus {}`",
                     pool.name, to_string(original), set.error().message, pool.name,
@@ -57,9 +57,9 @@ Result<void> put_back(Rearranger& rearranger, const Pool& pool, const Arrangemen
 }
 
 /// Both are tried, whatever comes of the other; the file goes when both are done.
-Result<void> undo(Rearranger& rearranger, const Change& change, const fs::path& path,
+Result<void> undo(Configurator& configurator, const Change& change, const fs::path& path,
                   std::chrono::milliseconds limit, bool must_stop = true) {
-    const auto back = put_back(rearranger, change.pool, change.original);
+    const auto back = put_back(configurator, change.pool, change.original);
     if (!change.stop.empty())
         if (const auto stopped = run_load_command(change.stop, limit, nullptr);
             !stopped && back && must_stop)
@@ -74,7 +74,7 @@ Result<void> undo(Rearranger& rearranger, const Change& change, const fs::path& 
 
 /// What a killed benchmark left changed. Of the load the file has the entry's name only: what is
 /// run is what the plan at hand says of it.
-Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools,
+Result<void> undo_left(Configurator& configurator, const std::vector<Pool>& pools,
                        std::span<const Entry> entries, const fs::path& path,
                        std::chrono::milliseconds limit) {
     std::error_code ignored;
@@ -94,7 +94,7 @@ Result<void> undo_left(Rearranger& rearranger, const std::vector<Pool>& pools,
                                     [&](const Entry& one) { return one.name == restore.entry(); });
     const bool known = entry != entries.end();
     const Change change{restore.entry(), *pool, *original, known ? entry->stop : std::string()};
-    TRY(undo(rearranger, change, path, limit));
+    TRY(undo(configurator, change, path, limit));
     BOOST_LOG_TRIVIAL(warning)
         << pool->name << ": put back " << to_string(change.original)
         << (change.stop.empty() ? "" : " and ran the stop command")
@@ -141,10 +141,11 @@ struct Trial {
 /// One entry: its trials one after the other, driven by the windows as they come.
 class LiveEntry {
   public:
-    LiveEntry(Rearranger& rearranger, const Plan& plan, const Entry& entry, Results& results,
+    LiveEntry(Configurator& configurator, const Plan& plan, const Entry& entry, Results& results,
               const LiveOptions& options, const Topology& topology, const Pool& pool)
-        : rearranger_(rearranger), plan_(plan), entry_(entry), results_(results), options_(options),
-          topology_(topology), pool_(pool), same_(representatives(topology, pool, no_cap)),
+        : configurator_(configurator), plan_(plan), entry_(entry), results_(results),
+          options_(options), topology_(topology), pool_(pool),
+          same_(representatives(topology, pool, no_cap)),
           fingerprint_(fingerprint(entry, {}, plan, 0, {})),
           settle_(static_cast<unsigned>(
               std::ceil(plan.warmup_s > 0 ? plan.warmup_s : default_warmup_s))),
@@ -187,7 +188,7 @@ class LiveEntry {
         passed_ = bad_ = 0;
         last_window_ = Clock::now();
         while (!over()) {
-            auto applied = apply(rearranger_, topology_, pool_, wanted(), false);
+            auto applied = apply(configurator_, topology_, pool_, wanted(), false);
             if (applied) return;
             store_failure(applied.error());
         }
@@ -264,7 +265,7 @@ class LiveEntry {
         store(run);
     }
 
-    Rearranger& rearranger_;
+    Configurator& configurator_;
     const Plan& plan_;
     const Entry& entry_;
     Results& results_;
@@ -324,7 +325,7 @@ Result<bool> measure(Remembering& host, LiveEntry& trials, const Entry& entry,
 
 } // namespace
 
-Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& plan,
+Result<std::string> run_live(Host& host, Configurator& configurator, const Plan& plan,
                              std::span<const Entry> entries, Results& results,
                              const fs::path& directory, const LiveOptions& options) {
     Remembering from_here(host);
@@ -333,16 +334,16 @@ Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& pla
         return fail("the host gave no snapshot of its topology");
     const auto& [snapshot, topology, pools] = std::get<HostView>(*item);
     const fs::path path = directory / restore_name;
-    TRY(undo_left(rearranger, pools, entries, path, options.command_limit));
+    TRY(undo_left(configurator, pools, entries, path, options.command_limit));
 
     std::string undone;
     for (const Entry& entry : entries) {
         if (options.stop && *options.stop) break;
         auto pool = TRY(find_pool(pools, entry.pool));
-        LiveEntry trials(rearranger, plan, entry, results, options, topology, pool);
+        LiveEntry trials(configurator, plan, entry, results, options, topology, pool);
         TRY(trials.prepare());
         if (trials.over()) continue;
-        const auto original = TRY(rearranger.layout(pool));
+        const auto original = TRY(configurator.layout(pool));
         const Change change{entry.name, pool, original.arrangement, entry.stop};
         TRY(remember(path, change));
 
@@ -351,7 +352,7 @@ Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& pla
         // Where there was nothing to stop, it does not matter how that ends.
         const bool must_stop = !measured || *measured;
         // An error of this is worse than whatever else went wrong.
-        TRY(undo(rearranger, change, path, options.command_limit, must_stop));
+        TRY(undo(configurator, change, path, options.command_limit, must_stop));
         if (!measured) return tl::unexpected(measured.error());
         undone = fmt::format("{} has {} again{}", pool.name, to_string(change.original),
                              entry.stop.empty() ? "" : ", the stop command has run");

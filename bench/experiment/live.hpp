@@ -4,8 +4,8 @@
 #pragma once
 
 #include "bench/experiment/results.hpp"
+#include "src/host/configurator.hpp"
 #include "src/host/host.hpp"
-#include "src/host/rearranger.hpp"
 
 #include <atomic>
 #include <chrono>
@@ -39,7 +39,7 @@ inline constexpr const char* restore_name = "restore.pb";
 /// other of it is made. Returns what was undone after the last entry, in words; empty when nothing
 /// was changed. Errors: the host's; a pool that cannot be changed; one that could not be put back
 /// or a load that could not be stopped (the message says how to do it by hand).
-[[nodiscard]] Result<std::string> run_live(Host& host, Rearranger& rearranger, const Plan& plan,
+[[nodiscard]] Result<std::string> run_live(Host& host, Configurator& configurator, const Plan& plan,
                                            std::span<const Entry> entries, Results& results,
                                            const std::filesystem::path& directory,
                                            const LiveOptions& options);

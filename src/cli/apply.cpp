@@ -78,7 +78,7 @@ Result<int> apply_layout(const ApplyArguments& options) {
     auto pool = TRY(find_pool(host.pools, options.pool));
 
     const Arrangement requested = wanted(options, info.boot);
-    auto applied = TRY(apply(xl.rearranger(), host.topology, pool, requested, options.dry_run));
+    auto applied = TRY(apply(xl.configurator(), host.topology, pool, requested, options.dry_run));
     TRY(print(options.json ? to_json(message(pool, requested, applied)) : describe(pool, applied)));
     return done;
 }

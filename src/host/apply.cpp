@@ -14,12 +14,12 @@ std::string in_words(const InForce& in_force) {
 
 } // namespace
 
-Result<Applied> apply(Rearranger& rearranger, const Topology& topology, const Pool& pool,
+Result<Applied> apply(Configurator& configurator, const Topology& topology, const Pool& pool,
                       const Arrangement& wanted, bool dry_run) {
     if (pool.scheduler != "credit2")
         return fail("{}: scheduler {} has no runqueue layouts (credit2 has)", pool.name,
                     pool.scheduler);
-    auto before = TRY(rearranger.layout(pool));
+    auto before = TRY(configurator.layout(pool));
 
     Applied applied{.before = before, .after = {}, .runqueues = {}, .dry_run = dry_run};
     // Xen's own count tells what the topology may not: how many threads a core has.
@@ -40,8 +40,8 @@ Result<Applied> apply(Rearranger& rearranger, const Topology& topology, const Po
     applied.changed = !applied.equivalent || before.arrangement != wanted;
     if (!applied.changed || dry_run) return applied;
 
-    TRY(rearranger.set_layout(pool, wanted));
-    auto after = TRY(rearranger.layout(pool));
+    TRY(configurator.set_layout(pool, wanted));
+    auto after = TRY(configurator.layout(pool));
     if (after.arrangement != wanted)
         return fail("{}: {} was set, but {} is in force: another program changes it too; end that "
                     "one and run it again",

@@ -2,7 +2,7 @@
 // Gives a running pool an arrangement, and verifies that it has it.
 #pragma once
 
-#include "src/host/rearranger.hpp"
+#include "src/host/configurator.hpp"
 
 namespace intellisched {
 
@@ -18,9 +18,9 @@ struct Applied {
 
 /// Reads what is in force, sets `wanted` unless it is in force already, and reads it back. Where
 /// Xen's number of runqueues differs from what `topology` gives, Xen's counts. Errors: the pool's
-/// scheduler is not credit2; those of the rearranger; something other than `wanted` is in force
+/// scheduler is not credit2; those of the configurator; something other than `wanted` is in force
 /// afterwards.
-[[nodiscard]] Result<Applied> apply(Rearranger& rearranger, const Topology& topology,
+[[nodiscard]] Result<Applied> apply(Configurator& configurator, const Topology& topology,
                                     const Pool& pool, const Arrangement& wanted, bool dry_run);
 
 /// What was done to that pool, as `intellisched apply` prints it: a line, then the runqueues.

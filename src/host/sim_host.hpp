@@ -4,8 +4,8 @@
 #pragma once
 
 #include "src/base/files.hpp"
+#include "src/host/configurator.hpp"
 #include "src/host/host.hpp"
-#include "src/host/rearranger.hpp"
 #include "src/proto/scenario.pb.h"
 #include "src/proto/simulator.pb.h"
 #include "src/proto/truth.pb.h"
@@ -31,7 +31,7 @@ struct SimOptions {
 
 /// Time passes in next() only, 100 ms per call when nothing else is due. The destructor ends the
 /// process.
-class SimHost final : public Host, public Rearranger {
+class SimHost final : public Host, public Configurator {
   public:
     /// Errors: no program, one that does not start, a scenario that it refuses (in its words).
     [[nodiscard]] static Result<std::unique_ptr<SimHost>>

@@ -5,7 +5,7 @@
 #include "src/base/log.hpp"
 #include "src/host/processor.hpp"
 #include "src/host/published_score.hpp"
-#include "src/host/runqueue_calls.hpp"
+#include "src/host/xl_configurator.hpp"
 
 #include <array>
 #include <cstdarg>
@@ -105,7 +105,7 @@ struct Xl::Impl {
     unsigned threads_per_core = 0;
     std::string boot_granularity = "cpu";
     Arrangement boot;
-    std::optional<XlRearranger> rearranger; ///< from open() on
+    std::optional<XlConfigurator> configurator; ///< from open() on
 
     Impl() = default;
     Impl(const Impl&) = delete;
@@ -144,7 +144,7 @@ Result<Xl> Xl::open() {
         return impl->failed("reach Xen");
     impl->store = xs_open(0);
     if (!impl->store) return impl->failed("reach xenstored");
-    impl->rearranger.emplace(find_runqueue_calls(), impl->context, &impl->logger.last);
+    impl->configurator.emplace(find_runqueue_calls(), impl->context, &impl->logger.last);
     impl->threads_per_core = threads_per_core_of_host();
     impl->hypfs = xenhypfs_open(&impl->logger.base, 0); // a Xen without hypfs is fine
     return Xl(std::move(impl));
@@ -191,7 +191,7 @@ void Xl::add_published_scores(proto::CounterSample& sample) {
     }
 }
 
-Rearranger& Xl::rearranger() { return *impl_->rearranger; }
+Configurator& Xl::configurator() { return *impl_->configurator; }
 
 Result<std::vector<HardAffinity>> Xl::hard_affinities(std::uint32_t domain) {
     impl_->logger.last.clear();
@@ -300,10 +300,10 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapsho
             if (libxl_bitmap_test(&pool.cpumap, static_cast<int>(cpu))) to.add_cpus(cpu);
         if (pool.sched != LIBXL_SCHEDULER_CREDIT2) continue;
         credit2_pools.insert(pool.poolid);
-        auto told = TRY(rearranger->layout_if_told({.id = pool.poolid,
-                                                    .name = printable(to.name()),
-                                                    .scheduler = to.scheduler(),
-                                                    .cpus = {}}));
+        auto told = TRY(configurator->layout_if_told({.id = pool.poolid,
+                                                      .name = printable(to.name()),
+                                                      .scheduler = to.scheduler(),
+                                                      .cpus = {}}));
         *to.mutable_arrangement() = message_of(told ? told->arrangement : boot);
         to.set_can_rearrange(told.has_value());
         if (told) to.set_runqueues(told->runqueues);

@@ -3,9 +3,9 @@
 #pragma once
 
 #include "src/base/result.hpp"
+#include "src/host/configurator.hpp"
 #include "src/host/host.hpp"
 #include "src/host/pins.hpp"
-#include "src/host/rearranger.hpp"
 #include "src/proto/host.pb.h"
 
 #include <memory>
@@ -54,7 +54,7 @@ class Xl {
                                                  const HardAffinity& affinity);
 
     /// Needs the patched Xen and its libxl; its errors say so. Valid while this object lives.
-    [[nodiscard]] Rearranger& rearranger();
+    [[nodiscard]] Configurator& configurator();
 
   private:
     struct Impl;

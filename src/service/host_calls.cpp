@@ -14,11 +14,11 @@ Nanoseconds host_clock() {
     return static_cast<Nanoseconds>(time.tv_sec) * second + static_cast<Nanoseconds>(time.tv_nsec);
 }
 
-Result<void> apply_to(Rearranger& rearranger, const HostView& host, const Request& asked) {
+Result<void> apply_to(Configurator& configurator, const HostView& host, const Request& asked) {
     // By the name alone: a pool that is called "1" is not the pool whose number is 1.
     for (const Pool& pool : host.pools) {
         if (pool.name != asked.pool.name) continue;
-        TRY(intellisched::apply(rearranger, host.topology, pool, asked.target, false));
+        TRY(intellisched::apply(configurator, host.topology, pool, asked.target, false));
         return {};
     }
     return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));
@@ -44,7 +44,7 @@ HostCalls live_calls() {
                 if (!opened) return {tl::unexpected(opened.error()), host_clock(), {}};
                 auto before = opened->read();
                 if (!before) return {tl::unexpected(before.error()), host_clock(), {}};
-                auto applied = apply_to(opened->xl.rearranger(), before->host, asked);
+                auto applied = apply_to(opened->xl.configurator(), before->host, asked);
                 ApplyOutcome applying{std::move(applied), host_clock(), {}};
                 if (auto after = opened->read()) applying.reading = std::move(*after);
                 return applying;

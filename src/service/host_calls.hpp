@@ -3,7 +3,7 @@
 // what came of it. And the calls themselves.
 #pragma once
 
-#include "src/host/rearranger.hpp"
+#include "src/host/configurator.hpp"
 #include "src/layout/snapshot.hpp"
 #include "src/policy/settings.hpp"
 
@@ -64,7 +64,7 @@ struct HostCalls {
 [[nodiscard]] Nanoseconds host_clock();
 
 /// Gives the pool of that name the arrangement, and verifies it (src/host/apply.hpp).
-[[nodiscard]] Result<void> apply_to(Rearranger& rearranger, const HostView& host,
+[[nodiscard]] Result<void> apply_to(Configurator& configurator, const HostView& host,
                                     const Request& asked);
 
 } // namespace intellisched::service

@@ -170,15 +170,15 @@ bool Watcher::Shared::queue(Task task) {
     return true;
 }
 
-Result<Reading> Watcher::reading(Rearranger* rearranger) {
+Result<Reading> Watcher::reading(Configurator* configurator) {
     if (!last_) return fail("the host has ended, or has not told of its pools yet");
     Reading reading = *last_;
     reading.taken = time_;
-    if (!rearranger) return reading;
+    if (!configurator) return reading;
     for (std::size_t i = 0; Pool & pool : reading.host.pools) {
         proto::Pool& told = *reading.host.snapshot.mutable_pools(static_cast<int>(i++));
         if (!pool.can_rearrange) continue;
-        const InForce now = TRY(rearranger->layout(pool));
+        const InForce now = TRY(configurator->layout(pool));
         pool.arrangement = now.arrangement;
         pool.runqueues = now.runqueues;
         *told.mutable_arrangement() = message_of(now.arrangement);
@@ -188,13 +188,13 @@ Result<Reading> Watcher::reading(Rearranger* rearranger) {
 }
 
 ApplyOutcome Watcher::apply(Host* host, const Request& asked) {
-    auto* rearranger = dynamic_cast<Rearranger*>(host);
-    if (!rearranger || !last_)
+    auto* configurator = dynamic_cast<Configurator*>(host);
+    if (!configurator || !last_)
         return {
             fail("the host has ended, or is a recorded one; nothing can be changed"), time_, {}};
-    auto result = apply_to(*rearranger, last_->host, asked);
+    auto result = apply_to(*configurator, last_->host, asked);
     ApplyOutcome applying{std::move(result), time_, {}};
-    if (auto after = reading(rearranger)) applying.reading = std::move(*after);
+    if (auto after = reading(configurator)) applying.reading = std::move(*after);
     return applying;
 }
 
@@ -210,7 +210,7 @@ HostCalls Watcher::calls() {
             .read = [this, shared = shared_]() -> Result<Reading> {
                 auto promise = std::make_shared<std::promise<Result<Reading>>>();
                 const bool left = shared->queue([=, this](Host* host) {
-                    promise->set_value(reading(dynamic_cast<Rearranger*>(host)));
+                    promise->set_value(reading(dynamic_cast<Configurator*>(host)));
                 });
                 if (!left) return fail("{}", gone);
                 return promise->get_future().get();

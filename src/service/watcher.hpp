@@ -96,7 +96,7 @@ class Watcher {
     bool wait(std::chrono::milliseconds time);
     // Tasks of calls().
     [[nodiscard]] ApplyOutcome apply(Host* host, const Request& asked);
-    [[nodiscard]] Result<Reading> reading(Rearranger* rearranger);
+    [[nodiscard]] Result<Reading> reading(Configurator* configurator);
 
     WatcherOptions options_;
     FileDescriptor wake_;

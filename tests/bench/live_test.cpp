@@ -19,7 +19,7 @@ namespace {
 namespace fs = std::filesystem;
 
 /// Two sockets of two cores with two guests; 100 ms of virtual time a call of next().
-class FakeLive final : public Host, public Rearranger {
+class FakeLive final : public Host, public Configurator {
   public:
     FakeLive() { info_.tsc_khz = fake_tsc_khz; }
     std::vector<Layout> set;          ///< in order

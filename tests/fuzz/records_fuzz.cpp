@@ -159,7 +159,7 @@ void use_results(const fs::path& directory) {
 }
 
 /// A pool that takes every layout.
-class Live final : public Host, public Rearranger {
+class Live final : public Host, public Configurator {
   public:
     [[nodiscard]] const HostInfo& info() const override { return info_; }
     [[nodiscard]] Result<std::optional<HostItem>> next() override {

@@ -2,7 +2,7 @@
 // Telling and changing the runqueues of a pool, against a libxl that is made up here; and bringing
 // a pool to a layout.
 #include "src/host/apply.hpp"
-#include "src/host/runqueue_calls.hpp"
+#include "src/host/xl_configurator.hpp"
 #include "tests/support/files.hpp"
 
 #include <doctest/doctest.h>
@@ -43,7 +43,7 @@ struct FakeXl {
         *info = xl.in_force;
         return 0;
     }
-    XlRearranger rearranger() { return {{get, set}, this, &last_message}; }
+    XlConfigurator configurator() { return {{get, set}, this, &last_message}; }
 };
 
 const Pool batch{.id = 4, .name = "batch", .scheduler = "credit2", .cpus = {}};
@@ -59,40 +59,40 @@ constexpr auto stock_xen =
 
 TEST_CASE("runqueue calls: numbers of libxl become arrangements, and back") {
     FakeXl xl;
-    auto rearranger = xl.rearranger();
-    CHECK(*rearranger.layout(batch) == InForce{{Layout::socket, 16}, 2});
+    auto configurator = xl.configurator();
+    CHECK(*configurator.layout(batch) == InForce{{Layout::socket, 16}, 2});
     CHECK(xl.pool == 4);
     for (Layout layout : all_layouts) {
-        CHECK(*rearranger.set_layout(batch, {layout, no_cap}) == InForce{{layout, no_cap}, 8});
+        CHECK(*configurator.set_layout(batch, {layout, no_cap}) == InForce{{layout, no_cap}, 8});
         CHECK(xl.in_force.layout == static_cast<int>(index(layout)));
         CHECK(xl.in_force.max_cpus == 0);
     }
-    CHECK(*rearranger.layout_if_told(batch) == InForce{{Layout::all, no_cap}, 8});
+    CHECK(*configurator.layout_if_told(batch) == InForce{{Layout::all, no_cap}, 8});
 }
 
 TEST_CASE("runqueue calls: without the functions, or the hypervisor") {
     std::string log;
-    XlRearranger none({}, nullptr, &log);
+    XlConfigurator none({}, nullptr, &log);
     CHECK(error_of(none.layout(batch)) == stock_toolstack);
     CHECK(error_of(none.set_layout(batch, {})) == stock_toolstack);
     CHECK(*none.layout_if_told(batch) == std::nullopt);
 
     FakeXl xl;
     xl.get_error = xl.set_error = xl_error::not_implemented;
-    auto rearranger = xl.rearranger();
-    CHECK(error_of(rearranger.layout(batch)) == stock_xen);
-    CHECK(error_of(rearranger.set_layout(batch, {})) == stock_xen);
-    CHECK(*rearranger.layout_if_told(batch) == std::nullopt);
+    auto configurator = xl.configurator();
+    CHECK(error_of(configurator.layout(batch)) == stock_xen);
+    CHECK(error_of(configurator.set_layout(batch, {})) == stock_xen);
+    CHECK(*configurator.layout_if_told(batch) == std::nullopt);
 }
 
 TEST_CASE("runqueue calls: every error names the pool, the cause and the way out") {
     FakeXl xl;
-    auto rearranger = xl.rearranger();
+    auto configurator = xl.configurator();
     const auto errors = [&](int error) {
         xl.get_error = xl.set_error = error;
-        const std::string told = error_of(rearranger.layout(batch));
-        CHECK(error_of(rearranger.layout_if_told(batch)) == told);
-        std::string set = error_of(rearranger.set_layout(batch, {}));
+        const std::string told = error_of(configurator.layout(batch));
+        CHECK(error_of(configurator.layout_if_told(batch)) == told);
+        std::string set = error_of(configurator.set_layout(batch, {}));
         for (const std::string& text : {told, set}) {
             CHECK(text.starts_with("batch: "));
             CHECK(!contains(text, "\n"));
@@ -109,10 +109,10 @@ TEST_CASE("runqueue calls: every error names the pool, the cause and the way out
 
 TEST_CASE("runqueue calls: a layout of a newer Xen is not taken for one of ours") {
     FakeXl xl;
-    auto rearranger = xl.rearranger();
+    auto configurator = xl.configurator();
     for (int number : {5, -1, INT32_MAX}) {
         xl.in_force.layout = number;
-        CHECK(contains(error_of(rearranger.layout(batch)),
+        CHECK(contains(error_of(configurator.layout(batch)),
                        fmt::format("batch: Xen has layout number {} in force", number)));
     }
 }
@@ -137,8 +137,8 @@ struct Machine {
         }
     }
     Result<Applied> apply(const Arrangement& wanted, bool dry_run = false) {
-        auto rearranger = xl.rearranger();
-        return intellisched::apply(rearranger, topology, pool, wanted, dry_run);
+        auto configurator = xl.configurator();
+        return intellisched::apply(configurator, topology, pool, wanted, dry_run);
     }
 };
 
@@ -254,7 +254,7 @@ TEST_CASE("apply: errors are handed on, and a pool of another scheduler is not a
     machine.xl.get_error = xl_error::not_implemented;
     CHECK(error_of(machine.apply({Layout::core, no_cap})) == stock_xen);
     std::string log;
-    XlRearranger none({}, nullptr, &log);
+    XlConfigurator none({}, nullptr, &log);
     CHECK(error_of(apply(none, machine.topology, machine.pool, {}, true)) == stock_toolstack);
     machine.pool.name = "Pool-1";
     machine.pool.scheduler = "credit";

@@ -16,7 +16,7 @@ using namespace std::chrono_literals;
 namespace {
 
 /// Tells `seconds` of a machine of four CPUs, then ends, or fails.
-class FakeHost final : public Host, public Rearranger {
+class FakeHost final : public Host, public Configurator {
   public:
     FakeHost(unsigned seconds, bool fails) : left_(seconds * 10), fails_(fails) {
         info_.tsc_khz = fake_tsc_khz;

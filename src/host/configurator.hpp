@@ -14,9 +14,9 @@ struct InForce {
     friend bool operator==(const InForce&, const InForce&) = default;
 };
 
-class Rearranger {
+class Configurator {
   public:
-    virtual ~Rearranger() = default;
+    virtual ~Configurator() = default;
 
     /// Errors: the host cannot tell; no such pool; a pool of another scheduler than credit2.
     [[nodiscard]] virtual Result<InForce> layout(const Pool& pool) = 0;

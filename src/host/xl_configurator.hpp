@@ -3,7 +3,7 @@
 // Debian's libxl has none, so they are looked for at run time, and one program works with both.
 #pragma once
 
-#include "src/host/rearranger.hpp"
+#include "src/host/configurator.hpp"
 
 #include <cstdint>
 #include <optional>
@@ -36,11 +36,11 @@ struct RunqueueCalls {
 /// Those of the libxl that this program runs with.
 [[nodiscard]] RunqueueCalls find_runqueue_calls();
 
-class XlRearranger final : public Rearranger {
+class XlConfigurator final : public Configurator {
   public:
     /// `last_message`: where libxl's last log message is kept. It has the cause, which a call's
     /// return value lacks.
-    XlRearranger(RunqueueCalls calls, void* context, std::string* last_message)
+    XlConfigurator(RunqueueCalls calls, void* context, std::string* last_message)
         : calls_(calls), context_(context), last_message_(last_message) {}
 
     [[nodiscard]] Result<InForce> layout(const Pool& pool) override;

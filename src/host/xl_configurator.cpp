@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/host/runqueue_calls.hpp"
+#include "src/host/xl_configurator.hpp"
 
 #include <dlfcn.h>
 
@@ -24,13 +24,13 @@ RunqueueCalls find_runqueue_calls() {
     return calls.get && calls.set ? calls : RunqueueCalls{}; // half of them is of no use
 }
 
-int XlRearranger::call(RunqueueCalls::Call function, const Pool& pool, XlRunqueue& info) {
+int XlConfigurator::call(RunqueueCalls::Call function, const Pool& pool, XlRunqueue& info) {
     last_message_->clear();
     return function(context_, pool.id, &info);
 }
 
-Result<InForce> XlRearranger::outcome(int error, const Pool& pool, const XlRunqueue& info,
-                                      const char* what) const {
+Result<InForce> XlConfigurator::outcome(int error, const Pool& pool, const XlRunqueue& info,
+                                        const char* what) const {
     switch (error) {
     case 0:
         break;
@@ -61,14 +61,14 @@ Result<InForce> XlRearranger::outcome(int error, const Pool& pool, const XlRunqu
                    info.nr_runqueues};
 }
 
-Result<InForce> XlRearranger::layout(const Pool& pool) {
+Result<InForce> XlConfigurator::layout(const Pool& pool) {
     if (!calls_.get) return no_functions();
     XlRunqueue info{};
     const int error = call(calls_.get, pool, info);
     return outcome(error, pool, info, "tell the runqueues");
 }
 
-Result<std::optional<InForce>> XlRearranger::layout_if_told(const Pool& pool) {
+Result<std::optional<InForce>> XlConfigurator::layout_if_told(const Pool& pool) {
     if (!calls_.get) return std::nullopt;
     XlRunqueue info{};
     const int error = call(calls_.get, pool, info);
@@ -76,7 +76,7 @@ Result<std::optional<InForce>> XlRearranger::layout_if_told(const Pool& pool) {
     return outcome(error, pool, info, "tell the runqueues");
 }
 
-Result<InForce> XlRearranger::set_layout(const Pool& pool, const Arrangement& wanted) {
+Result<InForce> XlConfigurator::set_layout(const Pool& pool, const Arrangement& wanted) {
     if (!calls_.set) return no_functions();
     XlRunqueue info{static_cast<int>(index(wanted.layout)), wanted.max_cpus, 0};
     const int error = call(calls_.set, pool, info);
