@@ -45,7 +45,7 @@ void Alone::happen(const Event& event) {
     switch (event.kind) {
     case Kind::end_of_step: {
         --steps_left_;
-        count(guest, -1);
+        count(guest, -static_cast<int>(guest.vcpus[vcpu].works));
         guest.waiting.push_back(vcpu); // the vCPUs that share a CPU take turns
         const unsigned next = guest.waiting.front();
         guest.waiting.pop_front();
@@ -83,9 +83,10 @@ void Alone::run(std::uint32_t id, unsigned vcpu) {
     Guest& guest = guests_[id];
     for (;;) {
         const Step step = guest.workload->next(vcpu, *this);
-        if (step.kind == Step::Kind::compute && step.work == 0) continue;
-        if (step.kind == Step::Kind::compute) {
-            count(guest, 1);
+        if (step.kind != Step::Kind::block) {
+            if (step.work == 0) continue;
+            guest.vcpus[vcpu].works = step.kind == Step::Kind::compute;
+            count(guest, guest.vcpus[vcpu].works);
             plan(now_ + step.work, Kind::end_of_step, id, vcpu);
             return;
         }

@@ -36,12 +36,14 @@ class Alone final : public Platform {
     [[nodiscard]] Nanoseconds now() const override { return now_; }
     void notify(VcpuId to) override;
     void set_timer(VcpuId vcpu, Nanoseconds at) override;
+    [[nodiscard]] Nanoseconds waiting_since(VcpuId) const override { return 0; }
     void call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token) override;
 
   private:
     struct Vcpu {
         bool blocked = false;
         bool pending = false;
+        bool works = false; ///< and does not spin
         Nanoseconds timer = 0;
     };
     struct Guest {

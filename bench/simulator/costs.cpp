@@ -103,6 +103,19 @@ constexpr std::array constants{
     constant("hypercall_us", "to enter and leave the hypervisor by a hypercall",
              "assumed: 1,370 cycles of entry and exit were published for processors of 2.5 GHz",
              &Costs::hypercall_us),
+    constant(
+        "spin_us",
+        "that a guest's vCPU spins for another one before it yields, or for a lock before it "
+        "sleeps; 0: guests do not spin",
+        "pause-loop exiting ends after 4,096 cycles (Xen's ple_window) of pauses that come "
+        "in time, 1.4 to 2 us; guests with paravirtual locks look for longer before they sleep",
+        &Costs::spin_us),
+    constant("shootdown_ms",
+             "work of a vCPU after which it waits until each of its guest that is not idle has "
+             "run, as for a TLB shootdown; of loads that share memory or a kernel's locks; 0: none",
+             "assumed: programs that map and unmap memory do it tens to a thousand times a second "
+             "and CPU",
+             &Costs::shootdown_ms),
     constant("trace_record_ns",
              "to write a trace record; not 0, the simulated host is one that is being traced",
              "a choice: the host as it is when nobody looks", &Costs::trace_record_ns),

@@ -34,6 +34,8 @@ struct Costs {
     double lock_transfer_llc_ns;
     double lock_transfer_remote_ns;
     double hypercall_us;
+    double spin_us;
+    double shootdown_ms;
     double trace_record_ns;
 
     Costs(); ///< the defaults

@@ -21,6 +21,8 @@ struct VcpuId {
 struct Step {
     enum class Kind : std::uint8_t {
         compute, ///< `work` of work, however long that takes; then next() is asked again
+        spin,    ///< the same, but nothing is done by it
+        yield,   ///< the CPU to others that want it; then next() is asked again
         block,   ///< nothing until an event comes; returns at once when one is pending
     };
     Kind kind = Kind::block;
@@ -42,6 +44,10 @@ class Platform {
     /// Arms the vCPU's single-shot timer (as VCPUOP_set_singleshot_timer): an event for it at `at`.
     /// A later call replaces it; 0 disarms. Only from next() of that vCPU or outside().
     virtual void set_timer(VcpuId vcpu, Nanoseconds at) = 0;
+
+    /// Since when the vCPU has been ready to run and has not; 0: it runs, or wants to do nothing.
+    /// What other vCPUs of its guest feel of it.
+    [[nodiscard]] virtual Nanoseconds waiting_since(VcpuId vcpu) const = 0;
 
     /// Has the world outside (network, disk) call outside(token) of the workload of `guest` at
     /// `at`, which must not be earlier than now().

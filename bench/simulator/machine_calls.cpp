@@ -53,6 +53,13 @@ void Engine::set_timer(VcpuId id, Nanoseconds at) {
         queue_device(*vcpu, XEN_WORK_SET_TIMER, at);
 }
 
+Nanoseconds Engine::waiting_since(VcpuId id) {
+    const EngineVcpu* vcpu = vcpu_of(id);
+    if (vcpu == nullptr) return 0;
+    if (vcpu->woken != never) return vcpu->woken;
+    return vcpu->at == EngineVcpu::At::blocked ? 0 : vcpu->left;
+}
+
 void Engine::call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token) {
     if (const Domain* domain = domain_of(guest); domain != nullptr)
         outside_.push({std::max(at, now_), outside_order_++, guest, domain->domid, token});

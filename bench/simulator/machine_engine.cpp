@@ -203,10 +203,13 @@ void Engine::end_step(EngineCpu& cpu, Nanoseconds at) {
     Step step;
     for (unsigned i = 0; i < idle_steps; ++i) {
         step = vcpu.domain->workload->next(vcpu.id, *platform_);
-        if (step.kind == Step::Kind::block || step.work > 0) break;
+        if (step.kind == Step::Kind::block || step.kind == Step::Kind::yield || step.work > 0)
+            break;
     }
     stepping_ = nullptr;
-    if (step.kind == Step::Kind::compute) {
+    if (step.kind == Step::Kind::yield) {
+        cpu.calls.push_back({XEN_WORK_YIELD, vcpu.xen, 0});
+    } else if (step.kind != Step::Kind::block) {
         if (step.work == 0) {
             failure_ = fmt::format("guest {}: its workload computes nothing, and without end",
                                    vcpu.domain->guest);
@@ -214,6 +217,7 @@ void Engine::end_step(EngineCpu& cpu, Nanoseconds at) {
         }
         vcpu.at = EngineVcpu::At::computing;
         vcpu.work = static_cast<double>(step.work);
+        vcpu.spins = step.kind == Step::Kind::spin;
     } else {
         vcpu.at = EngineVcpu::At::blocked;
         cpu.calls.push_back({XEN_WORK_BLOCK, vcpu.xen, 0});

@@ -41,7 +41,8 @@ struct EngineVcpu {
     ::vcpu* xen = nullptr;
     // Its program
     At at = At::next;
-    double work = 0; ///< left of the step, ns of an undisturbed CPU
+    double work = 0;    ///< left of the step, ns of an undisturbed CPU
+    bool spins = false; ///< the step is no work
     // Its working set, in kB
     unsigned cpu = UINT32_MAX; ///< it last ran on, if any
     Cache::Part l2, llc;       ///< what the caches of that CPU have of it
@@ -52,6 +53,7 @@ struct EngineVcpu {
     // For truth
     Nanoseconds woken = never;
     Nanoseconds running_since = 0;
+    Nanoseconds left = 0; ///< when it was last taken off a CPU, 0: it is on one
     std::array<std::uint64_t, 4> times_before{}; ///< Xen's account of it when counting began
 };
 
@@ -151,6 +153,7 @@ class Engine {
     [[nodiscard]] Nanoseconds now() const { return now_; }
     void notify(VcpuId to);
     void set_timer(VcpuId vcpu, Nanoseconds at);
+    [[nodiscard]] Nanoseconds waiting_since(VcpuId vcpu);
     void call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token);
 
     void set_platform(Platform& platform) { platform_ = &platform; }

@@ -47,7 +47,7 @@ void Engine::progress(EngineCpu& cpu, Nanoseconds to) {
     }
     const double more = std::min(time * cpu.speed, vcpu.work);
     vcpu.work -= more;
-    vcpu.domain->truth.work_ns += work + more;
+    if (!vcpu.spins) vcpu.domain->truth.work_ns += work + more;
     time += work * cpu.slowness;
     pool.slow_ns += time * (1 - cpu.full_speed);
     pool.smt_ns += time * (cpu.full_speed - cpu.smt);
@@ -94,6 +94,7 @@ void Engine::sibling_changed(EngineCpu& cpu, Nanoseconds at) {
 
 void Engine::depart(EngineCpu& cpu, EngineVcpu& vcpu) {
     vcpu.cpu = cpu.id;
+    vcpu.left = xen_clock_now();
     l2s_[cpu.core].leave(vcpu.l2);
     llcs_[cpu.llc].leave(vcpu.llc);
     vcpu.domain->truth.run_ns += xen_clock_now() - vcpu.running_since;
@@ -102,6 +103,7 @@ void Engine::depart(EngineCpu& cpu, EngineVcpu& vcpu) {
 void Engine::arrive(EngineCpu& cpu, EngineVcpu& vcpu) {
     const Nanoseconds now = xen_clock_now();
     vcpu.running_since = now;
+    vcpu.left = 0;
     if (vcpu.woken != never) {
         const Nanoseconds waited = now > vcpu.woken ? now - vcpu.woken : 0;
         vcpu.domain->truth.wake_to_run.add(waited);

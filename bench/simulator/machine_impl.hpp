@@ -18,6 +18,7 @@ class MachineImpl final : public Machine {
     [[nodiscard]] Nanoseconds now() const override { return engine_.now(); }
     void notify(VcpuId to) override { engine_.notify(to); }
     void set_timer(VcpuId vcpu, Nanoseconds at) override { engine_.set_timer(vcpu, at); }
+    Nanoseconds waiting_since(VcpuId vcpu) const override { return engine_.waiting_since(vcpu); }
     void call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token) override {
         engine_.call_outside(guest, at, token);
     }

@@ -128,16 +128,18 @@ void World::connect(std::unique_ptr<GuestOs> Guest::*os,
                     const std::map<std::string, std::size_t>& by_name) {
     // A back-end for each pair of a guest and the one that has its back-end.
     for (std::size_t i = 0; i < guests_.size(); ++i) {
-        std::map<std::string, bool> connected;
+        std::map<std::string, unsigned> queues; // by the guest that has the back-end
         for (const proto::Phase& phase : scenario_.guests(static_cast<int>(i)).phases())
-            for (const proto::Load& load : phase.loads()) {
-                const std::string& name = load.frontend().backend();
-                if (!load.has_frontend() || std::exchange(connected[name], true)) continue;
-                GuestOs& host = *(guests_[by_name.at(name)].*os);
-                auto backend = std::make_unique<Backend>(host);
-                (guests_[i].*os)->connect(name, *backend);
-                host.add_service(std::move(backend));
-            }
+            for (const proto::Load& load : phase.loads())
+                if (load.has_frontend())
+                    queues[load.frontend().backend()] =
+                        std::max(queues[load.frontend().backend()], load.frontend().queues());
+        for (const auto& [name, count] : queues) {
+            GuestOs& host = *(guests_[by_name.at(name)].*os);
+            auto backend = std::make_unique<Backend>(host, count);
+            (guests_[i].*os)->connect(name, *backend);
+            host.add_service(std::move(backend));
+        }
     }
 }
 

@@ -41,6 +41,8 @@ inline constexpr std::array cost_ranges{
     CostRange{"lock_transfer_llc_ns", "ns", 270, 150, 750, 0, 10000},
     CostRange{"lock_transfer_remote_ns", "ns", 390, 200, 1200, 0, 10000},
     CostRange{"hypercall_us", "us", 0.6, 0.3, 1, 0, 1000},
+    CostRange{"spin_us", "us", 5, 3, 10, 0, 10000},
+    CostRange{"shootdown_ms", "ms", 5, 1, 100, 0, 1e6},
     CostRange{"trace_record_ns", "ns", 0, 0, 0, 0, 10000},
 };
 

@@ -32,6 +32,7 @@ class IdealMachine final : public Machine {
         domains_.at(vcpu.guest).vcpus[vcpu.vcpu].timer = at;
         if (at != 0) plan({.at = at, .kind = Kind::timer, .vcpu = vcpu});
     }
+    Nanoseconds waiting_since(VcpuId) const override { return 0; }
     void call_outside(std::uint32_t guest, Nanoseconds at, std::uint64_t token) override {
         plan({.at = at, .kind = Kind::outside, .vcpu = {guest, 0}, .token = token});
     }
@@ -245,7 +246,7 @@ class IdealMachine final : public Machine {
         for (;;) {
             const Step step = domain.workload->next(id.vcpu, *this);
             bool& pending = domain.vcpus[id.vcpu].pending;
-            if (step.kind == Step::Kind::compute || !pending) return step;
+            if (step.kind != Step::Kind::block || !pending) return step;
             pending = false;
         }
     }

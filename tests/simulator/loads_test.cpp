@@ -23,6 +23,7 @@ struct Bench {
     Bench(unsigned cpus, const std::vector<std::pair<unsigned, std::string>>& vcpus_and_phases)
         : machine(cpus) {
         scenario.set_seed(7);
+        scenario.mutable_costs()->set_spin_us(0); // what theory knows nothing of
         scenario.mutable_machine()->set_sockets(1);
         scenario.mutable_machine()->set_cores(cpus);
         scenario.mutable_machine()->set_threads(1);
@@ -84,6 +85,7 @@ TEST_CASE("guest: a vCPU that ran before the guest was started is roused by the 
         [[nodiscard]] Nanoseconds now() const override { return 1'000'000; }
         void notify(VcpuId to) override { notified.push_back(to.vcpu); }
         void set_timer(VcpuId, Nanoseconds) override {}
+        [[nodiscard]] Nanoseconds waiting_since(VcpuId) const override { return 0; }
         void call_outside(std::uint32_t, Nanoseconds, std::uint64_t) override {}
     } platform;
     Bench bench(2, {{2, "phases { loads { boot { work_ms: 20 stretch { mean_us: 500 } } } }"}});
@@ -237,7 +239,7 @@ TEST_CASE("loads: what does not come to its end counts with its age, whatever th
     }
     Bench asks(2, {{1, "phases { loads { frontend { work { mean_us: 10 } backend_work " + slow +
                            " } } }"}});
-    auto backend = std::make_unique<Backend>(*asks.guests[0]);
+    auto backend = std::make_unique<Backend>(*asks.guests[0], 1);
     asks.guests[1]->connect("Domain-0", *backend);
     asks.guests[0]->add_service(std::move(backend));
     asks.start();
@@ -262,7 +264,7 @@ TEST_CASE("loads: a front-end waits for its back-end in Domain-0 and for the dev
     Bench bench(4, {{2, "phases { loads { frontend { threads: 1 work { mean_us: 100 shape: FIXED } "
                         "backend_work { mean_us: 30 shape: FIXED } "
                         "device { mean_us: 70 shape: FIXED } } } }"}});
-    auto backend = std::make_unique<Backend>(*bench.guests[0]);
+    auto backend = std::make_unique<Backend>(*bench.guests[0], 1);
     bench.guests[1]->connect("Domain-0", *backend);
     bench.guests[0]->add_service(std::move(backend));
     bench.start();
@@ -276,12 +278,33 @@ TEST_CASE("loads: a front-end waits for its back-end in Domain-0 and for the dev
 TEST_CASE("loads: a back-end without a device answers at once, one request at a time") {
     Bench bench(8, {{4, "phases { loads { frontend { work { mean_us: 1 shape: FIXED } "
                         "backend_work { mean_us: 50 shape: FIXED } } } }"}});
-    auto backend = std::make_unique<Backend>(*bench.guests[0]);
+    auto backend = std::make_unique<Backend>(*bench.guests[0], 1);
     bench.guests[1]->connect("Domain-0", *backend);
     bench.guests[0]->add_service(std::move(backend));
     bench.start();
     check_close(static_cast<double>(bench.measure(2).requests()), 2 / 50e-6, 0.001);
     CHECK_FALSE(bench.guests[0]->results.requests); // they are the front-end's
+}
+
+TEST_CASE("loads: requests on their way at a time, threads of the back-end, events for several") {
+    const auto per_s = [](unsigned queues, const std::string& more) {
+        Bench bench(8, {{1, "phases { loads { frontend { work { mean_us: 10 shape: FIXED } "
+                            "backend_work { mean_us: 20 shape: FIXED } device { mean_us: 1000 "
+                            "shape: FIXED } " +
+                                more + " } } }"}});
+        auto backend = std::make_unique<Backend>(*bench.guests[0], queues);
+        bench.guests[1]->connect("Domain-0", *backend);
+        bench.guests[0]->add_service(std::move(backend));
+        bench.start();
+        bench.run(0.1);
+        return static_cast<double>(bench.measure(2).requests()) / 2;
+    };
+    check_close(per_s(1, ""), 1e6 / 1030, 0.01);
+    check_close(per_s(1, "depth: 8"), 8e6 / 1030, 0.01);
+    check_close(per_s(1, "depth: 256"), 1e6 / 20, 0.01); // what one thread serves
+    check_close(per_s(3, "depth: 256"), 1e6 / 10, 0.01); // what the guest asks for
+    check_close(per_s(1, "coalesce_us: 70"), 1e6 / 1100, 0.01);
+    check_close(per_s(1, "coalesce_us: 70 depth: 8"), 8e6 / 1100, 0.03);
 }
 
 TEST_CASE("loads: a replay computes what was recorded, when it was recorded") {

@@ -200,6 +200,34 @@ TEST_CASE("credit2-sim: demand is the same under every layout and rate limit, wh
     CHECK(demand.at("periodic") == doctest::Approx(4 * 0.5e9 * 900 / 4000).epsilon(0.05));
 }
 
+TEST_CASE("credit2-sim: vCPUs spin for others that Xen has preempted, and for no others") {
+    const Directory directory;
+    // What the build does, in CPUs.
+    const auto done = [&](const std::string& costs, const std::string& machine, bool hogs) {
+        const std::string scenario = directory.file(
+            "spin.scenario",
+            "machine { " + machine + " threads: 1 } warmup_s: 0.5 measured_s: 2 costs { " + costs +
+                " } xen_args: 'sched_ratelimit_us=10000' guests { name: 'build' vcpus: 4 phases { "
+                "loads { build { job { mean_us: 3000 } } } } } " +
+                (hogs ? "guests { name: 'hogs' vcpus: 4 phases { loads { hog {} } } } "
+                        "guests { name: 'wakes' vcpus: 4 phases { loads { open_server { "
+                        "requests_per_s: 8000 service { mean_us: 50 } } } } }"
+                      : ""));
+        const proto::GuestTruth build = truth_of("run " + scenario).guests(1);
+        CHECK(build.name() == "build");
+        return build.work_ns() / 2e9;
+    };
+    // To wait, for the others or for a CPU that was yielded, is no work.
+    const std::string four = "sockets: 1 cores: 4";
+    const double none = done("spin_us: 0", four, true);
+    CHECK(done("shootdown_ms: 0", four, true) == none);
+    CHECK(done("shootdown_ms: 2", four, true) < 0.99 * none);
+    // Where each has a CPU nobody waits.
+    const std::string twelve = "sockets: 1 cores: 12";
+    CHECK(done("shootdown_ms: 2", twelve, true) ==
+          doctest::Approx(done("spin_us: 0", twelve, true)).epsilon(1e-4));
+}
+
 TEST_CASE("credit2-sim: the same scenario and seed give the same bytes") {
     const Directory directory;
     const std::string scenario = directory.file("servers.scenario", servers);

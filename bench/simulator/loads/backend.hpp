@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
-// The back-end of one guest's devices: a thread in another guest (Domain-0), as a block back-end of
-// Linux has one a device. It serves the requests of that guest's front-ends in turn.
+// The back-end of one guest's devices: threads in another guest (Domain-0), one a queue, as those
+// of Linux have them. They serve the requests of that guest's front-ends in turn.
 #pragma once
 
 #include "bench/simulator/loads/guest_os.hpp"
@@ -18,7 +18,7 @@ class Backend final : public Load {
     };
 
     /// `host`: the guest that it is a service of; both live as long as the simulation.
-    explicit Backend(GuestOs& host) : host_(host) {}
+    Backend(GuestOs& host, unsigned queues) : host_(host), queues_(queues) {}
 
     /// From the front-end's next(): its vCPU pays for the notification.
     void submit(const Request& request) { queue_.submit(request, host_); }
@@ -28,6 +28,7 @@ class Backend final : public Load {
 
   private:
     GuestOs& host_;
+    unsigned queues_;
     WorkQueue<Request> queue_;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 // Transactions: away, work, critical section. A lock that is released belongs at once to the first
-// that waits for it, whose vCPU may have to wake up first: all others wait for that, too.
+// that waits for it, whose vCPU may have to wake up first: all others wait for that, too. Who finds
+// a lock taken looks at it for a moment before it sleeps, as adaptive mutexes do.
 #include "bench/simulator/loads/kind.hpp"
 
 #include <deque>
@@ -48,13 +49,21 @@ class Database final : public Load {
             session.lock = static_cast<unsigned>(session.random.below(locks_.size()));
             Lock& lock = locks_[session.lock];
             if (lock.held) {
-                session.stage = Stage::wait;
                 lock.waiting.push_back(thread.number);
-                return Activity::wait();
+                session.stage = Stage::look;
+                session.granted = false;
+                if (os.spin_time() > 0) return Activity::spin(os.spin_time());
+            } else {
+                lock.held = session.granted = true;
             }
-            lock.held = true;
             [[fallthrough]];
         }
+        case Stage::look:
+            if (!session.granted) {
+                session.stage = Stage::wait;
+                return Activity::wait();
+            }
+            [[fallthrough]];
         case Stage::wait:
             break; // the lock is this one's now
         }
@@ -73,12 +82,13 @@ class Database final : public Load {
     }
 
   private:
-    enum class Stage : std::uint8_t { begin, away, work, wait, critical };
+    enum class Stage : std::uint8_t { begin, away, work, look, wait, critical };
     struct Session {
         Thread* thread = nullptr;
         Random random{0};
         Stage stage = Stage::begin;
         unsigned lock = 0;
+        bool granted = false;  ///< the lock
         Nanoseconds began = 0; ///< 0: it is away
     };
     struct Lock {
@@ -92,8 +102,10 @@ class Database final : public Load {
             lock.held = false;
             return;
         }
-        os.wake(*sessions_[lock.waiting.front()].thread);
+        Session& next = sessions_[lock.waiting.front()];
         lock.waiting.pop_front();
+        next.granted = true;
+        os.wake(*next.thread); // unless it is still looking
     }
 
     proto::DatabaseLoad load_;

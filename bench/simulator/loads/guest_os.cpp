@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bench/simulator/loads/guest_os.hpp"
 
+#include "bench/simulator/costs.hpp"
 #include "bench/simulator/loads/kind.hpp"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 namespace sim {
@@ -26,7 +28,13 @@ void Load::unfinished(Nanoseconds, Durations&) const {}
 GuestOs::GuestOs(std::uint32_t guest, const intellisched::proto::Scenario& scenario,
                  Nanoseconds origin)
     : guest_(guest), described_(scenario.guests(static_cast<int>(guest))), seed_(scenario.seed()),
-      origin_(origin), vcpus_(described_.vcpus()) {}
+      origin_(origin), vcpus_(described_.vcpus()) {
+    const Costs costs = costs_from(scenario.costs()).value_or(Costs{}); // they have been checked
+    spin_ = static_cast<Nanoseconds>(costs.spin_us * 1e3);
+    shootdown_ = spin_ > 0 && costs.shootdown_ms > 0
+                     ? static_cast<Nanoseconds>(costs.shootdown_ms * 1e6)
+                     : std::numeric_limits<Nanoseconds>::max();
+}
 
 GuestOs::~GuestOs() = default;
 
@@ -147,6 +155,23 @@ void GuestOs::arm_timer(unsigned number) {
     platform_->set_timer({guest_, number}, vcpu.armed);
 }
 
+void GuestOs::shoot_down(unsigned number) {
+    Vcpu& vcpu = vcpus_[number];
+    vcpu.worked = 0;
+    vcpu.asked = now();
+    vcpu.tries = 0;
+    for (unsigned other = 0; other < vcpus(); ++other)
+        if (other != number && vcpus_[other].current != nullptr) vcpu.awaited.push_back(other);
+}
+
+bool GuestOs::awaits(Vcpu& vcpu) const {
+    std::erase_if(vcpu.awaited, [&](unsigned other) {
+        const Nanoseconds since = platform_->waiting_since({guest_, other});
+        return since == 0 || since > vcpu.asked;
+    });
+    return !vcpu.awaited.empty();
+}
+
 bool GuestOs::go_on(unsigned number) {
     Vcpu& vcpu = vcpus_[number];
     Thread& thread = *vcpu.current;
@@ -154,7 +179,9 @@ bool GuestOs::go_on(unsigned number) {
         const Activity activity = thread.load.resume(thread, *this);
         switch (activity.kind) {
         case Activity::Kind::compute:
+        case Activity::Kind::spin:
             thread.left = activity.amount;
+            thread.spins = activity.kind == Activity::Kind::spin;
             break;
         case Activity::Kind::wait:
             thread.state = Thread::State::waiting;
@@ -190,6 +217,12 @@ Step GuestOs::next(std::uint32_t number, Platform&) {
     vcpu.idle = !running_;
     if (!running_) return {};
     expire_timers(vcpu);
+    if (vcpu.worked >= shootdown_) shoot_down(number);
+    if (!vcpu.awaited.empty() && awaits(vcpu)) {
+        const unsigned tried = vcpu.tries++;
+        if (tried % 2 == 1) return {.kind = Step::Kind::yield};
+        return {.kind = Step::Kind::spin, .work = spin_ << std::min(tried / 2, 4U)};
+    }
     for (;;) {
         if (vcpu.current == nullptr) {
             expire_timers(vcpu); // again: a thread may have gone to sleep when it was too late
@@ -205,6 +238,8 @@ Step GuestOs::next(std::uint32_t number, Platform&) {
         thread.left -= work;
         vcpu.slice_left -= work;
         arm_timer(number);
+        if (thread.spins) return {.kind = Step::Kind::spin, .work = work};
+        if (thread.load.shares_memory()) vcpu.worked += work;
         return {.kind = Step::Kind::compute, .work = work};
     }
     arm_timer(number);

@@ -9,6 +9,12 @@
 // ready is run by the vCPU that ran it last when that is idle, else by the next idle one in the
 // order of vCPUs; that one is notified. When none is idle it waits for the first that has done its
 // slice.
+//
+// vCPUs wait for each other also where their threads do not. A lock is looked at for spin_us
+// (costs.hpp) before the thread sleeps. And after each shootdown_ms of work a vCPU waits until
+// every other one that is not idle has run, as for a TLB shootdown: it spins for spin_us, yields,
+// spins for twice as long, and so on up to 16 times. Where all are on CPUs that takes no time; for
+// one that Xen has preempted it takes until that one's turn comes.
 #pragma once
 
 #include "bench/simulator/guest.hpp"
@@ -40,6 +46,7 @@ struct Thread {
     unsigned vcpu;                ///< where it ran last
     State state = State::waiting;
     Nanoseconds left = 0;    ///< of the work that it is at
+    bool spins = false;      ///< which is none
     std::uint64_t place = 0; ///< in the queue of ready threads
 };
 
@@ -47,6 +54,7 @@ struct Thread {
 struct Activity {
     enum class Kind : std::uint8_t {
         compute, ///< `amount` of work, at least 1
+        spin,    ///< GuestOs::spin_time() on a CPU for nothing, if that is above 0
         wait,    ///< until GuestOs::wake()
         sleep,   ///< until the time `amount`, by its vCPU's timer
         end,     ///< it is never run again
@@ -55,6 +63,7 @@ struct Activity {
     Nanoseconds amount = 0;
 
     static Activity compute(Nanoseconds work) { return {Kind::compute, work}; }
+    static Activity spin(Nanoseconds time) { return {Kind::spin, time}; }
     static Activity wait() { return {Kind::wait}; }
     static Activity sleep_until(Nanoseconds at) { return {Kind::sleep, at}; }
     static Activity end() { return {Kind::end}; }
@@ -72,6 +81,9 @@ class Load {
     virtual Activity resume(Thread& thread, GuestOs& os) = 0;
     /// What was asked for by GuestOs::call_outside().
     virtual void outside(std::uint32_t token, GuestOs& os);
+    /// Whether its threads have memory or locks of a kernel in common, so that vCPUs have to wait
+    /// for each other.
+    [[nodiscard]] virtual bool shares_memory() const { return true; }
     /// Adds the age of each request that has begun and is not done yet.
     virtual void unfinished(Nanoseconds now, Durations& ages) const;
 
@@ -109,6 +121,8 @@ class GuestOs : public Workload {
     [[nodiscard]] Nanoseconds now() const { return platform_->now(); }
     [[nodiscard]] unsigned vcpus() const { return static_cast<unsigned>(vcpus_.size()); }
     [[nodiscard]] std::uint32_t index() const { return guest_; }
+    /// For how long to look at a lock before sleeping; 0: not at all.
+    [[nodiscard]] Nanoseconds spin_time() const { return spin_; }
     /// A thread of `load`, ready to run; bound to `home` if there is one.
     Thread& add_thread(Load& load, unsigned number, std::optional<unsigned> home = {});
     /// Makes a waiting thread ready. For others (sleeping ones too) there is nothing to do.
@@ -131,9 +145,13 @@ class GuestOs : public Workload {
         bool idle = false; ///< blocked and not notified; it first runs by itself
         Thread* current = nullptr;
         Nanoseconds slice_left = 0;
-        std::deque<Thread*> bound; ///< ready threads that only it may run
-        std::vector<Timer> timers; ///< ascending
-        Nanoseconds armed = 0;     ///< what its timer is set to; 0: not set
+        std::deque<Thread*> bound;     ///< ready threads that only it may run
+        std::vector<Timer> timers;     ///< ascending
+        Nanoseconds armed = 0;         ///< what its timer is set to; 0: not set
+        Nanoseconds worked = 0;        ///< since its last shootdown, ...
+        Nanoseconds asked = 0;         ///< ... which was then, ...
+        std::vector<unsigned> awaited; ///< ... and vCPUs that have not run since
+        unsigned tries = 0;            ///< times that it has spun or yielded for them
     };
 
     void begin_phase(std::size_t number);
@@ -144,6 +162,9 @@ class GuestOs : public Workload {
     [[nodiscard]] Thread* take(Vcpu& vcpu);
     void expire_timers(Vcpu& vcpu);
     void arm_timer(unsigned vcpu);
+    void shoot_down(unsigned vcpu);
+    /// Whether a vCPU that it waits for has not run yet.
+    [[nodiscard]] bool awaits(Vcpu& vcpu) const;
     /// What the current thread does now; false: the vCPU has none any more.
     bool go_on(unsigned vcpu);
 
@@ -151,6 +172,8 @@ class GuestOs : public Workload {
     intellisched::proto::Guest described_;
     std::uint64_t seed_;
     Nanoseconds origin_;
+    Nanoseconds spin_;
+    Nanoseconds shootdown_;        ///< work between two of a vCPU
     Platform* platform_ = nullptr; ///< once started
     bool running_ = false;
     std::uint32_t phase_ = 0; ///< 1 + number of the one that is on

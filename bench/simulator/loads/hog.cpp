@@ -12,6 +12,7 @@ class Hog final : public Load {
     void start(GuestOs& os) override {
         for (unsigned i = 0; i < threads_; ++i) os.add_thread(*this, i);
     }
+    [[nodiscard]] bool shares_memory() const override { return false; }
     Activity resume(Thread&, GuestOs&) override { return Activity::compute(time_slice); }
 
   private:

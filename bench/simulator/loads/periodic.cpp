@@ -26,6 +26,7 @@ class Periodic final : public Load {
         }
     }
 
+    [[nodiscard]] bool shares_memory() const override { return false; }
     Activity resume(Thread& thread, GuestOs& os) override {
         Player& player = players_[thread.number];
         if (player.playing) {

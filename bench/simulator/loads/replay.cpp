@@ -28,6 +28,7 @@ class Replay final : public Load {
         }
     }
 
+    [[nodiscard]] bool shares_memory() const override { return false; }
     Activity resume(Thread& thread, GuestOs& os) override {
         Player& player = players_[thread.number];
         const auto& vcpu = load_.vcpus(static_cast<int>(thread.number));

@@ -25,6 +25,7 @@ class Ring final : public Load {
         }
     }
 
+    [[nodiscard]] bool shares_memory() const override { return false; }
     Activity resume(Thread& thread, GuestOs& os) override {
         Station& station = stations_[thread.number];
         if (station.at_work) {

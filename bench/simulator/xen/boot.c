@@ -173,6 +173,11 @@ void xen_run(const struct xen_call *calls, unsigned int count)
             xen_clock.base += xen_costs.hypercall;
             vcpu_block();
             break;
+
+        case XEN_WORK_YIELD:
+            xen_clock.base += xen_costs.hypercall;
+            vcpu_yield();
+            break;
         }
     if ( softirq_pending(smp_processor_id()) )
         do_softirq();

@@ -139,7 +139,8 @@ enum xen_work {
     XEN_WORK_DEVICE,            /* an interrupt with an event for the vCPU */
     XEN_WORK_NOTIFY,            /* hypercalls of the vCPU that runs: an event for the vCPU, */
     XEN_WORK_SET_TIMER,         /* the vCPU's single-shot timer (0: stop it), */
-    XEN_WORK_BLOCK,             /* block */
+    XEN_WORK_BLOCK,             /* block, */
+    XEN_WORK_YIELD,             /* yield (or an exit for a pause loop) */
 };
 struct xen_call {
     enum xen_work work;
