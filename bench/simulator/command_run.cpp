@@ -3,12 +3,16 @@
 #include "bench/simulator/commands.hpp"
 #include "bench/simulator/run.hpp"
 #include "bench/simulator/serve.hpp"
+#include "src/base/companion.hpp"
 #include "src/layout/layout.hpp"
 #include "src/proto/text.hpp"
 
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iterator>
 #include <memory>
 #include <unistd.h>
 
@@ -29,6 +33,7 @@ std::string check_seconds(const std::string& text) {
 struct Options {
     std::string scenario;
     std::string layout = "boot";
+    std::string release;
     std::optional<std::uint64_t> seed;
     std::optional<double> seconds;
     std::string costs;
@@ -43,6 +48,9 @@ struct Options {
                 "with at most CAP CPUs a runqueue; boot: what the scenario says")
             ->type_name("L[:CAP|:none]|boot")
             ->capture_default_str();
+        command.add_option("--release", release,
+                           "of Xen, whose scheduler is simulated, instead of the scenario's: 4.17 "
+                           "or 4.20");
         command.add_option("--seed", seed, "instead of the scenario's")
             ->check(CLI::NonNegativeNumber);
         command.add_option("--seconds", seconds, "measured time instead of the scenario's")
@@ -74,6 +82,33 @@ Result<std::optional<proto::Arrangement>> parse_layout(const std::string& text) 
     return arrangement;
 }
 
+/// Goes on as the program of that release, which was started with the same arguments. Returns only
+/// if that cannot be.
+tl::unexpected<intellisched::Error> become(const std::string& release) {
+    if (release != "4.17" && release != "4.20")
+        return fail("there is no simulator of Xen '{}'; choose 4.17 or 4.20",
+                    intellisched::printable(release));
+    // Named as this one is, with the release behind it; 4.17's without.
+    std::error_code error;
+    std::string name = std::filesystem::read_symlink("/proc/self/exe", error).filename();
+    if (const std::string own = "-" + Machine::release(); name.ends_with(own))
+        name.resize(name.size() - own.size());
+    if (release != "4.17") name += "-" + release;
+    const auto program = intellisched::find_companion(name, "bench/simulator");
+    if (!program)
+        return fail("{}; build it with `xen-patches/build --release {} --prepare && meson setup "
+                    "--reconfigure build && ninja -C build`",
+                    program.error().message, release);
+    std::ifstream stream("/proc/self/cmdline", std::ios::binary);
+    std::string words((std::istreambuf_iterator<char>(stream)), {});
+    std::vector<char*> arguments;
+    for (std::size_t at = 0; at < words.size(); at = words.find('\0', at) + 1)
+        arguments.push_back(words.data() + at);
+    arguments.push_back(nullptr);
+    ::execv(program->c_str(), arguments.data());
+    return fail("{}: {}", program->string(), std::strerror(errno));
+}
+
 Result<std::unique_ptr<World>> open_world(const Options& options, bool tracing) {
     const auto layout = TRY(parse_layout(options.layout));
     auto scenario = TRY(read_scenario(options.scenario));
@@ -84,7 +119,10 @@ Result<std::unique_ptr<World>> open_world(const Options& options, bool tracing) 
         const auto costs = TRY(read_costs(options.costs));
         scenario.mutable_costs()->MergeFrom(costs);
     }
-    const auto machine = TRY(machine_options(scenario, tracing));
+    const std::string& release = options.release.empty() ? scenario.xen() : options.release;
+    if (!release.empty() && release != Machine::release()) return become(release);
+    auto machine = TRY(machine_options(scenario, tracing));
+    machine.layout = layout;
     auto booted = TRY(Machine::boot(machine));
     return World::create(std::move(booted), std::move(scenario), layout);
 }

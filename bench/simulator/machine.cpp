@@ -63,9 +63,23 @@ Result<std::unique_ptr<Machine>> Machine::boot(const MachineOptions& options) {
     return machine;
 }
 
+std::string Machine::release() {
+    const std::string_view version = xen_version;
+    return std::string(version.substr(0, version.find('.', version.find('.') + 1)));
+}
+
+/// Of two values of a parameter Xen takes the last. A cap of all CPUs is none.
+std::string args_of(const MachineOptions& options) {
+    if (xen_can_rearrange || !options.layout) return options.xen_args;
+    const unsigned cap = options.layout->max_cpus();
+    return fmt::format("{} credit2_runqueue={} sched_credit2_max_cpus_runqueue={}",
+                       options.xen_args, options.layout->layout(),
+                       cap == intellisched::no_cap ? XEN_MAX_CPUS : cap);
+}
+
 MachineImpl::MachineImpl(const MachineOptions& options)
     : engine_(topology_of(options), options.slow_speed, options.costs), threads_(options.threads),
-      xen_args_(options.xen_args) {
+      xen_args_(args_of(options)) {
     engine_.set_platform(*this);
     machine_exists = true;
 }
@@ -76,8 +90,8 @@ Result<void> MachineImpl::boot(const MachineOptions& options) {
     reset_xen_memory();
     const xen_topology topology = topology_of(options);
     char bad[128] = "";
-    const auto rc = engine_.call_xen(
-        [&] { return xen_boot(&topology, options.xen_args.c_str(), bad, sizeof(bad)); });
+    const auto rc =
+        engine_.call_xen([&] { return xen_boot(&topology, xen_args_.c_str(), bad, sizeof(bad)); });
     if (!rc) return fail("booting: {}", rc.error().message);
     if (*rc == -EINVAL) return fail("booting: Xen does not understand '{}'", bad);
     if (*rc != 0) return fail("booting: {}", std::strerror(-*rc));

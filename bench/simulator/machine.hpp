@@ -30,6 +30,8 @@ struct MachineOptions {
     double slow_speed = 1;
     unsigned llcs = 1;    ///< last-level caches of a socket
     std::string xen_args; ///< as on Xen's command line, e.g. "credit2_runqueue=core"
+    /// Of all pools: in those arguments where Xen cannot change it later, without our patches.
+    std::optional<proto::Arrangement> layout;
     Costs costs;
     bool tracing = true; ///< whether there are trace records from the start
 };
@@ -68,6 +70,8 @@ class Machine : public Platform {
   public:
     /// Boots Xen: command line, CPUs, Pool-0 with all of them. Virtual time begins above 0.
     [[nodiscard]] static Result<std::unique_ptr<Machine>> boot(const MachineOptions& options);
+    /// Of the Xen whose scheduler this program has: "4.17".
+    [[nodiscard]] static std::string release();
 
     // What an administrator does; the pool of id 0 is Pool-0.
     [[nodiscard]] virtual Result<std::uint32_t>

@@ -114,7 +114,7 @@ proto::HostSnapshot MachineImpl::snapshot() const {
             *pool.mutable_arrangement() = in_force->arrangement();
             pool.set_runqueues(in_force->runqueues());
         }
-        pool.set_can_rearrange(true);
+        pool.set_can_rearrange(xen_can_rearrange);
     }
     for (const auto& one : engine_.domains()) {
         if (!one->alive) continue;

@@ -5,57 +5,21 @@
 #include "src/host/capture_host.hpp"
 #include "src/host/observe.hpp"
 #include "src/proto/simulator.pb.h"
-#include "tests/support/files.hpp"
+#include "tests/simulator/program.hpp"
 
 #include <array>
 #include <csignal>
 #include <cstdio>
 #include <doctest/doctest.h>
-#include <filesystem>
 #include <fstream>
-#include <google/protobuf/util/json_util.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 using namespace sim;
 using intellisched::test::slurp;
-namespace fs = std::filesystem;
 
 namespace {
-
-struct Directory : intellisched::test::Directory {
-    [[nodiscard]] std::string file(const std::string& name, const std::string& text) const {
-        std::ofstream(path / name) << text;
-        return path / name;
-    }
-};
-
-struct Done {
-    int status;
-    std::string output; ///< both streams
-};
-
-Done credit2_sim(const std::string& arguments) {
-    FILE* pipe = ::popen((std::string(CREDIT2_SIM) + " " + arguments + " 2>&1").c_str(), "r");
-    REQUIRE(pipe != nullptr);
-    Done done;
-    std::array<char, 4096> buffer{};
-    while (const std::size_t n = std::fread(buffer.data(), 1, buffer.size(), pipe))
-        done.output.append(buffer.data(), n);
-    const int status = ::pclose(pipe);
-    done.status = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
-    return done;
-}
-
-proto::Truth truth_of(const std::string& arguments) {
-    const Done done = credit2_sim(arguments + " --truth -");
-    INFO(done.output);
-    REQUIRE(done.status == 0);
-    proto::Truth truth;
-    REQUIRE(google::protobuf::util::JsonStringToMessage(done.output, &truth).ok());
-    return truth;
-}
 
 const std::string servers =
     "name: 'servers' seed: 5 machine { sockets: 2 cores: 4 threads: 2 } warmup_s: 1.2 measured_s: "

@@ -55,7 +55,7 @@ std::vector<double> work_of(const Machine& machine) {
 
 TEST_CASE("bursty vCPUs are the clients of a closed queue") {
     const char* args =
-        "credit2_runqueue=all sched_credit2_max_cpus_runqueue=0 sched_ratelimit_us=0";
+        "credit2_runqueue=all sched_credit2_max_cpus_runqueue=256 sched_ratelimit_us=0";
     CHECK(busy_servers(32, 96, 200, 800) == doctest::Approx(19.200).epsilon(1e-4));
     CHECK(busy_cpus(options_of(2, 16, 1, 2, args), 96, 10) ==
           doctest::Approx(19.200).epsilon(0.01));

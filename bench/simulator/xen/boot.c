@@ -18,10 +18,32 @@ extern const initcall_t __initcall_start[], __initcall_end[];
 
 const char xen_version[] = __stringify(XEN_VERSION) "." __stringify(XEN_SUBVERSION) XEN_EXTRAVERSION;
 
-bool_t opt_dom0_vcpus_pin;
-bool dom0_affinity_relaxed;
+bool opt_dom0_vcpus_pin, dom0_affinity_relaxed;
 cpumask_t dom0_cpus;
-int tb_init_done;
+typeof(tb_init_done) tb_init_done; /* an int in 4.17 */
+
+/* What credit2 was told, and begins with (struct xen_layout's numbers are its own). */
+struct xen_layout sim_boot_layout = { 2, 16 };
+
+static bool note_layout(const char *name, const char *value)
+{
+    static const char *const layouts[] = { "cpu", "core", "socket", "node", "all" };
+    unsigned int i;
+
+    if ( !strcmp(name, "sched_credit2_max_cpus_runqueue") )
+    {
+        sim_boot_layout.max_cpus = simple_strtoll(value, NULL, 0);
+        if ( !sim_boot_layout.max_cpus && !xen_can_rearrange )
+            return false; /* Xen divides by it */
+        if ( sim_boot_layout.max_cpus >= XEN_MAX_CPUS )
+            sim_boot_layout.max_cpus = 0; /* none */
+    }
+    if ( !strcmp(name, "credit2_runqueue") )
+        for ( i = 0; i < ARRAY_SIZE(layouts); i++ )
+            if ( !strcmp(value, layouts[i]) )
+                sim_boot_layout.layout = i;
+    return true;
+}
 
 /* The engine has put the data back to what was linked. */
 void xen_reset(void *memory, size_t size)
@@ -104,6 +126,8 @@ static int parse_command_line(const char *line, char *bad, size_t bad_size)
         for ( param = __setup_start; param < __setup_end; param++ )
             if ( !strcmp(param->name, name) && !parse_value(param, value ?: "", negated) )
                 return -EINVAL;
+        if ( !note_layout(name, value ?: "") )
+            return -EINVAL;
     }
     return 0;
 }
@@ -297,8 +321,16 @@ void xen_set_tracing(int on)
     tb_init_done = on;
 }
 
+#if XEN_SUBVERSION < 19
 void __trace_var(uint32_t event, bool cycles, unsigned int extra, const void *data)
 {
     engine_trace(smp_processor_id(), event, cycles, extra, data);
     xen_clock.base += xen_costs.trace_record;
 }
+#else
+void trace(uint32_t event, unsigned int extra, const void *data)
+{
+    engine_trace(smp_processor_id(), event & ~TRC_HD_CYCLE_FLAG, !!(event & TRC_HD_CYCLE_FLAG), extra, data);
+    xen_clock.base += xen_costs.trace_record;
+}
+#endif

@@ -170,6 +170,9 @@ int xen_pool_query(unsigned int pool, struct xen_pool_info *info)
     return 0;
 }
 
+#ifdef XEN_SYSCTL_SCHEDOP_put_runqueue /* with xen-patches */
+const bool xen_can_rearrange = true;
+
 int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set)
 {
     struct xen_sysctl_scheduler_op op = {
@@ -185,6 +188,33 @@ int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set)
                                        op.u.credit2_runqueue.nr_runqueues };
     return rc;
 }
+
+#else
+const bool xen_can_rearrange = false;
+
+/* The layout is that of the boot, for all pools. */
+int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set)
+{
+    struct cpupool *c = cpupool_get_by_id(pool);
+    unsigned int cpu, other;
+    struct xen_layout now = sim_boot_layout;
+
+    if ( !c )
+        return -ESRCH;
+    for_each_cpu ( cpu, c->cpu_valid )
+    {
+        for_each_cpu ( other, c->cpu_valid )
+            if ( xen_runqueue_of(other) == xen_runqueue_of(cpu) )
+                break;
+        now.runqueues += other == cpu;
+    }
+    cpupool_put(c);
+    if ( set && (layout->layout != now.layout || layout->max_cpus != now.max_cpus) )
+        return -EOPNOTSUPP;
+    *layout = now;
+    return 0;
+}
+#endif
 
 const void *xen_runqueue_of(unsigned int cpu)
 {
@@ -203,6 +233,11 @@ unsigned int copy_from_guest_pv(void *to, const void __user *from, unsigned int 
 {
     memcpy(to, from, size);
     return 0;
+}
+
+unsigned int copy_from_guest_ll(void *to, const void __user *from, unsigned int size)
+{
+    return copy_from_guest_pv(to, from, size);
 }
 
 unsigned int copy_to_user_hvm(void *to, const void *from, unsigned int size)

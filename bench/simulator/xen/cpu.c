@@ -35,7 +35,7 @@ DEFINE_PER_CPU(unsigned long, tasklet_work_to_do);
 DEFINE_PER_CPU_READ_MOSTLY(cpumask_var_t, cpu_sibling_mask);
 DEFINE_PER_CPU_READ_MOSTLY(cpumask_var_t, cpu_core_mask);
 
-extern char __per_cpu_start[];
+extern char __per_cpu_start[], __per_cpu_data_end[];
 
 /* Not a power of two apart, or all CPUs' copies of a variable would share the real cache's sets. */
 static size_t area_size(void)

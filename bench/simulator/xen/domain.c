@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* Domains and vCPUs as far as the scheduler sees them, and events for them. */
+#include <xen/compile.h>
 #include <xen/domain.h>
 #include <xen/err.h>
 #include <xen/event.h>
@@ -67,7 +68,11 @@ struct vcpu *vcpu_create(struct domain *d, unsigned int vcpu_id)
     v->vcpu_id = vcpu_id;
     v->dirty_cpu = VCPU_CPU_CLEAN;
     rwlock_init(&v->virq_lock);
+#if XEN_SUBVERSION < 18
     v->vcpu_info = &sv->info;
+#else
+    v->vcpu_info_area.map = &sv->info;
+#endif
     if ( is_idle_domain(d) )
         v->runstate.state = v->new_state = RUNSTATE_running;
     else

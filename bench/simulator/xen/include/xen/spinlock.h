@@ -19,6 +19,8 @@ union lock_debug {
     };
 };
 #define check_lock(debug, try) sim_lock_taken(debug)
+#define lock_enter(debug)
+#define lock_exit(debug)
 void sim_lock_taken(union lock_debug *debug);
 void sim_lock_order(void);
 #undef arch_lock_release_barrier
@@ -31,11 +33,12 @@ typedef struct spinlock {
     union lock_debug debug;
     uint64_t free_at;   /* when who has let go of it does so in virtual time */
     struct sim_waiter *first, *last; /* last is right as long as there is a first */
-} spinlock_t;
+} spinlock_t, rspinlock_t; /* from 4.19 on a type of their own for locks that can be taken again */
 
 #define SPIN_LOCK_UNLOCKED { 0 }
 #define DEFINE_SPINLOCK(l) spinlock_t l = SPIN_LOCK_UNLOCKED
 #define spin_lock_init(l) (*(l) = (spinlock_t)SPIN_LOCK_UNLOCKED)
+#define rspin_lock_init spin_lock_init
 #define spin_lock_init_prof(s, l) spin_lock_init(&((s)->l))
 struct lock_profile_qhead { };
 #define lock_profile_register_struct(type, ptr, idx)
