@@ -44,7 +44,7 @@ Result<void> ClosedLoop::take_over() {
     pool_ = TRY(find_pool(first.pools, options_.pool));
     if (state_.pool) {
         const Arrangement wanted = state_.pool->in_force;
-        TRY(apply(*host_, topology_, pool_, wanted, /*dry_run=*/false));
+        TRY(apply(*host_, topology_, pool_, {.arrangement = wanted}, /*dry_run=*/false));
     }
     return read_pool();
 }
@@ -79,7 +79,8 @@ Result<void> ClosedLoop::between() {
         if (watcher_.acts) TRY(watcher_.acts(verdict));
         if (!verdict.asks()) continue;
         ++(verdict.decision == Decision::switch_layout ? switches_ : reverts_);
-        const auto applied = apply(*host_, topology_, pool_, verdict.target, /*dry_run=*/false);
+        const auto applied =
+            apply(*host_, topology_, pool_, {.arrangement = verdict.target}, /*dry_run=*/false);
         feed(ApplyResult{verdict.serial, applied.has_value(),
                          applied ? "" : applied.error().message});
         TRY(read_pool());

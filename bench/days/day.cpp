@@ -38,7 +38,7 @@ Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario,
     if (!host || !layout) return host;
     const HostView& seen = (*host)->first_view();
     const Pool pool = TRY(find_pool(seen.pools, pool_name));
-    TRY(apply(**host, seen.topology, pool, {*layout, no_cap}, false));
+    TRY(apply(**host, seen.topology, pool, {.arrangement = Arrangement{*layout, no_cap}}, false));
     return host;
 }
 

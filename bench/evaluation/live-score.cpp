@@ -76,7 +76,7 @@ Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& ru
     const HostView& seen = host->first_view();
     const Pool pool = TRY(find_pool(seen.pools, entry.pool));
     const Arrangement wanted{run.layout, no_cap};
-    TRY(apply(*host, seen.topology, pool, wanted, false));
+    TRY(apply(*host, seen.topology, pool, {.arrangement = wanted}, false));
 
     ObserveOptions options;
     proto::HostSnapshot snapshot;

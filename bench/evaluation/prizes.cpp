@@ -52,7 +52,8 @@ Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& ru
     auto host = TRY(SimHost::open(scenario, {.tracing = false}));
     const HostView& seen = host->first_view();
     const Pool pool = TRY(find_pool(seen.pools, entry.pool));
-    TRY(apply(*host, seen.topology, pool, {run.choice.layout, no_cap}, false));
+    TRY(apply(*host, seen.topology, pool, {.arrangement = Arrangement{run.choice.layout, no_cap}},
+              false));
     TRY(observe(*host, {}, [](const WindowStats&) {}));
     run.truth = TRY(result_from(TRY(host->truth()), entry.pool));
     return {};

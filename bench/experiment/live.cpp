@@ -188,7 +188,7 @@ class LiveEntry {
         passed_ = bad_ = 0;
         last_window_ = Clock::now();
         while (!over()) {
-            auto applied = apply(configurator_, topology_, pool_, wanted(), false);
+            auto applied = apply(configurator_, topology_, pool_, {.arrangement = wanted()}, false);
             if (applied) return;
             store_failure(applied.error());
         }

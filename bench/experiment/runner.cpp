@@ -95,7 +95,7 @@ Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options,
         return {};
     }
     const Arrangement wanted{task.layout, no_cap};
-    TRY(apply(*host, seen.topology, pool, wanted, false));
+    TRY(apply(*host, seen.topology, pool, {.arrangement = wanted}, false));
     TRY(measure(*host, pool, wanted, scenario.warmup_s(), options.tracing, run));
     *run.mutable_truth() = TRY(host->truth());
     // A simulator that does not tell its costs has those that the scenario gives.

@@ -380,7 +380,7 @@ Result<void> MachineImpl::set_scheduling(std::uint32_t domid, std::optional<unsi
     });
 }
 
-// --- layouts
+// --- configurations
 
 Result<proto::SimReply::InForce> MachineImpl::set_layout(std::uint32_t pool,
                                                          const proto::Arrangement& wanted) {
@@ -393,6 +393,15 @@ Result<proto::SimReply::InForce> MachineImpl::set_layout(std::uint32_t pool,
         !set)
         return tl::unexpected(set.error());
     return this->layout(pool);
+}
+
+Result<std::uint32_t> MachineImpl::set_rate_limit(std::uint32_t pool, std::uint32_t us) {
+    if (!intellisched::possible_rate_limit(us))
+        return fail("a rate limit of {} us; Xen takes {}", us, intellisched::possible_rate_limits);
+    TRY(check_pool(pool));
+    TRY(xen(fmt::format("setting the rate limit of pool {}", pools_[pool]),
+            [&] { return xen_pool_rate_limit(pool, &us, 1); }));
+    return us;
 }
 
 } // namespace sim

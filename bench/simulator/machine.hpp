@@ -94,6 +94,10 @@ class Machine : public Platform {
     [[nodiscard]] virtual Result<proto::SimReply::InForce>
     set_layout(std::uint32_t pool_id, const proto::Arrangement& wanted) = 0;
     [[nodiscard]] virtual Result<proto::SimReply::InForce> layout(std::uint32_t pool_id) const = 0;
+    /// The rate limit in microseconds, through the same code; it returns what is then in force.
+    [[nodiscard]] virtual Result<std::uint32_t> set_rate_limit(std::uint32_t pool_id,
+                                                               std::uint32_t us) = 0;
+    [[nodiscard]] virtual Result<std::uint32_t> rate_limit(std::uint32_t pool_id) const = 0;
 
     /// Has the n-th allocation of Xen's heap from now on fail, and no other; 0: none.
     virtual void fail_allocation(unsigned nth) = 0;

@@ -36,6 +36,8 @@ class MachineImpl final : public Machine {
     Result<proto::SimReply::InForce> set_layout(std::uint32_t pool_id,
                                                 const proto::Arrangement& wanted) override;
     Result<proto::SimReply::InForce> layout(std::uint32_t pool_id) const override;
+    Result<std::uint32_t> set_rate_limit(std::uint32_t pool_id, std::uint32_t us) override;
+    Result<std::uint32_t> rate_limit(std::uint32_t pool_id) const override;
     void fail_allocation(unsigned nth) override { xen_fail_allocation(nth); }
     Result<void> advance(Nanoseconds until) override { return engine_.advance(until); }
 

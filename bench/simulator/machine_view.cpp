@@ -76,6 +76,14 @@ Result<proto::SimReply::InForce> MachineImpl::layout(std::uint32_t pool) const {
     return told;
 }
 
+Result<std::uint32_t> MachineImpl::rate_limit(std::uint32_t pool) const {
+    TRY(check_pool(pool));
+    std::uint32_t us = 0;
+    TRY(xen(fmt::format("asking for the rate limit of pool {}", pool),
+            [&] { return xen_pool_rate_limit(pool, &us, 0); }));
+    return us;
+}
+
 proto::SimReply::Info MachineImpl::info() const {
     proto::SimReply::Info told;
     told.set_xen_version(xen_version);
@@ -115,6 +123,7 @@ proto::HostSnapshot MachineImpl::snapshot() const {
             pool.set_runqueues(in_force->runqueues());
         }
         pool.set_can_rearrange(xen_can_rearrange);
+        if (const auto us = rate_limit(id)) pool.set_rate_limit_us(*us);
     }
     for (const auto& one : engine_.domains()) {
         if (!one->alive) continue;

@@ -101,11 +101,20 @@ class Server {
         return send(reply);
     }
 
+    /// Puts into the reply what the machine answered: by `fill` what is in force, or the error.
+    template<class Got, class Fill>
+    void tell(const Got& got, bool changes, proto::SimReply& reply, const Fill& fill) {
+        if (!got) return reply.set_error(got.error().message);
+        fill(*got);
+        changed_ = changed_ || changes;
+    }
+
     /// Errors of the world only: what the client can put right is in the reply.
     Result<void> answer(const proto::SimRequest& request, proto::SimReply& reply) {
+        Machine& machine = world_.machine();
         switch (request.what_case()) {
         case proto::SimRequest::kHello:
-            *reply.mutable_info() = world_.machine().info();
+            *reply.mutable_info() = machine.info();
             if (const auto costs = costs_from(world_.scenario().costs()))
                 *reply.mutable_info()->mutable_costs() = message_of(*costs);
             changed_ = true;
@@ -120,22 +129,24 @@ class Server {
             break;
         case proto::SimRequest::kSetLayout: {
             const auto& wanted = request.set_layout();
-            const auto set = world_.machine().set_layout(wanted.pool_id(), wanted.arrangement());
-            if (set)
-                *reply.mutable_in_force() = *set;
-            else
-                reply.set_error(set.error().message);
-            changed_ = changed_ || set;
+            tell(machine.set_layout(wanted.pool_id(), wanted.arrangement()), true, reply,
+                 [&](const auto& now) { *reply.mutable_in_force() = now; });
             break;
         }
-        case proto::SimRequest::kGetLayout: {
-            const auto got = world_.machine().layout(request.get_layout().pool_id());
-            if (got)
-                *reply.mutable_in_force() = *got;
-            else
-                reply.set_error(got.error().message);
+        case proto::SimRequest::kGetLayout:
+            tell(machine.layout(request.get_layout().pool_id()), false, reply,
+                 [&](const auto& now) { *reply.mutable_in_force() = now; });
+            break;
+        case proto::SimRequest::kSetRateLimit: {
+            const auto& wanted = request.set_rate_limit();
+            tell(machine.set_rate_limit(wanted.pool_id(), wanted.us()), true, reply,
+                 [&](std::uint32_t us) { reply.set_rate_limit_us(us); });
             break;
         }
+        case proto::SimRequest::kGetRateLimit:
+            tell(machine.rate_limit(request.get_rate_limit().pool_id()), false, reply,
+                 [&](std::uint32_t us) { reply.set_rate_limit_us(us); });
+            break;
         case proto::SimRequest::kResetTruth:
             world_.reset_truth();
             break;
@@ -149,7 +160,7 @@ class Server {
         reply.set_now_ns(world_.now());
         reply.set_ended(world_.now() >= world_.end());
         if (changed_ && reply.error().empty()) {
-            *reply.mutable_snapshot() = world_.machine().snapshot();
+            *reply.mutable_snapshot() = machine.snapshot();
             changed_ = false;
         }
         return {};

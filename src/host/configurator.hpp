@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Changes the runqueues of a pool while it runs: the live host under a patched Xen, or a stand-in.
+// Changes the configuration of a pool while it runs: the live host, or a stand-in. The rate limit
+// any Xen changes, the runqueues only a patched one.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -7,7 +8,7 @@
 
 namespace intellisched {
 
-/// What credit2 has in force on a pool, as the host tells it.
+/// The runqueues that credit2 has in force on a pool, as the host tells them.
 struct InForce {
     Arrangement arrangement;
     unsigned runqueues = 0;
@@ -26,6 +27,13 @@ class Configurator {
     /// those of layout(); no memory.
     [[nodiscard]] virtual Result<InForce> set_layout(const Pool& pool,
                                                      const Arrangement& wanted) = 0;
+
+    /// In microseconds, 0: off. Errors: no such pool; a pool of another scheduler than credit2.
+    [[nodiscard]] virtual Result<unsigned> rate_limit(const Pool& pool) = 0;
+
+    /// Sets it for the decisions to come, and returns what is then in force. Moves nothing. On an
+    /// error nothing has changed. Errors: those of rate_limit(); one that is not possible.
+    [[nodiscard]] virtual Result<unsigned> set_rate_limit(const Pool& pool, unsigned us) = 0;
 };
 
 } // namespace intellisched

@@ -28,6 +28,11 @@ Result<InForce> in_force_of(const proto::SimReply& reply) {
     return InForce{*arrangement, told.runqueues()};
 }
 
+Result<unsigned> rate_limit_of(const proto::SimReply& reply) {
+    if (!reply.has_rate_limit_us()) return fail("the simulator does not say what is in force");
+    return reply.rate_limit_us();
+}
+
 } // namespace
 
 SimHost::SimHost(std::unique_ptr<Process> process) : process_(std::move(process)) {}
@@ -124,12 +129,16 @@ Result<std::optional<HostItem>> SimHost::next() {
     return item;
 }
 
+Result<proto::SimReply> SimHost::ask_of(const Pool& pool, const proto::SimRequest& request) {
+    auto reply = ask(request);
+    if (!reply) return fail("{}: {}", pool.name, reply.error().message);
+    return reply;
+}
+
 Result<InForce> SimHost::layout(const Pool& pool) {
     proto::SimRequest request;
     request.mutable_get_layout()->set_pool_id(pool.id);
-    const auto reply = ask(request);
-    if (!reply) return fail("{}: {}", pool.name, reply.error().message);
-    return in_force_of(*reply);
+    return in_force_of(TRY(ask_of(pool, request)));
 }
 
 Result<InForce> SimHost::set_layout(const Pool& pool, const Arrangement& wanted) {
@@ -137,9 +146,20 @@ Result<InForce> SimHost::set_layout(const Pool& pool, const Arrangement& wanted)
     proto::SimRequest::SetLayout& set = *request.mutable_set_layout();
     set.set_pool_id(pool.id);
     *set.mutable_arrangement() = message_of(wanted);
-    const auto reply = ask(request);
-    if (!reply) return fail("{}: {}", pool.name, reply.error().message);
-    return in_force_of(*reply);
+    return in_force_of(TRY(ask_of(pool, request)));
+}
+
+Result<unsigned> SimHost::rate_limit(const Pool& pool) {
+    proto::SimRequest request;
+    request.mutable_get_rate_limit()->set_pool_id(pool.id);
+    return rate_limit_of(TRY(ask_of(pool, request)));
+}
+
+Result<unsigned> SimHost::set_rate_limit(const Pool& pool, unsigned us) {
+    proto::SimRequest request;
+    request.mutable_set_rate_limit()->set_pool_id(pool.id);
+    request.mutable_set_rate_limit()->set_us(us);
+    return rate_limit_of(TRY(ask_of(pool, request)));
 }
 
 Result<void> SimHost::reset_truth() {

@@ -49,6 +49,8 @@ class SimHost final : public Host, public Configurator {
     [[nodiscard]] Result<std::optional<HostItem>> next() override;
     [[nodiscard]] Result<InForce> layout(const Pool& pool) override;
     [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override;
+    [[nodiscard]] Result<unsigned> rate_limit(const Pool& pool) override;
+    [[nodiscard]] Result<unsigned> set_rate_limit(const Pool& pool, unsigned us) override;
 
     /// The first one; next() gives it too.
     [[nodiscard]] const HostView& first_view() const { return first_; }
@@ -68,6 +70,9 @@ class SimHost final : public Host, public Configurator {
     [[nodiscard]] static Result<std::unique_ptr<SimHost>> greet(std::unique_ptr<Process> process);
     /// Sends one request, and takes what the reply says of time and host.
     [[nodiscard]] Result<proto::SimReply> ask(const proto::SimRequest& request);
+    /// As ask(), with the pool named in its errors.
+    [[nodiscard]] Result<proto::SimReply> ask_of(const Pool& pool,
+                                                 const proto::SimRequest& request);
     [[nodiscard]] Result<void> hello();
     [[nodiscard]] Result<void> advance();
 

@@ -76,6 +76,33 @@ struct Logger {
     static void destroy(xentoollog_logger*) {}
 };
 
+/// libxl says ERROR_FAIL whatever it is that Xen refuses: this tells why.
+int cause(libxl_ctx* context, std::uint32_t pool, int error) {
+    if (error != ERROR_FAIL) return error;
+    libxl_cpupoolinfo info;
+    libxl_cpupoolinfo_init(&info);
+    if (libxl_cpupool_info(context, &info, pool) != 0)
+        error = ERROR_NOTFOUND;
+    else if (info.sched != LIBXL_SCHEDULER_CREDIT2)
+        error = ERROR_INVAL;
+    libxl_cpupoolinfo_dispose(&info);
+    return error;
+}
+
+template<int (*function)(libxl_ctx*, std::uint32_t, libxl_sched_credit2_params*)>
+int call_rate_limit(void* opaque, std::uint32_t pool, unsigned* us) {
+    auto* context = static_cast<libxl_ctx*>(opaque);
+    libxl_sched_credit2_params params;
+    libxl_sched_credit2_params_init(&params);
+    params.ratelimit_us = static_cast<int>(*us);
+    const int error = cause(context, pool, function(context, pool, &params));
+    if (error == 0) *us = static_cast<unsigned>(params.ratelimit_us);
+    return error;
+}
+
+constexpr RateLimitCalls rate_limit_calls{call_rate_limit<libxl_sched_credit2_params_get>,
+                                          call_rate_limit<libxl_sched_credit2_params_set>};
+
 /// A list as libxl returns it, given back by the function that libxl has for it.
 template<class T> class List {
   public:
@@ -144,7 +171,8 @@ Result<Xl> Xl::open() {
         return impl->failed("reach Xen");
     impl->store = xs_open(0);
     if (!impl->store) return impl->failed("reach xenstored");
-    impl->configurator.emplace(find_runqueue_calls(), impl->context, &impl->logger.last);
+    impl->configurator.emplace(find_runqueue_calls(), rate_limit_calls, impl->context,
+                               &impl->logger.last);
     impl->threads_per_core = threads_per_core_of_host();
     impl->hypfs = xenhypfs_open(&impl->logger.base, 0); // a Xen without hypfs is fine
     return Xl(std::move(impl));
@@ -300,10 +328,13 @@ Result<std::set<std::uint32_t>> Xl::Impl::add_pools(proto::HostSnapshot& snapsho
             if (libxl_bitmap_test(&pool.cpumap, static_cast<int>(cpu))) to.add_cpus(cpu);
         if (pool.sched != LIBXL_SCHEDULER_CREDIT2) continue;
         credit2_pools.insert(pool.poolid);
-        auto told = TRY(configurator->layout_if_told({.id = pool.poolid,
-                                                      .name = printable(to.name()),
-                                                      .scheduler = to.scheduler(),
-                                                      .cpus = {}}));
+        const Pool here{.id = pool.poolid,
+                        .name = printable(to.name()),
+                        .scheduler = to.scheduler(),
+                        .cpus = {}};
+        auto told = TRY(configurator->layout_if_told(here));
+        const auto us = configurator->rate_limit(here);
+        if (us && possible_rate_limit(*us)) to.set_rate_limit_us(*us);
         *to.mutable_arrangement() = message_of(told ? told->arrangement : boot);
         to.set_can_rearrange(told.has_value());
         if (told) to.set_runqueues(told->runqueues);

@@ -53,7 +53,8 @@ class Xl {
     [[nodiscard]] Result<void> set_hard_affinity(std::uint32_t domain,
                                                  const HardAffinity& affinity);
 
-    /// Needs the patched Xen and its libxl; its errors say so. Valid while this object lives.
+    /// Runqueues need the patched Xen and its libxl; its errors say so. Valid while this object
+    /// lives.
     [[nodiscard]] Configurator& configurator();
 
   private:

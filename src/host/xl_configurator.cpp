@@ -24,16 +24,16 @@ RunqueueCalls find_runqueue_calls() {
     return calls.get && calls.set ? calls : RunqueueCalls{}; // half of them is of no use
 }
 
-int XlConfigurator::call(RunqueueCalls::Call function, const Pool& pool, XlRunqueue& info) {
+template<class Info> int XlConfigurator::call(int (*function)(void*, std::uint32_t, Info*),
+                                              const Pool& pool, Info& info) {
     last_message_->clear();
     return function(context_, pool.id, &info);
 }
 
-Result<InForce> XlConfigurator::outcome(int error, const Pool& pool, const XlRunqueue& info,
-                                        const char* what) const {
+Result<void> XlConfigurator::outcome(int error, const Pool& pool, const std::string& what) const {
     switch (error) {
     case 0:
-        break;
+        return {};
     case xl_error::not_implemented:
         return fail("the running hypervisor cannot change runqueues: boot the patched Xen, see "
                     "xen-patches/README.md");
@@ -43,7 +43,7 @@ Result<InForce> XlConfigurator::outcome(int error, const Pool& pool, const XlRun
                     pool.name);
     case xl_error::invalid:
         return fail("{}: Xen refuses to {}: the pool has got another scheduler, or this Xen knows "
-                    "other layouts; `xl cpupool-list` shows the scheduler",
+                    "other values; `xl cpupool-list` shows the scheduler",
                     pool.name, what);
     case xl_error::no_memory:
         return fail("{}: Xen has no memory to {}; free some (`xl info` shows free_memory) and run "
@@ -53,6 +53,11 @@ Result<InForce> XlConfigurator::outcome(int error, const Pool& pool, const XlRun
         return fail("{}: libxl cannot {}: {}; `xl dmesg` may say more", pool.name, what,
                     last_message_->empty() ? fmt::format("error {}", error) : *last_message_);
     }
+}
+
+Result<InForce> XlConfigurator::in_force(int error, const Pool& pool, const XlRunqueue& info,
+                                         const char* what) const {
+    TRY(outcome(error, pool, what));
     if (info.layout < 0 || static_cast<std::size_t>(info.layout) >= layout_count)
         return fail("{}: Xen has layout number {} in force, which is not known here; use the "
                     "intellisched that belongs to this Xen",
@@ -62,25 +67,39 @@ Result<InForce> XlConfigurator::outcome(int error, const Pool& pool, const XlRun
 }
 
 Result<InForce> XlConfigurator::layout(const Pool& pool) {
-    if (!calls_.get) return no_functions();
+    if (!runqueues_.get) return no_functions();
     XlRunqueue info{};
-    const int error = call(calls_.get, pool, info);
-    return outcome(error, pool, info, "tell the runqueues");
+    const int error = call(runqueues_.get, pool, info);
+    return in_force(error, pool, info, "tell the runqueues");
 }
 
 Result<std::optional<InForce>> XlConfigurator::layout_if_told(const Pool& pool) {
-    if (!calls_.get) return std::nullopt;
+    if (!runqueues_.get) return std::nullopt;
     XlRunqueue info{};
-    const int error = call(calls_.get, pool, info);
+    const int error = call(runqueues_.get, pool, info);
     if (error == xl_error::not_implemented) return std::nullopt;
-    return outcome(error, pool, info, "tell the runqueues");
+    return in_force(error, pool, info, "tell the runqueues");
 }
 
 Result<InForce> XlConfigurator::set_layout(const Pool& pool, const Arrangement& wanted) {
-    if (!calls_.set) return no_functions();
+    if (!runqueues_.set) return no_functions();
     XlRunqueue info{static_cast<int>(index(wanted.layout)), wanted.max_cpus, 0};
-    const int error = call(calls_.set, pool, info);
-    return outcome(error, pool, info, "form the runqueues anew");
+    const int error = call(runqueues_.set, pool, info);
+    return in_force(error, pool, info, "form the runqueues anew");
+}
+
+Result<unsigned> XlConfigurator::rate_limit(const Pool& pool) {
+    unsigned us = 0;
+    TRY(outcome(call(rate_limit_.get, pool, us), pool, "tell the rate limit"));
+    return us;
+}
+
+Result<unsigned> XlConfigurator::set_rate_limit(const Pool& pool, unsigned us) {
+    const std::string what = us == no_rate_limit_us
+                                 ? "switch the rate limit off"
+                                 : fmt::format("set a rate limit of {}", rate_limit_text(us));
+    TRY(outcome(call(rate_limit_.set, pool, us), pool, what));
+    return us;
 }
 
 } // namespace intellisched

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
-// The functions of the patched libxl (xen-patches) that tell and change a pool's runqueues.
-// Debian's libxl has none, so they are looked for at run time, and one program works with both.
+// The functions of libxl that tell and change a pool's configuration. Debian's libxl has none for
+// the runqueues: those of the patched one (xen-patches) are looked for at run time, and one program
+// works with both.
 #pragma once
 
 #include "src/host/configurator.hpp"
@@ -36,25 +37,40 @@ struct RunqueueCalls {
 /// Those of the libxl that this program runs with.
 [[nodiscard]] RunqueueCalls find_runqueue_calls();
 
+/// libxl_sched_credit2_params_get and _set, as xl.cpp hands them on: `us` is the rate limit.
+struct RateLimitCalls {
+    using Call = int (*)(void* context, std::uint32_t pool, unsigned* us);
+    Call get = nullptr;
+    Call set = nullptr;
+};
+
 class XlConfigurator final : public Configurator {
   public:
     /// `last_message`: where libxl's last log message is kept. It has the cause, which a call's
     /// return value lacks.
-    XlConfigurator(RunqueueCalls calls, void* context, std::string* last_message)
-        : calls_(calls), context_(context), last_message_(last_message) {}
+    XlConfigurator(RunqueueCalls runqueues, RateLimitCalls rate_limit, void* context,
+                   std::string* last_message)
+        : runqueues_(runqueues), rate_limit_(rate_limit), context_(context),
+          last_message_(last_message) {}
 
     [[nodiscard]] Result<InForce> layout(const Pool& pool) override;
     [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override;
+
+    [[nodiscard]] Result<unsigned> rate_limit(const Pool& pool) override;
+    [[nodiscard]] Result<unsigned> set_rate_limit(const Pool& pool, unsigned us) override;
 
     /// As layout(), but nothing where libxl or the hypervisor is not patched.
     [[nodiscard]] Result<std::optional<InForce>> layout_if_told(const Pool& pool);
 
   private:
-    [[nodiscard]] int call(RunqueueCalls::Call function, const Pool& pool, XlRunqueue& info);
-    [[nodiscard]] Result<InForce> outcome(int error, const Pool& pool, const XlRunqueue& info,
-                                          const char* what) const;
+    template<class Info> [[nodiscard]] int call(int (*function)(void*, std::uint32_t, Info*),
+                                                const Pool& pool, Info& info);
+    [[nodiscard]] Result<void> outcome(int error, const Pool& pool, const std::string& what) const;
+    [[nodiscard]] Result<InForce> in_force(int error, const Pool& pool, const XlRunqueue& info,
+                                           const char* what) const;
 
-    RunqueueCalls calls_;
+    RunqueueCalls runqueues_;
+    RateLimitCalls rate_limit_;
     void* context_;
     std::string* last_message_;
 };

@@ -48,6 +48,10 @@ class FakeLive final : public Host, public Configurator {
         changed_ = true;
         return layout(pool);
     }
+    [[nodiscard]] Result<unsigned> rate_limit(const Pool&) override { return 1000U; }
+    [[nodiscard]] Result<unsigned> set_rate_limit(const Pool&, unsigned) override {
+        return fail("not asked for by a benchmark");
+    }
 
   private:
     [[nodiscard]] proto::HostSnapshot snapshot() const {

@@ -170,6 +170,8 @@ class Live final : public Host, public Configurator {
     [[nodiscard]] Result<InForce> set_layout(const Pool&, const Arrangement& wanted) override {
         return in_force_ = {wanted, 1};
     }
+    [[nodiscard]] Result<unsigned> rate_limit(const Pool&) override { return 1000U; }
+    [[nodiscard]] Result<unsigned> set_rate_limit(const Pool&, unsigned us) override { return us; }
 
   private:
     HostInfo info_;

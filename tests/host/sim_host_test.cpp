@@ -73,22 +73,27 @@ TEST_CASE("sim host: gives what a host gives, to the end of the scenario") {
     CHECK((*host)->reset_truth());
 }
 
-TEST_CASE("sim host: its layout can be changed as a live pool's") {
+TEST_CASE("sim host: its configuration can be changed as a live pool's") {
     auto host = SimHost::open(scenario("good"), fake());
     REQUIRE(host);
     const auto& topology = (*host)->first_view().topology;
     const auto pool = (*host)->first_view().pools[0];
     CHECK(*(*host)->layout(pool) == InForce{{Layout::socket, 16}, 2});
-    const auto applied = apply(**host, topology, pool, {Layout::core, no_cap}, false);
+    CHECK(*(*host)->rate_limit(pool) == 1000);
+    const Change both{.arrangement = Arrangement{Layout::core, no_cap}, .rate_limit_us = 300};
+    const auto applied = apply(**host, topology, pool, both, false);
     REQUIRE(applied);
-    CHECK(applied->after == InForce{{Layout::core, no_cap}, 4});
-    std::vector<Arrangement> seen;
-    CHECK(observe(**host, {}, [&](const WindowStats& s) { seen.push_back(s.facts.in_force); }));
+    CHECK(applied->layout->after == InForce{{Layout::core, no_cap}, 4});
+    CHECK(applied->rate_limit == AppliedRateLimit{1000, 300});
+    std::vector<PoolFacts> seen;
+    CHECK(observe(**host, {}, [&](const WindowStats& s) { seen.push_back(s.facts); }));
     REQUIRE(seen.size() >= 2);
-    CHECK(seen.back() == Arrangement{Layout::core, no_cap});
+    CHECK(seen.back().in_force == Arrangement{Layout::core, no_cap});
+    CHECK(seen.back().rate_limit_us == 300);
 
     auto refuses = SimHost::open(scenario("refuses"), fake());
     CHECK(error_of((*refuses)->set_layout(pool, {})) == "Pool-0: the simulator: no such?pool");
+    CHECK(error_of((*refuses)->set_rate_limit(pool, 300)) == "Pool-0: the simulator: no such?pool");
     CHECK((*refuses)->next()); // and lives on
 }
 

@@ -19,6 +19,24 @@ try replay intellisched recommend --pool Pool-0 --capture capture --explain
 try features intellisched features --pool Pool-0 --seconds 5 --duty 400
 try nopool intellisched recommend --pool Pool-9 --seconds 2
 try apply intellisched apply --pool Pool-0 --layout core
+
+# The rate limit, which this Xen changes while the pool runs.
+limit() { try "$1" xl sched-credit2 -s -p Pool-0; }
+try dryrate intellisched apply --pool Pool-0 --rate-limit 5000 --dry-run
+limit afterdryrate
+try rate intellisched apply --pool Pool-0 --rate-limit 5000
+limit ratexl
+try off intellisched apply --pool 0 --rate-limit 0 --json
+limit offxl
+try bothrate intellisched apply --pool Pool-0 --layout core --rate-limit 300
+limit afterboth
+xl sched-credit2 -s -p Pool-0 -r 700
+try byxl intellisched apply --pool Pool-0 --rate-limit boot
+limit bootxl
+try badrate intellisched apply --pool Pool-0 --rate-limit 99
+xl cpupool-cpu-remove Pool-0 7 && try other xl cpupool-create 'name="other"' 'sched="credit"' 'cpus=["7"]'
+try otherrate intellisched apply --pool other --rate-limit 5000
+xl cpupool-cpu-remove other 7 && xl cpupool-destroy other && xl cpupool-cpu-add Pool-0 7
 echo 'entries { live { name: "web" start: "echo start >>bench.log" } }' >bench.plan
 try bench intellisched bench --host xen --plan bench.plan --out bench
 [ -e bench/restore.pb ] && echo "restore file" >>bench.log

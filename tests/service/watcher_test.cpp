@@ -44,6 +44,10 @@ class FakeHost final : public Host, public Configurator {
         in_force_ = to;
         return layout(pool);
     }
+    [[nodiscard]] Result<unsigned> rate_limit(const Pool&) override { return rate_limit_us_; }
+    [[nodiscard]] Result<unsigned> set_rate_limit(const Pool&, unsigned us) override {
+        return rate_limit_us_ = us;
+    }
 
   private:
     HostInfo info_;
@@ -51,6 +55,7 @@ class FakeHost final : public Host, public Configurator {
     bool fails_, first_ = true;
     std::uint64_t now_ = fake_start_ns;
     Arrangement in_force_{Layout::socket, no_cap};
+    unsigned rate_limit_us_ = 1000;
 };
 
 auto opener(unsigned seconds, bool fails) {

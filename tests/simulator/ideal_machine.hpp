@@ -87,6 +87,13 @@ class IdealMachine final : public Machine {
         layouts[pool] = wanted;
         return layout(pool);
     }
+    Result<std::uint32_t> set_rate_limit(std::uint32_t pool, std::uint32_t us) override {
+        if (us == 1) return intellisched::fail("refused for the test");
+        return rate_limits[pool] = us;
+    }
+    Result<std::uint32_t> rate_limit(std::uint32_t pool) const override {
+        return rate_limits.at(pool);
+    }
     Result<proto::SimReply::InForce> layout(std::uint32_t pool) const override {
         proto::SimReply::InForce in_force;
         *in_force.mutable_arrangement() = layouts.at(pool);
@@ -150,6 +157,7 @@ class IdealMachine final : public Machine {
     std::vector<std::string> pools;
     std::map<unsigned, std::optional<std::uint32_t>> pool_of;
     std::map<std::uint32_t, proto::Arrangement> layouts;
+    std::map<std::uint32_t, std::uint32_t> rate_limits;
     std::map<std::uint32_t, std::uint32_t> moved; ///< domid to pool
     unsigned last_weight = 0;
     std::size_t trace_bytes = 0;

@@ -149,6 +149,24 @@ TEST_CASE("serve: the layout is set and read back") {
     CHECK(served.ask(get).error().empty());
 }
 
+TEST_CASE("serve: the rate limit is set and read back") {
+    Served served;
+    served.advance(1);
+    proto::SimRequest set;
+    set.mutable_set_rate_limit()->set_us(0);
+    const auto reply = served.ask(set);
+    REQUIRE(reply.has_rate_limit_us());
+    CHECK(reply.rate_limit_us() == 0);
+    CHECK(reply.has_snapshot());
+    set.mutable_set_rate_limit()->set_us(1);
+    CHECK(served.ask(set).error() == "refused for the test");
+    proto::SimRequest get;
+    get.mutable_get_rate_limit();
+    const auto got = served.ask(get);
+    CHECK(got.has_rate_limit_us());
+    CHECK_FALSE(got.has_snapshot());
+}
+
 TEST_CASE("serve: requests that cannot be granted leave all as it was") {
     Served served;
     CHECK(served.ask({}).error().find("asks for nothing") != std::string::npos);

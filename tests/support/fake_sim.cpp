@@ -23,6 +23,7 @@ struct Fake {
     int fd = -1;
     std::uint64_t now = fake_start_ns;
     proto::Arrangement arrangement;
+    unsigned rate_limit_us = default_rate_limit_us;
     bool changed = true;
     bool tracing = true;
 
@@ -30,8 +31,10 @@ struct Fake {
 
     [[nodiscard]] proto::HostSnapshot snapshot() const {
         const auto& m = scenario.machine();
-        return fake_snapshot(now, m.sockets(), m.cores(), m.threads(),
-                             static_cast<unsigned>(scenario.guests_size()), arrangement);
+        auto told = fake_snapshot(now, m.sockets(), m.cores(), m.threads(),
+                                  static_cast<unsigned>(scenario.guests_size()), arrangement);
+        told.mutable_pools(0)->set_rate_limit_us(rate_limit_us);
+        return told;
     }
     [[nodiscard]] unsigned runqueues() const {
         const auto pools = *pools_of(snapshot());
@@ -65,11 +68,17 @@ struct Fake {
             const double seconds = scenario.warmup_s() + scenario.measured_s();
             reply.set_ended(static_cast<double>(now - fake_start_ns) >= seconds * 1e9);
         }
+        if ((request.has_set_layout() || request.has_set_rate_limit()) && is("refuses")) {
+            reply.set_error("no such\npool");
+            return reply;
+        }
+        if (request.has_set_rate_limit()) {
+            rate_limit_us = request.set_rate_limit().us();
+            changed = true;
+        }
+        if (request.has_set_rate_limit() || request.has_get_rate_limit())
+            reply.set_rate_limit_us(rate_limit_us);
         if (request.has_set_layout()) {
-            if (is("refuses")) {
-                reply.set_error("no such\npool");
-                return reply;
-            }
             if (!is("deaf")) arrangement = request.set_layout().arrangement();
             changed = true;
         }

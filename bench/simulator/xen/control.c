@@ -216,6 +216,21 @@ int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set)
 }
 #endif
 
+int xen_pool_rate_limit(unsigned int pool, unsigned int *us, int set)
+{
+    struct xen_sysctl_scheduler_op op = {
+        .cpupool_id = pool,
+        .sched_id = XEN_SCHEDULER_CREDIT2,
+        .cmd = set ? XEN_SYSCTL_SCHEDOP_putinfo : XEN_SYSCTL_SCHEDOP_getinfo,
+        .u.sched_credit2.ratelimit_us = *us,
+    };
+    int rc = sched_adjust_global(&op);
+
+    if ( !rc )
+        *us = op.u.sched_credit2.ratelimit_us;
+    return rc;
+}
+
 const void *xen_runqueue_of(unsigned int cpu)
 {
     return get_sched_res(cpu)->schedule_lock;
