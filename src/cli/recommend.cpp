@@ -57,9 +57,10 @@ constexpr std::size_t explained_features = 8;
 
 /// Whether the pool is the same machine to the model: its CPUs, its runqueues, and what each layout
 /// would make of them.
-bool same_runqueues(const PoolFacts& a, const PoolFacts& b) {
-    return a.in_force == b.in_force && a.runqueues_in_force == b.runqueues_in_force &&
-           a.representatives == b.representatives && a.runqueues == b.runqueues;
+bool same_configuration(const PoolFacts& a, const PoolFacts& b) {
+    return a.in_force == b.in_force && a.rate_limit_us == b.rate_limit_us &&
+           a.runqueues_in_force == b.runqueues_in_force && a.representatives == b.representatives &&
+           a.runqueues == b.runqueues;
 }
 
 Result<Watched> watch(const RecommendArguments& options, const Classifier& classifier,
@@ -96,7 +97,7 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
     };
     auto observed = observe(*host, observation, [&](const WindowStats& stats) {
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
-        if (!same_runqueues(watched.facts, stats.facts)) {
+        if (!same_configuration(watched.facts, stats.facts)) {
             watched.findings = {};
             watched.observations.clear(); // what was seen of another pool speaks of that one
             watched.windows.clear();
@@ -198,6 +199,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     out.set_pool(facts.pool);
     out.set_current(std::string(to_string(facts.current)));
     out.set_runqueues(static_cast<std::uint32_t>(facts.runqueues_in_force.size()));
+    if (facts.rate_limit_us) out.set_rate_limit_us(*facts.rate_limit_us);
     out.set_recommended(std::string(to_string(verdict.layout)));
     out.set_verdict(std::string(to_string(verdict.decision)));
     out.set_confidence(verdict.mean.probability[index(verdict.layout)]);
@@ -259,8 +261,10 @@ std::string value_text(double value, const std::string& unit) {
 }
 
 std::string table(const proto::Recommendation& r, std::string_view intent, Layout explained) {
-    std::string text = fmt::format("cpupool {}: layout {} now, intent {}, {} windows\n\n",
-                                   printable(r.pool()), r.current(), intent, r.windows());
+    std::string text = fmt::format(
+        "cpupool {}: layout {}{} now, intent {}, {} windows\n\n", printable(r.pool()), r.current(),
+        r.has_rate_limit_us() ? ", rate limit " + rate_limit_text(r.rate_limit_us()) : "", intent,
+        r.windows());
     text += fmt::format("{:<8}{:>13}{:>15}{:>11}   {}\n", "layout", "probability", "expected gain",
                         "runqueues", "equivalent to");
     for (const auto& row : r.layouts()) {

@@ -29,14 +29,16 @@ std::string table(const proto::ServiceStatus& status) {
     std::size_t width = 4;
     for (const auto& pool : status.pools())
         width = std::max(width, printable(pool.name(), 64).size());
-    text += fmt::format("\n{:<{}}  {:<9}  {:<10}  {:<20}  {:<11}  {:>6}  {:>8}  {}\n", "pool",
-                        width, "mode", "intent", "layout", "recommended", "gain", "switches", "");
+    text += fmt::format("\n{:<{}}  {:<9}  {:<10}  {:<20}  {:<10}  {:<11}  {:>6}  {:>8}  {}\n",
+                        "pool", width, "mode", "intent", "layout", "rate limit", "recommended",
+                        "gain", "switches", "");
     for (const auto& pool : status.pools()) {
         const bool judged = !pool.recommended().empty();
         std::string row =
-            fmt::format("{:<{}}  {:<9}  {:<10}  {:<20}  {:<11}  {:>6}  {:>8}  {}",
+            fmt::format("{:<{}}  {:<9}  {:<10}  {:<20}  {:<10}  {:<11}  {:>6}  {:>8}  {}",
                         printable(pool.name(), 64), width, pool.mode(), pool.intent(),
                         pool.has_in_force() ? layout_text(pool.in_force()) : "not read",
+                        pool.has_rate_limit_us() ? rate_limit_text(pool.rate_limit_us()) : "-",
                         judged ? pool.recommended() : "-",
                         judged ? fmt::format("{:+.1f}%", pool.expected_gain() * 100) : "-",
                         pool.switches(), remark(pool));

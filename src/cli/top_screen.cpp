@@ -4,6 +4,7 @@
 #include "src/base/ranges.hpp"
 #include "src/base/result.hpp"
 #include "src/cli/pool_text.hpp"
+#include "src/layout/layout.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -186,8 +187,11 @@ void add_details(Lines& lines, const proto::PoolStatus& pool, const TopView& vie
     lines.push_back({});
     const std::string special = remark(pool);
     add_wrapped(lines,
-                fmt::format("{}: {}{}{}", ascii(pool.name(), 64),
+                fmt::format("{}: {}{}{}{}", ascii(pool.name(), 64),
                             pool.has_in_force() ? layout_text(pool.in_force()) : "layout not read",
+                            pool.has_rate_limit_us()
+                                ? ", rate limit " + rate_limit_text(pool.rate_limit_us())
+                                : "",
                             special.empty() ? "" : "; ", special),
                 view, Style::strong);
     add_wrapped(lines,

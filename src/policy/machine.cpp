@@ -203,7 +203,7 @@ bool Stepper::obstacles(const Verdict& judged) {
         because("mode-recommend", "it is recommended only: the pool's mode is recommend");
     if (state_.paused) because("paused", "the policy is paused");
     if (now < state_.stand_down_until)
-        because("standing-down", "somebody else chose the layout: respected for another {}",
+        because("standing-down", "somebody else changed the pool: respected for another {}",
                 text_of(state_.stand_down_until - now));
     if (now < state_.breaker_until)
         because("breaker-open", "too many switches were wrong: none for another {}",
@@ -293,6 +293,10 @@ void Stepper::take(const PoolSeen& pool) {
         not_in_force("the host still has the old layout");
     }
     if (other_topology && state_.trial) void_trial(Ending::voided_topology);
+    // A pool that was made anew has the rate limit of the boot; nobody chose it.
+    if (!other_topology && old.rate_limit_us && pool.rate_limit_us &&
+        *old.rate_limit_us != *pool.rate_limit_us)
+        foreign_rate_limit(*pool.rate_limit_us);
 }
 
 void Stepper::foreign(const PoolSeen& pool, bool anew) {
@@ -308,6 +312,14 @@ void Stepper::foreign(const PoolSeen& pool, bool anew) {
     if (!anew && state_.mode == Mode::automatic)
         state_.stand_down_until = later(state_.now, settings_.stand_down);
     if (state_.trial) end(anew ? Ending::voided_topology : Ending::voided_foreign);
+}
+
+void Stepper::foreign_rate_limit(unsigned us) {
+    state_.history.clear(); // of windows under the one before
+    because("foreign-change", "somebody else set the pool's rate limit: {}", rate_limit_text(us));
+    if (state_.mode == Mode::automatic)
+        state_.stand_down_until = later(state_.now, settings_.stand_down);
+    if (state_.trial) void_trial(Ending::voided_rate_limit);
 }
 
 void Stepper::take(const ApplyResult& result) {

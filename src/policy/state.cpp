@@ -8,12 +8,12 @@ namespace {
 
 constexpr std::array<std::string_view, 4> modes{"off", "observe", "recommend", "auto"};
 
-constexpr std::array<std::string_view, 17> endings{
-    "kept-better",        "kept-unclear",      "kept-predicted",   "went-back",
-    "reverted-harm",      "reverted-worse",    "reverted-unclear", "reverted-changed",
-    "reverted-predicted", "reverted-untested", "voided-mode",      "voided-intent",
-    "voided-topology",    "voided-foreign",    "voided-reboot",    "voided-gone",
-    "not-applied",
+constexpr std::array<std::string_view, 18> endings{
+    "kept-better",        "kept-unclear",      "kept-predicted",    "went-back",
+    "reverted-harm",      "reverted-worse",    "reverted-unclear",  "reverted-changed",
+    "reverted-predicted", "reverted-untested", "voided-mode",       "voided-intent",
+    "voided-topology",    "voided-foreign",    "voided-rate-limit", "voided-reboot",
+    "voided-gone",        "not-applied",
 };
 
 template<class Enum, std::size_t count> std::optional<Enum>

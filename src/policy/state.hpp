@@ -32,6 +32,7 @@ struct PoolSeen {
     Layout current = Layout::socket; ///< the choice that is in force; by name unless `exact`
     bool exact = true;               ///< its runqueues are those in force
     Arrangement boot;                ///< what the host was booted with
+    std::optional<unsigned> rate_limit_us = {}; ///< in force; nothing: not told
 };
 
 /// One window of the pool.
@@ -66,6 +67,7 @@ enum class Ending : std::uint8_t {
     voided_intent,      ///< another intent; reverted
     voided_topology,    ///< the pool is another one; reverted
     voided_foreign,     ///< somebody else changed the layout; left alone
+    voided_rate_limit,  ///< somebody else changed the rate limit; reverted
     voided_reboot,      ///< the host was booted anew, into its boot layout
     voided_gone,        ///< the pool was destroyed or renamed; what it has, it keeps
     not_applied,        ///< the switch never came into force

@@ -22,6 +22,7 @@ void write(proto::PolicyPool& out, const PoolSeen& pool) {
     out.set_current(std::string(to_string(pool.current)));
     out.set_exact(pool.exact);
     *out.mutable_boot() = message_of(pool.boot);
+    if (pool.rate_limit_us) out.set_rate_limit_us(*pool.rate_limit_us);
 }
 
 template<class List> void write_guests(List& out, std::span<const GuestSeen> guests) {
@@ -145,6 +146,8 @@ class StateParser {
         out.current = layout(in.current());
         out.exact = in.exact();
         out.boot = arrangement(in.boot());
+        if (in.has_rate_limit_us()) out.rate_limit_us = in.rate_limit_us();
+        if (!possible_rate_limit(in.rate_limit_us())) refuse("a rate limit that is not possible");
         return out;
     }
 

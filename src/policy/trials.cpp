@@ -23,7 +23,7 @@ bool goes_back(Ending ending) {
     return for_cause(ending) || ending == Ending::reverted_changed ||
            ending == Ending::reverted_predicted || ending == Ending::reverted_untested ||
            ending == Ending::voided_mode || ending == Ending::voided_intent ||
-           ending == Ending::voided_topology;
+           ending == Ending::voided_topology || ending == Ending::voided_rate_limit;
 }
 
 /// How a trial ends for a loss while the load or the guests changed. The layout before is the one
@@ -64,6 +64,8 @@ std::string_view meaning(Ending ending) {
         return "the pool is another one";
     case Ending::voided_foreign:
         return "somebody else changed the layout";
+    case Ending::voided_rate_limit:
+        return "somebody else changed the rate limit";
     case Ending::voided_reboot:
         return "the host was booted anew";
     case Ending::voided_gone:

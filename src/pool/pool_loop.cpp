@@ -56,7 +56,8 @@ PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool&
             .in_force = facts.in_force,
             .current = facts.current,
             .exact = facts.exact,
-            .boot = boot};
+            .boot = boot,
+            .rate_limit_us = facts.rate_limit_us};
 }
 
 } // namespace intellisched

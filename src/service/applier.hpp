@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Calls to the host that block, off the loop's thread: giving a pool an arrangement, and reading
-// the pools. libxl's calls cannot be cancelled, so each has a thread of its own. One that hangs
-// holds up nobody, and is left behind when the process ends.
+// Calls to the host that block, off the loop's thread: changing a pool's configuration, and
+// reading the pools. libxl's calls cannot be cancelled, so each has a thread of its own. One that
+// hangs holds up nobody, and is left behind when the process ends.
 //
 // The policy decides how long a call may take (PolicySettings::apply_timeout). After that it counts
 // as failed, and a result that comes later has a serial that nobody waits for. The applier only

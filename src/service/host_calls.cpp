@@ -18,8 +18,7 @@ Result<void> apply_to(Configurator& configurator, const HostView& host, const Re
     // By the name alone: a pool that is called "1" is not the pool whose number is 1.
     for (const Pool& pool : host.pools) {
         if (pool.name != asked.pool.name) continue;
-        TRY(intellisched::apply(configurator, host.topology, pool, {.arrangement = asked.target},
-                                false));
+        TRY(intellisched::apply(configurator, host.topology, pool, asked.change, false));
         return {};
     }
     return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));

@@ -29,11 +29,11 @@ struct Moment {
     UnixTime wall = 0;
 };
 
-/// A request: give that pool this arrangement.
+/// A request: change that pool's configuration so.
 struct Request {
     PoolName pool;
     std::uint64_t serial = 0; ///< the result has it too
-    Arrangement target;
+    Change change;
 };
 
 /// The pools as they were read. `taken`: when the reading began, on the policy's clock.
@@ -43,7 +43,7 @@ struct Reading {
     Nanoseconds taken = 0;
 };
 
-/// The result of a call that gives a pool an arrangement.
+/// The result of a call that changes a pool's configuration.
 struct ApplyOutcome {
     Result<void> result;
     Nanoseconds finished = 0;       ///< on the policy's clock
@@ -63,7 +63,7 @@ struct HostCalls {
 /// CLOCK_MONOTONIC_RAW, as in snapshots: the policy's clock on a live host.
 [[nodiscard]] Nanoseconds host_clock();
 
-/// Gives the pool of that name the arrangement, and verifies it (src/host/apply.hpp).
+/// Changes the configuration of the pool of that name, and verifies it (src/host/apply.hpp).
 [[nodiscard]] Result<void> apply_to(Configurator& configurator, const HostView& host,
                                     const Request& asked);
 

@@ -121,6 +121,11 @@ std::string metrics_text(const ServiceMetrics& metrics) {
              "The layout in force, and its cap on the CPUs of a runqueue.");
     for (const auto& [pool, of] : pools) add_layout(to, pool, of->effective);
 
+    by_pool(MetricType::Gauge, "pool_rate_limit_seconds", "The rate limit in force; 0: off.",
+            [](const PoolMetrics& of) {
+                return of.rate_limit_us ? static_cast<double>(*of.rate_limit_us) / 1e6 : NAN;
+            });
+
     by_layout("pool_layout_probability", "Probability that the layout is the pool's best, 0 to 1.",
               &Prediction::probability);
     by_layout("pool_layout_expected_gain_ratio",

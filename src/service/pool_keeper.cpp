@@ -166,7 +166,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
         BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
                                 << printable(in_words(verdict), 1024);
     if (of_window || acts || told) last_ = std::move(verdict);
-    if (acts && last_.asks()) ask_({pool_, last_.serial, last_.target});
+    if (acts && last_.asks()) ask_({pool_, last_.serial, {.arrangement = last_.target}});
     return last_;
 }
 
@@ -211,7 +211,7 @@ std::optional<Request> PoolKeeper::return_to_boot(Moment now) {
         state_.now < state_.stand_down_until ||
         (!state_.pending && state_.pool->in_force == state_.pool->boot))
         return std::nullopt;
-    const Request asked{pool_, state_.serial, state_.pool->boot};
+    const Request asked{pool_, state_.serial, {.arrangement = state_.pool->boot}};
     // For the policy this is what a boot is: any trial is over, and the pool has what it has.
     leaving_ = true;
     feed(Restarted{true}, {state_.now, now.wall});
@@ -223,7 +223,10 @@ PoolMetrics PoolKeeper::metrics() const {
     PoolMetrics metrics = metrics_;
     metrics.name = pool_.name;
     metrics.mode = state_.mode;
-    if (state_.pool) metrics.effective = state_.pool->in_force;
+    if (state_.pool) {
+        metrics.effective = state_.pool->in_force;
+        metrics.rate_limit_us = state_.pool->rate_limit_us;
+    }
     metrics.trial = state_.trial.has_value();
     metrics.breaker_open = state_.now < state_.breaker_until;
     metrics.paused = state_.paused;

@@ -94,6 +94,7 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
     if (state.pool) {
         *out.mutable_in_force() = message_of(state.pool->in_force);
         out.set_can_rearrange(state.pool->can_rearrange);
+        if (state.pool->rate_limit_us) out.set_rate_limit_us(*state.pool->rate_limit_us);
     }
     out.set_paused(state.paused);
     out.set_decision(std::string(to_string(verdict.decision)));

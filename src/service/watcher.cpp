@@ -177,6 +177,10 @@ Result<Reading> Watcher::reading(Configurator* configurator) {
     if (!configurator) return reading;
     for (std::size_t i = 0; Pool & pool : reading.host.pools) {
         proto::Pool& told = *reading.host.snapshot.mutable_pools(static_cast<int>(i++));
+        if (pool.rate_limit_us) {
+            pool.rate_limit_us = TRY(configurator->rate_limit(pool));
+            told.set_rate_limit_us(*pool.rate_limit_us);
+        }
         if (!pool.can_rearrange) continue;
         const InForce now = TRY(configurator->layout(pool));
         pool.arrangement = now.arrangement;

@@ -22,6 +22,7 @@ proto::PoolStatus pool_of(const std::string& name) {
     pool.mutable_in_force()->set_layout("socket");
     pool.mutable_in_force()->set_max_cpus(16);
     pool.set_can_rearrange(true);
+    pool.set_rate_limit_us(300);
     pool.set_recommended("core");
     pool.set_expected_gain(0.031);
     pool.set_decision("keep");
@@ -97,7 +98,7 @@ TEST_CASE("top: the whole screen as text") {
           "  pool   mode      layout    best          busy  wait wake50 wake99  sw/s  mv/s\n"
           "  Pool-0 recommend socket/16 core +3.1%     45%   2.3 12.3us  1.2ms 12.3k   321\n"
           "\n"
-          "Pool-0: socket capped at 16\n"
+          "Pool-0: socket capped at 16, rate limit 300 us\n"
           "  recommend for balanced; 0 windows, 0 switches, 0 reverts, 0 failed\n"
           "  layout   best? (20 windows)     gain\n"
           "  cpu      [##........]  20%     -1.2%\n"
@@ -164,7 +165,7 @@ TEST_CASE("top: a pool that is gone, old windows, lost records, nothing known ye
     pool.mutable_window()->set_coverage(0.5);
     status.set_records_lost(7);
     auto lines = top_screen(status, {});
-    CHECK(says(lines, "a: socket capped at 16; gone, paused"));
+    CHECK(says(lines, "a: socket capped at 16, rate limit 300 us; gone, paused"));
     CHECK(says(lines, "the last window ended 90 s ago"));
     CHECK(says(lines, "the trace covers 50% of the window"));
     CHECK(says(lines, "7 records of the trace lost"));

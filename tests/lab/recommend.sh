@@ -96,6 +96,9 @@ kill -INT $other
 wait $other
 status_with watching "host: watching"
 status_with judging "^Pool-0: [a-z]"
+xl sched-credit2 -s -p Pool-0 -r 2000
+status_with foreign "standing down"
+xl sched-credit2 -s -p Pool-0 -r 1000
 kill -TERM $daemon
 wait $daemon
 echo $? >daemon.status

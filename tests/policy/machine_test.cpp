@@ -169,6 +169,32 @@ TEST_CASE("policy machine: somebody else's layout is respected for a day, or unt
     }
 }
 
+TEST_CASE("policy machine: so is somebody else's rate limit") {
+    World world;
+    world.pool.rate_limit_us = 1000;
+    world.read(); // told for the first time: nobody changed it
+    world.windows(10);
+    world.pool.rate_limit_us = 0;
+    const PoolVerdict verdict = world.read();
+    CHECK(has(verdict, "foreign-change"));
+    CHECK(verdict.reasons.back().text == "somebody else set the pool's rate limit: off");
+    CHECK(world.state.history.empty());
+    CHECK(world.windows(100).decision == Decision::keep);
+    CHECK(has(world.window(), "standing-down"));
+    world.pool.rate_limit_us.reset(); // not told any more
+    CHECK(world.read().reasons.empty());
+}
+
+TEST_CASE("policy machine: a pool made anew has the rate limit of the boot, which nobody chose") {
+    World world;
+    world.pool.rate_limit_us = 5000;
+    world.read();
+    world.pool.topology = 2;
+    world.pool.rate_limit_us = 1000;
+    CHECK_FALSE(has(world.read(), "foreign-change"));
+    CHECK(world.state.stand_down_until == 0);
+}
+
 TEST_CASE("policy machine: a change by hand in another mode is no reason to stand down later") {
     World world(Mode::recommend);
     world.pool.in_force = {Layout::node, no_cap};

@@ -475,6 +475,26 @@ TEST_CASE("policy trial: a pause does not leave it open") {
     CHECK(world.windows(100).decision == Decision::revert);
 }
 
+TEST_CASE("policy trial: somebody else's rate limit ends it, and the layout goes back") {
+    World world;
+    world.pool.rate_limit_us = 1000;
+    world.read();
+    REQUIRE(world.switched().decision == Decision::switch_layout);
+    world.windows(3);
+    world.pool.rate_limit_us = 5000;
+    const PoolVerdict verdict = world.read();
+    REQUIRE(verdict.trial);
+    CHECK(verdict.trial->ending == Ending::voided_rate_limit);
+    CHECK(has(verdict, "foreign-change"));
+    CHECK(verdict.decision == Decision::revert);
+    CHECK(verdict.target == Arrangement{Layout::socket, no_cap});
+    CHECK(world.state.setbacks == 0);
+    CHECK(world.state.quarantines.empty());
+    world.apply(verdict);
+    CHECK(world.windows(500).decision == Decision::keep);
+    CHECK(has(world.window(), "standing-down"));
+}
+
 TEST_CASE("policy trial: somebody else's change ends it and is not undone") {
     World world;
     REQUIRE(world.switched().decision == Decision::switch_layout);

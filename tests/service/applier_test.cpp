@@ -21,7 +21,7 @@ std::optional<CallDone> next(Applier& applier) {
 }
 
 Request ask(const std::string& pool, std::uint64_t serial) {
-    return {{pool, 0}, serial, {Layout::core, no_cap}};
+    return {{pool, 0}, serial, {.arrangement = Arrangement{Layout::core, no_cap}}};
 }
 
 Applier make(HostCalls calls) {

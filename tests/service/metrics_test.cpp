@@ -21,6 +21,7 @@ TEST_CASE("metrics: the whole text") {
     PoolMetrics pool{.name = "Pool-0", .mode = Mode::automatic};
     pool.requested = Arrangement{Layout::core, no_cap};
     pool.effective = Arrangement{Layout::socket, 16};
+    pool.rate_limit_us = 300;
     pool.prediction = Prediction{.probability = {0.1, 0.5, 0.2, 0.15, 0.05},
                                  .expected_gain = {-0.02, 0.03, 0, 1e-9, 0}};
     pool.utility = -0.25;
@@ -64,6 +65,9 @@ TEST_CASE("metrics: the whole text") {
           "# TYPE intellisched_pool_effective_layout_info gauge\n"
           "intellisched_pool_effective_layout_info{pool=\"Pool-0\",layout=\"socket\",max_cpus="
           "\"16\"} 1\n"
+          "# HELP intellisched_pool_rate_limit_seconds The rate limit in force; 0: off.\n"
+          "# TYPE intellisched_pool_rate_limit_seconds gauge\n"
+          "intellisched_pool_rate_limit_seconds{pool=\"Pool-0\"} 0.0003\n"
           "# HELP intellisched_pool_layout_probability Probability that the layout is the pool's "
           "best, 0 to 1.\n"
           "# TYPE intellisched_pool_layout_probability gauge\n"

@@ -70,7 +70,7 @@ struct Kept {
         return asked.size() > before;
     }
     /// The host does it.
-    void carry_out() { world.pool.in_force = asked.back().target; }
+    void carry_out() { world.pool.in_force = *asked.back().change.arrangement; }
     void answer(bool done = true, const std::string& text = {}) {
         world.time += second / 100;
         keeper->applied({asked.back().serial, done, text}, world.time, now());
@@ -130,7 +130,7 @@ TEST_CASE("a switch is stored before it is asked for, tried, and kept") {
     REQUIRE(on_disk->pending);
     CHECK(on_disk->pending->serial == kept.asked[0].serial);
     CHECK(on_disk->trial->to == core_any);
-    CHECK(kept.asked[0].target == core_any);
+    CHECK(kept.asked[0].change.arrangement == core_any);
     CHECK(kept.keeper->metrics().requested == core_any);
 
     kept.carry_out();
@@ -178,7 +178,7 @@ TEST_CASE("a kill after the host has it, before the result: the trial goes on, a
         } else {
             CHECK((ending == "reverted-worse" || ending == "reverted-harm"));
             REQUIRE(kept.asked.size() == 2);
-            CHECK(kept.asked[1].target == Arrangement{Layout::socket, no_cap});
+            CHECK(kept.asked[1].change.arrangement == Arrangement{Layout::socket, no_cap});
         }
     }
 }
@@ -196,14 +196,14 @@ TEST_CASE("a kill in the middle of a trial, and one before the way back is done"
     CHECK(kept.state().trial->after.empty());
 
     REQUIRE(kept.until_asked());
-    CHECK(kept.asked.back().target == Arrangement{Layout::socket, no_cap});
+    CHECK(kept.asked.back().change.arrangement == Arrangement{Layout::socket, no_cap});
     CHECK_FALSE(kept.state().trial);
     kept.restart(); // nobody has done it: it is owed still
     REQUIRE(kept.state().pending);
     kept.world.time += minute;
     kept.keeper->tick(kept.now());
     REQUIRE(kept.asked.size() == 3);
-    CHECK(kept.asked[2].target == kept.asked[1].target);
+    CHECK(kept.asked[2].change.arrangement == kept.asked[1].change.arrangement);
     CHECK(kept.asked[2].serial > kept.asked[1].serial);
     kept.carry_out();
     kept.answer();
@@ -296,7 +296,7 @@ TEST_CASE("a way back is asked for while the journal fails, and stored later") {
     {
         const Broken broken(kept.folder.journal());
         REQUIRE(kept.until_asked());
-        CHECK(kept.asked.back().target == Arrangement{Layout::socket, no_cap});
+        CHECK(kept.asked.back().change.arrangement == Arrangement{Layout::socket, no_cap});
         kept.carry_out();
         kept.answer();
         kept.read();
@@ -328,7 +328,7 @@ TEST_CASE("pause, resume and mode") {
     kept.config.mode = Mode::recommend;
     kept.keeper->configure(kept.config, kept.now());
     REQUIRE(kept.asked.size() == 2);
-    CHECK(kept.asked[1].target == Arrangement{Layout::socket, no_cap});
+    CHECK(kept.asked[1].change.arrangement == Arrangement{Layout::socket, no_cap});
     CHECK(kept.all<StoredTrial>()[0].what.ending == "voided-mode");
 }
 
@@ -364,8 +364,8 @@ TEST_CASE("back to the boot layout at the end, and no offence taken at the next 
     SUBCASE("done") {
         const auto asked = kept.keeper->return_to_boot(kept.now());
         REQUIRE(asked);
-        CHECK(asked->target == kept.world.pool.boot);
-        kept.world.pool.in_force = asked->target;
+        CHECK(asked->change.arrangement == kept.world.pool.boot);
+        kept.world.pool.in_force = *asked->change.arrangement;
     }
     SUBCASE("stored, but not done") { REQUIRE(kept.keeper->return_to_boot(kept.now())); }
     kept.world.time += minute;

@@ -24,8 +24,7 @@ class FakeHost final : public Host, public Configurator {
     }
     [[nodiscard]] const HostInfo& info() const override { return info_; }
     [[nodiscard]] Result<std::optional<HostItem>> next() override {
-        if (std::exchange(first_, false))
-            return *view_of(fake_snapshot(now_, 1, 2, 2, 2, message_of(in_force_)));
+        if (std::exchange(first_, false)) return first_view();
         if (left_ == 0) {
             if (fails_) return fail("xenstored is gone");
             return std::nullopt;
@@ -50,6 +49,11 @@ class FakeHost final : public Host, public Configurator {
     }
 
   private:
+    [[nodiscard]] HostView first_view() const {
+        auto snapshot = fake_snapshot(now_, 1, 2, 2, 2, message_of(in_force_));
+        snapshot.mutable_pools(0)->set_rate_limit_us(rate_limit_us_);
+        return *view_of(std::move(snapshot));
+    }
     HostInfo info_;
     unsigned left_;
     bool fails_, first_ = true;
@@ -227,8 +231,10 @@ TEST_CASE("a host of its own time is rearranged on its thread") {
     std::atomic<bool> done = false;
     ApplyOutcome applied, unknown;
     std::thread caller([&] {
-        applied = calls.apply({{"Pool-0", 0}, 1, {Layout::core, no_cap}});
-        unknown = calls.apply({{"Pool-1", 1}, 2, {Layout::core, no_cap}});
+        applied = calls.apply(
+            {{"Pool-0", 0}, 1, {Arrangement{Layout::core, no_cap}, /*rate_limit_us=*/300}});
+        unknown =
+            calls.apply({{"Pool-1", 1}, 2, {.arrangement = Arrangement{Layout::core, no_cap}}});
         done = true;
     });
     for (unsigned i = 0; i < 900 && !done; ++i) next(*watcher);
@@ -236,10 +242,13 @@ TEST_CASE("a host of its own time is rearranged on its thread") {
     if (!applied.result) FAIL(applied.result.error().message);
     REQUIRE(applied.reading);
     CHECK(applied.reading->host.pools.front().arrangement->layout == Layout::core);
+    CHECK(applied.reading->host.pools.front().rate_limit_us == 300);
+    CHECK(applied.reading->host.snapshot.pools(0).rate_limit_us() == 300);
     CHECK(applied.reading->taken >= applied.finished);
     CHECK_FALSE(unknown.result);
     watcher.reset();
-    CHECK_FALSE(calls.apply({{"Pool-0", 0}, 3, {Layout::core, no_cap}}).result);
+    CHECK_FALSE(
+        calls.apply({{"Pool-0", 0}, 3, {.arrangement = Arrangement{Layout::core, no_cap}}}).result);
     CHECK_FALSE(calls.read());
 }
 
@@ -248,5 +257,7 @@ TEST_CASE("after its end a host cannot be rearranged") {
     expect<Reading>(next(*watcher));
     expect<HostEnded>(next(*watcher));
     CHECK_FALSE(watcher->take());
-    CHECK_FALSE(watcher->calls().apply({{"Pool-0", 0}, 1, {Layout::core, no_cap}}).result);
+    CHECK_FALSE(watcher->calls()
+                    .apply({{"Pool-0", 0}, 1, {.arrangement = Arrangement{Layout::core, no_cap}}})
+                    .result);
 }
