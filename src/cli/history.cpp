@@ -70,6 +70,11 @@ std::string time_text(UnixTime time, bool json) {
     return text;
 }
 
+void fill_rate_limits(auto& told, const auto& of) {
+    if (of.from_rate_limit_us) told.set_from_rate_limit_us(*of.from_rate_limit_us);
+    if (of.to_rate_limit_us) told.set_to_rate_limit_us(*of.to_rate_limit_us);
+}
+
 void fill(proto::HistoryEntry& out, const service::StoredVerdict& verdict) {
     out.set_time(time_text(verdict.time, true));
     auto& told = *out.mutable_verdict();
@@ -90,6 +95,7 @@ void fill(proto::HistoryEntry& out, const service::StoredSwitch& change) {
     told.set_revert(change.revert);
     *told.mutable_from() = message_of(change.from);
     *told.mutable_to() = message_of(change.to);
+    fill_rate_limits(told, change);
     told.set_outcome(std::string(to_string(change.outcome)));
     told.set_text(change.text);
 }
@@ -99,6 +105,7 @@ void fill(proto::HistoryEntry& out, const service::StoredTrial& trial) {
     auto& told = *out.mutable_trial();
     *told.mutable_from() = message_of(trial.from);
     *told.mutable_to() = message_of(trial.to);
+    fill_rate_limits(told, trial);
     told.set_promised(trial.promised);
     told.set_ending(trial.ending);
     if (!trial.comparison) return;

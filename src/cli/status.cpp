@@ -84,7 +84,7 @@ void add_pause_and_resume(CLI::App& app, Action& action) {
         auto* command = app.add_subcommand(
             pause ? "pause" : "resume",
             pause ? "have the service switch no layouts, until `resume`; a trial comes to its end"
-                  : "end a pause, and the respect for somebody else's choice of a layout");
+                  : "end a pause, and the respect for somebody else's choice of a configuration");
         auto options = std::make_shared<StatusArguments>();
         add_config(*command, options->config);
         command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");

@@ -268,6 +268,8 @@ Result<void> Journal::add_switch(const Step& step, std::int64_t pool, std::int64
                             .revert = revert,
                             .from = step.state->pool->in_force,
                             .to = step.verdict->target,
+                            .from_rate_limit_us = step.state->pool->rate_limit_us,
+                            .to_rate_limit_us = step.state->pool->rate_limit_us,
                             .asked = step.time,
                             .text = {}}));
     if (revert) return {};
@@ -278,6 +280,8 @@ Result<void> Journal::add_switch(const Step& step, std::int64_t pool, std::int64
                StoredTrial{.of = id,
                            .from = trial.from,
                            .to = trial.to,
+                           .from_rate_limit_us = step.state->pool->rate_limit_us,
+                           .to_rate_limit_us = step.state->pool->rate_limit_us,
                            .promised = trial.promised,
                            .opened = step.time,
                            .ending = {}}));

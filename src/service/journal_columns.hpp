@@ -27,6 +27,7 @@ template<class Column> void columns(Column&& column, Window& window) {
     column("begin", window.begin);
     column("length", window.length);
     columns(column, window.in_force, "");
+    column("rate_limit_us", window.rate_limit_us);
     column("coverage", window.coverage);
     column("decisions", window.decisions);
     column("utility", window.utility);
@@ -66,6 +67,8 @@ template<class Column> void columns(Column&& column, StoredSwitch& change) {
     column("revert", change.revert);
     columns(column, change.from, "from_");
     columns(column, change.to, "to_");
+    column("from_rate_limit_us", change.from_rate_limit_us);
+    column("to_rate_limit_us", change.to_rate_limit_us);
     column("asked", change.asked);
     column("answered", change.answered);
     column("result", result);
@@ -97,6 +100,8 @@ template<class Column> void columns(Column&& column, StoredTrial& trial) {
     column("switch", trial.of);
     columns(column, trial.from, "from_");
     columns(column, trial.to, "to_");
+    column("from_rate_limit_us", trial.from_rate_limit_us);
+    column("to_rate_limit_us", trial.to_rate_limit_us);
     column("promised", trial.promised);
     column("opened", trial.opened);
     end_columns(column, trial);

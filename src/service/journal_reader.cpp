@@ -89,9 +89,18 @@ template<class What> Result<std::vector<What>> rows(Result<Statement> prepared,
 }
 
 /// Entries in the order of their columns; what follows it chooses the rows.
-template<class Record> std::string select() {
-    return fmt::format("SELECT t.id, name, pool_id, {} FROM {} t JOIN pools p ON p.id = t.pool ",
-                       column_list<Record>().names, table<Record>);
+template<class Record> Result<std::string> select(const Database& database) {
+    const auto version = TRY(database.value("PRAGMA user_version"));
+    std::string names;
+    Record record;
+    columns(
+        [&](std::string_view name, const auto& /*value*/) {
+            const bool is_new = *version < 3 && name.ends_with("rate_limit_us");
+            names += fmt::format(", {}{}", is_new ? "NULL AS " : "", name);
+        },
+        record);
+    return fmt::format("SELECT t.id, name, pool_id{} FROM {} t JOIN pools p ON p.id = t.pool ",
+                       names, table<Record>);
 }
 
 template<class Record>
@@ -107,7 +116,7 @@ Result<std::vector<Entry<Record>>> filtered(const Database& database, const std:
     constexpr std::size_t most = std::numeric_limits<std::int64_t>::max(); // below 0 is "all"
     const std::string sql = fmt::format("{0} WHERE (?1 IS NULL OR name = ?1) AND {1} >= ?2 AND "
                                         "{1} <= ?3 ORDER BY {1} DESC, t.id DESC LIMIT ?4",
-                                        select<Record>(), time);
+                                        TRY(select<Record>(database)), time);
     return entries<Record>(database.prepare(sql.c_str(), filter.pool, filter.since, filter.until,
                                             std::min(filter.limit, most)),
                            path);
@@ -197,14 +206,15 @@ Result<std::vector<Entry<StoredVerdict>>> JournalReader::last_verdicts() const {
     const auto transaction = TRY(Transaction::begin(database_, "BEGIN"));
     // By id: the clock may have gone backwards.
     const std::string sql =
-        select<StoredVerdict>() +
+        TRY(select<StoredVerdict>(database_)) +
         "WHERE t.id = (SELECT max(id) FROM verdicts WHERE pool = p.id) ORDER BY name";
     return with_reasons(database_, path_,
                         entries<StoredVerdict>(database_.prepare(sql.c_str()), path_));
 }
 
 Result<std::vector<Entry<StoredTrial>>> JournalReader::open_trials() const {
-    const std::string sql = select<StoredTrial>() + "WHERE closed IS NULL ORDER BY name";
+    const std::string sql =
+        TRY(select<StoredTrial>(database_)) + "WHERE closed IS NULL ORDER BY name";
     return entries<StoredTrial>(database_.prepare(sql.c_str()), path_);
 }
 
@@ -260,7 +270,7 @@ Result<std::vector<TrialSample>> JournalReader::samples() const {
     const std::string sql =
         fmt::format("SELECT q.*, intent, sample FROM ({}) q JOIN samples s ON s.trial = q.id"
                     " ORDER BY s.id",
-                    select<StoredTrial>());
+                    TRY(select<StoredTrial>(database_)));
     auto samples = TRY(rows<TrialSample>(database_.prepare(sql.c_str()), path_, read));
     if (!wrong.empty())
         return fail("{}: damaged: {}; move the file away to begin a new one", path_, wrong);

@@ -24,7 +24,8 @@ template<class What> struct Entry {
 struct Window {
     UnixTime begin = 0;
     Nanoseconds length = 0;
-    Arrangement in_force = {}; ///< during all of it
+    Arrangement in_force = {};                  ///< during all of it
+    std::optional<unsigned> rate_limit_us = {}; ///< in force as it was read last; nothing: not told
     double coverage = 0;
     std::uint64_t decisions = 0;
     double utility = 0; ///< live score; NaN: none
@@ -59,6 +60,7 @@ struct StoredSwitch {
     std::uint64_t serial = 0;
     bool revert = false;
     Arrangement from, to;
+    std::optional<unsigned> from_rate_limit_us = {}, to_rate_limit_us = {}; ///< as of a Window
     UnixTime asked = 0;
     std::optional<UnixTime> answered = {}; ///< done or failed
     SwitchOutcome outcome = SwitchOutcome::waiting;
@@ -68,6 +70,7 @@ struct StoredSwitch {
 struct StoredTrial {
     std::optional<std::int64_t> of = {}; ///< id of the switch that it tries
     Arrangement from, to;
+    std::optional<unsigned> from_rate_limit_us = {}, to_rate_limit_us = {}; ///< as of a Window
     double promised = 0;
     std::optional<UnixTime> opened = {}; ///< nothing: could not be recorded then
     std::optional<UnixTime> closed = {};

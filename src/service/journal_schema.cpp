@@ -118,6 +118,17 @@ CREATE TABLE samples (
 PRAGMA user_version = 2;
 )";
 
+// Version 3. Rate limits in microseconds, 0: off; NULL: not told.
+constexpr const char* columns_of_3 = R"(
+ALTER TABLE windows ADD COLUMN rate_limit_us INTEGER;
+ALTER TABLE switches ADD COLUMN from_rate_limit_us INTEGER;
+ALTER TABLE switches ADD COLUMN to_rate_limit_us INTEGER;
+ALTER TABLE trials ADD COLUMN from_rate_limit_us INTEGER;
+ALTER TABLE trials ADD COLUMN to_rate_limit_us INTEGER;
+
+PRAGMA user_version = 3;
+)";
+
 /// The version of the file's schema; 0: there is none. An error: it is none that is known.
 Result<std::int64_t> known(const Database& database, const std::string& path) {
     const auto version = TRY(database.value("PRAGMA user_version"));
@@ -150,7 +161,8 @@ Result<void> make_schema(const Database& database, const std::string& path) {
     if (there == journal_schema_version) return {};
     auto transaction = TRY(Transaction::begin(database, "BEGIN IMMEDIATE"));
     if (there < 1) TRY(database.script(tables));
-    TRY(database.script(tables_of_2));
+    if (there < 2) TRY(database.script(tables_of_2));
+    TRY(database.script(columns_of_3));
     return transaction.commit();
 }
 

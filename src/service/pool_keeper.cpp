@@ -81,6 +81,7 @@ void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nano
     const Window window{.begin = now.wall - static_cast<UnixTime>(length),
                         .length = length,
                         .in_force = seen.in_force,
+                        .rate_limit_us = state_.pool ? state_.pool->rate_limit_us : std::nullopt,
                         .coverage = seen.observation.coverage,
                         .decisions = seen.observation.decisions,
                         .utility = seen.utility,

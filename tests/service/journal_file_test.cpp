@@ -36,6 +36,14 @@ void by_hand(const fs::path& path, const char* sql) {
     REQUIRE(database->script(sql));
 }
 
+/// Makes a journal what version 2 left.
+constexpr const char* as_version_2 = "ALTER TABLE windows DROP COLUMN rate_limit_us;"
+                                     "ALTER TABLE switches DROP COLUMN from_rate_limit_us;"
+                                     "ALTER TABLE switches DROP COLUMN to_rate_limit_us;"
+                                     "ALTER TABLE trials DROP COLUMN from_rate_limit_us;"
+                                     "ALTER TABLE trials DROP COLUMN to_rate_limit_us;"
+                                     "PRAGMA user_version = 2";
+
 /// A journal of some pages, closed.
 void fill(const fs::path& path) {
     Journal journal = open_journal(path);
@@ -278,8 +286,8 @@ TEST_CASE("a newer version and a database of another program are left alone") {
     std::string_view expected;
     SUBCASE("newer") {
         fill(folder.journal());
-        by_hand(folder.journal(), "PRAGMA user_version = 3");
-        expected = "is of version 3, this program knows 2";
+        by_hand(folder.journal(), "PRAGMA user_version = 4");
+        expected = "is of version 4, this program knows 3";
     }
     SUBCASE("another's") {
         spill(folder.journal(), "");
@@ -353,9 +361,37 @@ TEST_CASE("a large journal is checked after a kill, and not at every start") {
     CHECK(contains(open_journal(folder.journal()).warning(), "is damaged"));
 }
 
+TEST_CASE("a journal without rate limits is read as it is, and has them from then on") {
+    const Folder folder;
+    fill(folder.journal());
+    by_hand(folder.journal(), as_version_2);
+    const auto changes = [](const JournalReader& journal) {
+        std::vector<StoredSwitch> out;
+        const auto events = journal.history({.kind = Kind::change, .limit = 1000}).value();
+        for (const Event& event : events) out.push_back(std::get<Entry<StoredSwitch>>(event).what);
+        return out;
+    };
+    {
+        const auto reader = JournalReader::open(folder.journal());
+        REQUIRE(reader);
+        CHECK(changes(*reader).size() == 100);
+        CHECK_FALSE(changes(*reader)[0].from_rate_limit_us);
+        CHECK(reader->open_trials().value().size() == 1);
+        CHECK(reader->samples());
+    }
+    Journal journal = open_journal(folder.journal());
+    REQUIRE(journal.record(Round(101).step()));
+    CHECK(changes(journal).size() == 101);
+    CHECK(changes(journal)[0].from_rate_limit_us == 1000);
+    CHECK(changes(journal)[0].to_rate_limit_us == 1000);
+    CHECK_FALSE(changes(journal)[1].from_rate_limit_us);
+    CHECK(journal.open_trials().value().at(0).what.to_rate_limit_us == 1000);
+}
+
 TEST_CASE("an older version is read as it is, and brought up to date by the service") {
     const Folder folder;
     fill(folder.journal());
+    by_hand(folder.journal(), as_version_2);
     by_hand(folder.journal(), "DROP TABLE samples; PRAGMA user_version = 1");
     {
         const auto reader = JournalReader::open(folder.journal());

@@ -26,6 +26,7 @@ inline State state_on_trial(std::uint64_t serial) {
     state.serial = serial;
     state.mode = Mode::automatic;
     state.pool.emplace().in_force = socket_16;
+    state.pool->rate_limit_us = default_rate_limit_us;
     state.trial.emplace();
     state.trial->from = socket_16;
     state.trial->to = core_any;

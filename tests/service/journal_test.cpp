@@ -33,6 +33,7 @@ Window window_at(UnixTime begin) {
     return {.begin = begin,
             .length = second,
             .in_force = {Layout::node, 8},
+            .rate_limit_us = 0,
             .coverage = 0.95,
             .decisions = 12345,
             .utility = -0.25,
@@ -62,6 +63,7 @@ TEST_CASE("a window comes back as it was, with a prediction and without") {
     CHECK(one.what.begin == epoch);
     CHECK(one.what.length == second);
     CHECK(one.what.in_force == window.in_force);
+    CHECK(one.what.rate_limit_us == 0);
     CHECK(one.what.coverage == 0.95);
     CHECK(one.what.decisions == 12345);
     CHECK(one.what.utility == -0.25);
@@ -76,6 +78,7 @@ TEST_CASE("a window comes back as it was, with a prediction and without") {
     CHECK(std::isnan(other.what.utility));
     CHECK(std::isnan(other.what.coverage));
     CHECK_FALSE(other.what.prediction);
+    CHECK_FALSE(other.what.rate_limit_us);
 }
 
 TEST_CASE("a switch, its result, its trial and the end of it come back as they were") {
