@@ -5,6 +5,7 @@ dom0 has busybox, Xen's tools, the script, the files given with --in and the
 shared libraries all of these need. A guest has busybox and guest-load.
 """
 
+import lzma
 import os
 import re
 import shutil
@@ -42,7 +43,7 @@ def build_dom0(path, tree, script, inputs, plan, guest_ramdisk):
     """`inputs` are (source, destination or "") pairs, as given with --in."""
     with open(path, "wb") as stream:
         archive = Archive(stream)
-        libraries = Libraries(archive, tree.library_dirs)
+        libraries = Libraries(archive, tree.library_dirs, tree.loader)
         for directory in ("/dev", "/proc", "/sys", "/run", "/tmp", "/var", "/lab/in", "/lab/out"):
             archive.directory(directory)
         archive.symlink("/var/run", "/run")
@@ -80,13 +81,17 @@ def build_dom0(path, tree, script, inputs, plan, guest_ramdisk):
 class Libraries:
     """Copies each shared library once, found as the dynamic loader would find it."""
 
-    def __init__(self, archive, preferred):
+    def __init__(self, archive, preferred, loader=None):
         self._archive = archive
+        self._preferred = preferred
+        self._list = [str(loader), "--list"] if loader else ["ldd"]
+        if loader:
+            archive.file("/lib64/ld-linux-x86-64.so.2", loader)
         self._environment = {**os.environ, "LC_ALL": "C",
                              "LD_LIBRARY_PATH": ":".join(map(str, preferred))}
 
     def add_for(self, program):
-        done = subprocess.run(["ldd", str(program)], env=self._environment, capture_output=True, text=True)
+        done = subprocess.run([*self._list, str(program)], env=self._environment, capture_output=True, text=True)
         if done.returncode != 0:  # static, or for another machine
             return
         missing = re.search(r"^\s*(\S+) => not found", done.stdout, re.M)
@@ -96,11 +101,12 @@ class Libraries:
         for path in re.findall(r"=> (/\S+)", done.stdout):
             self._add(f"{LIBRARY_DIR}/{os.path.basename(path)}", path)
         # The loader itself is named without an arrow, by the path the kernel will look for.
-        for path in re.findall(r"^\s*(/\S+) \(0x", done.stdout, re.M):
-            self._add(path, path)
+        if self._list == ["ldd"]:
+            for path in re.findall(r"^\s*(/\S+) \(0x", done.stdout, re.M):
+                self._add(path, path)
 
     def add_by_name(self, name):
-        for directory in (LIBRARY_DIR, "/usr" + LIBRARY_DIR):
+        for directory in (*self._preferred, LIBRARY_DIR, "/usr" + LIBRARY_DIR):
             if os.path.exists(f"{directory}/{name}"):
                 self._add(f"{LIBRARY_DIR}/{name}", f"{directory}/{name}")
                 return
@@ -131,7 +137,7 @@ def _input(archive, libraries, source, destination):
 
 def _modules(archive, tree):
     """Adds MODULES and what they depend on, and the order to load them in."""
-    files = {path.stem.replace("-", "_"): path for path in tree.modules.rglob("*.ko")}
+    files = {path.name.split(".")[0].replace("-", "_"): path for path in tree.modules.rglob("*.ko*")}
     order = []
 
     def visit(name):
@@ -140,7 +146,7 @@ def _modules(archive, tree):
             return
         # The package ships no modules.dep (its maintainer script would make it);
         # each module names its own dependencies in .modinfo.
-        found = re.search(rb"\0depends=([\w,-]*)\0", files[name].read_bytes())
+        found = re.search(rb"\0depends=([\w,-]*)\0", _module(files[name]))
         for dependency in filter(None, found.group(1).decode().split(",") if found else []):
             visit(dependency)
         order.append(name)
@@ -148,8 +154,13 @@ def _modules(archive, tree):
     for module in MODULES:
         visit(module)
     for name in order:
-        archive.file(f"/lab/modules/{name}.ko", files[name])
+        archive.data(f"/lab/modules/{name}.ko", _module(files[name]))
     archive.data("/lab/modules/order", "".join(f"{name}\n" for name in order))
+
+
+def _module(path):
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == ".xz" else data  # as Debian 13 has them
 
 
 def _plan(archive, plan):

@@ -23,16 +23,19 @@ BUILD = Path(__file__).resolve().parent.parent.parent.parent / "xen-patches/buil
 # The hypervisors one can ask for by name, and the file each is in what xen-patches/build leaves.
 HYPERVISORS = {"stock": None, "patched": "xen", "patched-debug": "xen-debug"}
 TOOLSTACKS = ["stock", "patched"]
-XEN_VERSION = "4.17"
+# Xen's releases, and the Debian that each is of.
+RELEASES = {"4.17": "bookworm", "4.20": "trixie"}
 PACKAGES = [
-    f"xen-hypervisor-{XEN_VERSION}-amd64", f"xen-utils-{XEN_VERSION}", "xen-utils-common",
+    "xen-hypervisor-{release}-amd64", "xen-utils-{release}", "xen-utils-common",
     "xenstore-utils",
-    f"libxenmisc{XEN_VERSION}", "libxencall1", "libxendevicemodel1", "libxenevtchn1",
+    "libxenmisc{release}", "libxencall1", "libxendevicemodel1", "libxenevtchn1",
     "libxenforeignmemory1", "libxengnttab1", "libxenhypfs1", "libxenstore4",
     "libxentoolcore1", "libxentoollog1",
     "libyajl2", "libuuid1", "liblzma5", "libzstd1", "zlib1g", "libncurses6", "libtinfo6",
     "busybox-static",
 ]
+# Of another Debian than the host's, which these programs are linked for.
+FOREIGN_PACKAGES = ["libc6", "libgcc-s1"]
 KERNEL_META_PACKAGE = "linux-image-amd64"
 
 
@@ -41,25 +44,40 @@ class Tree:
 
     overlay = None  # a folder whose lib/ and bin/ go before the packages
 
-    def __init__(self, root):
+    def __init__(self, root, release):
         self.root = root
+        self.release = release
         self.xen = root / "xen.elf"
         self.kernel = root / "vmlinux"
-        self.busybox = root / "bin/busybox"
-        self.xen_bin = root / f"usr/lib/xen-{XEN_VERSION}/bin"
+        self.xen_bin = root / f"usr/lib/xen-{release}/bin"
         self.xenstore_bin = root / "usr/bin"
         self.library_dirs = [root / "usr/lib/x86_64-linux-gnu", root / "lib/x86_64-linux-gnu"]
         self.stamp = root / "VERSIONS"
 
+    # From Debian 13 on all of / is in /usr.
+    def _first(self, *paths):
+        return next(self.root / path for path in paths if (self.root / path).exists())
+
+    @property
+    def busybox(self):
+        return self._first("bin/busybox", "usr/bin/busybox")
+
+    @property
+    def loader(self):
+        """The C library's loader, if the packages bring their own; else None."""
+        path = self.root / "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"
+        return path if path.exists() else None
+
     @property
     def modules(self):
-        return next((self.root / "lib/modules").iterdir())
+        return next(self._first("lib/modules", "usr/lib/modules").iterdir())
 
     def tool(self, name):
         """A program of Xen's."""
         if self.overlay and (self.overlay / "bin" / name).exists():
             return self.overlay / "bin" / name
-        return self.xen_bin / name
+        place = self.xen_bin / name
+        return place if place.exists() else self.root / "usr/bin" / name
 
     def lay_over(self, folder):
         """Takes libraries and programs from `folder` where it has them, from the packages elsewhere."""
@@ -78,9 +96,11 @@ def cache_dir():
     return Path(base) / "lab"
 
 
-def tree(xen="stock", toolstack=None):
+def tree(xen="stock", toolstack=None, release="4.17"):
     """What to boot: a hypervisor and a toolstack, each a name or a path; toolstack None: the hypervisor's."""
-    chosen = stock()
+    if release != "4.17" and (HYPERVISORS.get(xen) or toolstack == "patched"):
+        raise LabError(SETUP, f"--release {release}: there are patches for 4.17 only; take --xen stock")
+    chosen = stock(release)
     if toolstack is None:
         toolstack = "patched" if HYPERVISORS.get(xen) else "stock"
     if HYPERVISORS.get(xen) or toolstack == "patched":
@@ -131,20 +151,29 @@ def _toolstack_folder(text):
     return path
 
 
-def stock():
+def _tree(release):
+    return Tree(cache_dir() / ("stock" if release == "4.17" else f"stock-{release}"), release)
+
+
+def stock(release="4.17"):
     """The unpacked stock Xen; fetches it when the cache has none."""
-    tree = Tree(cache_dir() / "stock")
-    return tree if tree.stamp.exists() else fetch()
+    tree = _tree(release)
+    return tree if tree.stamp.exists() else fetch(release=release)
 
 
-def fetch(say=lambda line: None):
-    """Brings the cache to the versions that apt would install now."""
+def fetch(say=lambda line: None, release="4.17"):
+    """Brings the cache to the versions that apt would install now, on the Debian that has the release."""
     for tool in ("apt-get", "apt-cache", "dpkg-deb"):
         if not shutil.which(tool):
             raise LabError(SETUP, f"{tool}: not found; the laboratory needs a Debian or Ubuntu host")
-    tree = Tree(cache_dir() / "stock")
-    names = PACKAGES + [_kernel_package()]
-    wanted = _candidates(names)
+    tree = _tree(release)
+    names = [name.format(release=release) for name in PACKAGES]
+    apt = []
+    if not _is_of_host(release):
+        names += FOREIGN_PACKAGES
+        apt = _apt_of(RELEASES[release])
+    names.append(_kernel_package(apt))
+    wanted = _candidates(apt, names)
     if tree.versions() == wanted:
         say(f"up to date in {tree.root}")
         return tree
@@ -154,11 +183,11 @@ def fetch(say=lambda line: None):
     with tempfile.TemporaryDirectory(prefix="fetch.", dir=tree.root.parent) as work:
         work = Path(work)
         (work / "debs").mkdir()
-        new = Tree(work / "root")
+        new = Tree(work / "root", release)
         new.root.mkdir()
         say(f"downloading {len(names)} packages")
         # _apt cannot write to a private directory; without root there is no such user switch.
-        _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", "download", *names],
+        _run(["apt-get", "-q", "-o", "APT::Sandbox::User=root", *apt, "download", *names],
              cwd=work / "debs", way_out="check the network, run `apt-get update` as root, try again")
         for package in sorted((work / "debs").glob("*.deb")):
             say(f"unpacking {package.name}")
@@ -184,9 +213,41 @@ def _run(command, way_out, cwd=None):
     return done.stdout
 
 
-def _kernel_package():
+def _is_of_host(release):
+    return _text(Path("/etc/os-release")).find(f"VERSION_CODENAME={RELEASES[release]}\n") >= 0
+
+
+def _text(path):
+    return path.read_text() if path.exists() else ""
+
+
+def _apt_of(suite):
+    """apt's options for another Debian from the host's mirror, which has them all: with lists of its own."""
+    targets = _run(["apt-get", "indextargets", "--format", "$(REPO_URI) $(RELEASE) $(COMPONENT)",
+                    "Created-By: Packages"], way_out="look at apt's sources")
+    mirrors = [line.split()[0] for line in targets.splitlines()
+               if line.split()[1:] in [[known, "main"] for known in RELEASES.values()]]
+    if not mirrors:
+        raise LabError(SETUP, f"apt's sources name no mirror of Debian's main archive, where {suite} is; "
+                              "add one to /etc/apt/sources.list")
+    folder = cache_dir() / f"apt-{suite}"
+    for part in ("lists/partial", "cache/archives/partial"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    keys = "/usr/share/keyrings/debian-archive-keyring.gpg"
+    (folder / "sources.list").write_text(f"deb [signed-by={keys}] {mirrors[0]} {suite} main\n")
+    (folder / "status").touch()
+    options = ["APT::Sandbox::User=root", f"Dir::Etc::sourcelist={folder}/sources.list",
+               "Dir::Etc::sourceparts=/dev/null", f"Dir::State::lists={folder}/lists",
+               f"Dir::State::status={folder}/status", f"Dir::Cache={folder}/cache",
+               "APT::Update::Error-Mode=any", "Acquire::Languages=none"]
+    apt = [word for option in options for word in ("-o", option)]
+    _run(["apt-get", "-q", *apt, "update"], way_out="is Debian's archive reachable?")
+    return apt
+
+
+def _kernel_package(apt):
     """The concrete package behind linux-image-amd64, e.g. linux-image-6.1.0-18-amd64."""
-    text = _run(["apt-cache", "depends", KERNEL_META_PACKAGE],
+    text = _run(["apt-cache", *apt, "depends", KERNEL_META_PACKAGE],
                 way_out="enable Debian's main archive in apt's sources")
     found = re.search(r"Depends: (linux-image-\S+)", text)
     if not found:
@@ -195,20 +256,20 @@ def _kernel_package():
     return found.group(1)
 
 
-def _candidates(names):
+def _candidates(apt, names):
     """One `package=version` line per package: what apt would download now."""
-    text = _run(["apt-cache", "policy", *names], way_out="run `apt-get update` as root")
+    text = _run(["apt-cache", *apt, "policy", *names], way_out="run `apt-get update` as root")
     found = dict(re.findall(r"^(\S+?)(?::\w+)?:\n(?:  .*\n)*?  Candidate: (\S+)", text, re.M))
     missing = [name for name in names if found.get(name, "(none)") == "(none)"]
     if missing:
         raise LabError(SETUP, f"{missing[0]}: apt has no such package; "
-                              "add Debian 12's main archive to apt's sources and run `apt-get update`")
+                              "add Debian's main archive to apt's sources and run `apt-get update`")
     return "".join(f"{name}={found[name]}\n" for name in sorted(names))
 
 
 def _prepare_hypervisor(tree):
     # The packaged .gz holds the multiboot ELF32 image that QEMU's -kernel takes.
-    packed = tree.root / f"boot/xen-{XEN_VERSION}-amd64.gz"
+    packed = tree.root / f"boot/xen-{tree.release}-amd64.gz"
     tree.xen.write_bytes(gzip.decompress(packed.read_bytes()))
 
 
@@ -224,9 +285,16 @@ def _prepare_kernel(tree):
     setup_sectors = data[0x1F1] or 4
     offset, length = struct.unpack_from("<II", data, 0x248)
     start = (setup_sectors + 1) * 512 + offset
-    try:
-        vmlinux = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(data[start:start + length])
-    except lzma.LZMAError as error:
-        raise LabError(SETUP, f"{image.name}: the kernel is not packed with xz ({error}); "
-                              "the laboratory knows Debian 12's kernels only") from error
+    packed = data[start:start + length]
+    if packed.startswith(b"\x28\xb5\x2f\xfd"):  # Debian 13's; its size unpacked comes behind
+        done = subprocess.run(["zstd", "-dc"], input=packed[:-4], capture_output=True)
+        if done.returncode != 0:
+            raise LabError(SETUP, f"{image.name}: zstd cannot unpack the kernel ({done.stderr.decode().strip()})")
+        vmlinux = done.stdout
+    else:
+        try:
+            vmlinux = lzma.LZMADecompressor(lzma.FORMAT_XZ).decompress(packed)
+        except lzma.LZMAError as error:
+            raise LabError(SETUP, f"{image.name}: the kernel is packed neither with xz nor zstd ({error}); "
+                                  "the laboratory knows Debian 12's and 13's kernels only") from error
     tree.kernel.write_bytes(vmlinux)
