@@ -139,7 +139,7 @@ Result<void> measure_cpus(proto::Calibration& found, const WatchedMachine& watch
 Result<int> calibrate_host(const CalibrateArguments& options) {
     const auto start = Clock::now();
     auto watched = TRY(watch_machine(options, options.seconds / 2));
-    for (const std::string& line : watched.observed.unknown.told())
+    for (const std::string& line : watched.observed.told())
         fmt::print(stderr, "calibrate: {}\n", line);
     proto::Calibration found;
     found.set_pool(watched.pool.name);

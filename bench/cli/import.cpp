@@ -17,6 +17,7 @@ namespace {
 struct ImportArguments {
     std::string trace;
     std::string topology, pools, vcpus, domains;
+    std::string xen_version; ///< where no output tells it
     std::string out;
 };
 
@@ -76,7 +77,7 @@ proto::CaptureManifest manifest_of(const ImportArguments& options,
     proto::CaptureManifest manifest;
     manifest.set_recorded_by(std::string("intellisched ") + INTELLISCHED_VERSION + ", import");
     manifest.set_pool(host.snapshot.pools(0).name());
-    manifest.set_xen_version(info.xen_version);
+    manifest.set_xen_version(info.xen_version.empty() ? options.xen_version : info.xen_version);
     manifest.set_xen_command_line(info.xen_command_line);
     manifest.set_boot_layout(std::string(to_string(info.boot.layout)));
     manifest.set_max_cpus_runqueue(info.boot.max_cpus);
@@ -145,6 +146,8 @@ void add_import(CLI::App& app, Action& action) {
                         "the outputs of `xl cpupool-list -c` and `xl cpupool-list`");
     command->add_option("--vcpus", options->vcpus, "the output of `xl vcpu-list`");
     command->add_option("--domains", options->domains, "the output of `xl sched-credit2`");
+    command->add_option("--xen-version", options->xen_version,
+                        "of the traced host, e.g. 4.20.4, where `xl info` was not pasted");
     command->add_option("--out", options->out, "the directory to make")->required();
     command->callback(
         [options, &action] { action = [options] { return import_trace(*options); }; });

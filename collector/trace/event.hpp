@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: MIT
 // Typed events: what each record of the scheduler classes says. Layouts of the payloads are those
-// of Xen 4.17's trace calls in xen/common/sched/{core,credit2}.c; numbers of events those of
-// xen/include/public/trace.h. REARRANGE is of our patch of Xen (xen-patches). visit() decodes a
-// record and hands the event to a visitor's overload, so that a consumer pays for nothing that it
-// does not look at.
+// of Xen's trace calls in xen/common/sched/{core,credit2}.c, numbers of events those of
+// xen/include/public/trace.h. They are the same from 4.17 to 4.22: what changed on the way is what
+// padding holds (xen 2992f4dcd5, in 4.18) and how the calls are written (ab8bc19850 and d64693df1a,
+// in 4.19). A record of another size is none of theirs and not decoded. REARRANGE is of our patch
+// of Xen (xen-patches). visit() decodes a record and hands the event to a visitor's overload, so
+// that a consumer pays for nothing that it does not look at.
 #pragma once
 
 #include "collector/trace/wire.hpp"
@@ -214,9 +216,11 @@ struct Rearrange {
     std::uint32_t duration_ns; ///< in which the pool's CPUs could not schedule
 };
 
-/// A record of another class, of an event that is not known here, or too short for its event.
+/// A record of another class, of an event that is not known here, or of another size than its
+/// event.
 struct Unknown {
     std::uint32_t event;
+    std::uint8_t words;
 };
 
 // Made by TraceStream where a LOST_RECORDS ends. Xen never writes it; in input it is dropped.
@@ -238,17 +242,17 @@ constexpr std::uint8_t byte(std::uint32_t w, unsigned i) {
 template<class Visitor> void visit(const Record& r, Visitor&& visitor) {
     using namespace detail;
     const std::uint32_t* w = r.word;
-    const auto unknown = [&] { visitor(Unknown{r.event}); };
+    const auto unknown = [&] { visitor(Unknown{r.event, r.words}); };
     // 0x21001 | old << 8 | new << 4
     if ((r.event & 0xffffccf) == 0x21001) {
-        if (r.words < 1) return unknown();
+        if (r.words != 1) return unknown();
         return visitor(RunstateChange{VcpuRef::from(w[0]), static_cast<Runstate>(r.event >> 8 & 3),
                                       static_cast<Runstate>(r.event >> 4 & 3)});
     }
-// Too short a payload must not be read past its end, whatever wrote it.
-#define INTELLISCHED_EVENT(number, least_words, ...)                                               \
+// A payload must not be read past its end, nor as another one than it is, whatever wrote it.
+#define INTELLISCHED_EVENT(number, all_words, ...)                                                 \
     case number:                                                                                   \
-        if (r.words < (least_words)) return unknown();                                             \
+        if (r.words != (all_words)) return unknown();                                              \
         return visitor(__VA_ARGS__)
     switch (r.event) {
         INTELLISCHED_EVENT(lost_records, 4, LossBegin{w[0], w[0] == 0 && (w[2] | w[3]) != 0});
@@ -280,13 +284,13 @@ template<class Visitor> void visit(const Record& r, Visitor&& visitor) {
         INTELLISCHED_EVENT(0x2220a, 2, RunqAssign{VcpuRef::from(w[0]), low(w[1])});
         INTELLISCHED_EVENT(0x2220b, 4, UpdateUnitLoad{wide(w), VcpuRef::from(w[2]), w[3]});
         INTELLISCHED_EVENT(
-            0x2220c, 5,
+            0x2220c, 6,
             UpdateRunqLoad{wide(w), wide(w + 2), low(w[4]), byte(w[4], 2), byte(w[4], 3)});
         INTELLISCHED_EVENT(0x2220d, 3, TickleNew{VcpuRef::from(w[0]), w[1], sign(w[2])});
         INTELLISCHED_EVENT(0x2220e, 1, RunqMaxWeight{low(w[0]), high(w[0])});
         INTELLISCHED_EVENT(0x2220f, 2, Migrate{VcpuRef::from(w[0]), low(w[1]), high(w[1])});
         INTELLISCHED_EVENT(0x22210, 2, LoadCheck{low(w[0]), high(w[0]), w[1]});
-        INTELLISCHED_EVENT(0x22211, 5, LoadBalance{wide(w), wide(w + 2), low(w[4]), high(w[4])});
+        INTELLISCHED_EVENT(0x22211, 6, LoadBalance{wide(w), wide(w + 2), low(w[4]), high(w[4])});
         INTELLISCHED_EVENT(0x22213, 4,
                            PickedCpu{wide(w), VcpuRef::from(w[2]), low(w[3]), high(w[3])});
         INTELLISCHED_EVENT(0x22214, 3, RunqCandidate{VcpuRef::from(w[0]), w[1], sign(w[2])});

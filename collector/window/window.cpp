@@ -45,6 +45,7 @@ struct WindowBuilder::Impl : PoolVcpus {
     std::uint64_t changes = 0, mismatches_before = 0; ///< of runstates, as WindowStats'
     bool open = false;
     bool restarted = false; ///< the TSC has begun anew, and no record has come since
+    trace::Misfits misfits;
     std::uint64_t last = 0;
     std::uint64_t next_stop = 0;     ///< records before it need nothing but to be counted
     std::uint64_t idle_from = never; ///< of CPUs without a record since tracing was resumed
@@ -259,8 +260,10 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
                         [&](const trace::RateLimit&) { bump(&WindowStats::ratelimited); },
                         [&](const trace::PickedCpu&) { bump(&WindowStats::picks); },
                         [&](const trace::RunqCandidate&) { bump(&WindowStats::candidates); },
-                        [](const auto&) {}});
+                        [&](const trace::Unknown& e) { misfits.add(e); }, [](const auto&) {}});
 }
+
+const trace::Misfits& WindowBuilder::misfits() const { return impl_->misfits; }
 
 WindowBuilder::WindowBuilder(WindowOptions options, std::uint64_t tsc_khz, Sink sink)
     : impl_(std::make_unique<Impl>(options, tsc_khz, std::move(sink))) {}

@@ -2,6 +2,7 @@
 // Cuts the stream of events into windows and sums up each for every pool.
 #pragma once
 
+#include "collector/trace/misfits.hpp"
 #include "collector/trace/runstates.hpp"
 #include "collector/window/stats.hpp"
 #include "src/layout/snapshot.hpp"
@@ -37,6 +38,8 @@ class WindowBuilder {
     void add(const trace::Record& record);
     /// Hands over the open window if at least half of it has passed.
     void finish();
+    /// Of all records so far.
+    [[nodiscard]] const trace::Misfits& misfits() const;
 
   private:
     struct Impl;

@@ -118,7 +118,7 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
     if (!observed) return tl::unexpected(observed.error());
     if (!predicted) return tl::unexpected(predicted.error());
     if (!pool) return fail("the host gave no snapshot of its pools; nothing can be recommended");
-    watched.odd = observed->unknown.told();
+    watched.odd = observed->told();
     for (const auto& [cpu, seconds] : observed->clocks)
         watched.odd.push_back(clock_text(cpu, seconds));
     if (watched.observations.empty())

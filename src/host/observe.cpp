@@ -45,7 +45,8 @@ class Observer {
         }
         stream_.finish([&](const trace::Record& record) { add(record); });
         builder_->finish();
-        return Observed{stream_.stats(), khz_, std::move(unknown_), std::move(clocks_)};
+        return Observed{stream_.stats(), khz_, std::move(unknown_), std::move(clocks_),
+                        builder_->misfits().told(info_.xen_version)};
     }
 
   private:
@@ -85,11 +86,20 @@ class Observer {
         correcting_ = false;
     }
 
+    /// A service's observation hardly ever ends: the log has each kind as it comes up.
+    void warn_of_misfits() {
+        if (builder_->misfits().kinds() == misfits_) return;
+        misfits_ = builder_->misfits().kinds();
+        for (const std::string& line : builder_->misfits().told(info_.xen_version))
+            BOOST_LOG_TRIVIAL(warning) << "the trace: " << line;
+    }
+
     Result<void> take_trace(std::span<const std::byte> bytes) {
         if (builder_) {
             if (survey_) survey_->feed(bytes);
             auto fed = stream_.feed(bytes, [&](const trace::Record& record) { add(record); });
             correct_clocks();
+            warn_of_misfits();
             return fed;
         }
         waiting_.insert(waiting_.end(), bytes.begin(), bytes.end());
@@ -132,6 +142,7 @@ class Observer {
     std::optional<trace::ClockSurvey> survey_;
     std::map<unsigned, double> clocks_; ///< as Observed's
     bool correcting_ = false;
+    std::size_t misfits_ = 0; ///< kinds that were warned of
 
     // Until the frequency is known, and of a recorded host whether its CPUs' clocks agree.
     std::vector<HostItem> early_;
@@ -141,6 +152,12 @@ class Observer {
 };
 
 } // namespace
+
+std::vector<std::string> Observed::told() const {
+    std::vector<std::string> lines = unknown.told();
+    lines.insert(lines.end(), misfits.begin(), misfits.end());
+    return lines;
+}
 
 std::string clock_text(unsigned cpu, double seconds) {
     return fmt::format("CPU {}'s clock is {:.6f} s {} the others'; its records are taken for that "

@@ -28,7 +28,11 @@ struct Observed {
     std::uint64_t tsc_khz = 0;
     UnknownCpus unknown; ///< CPUs that were named and are in no snapshot
     std::map<unsigned, double> clocks =
-        {}; ///< seconds that a CPU's clock is ahead, where corrected
+        {};                                ///< seconds that a CPU's clock is ahead, where corrected
+    std::vector<std::string> misfits = {}; ///< records of no Xen that is known, as Misfits tells
+
+    /// What does not fit the host or this program, one line each without a full stop.
+    [[nodiscard]] std::vector<std::string> told() const;
 };
 
 /// A sentence for people: this CPU's clock is `seconds` ahead of the others'.
