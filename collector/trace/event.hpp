@@ -12,6 +12,7 @@
 
 #include <cstdint>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace intellisched::trace {
@@ -238,7 +239,8 @@ constexpr std::uint8_t byte(std::uint32_t w, unsigned i) {
 }
 } // namespace detail
 
-/// Decodes the record and calls `visitor` with the one event struct that it holds.
+/// Decodes the record and calls `visitor` with the one event struct that it holds, or with Unknown.
+/// An event that the visitor cannot take is passed over, whatever its size, and costs nothing.
 template<class Visitor> void visit(const Record& r, Visitor&& visitor) {
     using namespace detail;
     const std::uint32_t* w = r.word;
@@ -252,8 +254,11 @@ template<class Visitor> void visit(const Record& r, Visitor&& visitor) {
 // A payload must not be read past its end, nor as another one than it is, whatever wrote it.
 #define INTELLISCHED_EVENT(number, all_words, ...)                                                 \
     case number:                                                                                   \
-        if (r.words != (all_words)) return unknown();                                              \
-        return visitor(__VA_ARGS__)
+        if constexpr (std::is_invocable_v<Visitor, decltype(__VA_ARGS__)>) {                       \
+            if (r.words != (all_words)) return unknown();                                          \
+            visitor(__VA_ARGS__);                                                                  \
+        }                                                                                          \
+        return
     switch (r.event) {
         INTELLISCHED_EVENT(lost_records, 4, LossBegin{w[0], w[0] == 0 && (w[2] | w[3]) != 0});
         INTELLISCHED_EVENT(loss_end_event, 4, LossEnd{w[0], VcpuRef{low(w[1]), high(w[1])}});

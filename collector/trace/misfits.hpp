@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Scheduler records that are not what event.hpp decodes: of an event that Xen 4.17 to 4.22 does not
 // have, or of another size. The trace is of another Xen, or damaged. They are counted and named,
-// and never read as something else.
+// and never read as something else; of events that nothing
+// looks at the size is not looked at either.
 #pragma once
 
 #include "collector/trace/event.hpp"

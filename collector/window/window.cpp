@@ -260,7 +260,7 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
                         [&](const trace::RateLimit&) { bump(&WindowStats::ratelimited); },
                         [&](const trace::PickedCpu&) { bump(&WindowStats::picks); },
                         [&](const trace::RunqCandidate&) { bump(&WindowStats::candidates); },
-                        [&](const trace::Unknown& e) { misfits.add(e); }, [](const auto&) {}});
+                        [&](const trace::Unknown& e) { misfits.add(e); }});
 }
 
 const trace::Misfits& WindowBuilder::misfits() const { return impl_->misfits; }
