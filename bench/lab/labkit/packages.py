@@ -23,7 +23,7 @@ BUILD = Path(__file__).resolve().parent.parent.parent.parent / "xen-patches/buil
 # The hypervisors one can ask for by name, and the file each is in what xen-patches/build leaves.
 HYPERVISORS = {"stock": None, "patched": "xen", "patched-debug": "xen-debug"}
 TOOLSTACKS = ["stock", "patched"]
-# Xen's releases, and the Debian that each is of.
+# Xen's releases, and the Debian that each is of, the older first.
 RELEASES = {"4.17": "bookworm", "4.20": "trixie"}
 PACKAGES = [
     "xen-hypervisor-{release}-amd64", "xen-utils-{release}", "xen-utils-common",
@@ -34,7 +34,7 @@ PACKAGES = [
     "libyajl2", "libuuid1", "liblzma5", "libzstd1", "zlib1g", "libncurses6", "libtinfo6",
     "busybox-static",
 ]
-# Of another Debian than the host's, which these programs are linked for.
+# Of a newer Debian than the host's, whose C library then is too old for these programs.
 FOREIGN_PACKAGES = ["libc6", "libgcc-s1"]
 KERNEL_META_PACKAGE = "linux-image-amd64"
 
@@ -168,10 +168,12 @@ def fetch(say=lambda line: None, release="4.17"):
             raise LabError(SETUP, f"{tool}: not found; the laboratory needs a Debian or Ubuntu host")
     tree = _tree(release)
     names = [name.format(release=release) for name in PACKAGES]
+    suites, suite, host = list(RELEASES.values()), RELEASES[release], _suite_of_host()
     apt = []
-    if not _is_of_host(release):
-        names += FOREIGN_PACKAGES
-        apt = _apt_of(RELEASES[release])
+    if host in suites and host != suite:
+        apt = _apt_of(suite)
+        if suites.index(suite) > suites.index(host):
+            names += FOREIGN_PACKAGES
     names.append(_kernel_package(apt))
     wanted = _candidates(apt, names)
     if tree.versions() == wanted:
@@ -213,12 +215,10 @@ def _run(command, way_out, cwd=None):
     return done.stdout
 
 
-def _is_of_host(release):
-    return _text(Path("/etc/os-release")).find(f"VERSION_CODENAME={RELEASES[release]}\n") >= 0
-
-
-def _text(path):
-    return path.read_text() if path.exists() else ""
+def _suite_of_host():
+    system = Path("/etc/os-release")
+    found = re.search(r"(?m)^VERSION_CODENAME=(\S+)$", system.read_text()) if system.exists() else None
+    return found and found.group(1)
 
 
 def _apt_of(suite):
