@@ -41,6 +41,13 @@ std::string check_max_cpus(const std::string& text) {
                        printable(text));
 }
 
+std::string check_live(const std::string& host) {
+    if (host == "xen") return {};
+    return fmt::format("apply changes the live host, which '{}' is not; run it in dom0 with --host "
+                       "xen, or without",
+                       printable(host));
+}
+
 std::string check_rate_limit(const std::string& text) {
     const auto number = number_from(text);
     if (text == "boot" || (number && possible_rate_limit(*number))) return {};
@@ -89,10 +96,6 @@ proto::Applied message(const Pool& pool, const Change& requested, const Applied&
 }
 
 Result<int> apply_change(const ApplyArguments& options) {
-    if (!options.host.empty() && options.host != "xen")
-        return fail("apply changes the live host, which '{}' is not; run it in dom0 with --host "
-                    "xen, or without",
-                    printable(options.host));
     TRY(trace::LiveTrace::available());
     auto xl = TRY(Xl::open());
     auto info = TRY(xl.info());
@@ -111,7 +114,8 @@ void add_apply(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "apply", "change a running cpupool's layout (needs the patched Xen), rate limit, or both");
     auto options = std::make_shared<ApplyArguments>();
-    command->add_option("--host", options->host, "the host to change: xen, the one that this is");
+    command->add_option("--host", options->host, "the host to change: xen, the one that this is")
+        ->check(CLI::Validator(check_live, "xen"));
     command->add_option("--pool", options->pool, "the cpupool, by name or id")->required();
     auto* layout =
         command

@@ -4,6 +4,7 @@
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
+#include "src/cli/source.hpp"
 #include "src/service/service.hpp"
 
 namespace intellisched::cli {
@@ -43,25 +44,21 @@ void add_daemon(CLI::App& app, Action& action) {
         "daemon", "watch all pools and do what the configuration allows, until SIGTERM");
     auto options = std::make_shared<DaemonArguments>();
     auto& service = options->service;
-    add_config(*command, service.config);
-    command->add_flag("--check-config", options->check_config,
-                      "say what is wrong with the configuration, and end");
-    command->add_flag("--stop-tracing", options->stop_tracing,
-                      "turn off the tracing that a killed service or command has left on, and end");
+    auto* stop = command->add_flag(
+        "--stop-tracing", options->stop_tracing,
+        "turn off the tracing that a killed service or command has left on, and end");
+    add_config(*command, service.config)->excludes(stop);
+    auto* check = command
+                      ->add_flag("--check-config", options->check_config,
+                                 "say what is wrong with the configuration, and end")
+                      ->excludes(stop);
     command
         ->add_option("--host", service.host,
                      "where to look: xen (default), capture:PATH or sim:SCENARIO")
         // A host that fails is tried again without end; one that cannot be is not to be.
-        ->check(CLI::Validator(
-            [](const std::string& host) {
-                const bool known =
-                    host == "xen" || host.starts_with("capture:") || host.starts_with("sim:");
-                return known ? std::string()
-                             : fmt::format("unknown host '{}'; xen, capture:PATH and sim:SCENARIO "
-                                           "are accepted",
-                                           printable(host));
-            },
-            "HOST"));
+        ->check(host_validator())
+        ->excludes(check)
+        ->excludes(stop);
     command->callback([options, &app, &action] {
         options->service.verbose = app.get_option("--verbose")->as<bool>();
         action = [options] { return run_daemon(*options); };

@@ -120,12 +120,15 @@ void add_features(CLI::App& app, Action& action) {
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")
         ->capture_default_str()
-        ->check(seconds_range());
+        ->transform(seconds_range());
     command->add_option("--window", options->window, "length of a window in seconds")
         ->capture_default_str()
-        ->check(CLI::Range(0.01, 3600.0));
-    command->add_flag("--describe", options->describe,
-                      "print what each feature is, with its unit and source, and end");
+        ->transform(seconds_within(0.01, 3600));
+    auto* describe = command->add_flag(
+        "--describe", options->describe,
+        "print what each feature is, with its unit and source, and end; no host is looked at");
+    for (auto* option : command->get_options())
+        if (option->get_name() != "--help" && option != describe) option->excludes(describe);
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, command, &action] {
         options->pool_given = command->count("--pool") > 0;

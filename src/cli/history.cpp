@@ -42,7 +42,7 @@ std::optional<UnixTime> time_from(const std::string& text) {
                                  std::chrono::system_clock::now().time_since_epoch())
                                  .count();
         for (const auto& [name, seconds] :
-             {std::pair{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}})
+             {std::pair{"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}})
             // An uint32 of days is more than an int64 of nanoseconds.
             if (unit == name)
                 return std::max<std::int64_t>(now / ns_of_second - std::int64_t{number} * seconds,

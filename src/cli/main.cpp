@@ -56,6 +56,8 @@ int main(int argc, char** argv) {
     app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is \"abstain\".\n"
                "With the package intellisched-bench also: bench, train, evaluate, export, import, "
                "calibrate, demo.");
+    // Hidden, and never reached: a mistyped command may be one of these.
+    for (const auto name : bench_commands) app.add_subcommand(std::string(name))->group("");
     cli::Action action;
     cli::add_recommend(app, action);
     cli::add_apply(app, action);

@@ -10,10 +10,49 @@
 #include <exception>
 #include <google/protobuf/stubs/logging.h>
 #include <new>
+#include <numeric>
+#include <utility>
+#include <vector>
 
 namespace intellisched::cli {
 
 namespace {
+
+/// How many letters have to be inserted, removed or replaced to make `a` into `b` (Levenshtein).
+std::size_t edits_between(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1); // of a's beginning so far, to each beginning of b
+    std::iota(row.begin(), row.end(), std::size_t{0});
+    for (std::size_t i = 0; i < a.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i + 1);
+        for (std::size_t j = 0; j < b.size(); ++j) {
+            const std::size_t replaced = diagonal + (a[i] != b[j] ? 1 : 0);
+            diagonal = row[j + 1];
+            row[j + 1] = std::min({replaced, diagonal + 1, row[j] + 1});
+        }
+    }
+    return row.back();
+}
+
+/// The command that is most like `word`, as something to say; nothing when none has half of it.
+std::string suggestion(const CLI::App& app, std::string_view word) {
+    std::size_t least = word.size() / 2 + 1;
+    std::string nearest;
+    for (const CLI::App* command : app.get_subcommands([](const CLI::App*) { return true; }))
+        if (const std::size_t edits = edits_between(word, command->get_name()); edits < least) {
+            least = edits;
+            nearest = ", the nearest is " + command->get_name();
+        }
+    return nearest;
+}
+
+/// An empty value is most often a variable that is not set: `pause --pool "$P"` would pause all.
+void refuse_empty_values(const CLI::App& command) {
+    for (const CLI::Option* option : command.get_options())
+        for (const std::string& value : option->results())
+            if (value.empty())
+                throw CLI::ValidationError(option->get_name(),
+                                           "is empty; give it a value, or leave it out");
+}
 
 int run(CLI::App& app, const Action& action, int argc, char** argv) {
     app.set_version_flag("--version", app.get_name() + " " + INTELLISCHED_VERSION);
@@ -25,12 +64,13 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
     const auto* word = std::find_if(argv + 1, argv + argc, [](const char* a) { return *a != '-'; });
     if (word != argv + argc &&
         app.get_subcommands([&](const CLI::App* one) { return one->check_name(*word); }).empty()) {
-        fmt::print(stderr, "intellisched: no command '{}'; try `{} --help`\n", printable(*word, 64),
-                   app.get_name());
+        fmt::print(stderr, "intellisched: no command '{}'{}; try `{} --help`\n",
+                   printable(*word, 64), suggestion(app, *word), app.get_name());
         return wrong_usage;
     }
     try {
         app.parse(argc, argv);
+        refuse_empty_values(*app.get_subcommands().front());
     } catch (const CLI::Success& help) {
         return app.exit(help); // --help, --version
     } catch (const CLI::ParseError& error) {

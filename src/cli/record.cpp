@@ -131,7 +131,7 @@ void add_record(CLI::App& app, Action& action) {
     options->source.xen.published_scores = [] { return true; };
     command->add_option("--seconds", options->seconds, "how long; a simulated host: to its end")
         ->capture_default_str()
-        ->check(seconds_range());
+        ->transform(seconds_range());
     command->add_option("--out", options->out, "the directory to make")->required();
     command->add_option("--note", options->note, "text to keep with the capture, e.g. the load");
     command->callback([options, &action] { action = [options] { return record(*options); }; });

@@ -4,14 +4,36 @@
 #include "src/base/companion.hpp"
 #include "src/base/trust.hpp"
 
+#include <charconv>
 #include <cstdlib>
 
 namespace intellisched::cli {
 
 namespace fs = std::filesystem;
 
-void add_config(CLI::App& command, std::filesystem::path& config) {
-    command.add_option("--config", config, "the service's configuration")->capture_default_str();
+CLI::Validator seconds_within(double least, double most) {
+    const auto transform = [=](std::string& text) -> std::string {
+        double number = 0;
+        const char* const end = text.data() + text.size();
+        const auto [at, error] = std::from_chars(text.data(), end, number);
+        const std::string_view unit(at, static_cast<std::size_t>(end - at));
+        for (const auto& [name, seconds] :
+             {std::pair{"", 1.}, {"s", 1.}, {"m", 60.}, {"min", 60.}, {"h", 3600.}}) {
+            const double value = number * seconds;
+            if (error != std::errc() || unit != name || !(value >= least && value <= most))
+                continue;
+            text = fmt::format("{}", value);
+            return {};
+        }
+        return fmt::format("{} to {} seconds are accepted, also as 90s, 10m or 1h, not '{}'", least,
+                           most, printable(text, 32));
+    };
+    return {transform, fmt::format("{} to {}, or with s, m or h", least, most)};
+}
+
+CLI::Option* add_config(CLI::App& command, std::filesystem::path& config) {
+    return command.add_option("--config", config, "the service's configuration")
+        ->capture_default_str();
 }
 
 Result<std::string> bundle_path(const std::string& given) {

@@ -10,11 +10,15 @@
 
 namespace intellisched::cli {
 
+/// For Option::transform(), of an option that is a number of seconds: takes "90", "90s", "10m",
+/// "10min" or "1h". Errors: anything else; what is not in the range.
+[[nodiscard]] CLI::Validator seconds_within(double least, double most);
+
 /// What --seconds may be: up to a day.
-[[nodiscard]] inline CLI::Range seconds_range() { return {0.1, 86400.0}; }
+[[nodiscard]] inline CLI::Validator seconds_range() { return seconds_within(0.1, 86400); }
 
 /// --config, for those that read the service's configuration.
-void add_config(CLI::App& command, std::filesystem::path& config);
+CLI::Option* add_config(CLI::App& command, std::filesystem::path& config);
 
 /// The model bundle: `given`, or if that is empty $INTELLISCHED_BUNDLE, or else the shipped one:
 /// the build tree's for a program that runs from there, otherwise the installed one. Errors: for

@@ -8,6 +8,9 @@
 
 namespace intellisched::cli {
 
+/// For Option::check(), of --host: what check_host() says.
+[[nodiscard]] CLI::Validator host_validator();
+
 struct Source {
     std::string host;
     std::string capture;

@@ -21,7 +21,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Style = ScreenLine::Style;
 
-constexpr double least_interval = 0.1, longest_interval = 3600;
 constexpr std::chrono::seconds patience{2}; // keys wait for as long
 constexpr std::size_t text_width = 120;     // of what is no terminal
 
@@ -173,15 +172,16 @@ void add_top(CLI::App& app, Action& action) {
     add_config(*command, options->config);
     command->add_option("--interval", options->interval, "seconds between two looks")
         ->capture_default_str()
-        ->check(CLI::Range(least_interval, longest_interval));
-    command->add_flag("--once", options->once,
-                      "print it as text and end, as is done where there is no terminal");
+        ->transform(seconds_within(0.1, 3600))
+        ->excludes(
+            command->add_flag("--once", options->once,
+                              "print it as text and end, as is done where there is no terminal"));
     command->callback([options, &action] {
         action = [options]() -> Result<int> {
-            const auto config = TRY(read_config(options->config));
+            const auto socket = TRY(read_config(options->config)).socket;
             const bool live = ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDIN_FILENO) == 1;
-            return options->once || !live ? show_once(config.socket)
-                                          : show_live(config.socket, options->interval);
+            return options->once || !live ? show_once(socket)
+                                          : show_live(socket, options->interval);
         };
     });
 }
