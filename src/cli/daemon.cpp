@@ -5,6 +5,7 @@
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
 #include "src/cli/source.hpp"
+#include "src/service/check_start.hpp"
 #include "src/service/service.hpp"
 
 namespace intellisched::cli {
@@ -17,7 +18,8 @@ struct DaemonArguments {
 
 Result<int> run_daemon(DaemonArguments& options) {
     if (options.check_config) {
-        auto config = TRY(read_config(options.service.config));
+        auto bundle = TRY(bundle_path());
+        TRY(service::check_start(options.service.config, bundle));
         std::error_code error;
         const bool there = std::filesystem::exists(options.service.config, error);
         TRY(print(fmt::format("{}: {}\n", options.service.config.string(),
@@ -50,7 +52,8 @@ void add_daemon(CLI::App& app, Action& action) {
     add_config(*command, service.config)->excludes(stop);
     auto* check = command
                       ->add_flag("--check-config", options->check_config,
-                                 "say what is wrong with the configuration, and end")
+                                 "say what a start would find wrong with the configuration, the "
+                                 "model and the folders, and end")
                       ->excludes(stop);
     command
         ->add_option("--host", service.host,

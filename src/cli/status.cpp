@@ -20,8 +20,8 @@ struct StatusArguments {
 
 Result<proto::ControlReply> ask(const StatusArguments& options,
                                 const proto::ControlRequest& request) {
-    const auto config = TRY(read_config(options.config));
-    return service::ask_service(config.socket, request);
+    const auto socket = TRY(read_socket(options.config));
+    return service::ask_service(socket, request);
 }
 
 std::string table(const proto::ServiceStatus& status) {

@@ -178,7 +178,7 @@ void add_top(CLI::App& app, Action& action) {
                               "print it as text and end, as is done where there is no terminal"));
     command->callback([options, &action] {
         action = [options]() -> Result<int> {
-            const auto socket = TRY(read_config(options->config)).socket;
+            const auto socket = TRY(read_socket(options->config));
             const bool live = ::isatty(STDOUT_FILENO) == 1 && ::isatty(STDIN_FILENO) == 1;
             return options->once || !live ? show_once(socket)
                                           : show_live(socket, options->interval);

@@ -33,6 +33,10 @@ template<class N> bool parse(std::string_view text, N& n) {
     return error == std::errc() && end == text.data() + text.size();
 }
 
+std::string_view text_of(const std::vector<std::byte>& bytes) {
+    return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+}
+
 /// Sets a value of T by its text. Returns what is wrong with the text, or "".
 template<class T> using Assign = std::function<std::string(T& to, std::string_view text)>;
 
@@ -396,7 +400,25 @@ Result<ServiceConfig> read_config(const fs::path& path, const fs::path& usual) {
     std::error_code error;
     if (path == usual && !fs::exists(path, error) && !error) return ServiceConfig();
     const auto bytes = TRY(read_file(path, max_config_bytes));
-    return parse_config({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, path.string());
+    return parse_config(text_of(bytes), path.string());
+}
+
+Result<fs::path> read_socket(const fs::path& path, const fs::path& usual) {
+    const auto config = read_config(path, usual);
+    if (config) return config->socket;
+    std::error_code error;
+    if (path != usual && !fs::exists(path, error)) return tl::unexpected(config.error());
+    fs::path socket = ServiceConfig().socket;
+    if (const auto bytes = read_file(path, max_config_bytes))
+        for (std::string_view rest = text_of(*bytes); !rest.empty();) {
+            const std::string_view line = rest.substr(0, rest.find('\n'));
+            rest.remove_prefix(std::min(line.size() + 1, rest.size()));
+            if (!trim(line).starts_with("socket")) continue;
+            if (const auto alone = parse_config(line, path.string())) socket = alone->socket;
+        }
+    BOOST_LOG_TRIVIAL(warning) << config.error().message;
+    BOOST_LOG_TRIVIAL(warning) << "the service is asked all the same, at " << socket.string();
+    return socket;
 }
 
 } // namespace intellisched

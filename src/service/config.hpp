@@ -61,4 +61,11 @@ struct ServiceConfig {
 read_config(const std::filesystem::path& path,
             const std::filesystem::path& usual = default_config_path);
 
+/// Where the service of the configuration at `path` listens. It can be asked, and paused, while the
+/// file is wrong: a line of it that sets the socket is enough, and without one it is the default;
+/// what is wrong is logged. Errors: there is no file at `path`, and that is not `usual`.
+[[nodiscard]] Result<std::filesystem::path>
+read_socket(const std::filesystem::path& path,
+            const std::filesystem::path& usual = default_config_path);
+
 } // namespace intellisched

@@ -334,3 +334,25 @@ TEST_CASE("configuration: files") {
     CHECK(contains(read_config(path).error().message, "larger than"));
     CHECK(contains(read_config(directory.path).error().message, "not a regular file"));
 }
+
+TEST_CASE("configuration: where the service listens is known while the file is wrong") {
+    const Directory directory;
+    const auto path = directory.path / "conf";
+    const auto socket = [&](const std::string& text) {
+        spill(path, text);
+        const auto found = read_socket(path);
+        REQUIRE_MESSAGE(found, found.error().message);
+        return found->string();
+    };
+    const std::string set = "socket = \"/a/socket\"\n", usual = ServiceConfig().socket.string();
+    CHECK(socket(set) == "/a/socket");
+    CHECK(socket("mode = \"nonsense\"\n" + set) == "/a/socket");
+    CHECK(socket("pools = [ \"name=a\n \t" + set + "mode = ]\n") == "/a/socket");
+    CHECK(socket("\"" + set) == usual); // no line that sets it
+    CHECK(socket("socket = \"a/socket\"\n") == usual);
+    CHECK(socket("sockets = \"/b\"\nsocket_ = 1\n" + set) == "/a/socket");
+    CHECK(socket(std::string("\0\n", 2) + set) == "/a/socket");
+    CHECK(socket(std::string(max_config_bytes + 1, '#') + "\n" + set) == usual);
+    CHECK(read_socket(directory.path / "none", directory.path / "none")->string() == usual);
+    CHECK(contains(read_socket(directory.path / "none").error().message, "cannot open"));
+}
