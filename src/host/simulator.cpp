@@ -25,7 +25,7 @@ Result<fs::path> find_simulator() {
     if (auto found = find_companion(program_name, "bench/simulator"); found) return found;
     return fail(
         "the simulator {0} is not there: no package has it, because it is compiled from Xen's "
-        "source; build it in the source tree (scripts/setup), or name it in CREDIT2_SIM",
+        "source; name one that you have built in CREDIT2_SIM, or look at a capture",
         program_name);
 }
 

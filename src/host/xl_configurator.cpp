@@ -9,7 +9,7 @@ namespace {
 
 tl::unexpected<Error> no_functions() {
     return fail("libxenlight of this host has no runqueue functions: install the patched "
-                "toolstack, see xen-patches/README.md");
+                "toolstack, see PATCHED XEN in intellisched(1)");
 }
 
 RunqueueCalls::Call find(const char* name) {
@@ -36,7 +36,7 @@ Result<void> XlConfigurator::outcome(int error, const Pool& pool, const std::str
         return {};
     case xl_error::not_implemented:
         return fail("the running hypervisor cannot change runqueues: boot the patched Xen, see "
-                    "xen-patches/README.md");
+                    "PATCHED XEN in intellisched(1)");
     case xl_error::not_found:
         return fail("{}: there is no such cpupool any more; `xl cpupool-list` shows which there "
                     "are",

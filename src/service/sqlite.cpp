@@ -41,7 +41,8 @@ const char* system_calls() {
     return registered ? calls.zName : nullptr;
 }
 
-const char* way_out(int result) {
+/// `reading`: nothing is to be written; SQLite writes beside the file all the same.
+const char* way_out(int result, bool reading) {
     if (result == SQLITE_READONLY_ROLLBACK || result == SQLITE_READONLY_RECOVERY)
         return "start the service, which completes what a kill cut short";
     switch (result & 0xff) {
@@ -51,7 +52,8 @@ const char* way_out(int result) {
     case SQLITE_CANTOPEN:
     case SQLITE_PERM:
     case SQLITE_AUTH:
-        return "let this user write to the file and its folder";
+        return reading ? "read it as its owner, root for the service's"
+                       : "let this user write to the file and its folder";
     case SQLITE_BUSY:
     case SQLITE_LOCKED:
     case SQLITE_PROTOCOL: // somebody has had the log's locks for long
@@ -78,7 +80,8 @@ tl::unexpected<Error> failure(sqlite3* handle, int result) {
     // "SQL logic error" alone tells nothing: which table or column is missing is in the message.
     if (primary == SQLITE_ERROR || primary == SQLITE_CONSTRAINT)
         why = printable(sqlite3_errmsg(handle), 200);
-    return fail("{}: {}; {}", name ? name : "the journal", why, way_out(result));
+    const bool reading = handle && sqlite3_db_readonly(handle, "main") == 1;
+    return fail("{}: {}; {}", name ? name : "the journal", why, way_out(result, reading));
 }
 
 } // namespace

@@ -73,10 +73,10 @@ const Pool batch{.id = 4, .name = "batch", .scheduler = "credit2", .cpus = {}};
 
 constexpr auto stock_toolstack =
     "libxenlight of this host has no runqueue functions: install the patched toolstack, see "
-    "xen-patches/README.md";
+    "PATCHED XEN in intellisched(1)";
 constexpr auto stock_xen =
     "the running hypervisor cannot change runqueues: boot the patched Xen, see "
-    "xen-patches/README.md";
+    "PATCHED XEN in intellisched(1)";
 
 } // namespace
 
