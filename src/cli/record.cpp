@@ -129,7 +129,7 @@ void add_record(CLI::App& app, Action& action) {
     options->source.add_to(*command);
     options->source.add_trace_options(*command);
     options->source.xen.published_scores = [] { return true; };
-    command->add_option("--seconds", options->seconds, "how long; a simulated host: to its end")
+    command->add_option("--seconds", options->seconds, "how long to record a live host")
         ->capture_default_str()
         ->transform(seconds_range());
     command->add_option("--out", options->out, "the directory to make")->required();
