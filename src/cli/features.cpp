@@ -104,8 +104,7 @@ Result<int> features(const FeaturesArguments& options) {
     });
     if (!observed) return tl::unexpected(observed.error());
     if (!printed) return tl::unexpected(printed.error());
-    for (const std::string& line : observed->told())
-        fmt::print(stderr, "features: {}\n", line);
+    for (const std::string& line : observed->told()) fmt::print(stderr, "features: {}\n", line);
     return done;
 }
 

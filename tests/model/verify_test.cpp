@@ -85,6 +85,15 @@ std::string with(const std::string& from, const std::string& to, std::size_t aft
     return ubj.replace(at, from.size(), to);
 }
 
+// The model as if that version of XGBoost had written it.
+std::string with_version(char major, char minor) {
+    std::string ubj = model();
+    const std::size_t at = value_of(ubj, "version") + 11; // "[#L" and eight bytes of length
+    ubj[at + 1] = major;                                  // behind its marker, "i"
+    ubj[at + 3] = minor;
+    return ubj;
+}
+
 std::string text(std::string_view value) { return fmt::format("S{}", key(value)); }
 
 } // namespace
@@ -135,9 +144,7 @@ TEST_CASE("verify: impossible values of a node are refused") {
 TEST_CASE("verify: another kind of model is refused by name") {
     CHECK(contains(verdict(with(text("gbtree"), text("dart"))), "name is 'dart'"));
     CHECK(contains(verdict(with(text("multi:softprob"), text("multi:softmax"))), "softmax"));
-    CHECK(contains(verdict(with(key("version") + "[#L" + big_endian(3, 8) + "i\x01i\x07",
-                                key("version") + "[#L" + big_endian(3, 8) + "i\x02i\x01")),
-                   "written by XGBoost 2.1"));
+    CHECK(contains(verdict(with_version(2, 1)), "written by XGBoost 2.1"));
     CHECK(contains(verdict(with(key("num_class") + text("5"), key("num_class") + text("6"))),
                    "num_class is '6'"));
     CHECK(contains(verdict(with(key("num_trees") + text("15"), key("num_trees") + text("16"))),
@@ -212,8 +219,10 @@ TEST_CASE("verify: foreign bytes are refused") {
 }
 
 TEST_CASE("verify: trees deeper than the limit are refused") {
+    // "1" in the form of XGBoost 3.0: "SL" and eight bytes of length before it.
+    const std::string of_a_tree{model()[value_of(model(), "size_leaf_vector") + 10]};
     // A tree that is one chain: node 2i has the leaf 2i+1 and the inner node 2i+2.
-    const auto chain = [](std::int32_t levels) {
+    const auto chain = [&](std::int32_t levels) {
         const std::int32_t nodes = 2 * levels + 1;
         const auto ints = [&](std::string_view name, auto value) {
             std::string array = key(name) + "[$l#L" + big_endian(static_cast<unsigned>(nodes), 8);
@@ -247,7 +256,7 @@ TEST_CASE("verify: trees deeper than the limit are refused") {
                bytes("split_type") + floats("sum_hessian") + key("tree_param") + "{" +
                key("num_deleted") + text("0") + key("num_feature") + text(features) +
                key("num_nodes") + text(std::to_string(nodes)) + key("size_leaf_vector") +
-               text("0") + "}}";
+               text(of_a_tree) + "}}";
     };
     const auto with_tree = [](const std::string& tree) {
         const std::size_t first = value_of(model(), "trees") + 11; // "[#L" and the length
