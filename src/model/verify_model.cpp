@@ -142,7 +142,7 @@ void Verifier::ensemble() {
         in_.refuse(fmt::format("{} trees for {} classes", trees, classes_));
     if (by_3_) {
         in_.key("iteration_indptr"); // the first tree of every round, and their number
-        if (in_.count() != trees / classes_ + 1) in_.refuse("another number of rounds");
+        if (in_.count() != trees / classes_ + 1) in_.refuse("no round for each tree of a class");
         for (std::size_t first = 0; first <= trees && !in_.failed(); first += classes_)
             if (in_.integer() != static_cast<std::int64_t>(first))
                 in_.refuse(fmt::format("a round without a tree for each of {} classes", classes_));
