@@ -121,7 +121,7 @@ class Demo {
         std::string predicted = "-", verdict(to_string(last.decision));
         if (last.evidence) {
             const Verdict& evidence = *last.evidence;
-            predicted = fmt::format("{} {:+.1f}%", to_string(evidence.favourite),
+            predicted = fmt::format("{} {:+.1f}%", name_of(Knob::layout, evidence.favourite),
                                     100 * evidence.mean.expected_gain[index(evidence.favourite)]);
         }
         if (!last.reasons.empty()) verdict += ": " + last.reasons.front().text;

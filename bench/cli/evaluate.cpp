@@ -20,6 +20,7 @@ struct EvaluateArguments {
     std::vector<std::string> other_samples; ///< for the bundle
     std::vector<std::string> hold_out;
     std::string out;
+    Knob knob = Knob::layout;
     bool snapshot = false, ablate = false, novelty = false, json = false;
     Learning learning;
     unsigned jobs = std::max(1U, std::thread::hardware_concurrency());
@@ -49,12 +50,13 @@ std::string part_of(const proto::Sample& sample) {
 }
 
 void add_choices(const Case& one, const Prediction& prediction, std::vector<bench::Choice>& to) {
+    if (knob_of(*one.sample) != Knob::layout) return; // TODO
     if (one.intent != Intent::throughput || !under_default(one)) return;
     for (const auto& [method, outcome] : {std::pair{"model", judge(one, prediction)},
                                           std::pair{"policy", judge_cautiously(one, prediction)}})
         to.push_back({one.sample->scenario(), method, part_of(*one.sample),
-                      one.representatives[index(outcome.chosen)],
-                      one.representatives[index(Layout::socket)]});
+                      layout_of(one.classes[index(outcome.chosen)]),
+                      layout_of(one.classes[index(boot_option)])});
 }
 
 Result<void> study(const EvaluateArguments& options, std::span<const proto::Sample> samples,
@@ -99,14 +101,16 @@ Result<void> judge_given(const EvaluateArguments& options, std::span<const proto
     };
     TRY(add(samples, options.samples));
     for (const std::string& directory : options.other_samples) {
-        const auto others = TRY(read_samples(directory));
+        auto others = TRY(read_samples(directory));
+        TRY(keep_knob(others, options.knob));
         TRY(add(others, directory));
     }
     return {};
 }
 
 Result<int> evaluate(const EvaluateArguments& options) {
-    const auto samples = TRY(read_samples(options.samples));
+    auto samples = TRY(read_samples(options.samples));
+    TRY(keep_knob(samples, options.knob));
     proto::EvaluationReport report;
     if (options.hold_out.empty() && options.bundle.empty() && !options.novelty)
         return fail(
@@ -135,6 +139,7 @@ void add_evaluate(CLI::App& app, Action& action) {
         "evaluate", "judge training on what it has not seen, and a bundle on other samples");
     auto options = std::make_shared<EvaluateArguments>();
     command->add_option("--samples", options->samples, "directory of *.samples files")->required();
+    add_knob(*command, options->knob);
     command
         ->add_option(
             "--hold-out", options->hold_out,

@@ -21,6 +21,7 @@ struct ExportArguments {
     std::string journal;
     std::string format;
     std::string out;
+    Knob knob = Knob::layout;
     bool closed = false, guest_scores = false;
 };
 
@@ -31,6 +32,7 @@ Result<int> write(const ExportArguments& options, const std::string& text) {
 
 Result<int> export_samples(const ExportArguments& options) {
     auto samples = TRY(read_samples(options.samples));
+    TRY(keep_knob(samples, options.knob));
     return write(options,
                  options.format == "libsvm" ? bench::libsvm(samples) : bench::csv(samples));
 }
@@ -117,6 +119,7 @@ void add_export(CLI::App& app, Action& action) {
         ->check(CLI::IsMember({"csv", "libsvm"}))
         ->excludes(capture)
         ->excludes(journal);
+    add_knob(*command, options->knob)->needs(samples);
     command
         ->add_flag("--closed", options->closed,
                    "of a capture: a vCPU is woken so long after it blocked as it was, not when it "

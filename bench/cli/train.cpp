@@ -16,36 +16,51 @@ struct TrainArguments {
     TrainOptions training;
 };
 
+Result<Model> train_model(const std::vector<proto::Sample>& samples, TrainOptions options) {
+    Progress progress;
+    options.progress = [&](std::size_t rounds, std::size_t total) {
+        progress.show(fmt::format("training: {} of {} rounds", rounds, total));
+    };
+    auto model = train(samples, options);
+    if (model) TRY(check_trials(*model, samples, options));
+    return model;
+}
+
+std::string told(const Model& model, const std::string& path) {
+    const auto& manifest = model.manifest;
+    const auto& summary = manifest.training();
+    std::string text =
+        fmt::format("{}: model {} ({}) of the {}, {} samples of {} scenarios, version "
+                    "{} of the score\nheld out by workload family:\n",
+                    path, manifest.id(), printable(manifest.name()), manifest.knob(),
+                    summary.samples(), summary.scenarios(), manifest.score_version());
+    for (const auto& one : summary.held_out())
+        text += fmt::format("  {:<10}  accuracy {:.1f}%, mean regret {:.2f}%; the boot default: "
+                            "mean regret {:.2f}%\n",
+                            one.intent(), one.accuracy() * 100, one.regret() * 100,
+                            one.default_regret() * 100);
+    return text;
+}
+
 Result<int> train_bundle(TrainArguments& options) {
     // A model decides what root does to a host.
-    auto samples = TRY(read_samples(options.samples, Author::trusted));
-    Result<Bundle> bundle;
-    {
-        Progress progress;
-        options.training.stop = &interrupted;
-        options.training.progress = [&](std::size_t rounds, std::size_t total) {
-            progress.show(fmt::format("training: {} of {} rounds", rounds, total));
-        };
-        bundle = train(samples, options.training);
-        if (!bundle) return tl::unexpected(bundle.error());
-        TRY(check_trials(*bundle, samples, options.training));
-    }
-    TRY(write_bundle(*bundle, options.out));
+    const auto samples = TRY(read_samples(options.samples, Author::trusted));
+    const auto about = [&](Knob knob) {
+        std::vector<proto::Sample> some;
+        std::ranges::copy_if(samples, std::back_inserter(some),
+                             [&](const auto& sample) { return knob_of(sample) == knob; });
+        return some;
+    };
+    options.training.stop = &interrupted;
+    Bundle bundle = TRY(train_model(about(Knob::layout), options.training));
+    if (const auto some = about(Knob::rate_limit); !some.empty())
+        bundle.rate_limit = TRY(train_model(some, options.training));
+    TRY(write_bundle(bundle, options.out));
 
-    const auto& manifest = bundle->manifest;
-    const auto& summary = manifest.training();
-    std::string text = to_json(manifest);
-    if (!options.json) {
-        text = fmt::format("{}: model {} ({}), {} samples of {} scenarios, version {} of the "
-                           "score\nheld out by workload family:\n",
-                           options.out, manifest.id(), printable(manifest.name()),
-                           summary.samples(), summary.scenarios(), manifest.score_version());
-        for (const auto& one : summary.held_out())
-            text += fmt::format("  {:<10}  accuracy {:.1f}%, mean regret {:.2f}%; always socket: "
-                                "mean regret {:.2f}%\n",
-                                one.intent(), one.accuracy() * 100, one.regret() * 100,
-                                one.default_regret() * 100);
-    }
+    std::string text = options.json ? to_json(bundle.manifest) : told(bundle, options.out);
+    if (bundle.rate_limit)
+        text += options.json ? to_json(bundle.rate_limit->manifest)
+                             : told(*bundle.rate_limit, options.out);
     TRY(print(text));
     return done;
 }
@@ -76,7 +91,7 @@ void add_train(CLI::App& app, Action& action) {
         ->capture_default_str();
     command->add_option("--seed", training.seed, "the same seed gives the same model to the byte")
         ->capture_default_str();
-    command->add_flag("--json", options->json, "print the model's manifest as JSON");
+    command->add_flag("--json", options->json, "print each model's manifest as JSON");
     command->callback(
         [options, &action] { action = [options] { return train_bundle(*options); }; });
 }

@@ -78,7 +78,7 @@ Result<void> ClosedLoop::between() {
         acts_.erase(acts_.begin());
         if (watcher_.acts) TRY(watcher_.acts(verdict));
         if (!verdict.asks()) continue;
-        ++(verdict.decision == Decision::switch_layout ? switches_ : reverts_);
+        ++(verdict.decision == Decision::switch_option ? switches_ : reverts_);
         const auto applied =
             apply(*host_, topology_, pool_, {.arrangement = verdict.target}, /*dry_run=*/false);
         feed(ApplyResult{verdict.serial, applied.has_value(),

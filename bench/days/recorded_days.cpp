@@ -39,7 +39,7 @@ class Replay {
             while (!asked_.empty()) {
                 const PoolVerdict verdict = std::move(asked_.front());
                 asked_.pop_front();
-                ++(verdict.decision == Decision::switch_layout ? day_.switches : day_.reverts);
+                ++(verdict.decision == Decision::switch_option ? day_.switches : day_.reverts);
                 layout_ = verdict.target.layout;
                 feed(ApplyResult{verdict.serial, true});
                 recorded = enter(phase);

@@ -16,12 +16,12 @@ namespace intellisched {
 
 namespace {
 
-/// A prediction that is sure of one layout and promises nothing.
-Prediction certain(const Case& one, Layout layout) {
+/// A prediction that is sure of one option and promises nothing.
+Prediction certain(const Case& one, Option option) {
     Prediction prediction;
-    prediction.best = layout;
-    for (const Layout other : all_layouts)
-        if (one.equivalent(layout, other)) prediction.probability[index(other)] = 1;
+    prediction.best = option;
+    for (const Option other : all_options)
+        if (one.equivalent(option, other)) prediction.probability[index(other)] = 1;
     return prediction;
 }
 
@@ -38,16 +38,26 @@ double feature(const Case& one, std::string_view name) {
 }
 
 // Comparisons with a missing value are false, so it matches no rule.
-Layout rule_of(const Case& one) {
+Option limit_rule(const Case& one) {
+    // Nobody answers a client: fewer switches are all there is to gain.
+    if (feature(one, "load.hogs") > 0.9) return all_options.back();
+    // Servers beside work that never stops: let them in at once.
+    if (one.intent == Intent::latency && feature(one, "load.hogs") > 0.2) return nearest_limit(300);
+    return boot_option;
+}
+
+Option rule_of(const Case& one) {
+    if (knob_of(*one.sample) == Knob::rate_limit) return limit_rule(one);
     const double largest = feature(one, "topology.cpus") / feature(one, "runqueues.all");
     const double burst_us = feature(one, "burst.mean");
     // Every CPU takes its turn at one lock: runqueues of many CPUs do not suit short bursts.
-    if (largest > 32 && burst_us < 300) return Layout::core;
+    if (largest > 32 && burst_us < 300) return option_of(Layout::core);
     // With vCPUs waiting everywhere CPUs never idle, and moving costs caches: stay local.
-    if (feature(one, "load.saturated") > 0.9 && burst_us < 1000) return Layout::core;
+    if (feature(one, "load.saturated") > 0.9 && burst_us < 1000) return option_of(Layout::core);
     // vCPUs that wake each other want one runqueue, long bursts pay for their moves.
-    if (feature(one, "events.sibling_wakeups") > 0.5 || burst_us > 1000) return Layout::all;
-    return Layout::socket;
+    if (feature(one, "events.sibling_wakeups") > 0.5 || burst_us > 1000)
+        return option_of(Layout::all);
+    return boot_option;
 }
 
 constexpr std::size_t neighbours = 5;
@@ -59,19 +69,19 @@ Result<std::vector<Prediction>> learn_linear(Chosen training, Chosen test) {
     const auto matrix = TRY(Matrix::create(standard.rows(training), training.size(), columns));
     auto booster = TRY(Booster::create(matrix, {{"booster", "gblinear"},
                                                 {"objective", "multi:softprob"},
-                                                {"num_class", std::to_string(layout_count)},
+                                                {"num_class", std::to_string(option_count)},
                                                 {"base_score", "0"},
                                                 {"updater", "coord_descent"},
                                                 {"lambda", "0.001"},
                                                 {"eta", "0.5"}}));
-    std::vector<float> gradient(training.size() * layout_count), hessian(gradient.size());
+    std::vector<float> gradient(training.size() * option_count), hessian(gradient.size());
     for (unsigned round = 0; round < linear_rounds; ++round) {
         const auto margins = TRY(booster.margins(matrix));
         for (std::size_t i = 0; i < training.size(); ++i) {
-            const auto at = i * layout_count;
-            const auto p = softmax(std::span(margins).subspan(at, layout_count), 1);
+            const auto at = i * option_count;
+            const auto p = softmax(std::span(margins).subspan(at, option_count), 1);
             const Targets targets = targets_of(*training[i]);
-            for (std::size_t l = 0; l < layout_count; ++l) {
+            for (std::size_t l = 0; l < option_count; ++l) {
                 gradient[at + l] = static_cast<float>(p[l] - targets.probability[l]);
                 hessian[at + l] = static_cast<float>(std::max(2 * p[l] * (1 - p[l]), 1e-6));
             }
@@ -84,9 +94,9 @@ Result<std::vector<Prediction>> learn_linear(Chosen training, Chosen test) {
     for (std::size_t i = 0; i < test.size(); ++i) {
         Prediction one;
         one.probability =
-            merge_equivalent(softmax(std::span(margins).subspan(i * layout_count, layout_count), 1),
-                             test[i]->representatives);
-        one.best = choose(one.probability, test[i]->representatives, test[i]->current);
+            merge_equivalent(softmax(std::span(margins).subspan(i * option_count, option_count), 1),
+                             test[i]->classes);
+        one.best = choose(one.probability, test[i]->classes, test[i]->current);
         predictions.push_back(one);
     }
     return predictions;
@@ -103,7 +113,7 @@ float distance(std::span<const float> a, std::span<const float> b, float enough)
 }
 
 /// Of the training cases at these places, the mean utilities of those that are nearest to the row.
-std::array<double, layout_count> nearest(std::span<const float> row, std::span<const float> rows,
+std::array<double, option_count> nearest(std::span<const float> row, std::span<const float> rows,
                                          const std::vector<std::size_t>& places, Chosen training) {
     std::priority_queue<std::pair<float, std::size_t>> closest; // the farthest of them on top
     for (const std::size_t place : places) {
@@ -112,10 +122,10 @@ std::array<double, layout_count> nearest(std::span<const float> row, std::span<c
         if (off < enough) closest.emplace(off, place);
         if (closest.size() > neighbours) closest.pop();
     }
-    std::array<double, layout_count> sum{};
+    std::array<double, option_count> sum{};
     for (; !closest.empty(); closest.pop()) {
         const Targets targets = targets_of(*training[closest.top().second]);
-        for (std::size_t l = 0; l < layout_count; ++l) sum[l] += targets.utility[l];
+        for (std::size_t l = 0; l < option_count; ++l) sum[l] += targets.utility[l];
     }
     return sum;
 }
@@ -125,7 +135,7 @@ Result<std::vector<Prediction>> learn_neighbours(Chosen training, Chosen test) {
     const auto rows = standard.rows(training);
     const auto asked = standard.rows(test);
     const std::size_t columns = model_feature_count();
-    std::map<std::pair<Intent, Layout>, std::vector<std::size_t>> places;
+    std::map<std::pair<Intent, Option>, std::vector<std::size_t>> places;
     for (std::size_t i = 0; i < training.size(); ++i)
         places[{training[i]->intent, training[i]->current}].push_back(i);
     std::vector<Prediction> predictions;
@@ -138,12 +148,12 @@ Result<std::vector<Prediction>> learn_neighbours(Chosen training, Chosen test) {
         }
         const auto own = std::span(asked).subspan(i * columns, columns);
         const auto sum = nearest(own, rows, found->second, training);
-        std::array<double, layout_count> merged{}; // neighbours may have other classes
-        for (const Layout layout : all_layouts)
-            for (const Layout other : all_layouts)
-                if (one.equivalent(layout, other))
-                    merged[index(layout)] += sum[index(other)] / one.members(layout);
-        predictions.push_back(certain(one, choose(merged, one.representatives, one.current)));
+        std::array<double, option_count> merged{}; // neighbours may have other classes
+        for (const Option option : all_options)
+            for (const Option other : all_options)
+                if (one.equivalent(option, other))
+                    merged[index(option)] += sum[index(other)] / one.members(option);
+        predictions.push_back(certain(one, choose(merged, one.classes, one.current)));
     }
     return predictions;
 }
@@ -161,17 +171,17 @@ Learner model_learner(std::string name, const Learning& learning) {
 
 Learner boot_default() {
     return {"boot default (socket)", [](Chosen, Chosen test) {
-                return by_rule(test, [](const Case&) { return Layout::socket; });
+                return by_rule(test, [](const Case&) { return boot_option; });
             }};
 }
 
 Learner best_static() {
-    return {"best static layout", [](Chosen training, Chosen test) {
-                std::array<double, layout_count> regret{};
+    return {"best static option", [](Chosen training, Chosen test) {
+                std::array<double, option_count> regret{};
                 for (const Case* one : training)
-                    for (const Layout layout : all_layouts)
-                        regret[index(layout)] += one->regret(layout);
-                const Layout best = all_layouts[static_cast<std::size_t>(
+                    for (const Option option : all_options)
+                        regret[index(option)] += one->regret(option);
+                const Option best = all_options[static_cast<std::size_t>(
                     std::min_element(regret.begin(), regret.end()) - regret.begin())];
                 return by_rule(test, [best](const Case&) { return best; });
             }};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Ways of choosing a layout that learn from some cases and are tested on others: the model, and
+// Ways of choosing an option that learn from some cases and are tested on others: the model, and
 // what it has to be better than.
 #pragma once
 
@@ -25,7 +25,7 @@ struct Learner {
 /// Always socket.
 [[nodiscard]] Learner boot_default();
 
-/// Always the one layout with the least mean regret in training.
+/// Always the one option with the least mean regret in training.
 [[nodiscard]] Learner best_static();
 
 /// What an administrator could write down after reading about credit2: see learners.cpp.
@@ -35,8 +35,8 @@ struct Learner {
 /// standardised inputs (missing: the mean): XGBoost's linear booster.
 [[nodiscard]] Learner logistic_regression();
 
-/// The mean utility of each layout over the five nearest training cases of the same intent and
-/// current layout: Euclid's distance of standardised inputs (missing: the mean).
+/// The mean utility of each option over the five nearest training cases of the same intent and
+/// current option: Euclid's distance of standardised inputs (missing: the mean).
 [[nodiscard]] Learner nearest_neighbours();
 
 } // namespace intellisched

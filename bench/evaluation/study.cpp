@@ -87,7 +87,7 @@ Result<std::vector<Case>> complete_cases(std::span<const proto::Sample> samples)
     if (!cases) return cases;
     std::erase_if(*cases, [](const Case& one) { return !one.complete(); });
     if (cases->empty())
-        return fail("no sample has scores of all layouts, as trials have not; make some "
+        return fail("no sample has scores of all options, as trials have not; make some "
                     "(intellisched bench)");
     return cases;
 }
@@ -123,7 +123,7 @@ Result<Predictions> ask(const Classifier& classifier, std::span<const Case> case
     for (const Case& one : cases) {
         const auto& sample = *one.sample;
         features.values.assign(sample.features().begin(), sample.features().end());
-        Question question{&features, one.intent, one.current, one.representatives};
+        Question question{&features, one.intent, one.current, one.classes};
         if (with_costs)
             question.costs = {sample.costs().data(), static_cast<std::size_t>(sample.costs_size())};
         auto prediction = TRY(classifier.predict(question));
@@ -225,7 +225,7 @@ Result<std::vector<proto::EvaluationSection>> judge_bundle(const Classifier& cla
             figures_of("model, costs not known", outcomes_of(cases, intent, ignorant));
         std::vector<CaseOutcome> stays;
         for (const Case& one : cases)
-            if (one.intent == intent) stays.push_back(outcome_of(one, Layout::socket, 1));
+            if (one.intent == intent) stays.push_back(outcome_of(one, boot_option, 1));
         *section.add_methods() = figures_of("boot default (socket)", stays);
     }
     return sections;
@@ -237,7 +237,7 @@ CaseOutcome judge_cautiously(const Case& one, const Prediction& prediction,
     const bool moves =
         probability_over(prediction, prediction.best, one.current) >= margins.confidence &&
         prediction.expected_gain[best] >= margins.gain;
-    const Layout chosen = moves ? prediction.best : one.current;
+    const Option chosen = moves ? prediction.best : one.current;
     return outcome_of(one, chosen, prediction.probability[index(chosen)]);
 }
 

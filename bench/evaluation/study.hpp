@@ -32,7 +32,7 @@ struct StudyOptions {
 
 /// Holds out whole groups, each in turn (ten folds of them when they are more than twenty), and
 /// judges what each learner says of them, in a section an intent. Here and below, samples of
-/// trials, whose scores are of two layouts, are left out. Errors: no samples, fewer than two
+/// trials, whose scores are of two options, are left out. Errors: no samples, fewer than two
 /// groups, stopped, those of the learners.
 [[nodiscard]] Result<std::vector<proto::EvaluationSection>>
 hold_out(std::span<const proto::Sample> samples, Group group, const StudyOptions& options);

@@ -32,24 +32,26 @@ const proto::IntentScores* scores_of(const proto::Sample& sample, Intent intent)
 } // namespace
 
 std::string csv(std::span<const proto::Sample> samples) {
+    const Knob knob =
+        samples.empty() ? Knob::layout : knob_of(samples.front()).value_or(Knob::layout);
     std::string text = "scenario,family,topology,current";
     for (const FeatureInfo& info : feature_schema()) text += fmt::format(",{}", info.name);
     for (const std::string_view cost : sample_costs) text += fmt::format(",cost.{}", cost);
     for (const std::string_view what : {"score", "spread"})
         for (const Intent intent : all_intents)
-            for (const Layout layout : all_layouts)
-                text += fmt::format(",{}.{}.{}", what, to_string(intent), to_string(layout));
+            for (const Option option : all_options)
+                text += fmt::format(",{}.{}.{}", what, to_string(intent), name_of(knob, option));
     text += "\r\n";
     for (const proto::Sample& sample : samples) {
         text += fmt::format("{},{},{},{}", field(sample.scenario()), field(sample.family()),
-                            field(sample.topology()), sample.current_layout());
+                            field(sample.topology()), sample.current());
         for (const float value : sample.features()) text += column(value);
         for (std::size_t i = 0; i < sample_costs.size(); ++i)
             text += sample.costs().empty() ? "," : column(sample.costs(static_cast<int>(i)));
         for (const bool spread : {false, true})
             for (const Intent intent : all_intents) {
                 const auto* scores = scores_of(sample, intent);
-                for (int l = 0; l < static_cast<int>(layout_count); ++l)
+                for (int l = 0; l < static_cast<int>(option_count); ++l)
                     text += !scores || (spread && scores->spread().empty()) ? ","
                             : spread ? column(scores->spread(l))
                                      : column(scores->score(l));

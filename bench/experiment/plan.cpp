@@ -85,6 +85,7 @@ Result<Plan> checked(const proto::Plan& message) {
     plan.measured_s = message.measured_s();
     plan.seed = message.seed();
     plan.costs = message.costs();
+    plan.rate_limits = message.rate_limits();
 
     if (message.entries().empty())
         return fail("no entries: nothing to measure; add entries {{ scenarios: \"FILE\" }}");
@@ -94,6 +95,8 @@ Result<Plan> checked(const proto::Plan& message) {
             return fail("entries: some are live and some are not; make two plans of them");
         plan.entries.push_back(entry);
     }
+    if (plan.rate_limits && plan.live())
+        return fail("rate_limits: they are measured on simulated hosts only; take it out");
     return plan;
 }
 

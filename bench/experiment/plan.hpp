@@ -25,6 +25,7 @@ struct Plan {
     double measured_s = 0;
     std::uint64_t seed = 0;
     proto::Costs costs;           ///< those that are set replace the scenarios' own
+    bool rate_limits = false;     ///< measure rate limits as well
     std::filesystem::path folder; ///< that the entries' paths start from
 
     [[nodiscard]] bool live() const { return entries.front().has_live(); }

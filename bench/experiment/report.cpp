@@ -14,7 +14,7 @@ struct Sums {
     double score = 0, squares = 0, spread = 0;
 };
 
-struct Cell {
+struct ScoreCell {
     unsigned entries = 0, ties = 0;
     std::array<Sums, layout_count> sums{};
 
@@ -43,7 +43,7 @@ struct Cell {
 /// Sums of the differences to the boot default.
 struct PartsCell {
     unsigned entries = 0;
-    std::array<bool, layout_count> measured{};
+    std::array<std::optional<Cell>, layout_count> measured{};
     std::array<ScoreParts, layout_count> sums{};
 
     void add(const Scored& scored) {
@@ -73,7 +73,7 @@ void fill(proto::ReportParts& to, const PartsCell& cell) {
     }
 }
 
-void fill(proto::ReportCell& to, const Cell& cell) {
+void fill(proto::ReportCell& to, const ScoreCell& cell) {
     to.set_entries(cell.entries);
     to.set_ties(cell.ties);
     for (const Layout layout : all_layouts) {
@@ -137,18 +137,19 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
     proto::Report report;
     report.set_entries(static_cast<unsigned>(entries.size()));
     report.set_confidence_factor(confidence_factor(plan.repeats));
-    std::map<std::tuple<Intent, std::string, std::string>, Cell> cells;
+    std::map<std::tuple<Intent, std::string, std::string>, ScoreCell> cells;
     std::map<std::pair<std::string, std::string>, PartsCell> parts;
     for (const Entry& entry : entries) {
-        for (const Layout layout : plan.layouts)
+        for (const Cell& cell : cells_of(plan, entry))
             for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
-                const RunResult* outcome = results.find({entry.name, layout, repeat});
+                const RunResult* outcome =
+                    results.find({entry.name, cell.layout, repeat, cell.limit_us});
                 if (!outcome) continue;
                 report.set_runs(report.runs() + 1);
                 if (outcome->error.empty()) continue;
                 proto::Report::Failure& failure = *report.add_failures();
                 failure.set_entry(entry.name);
-                failure.set_layout(std::string(to_string(layout)));
+                failure.set_layout(std::string(to_string(cell.layout)));
                 failure.set_repeat(repeat);
                 failure.set_error(outcome->error);
             }
@@ -159,8 +160,11 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
             failure.set_error("no scores: " + scored.error().message);
             continue;
         }
-        report.set_samples(report.samples() +
-                           static_cast<unsigned>(samples_of(plan, *scored, results).size()));
+        std::size_t samples = samples_of(plan, *scored, results).size();
+        if (plan.rate_limits)
+            if (const auto limits = score_limits(plan, entry, results))
+                samples += samples_of(plan, *limits, results).size();
+        report.set_samples(report.samples() + static_cast<unsigned>(samples));
         for (std::size_t i = 0; i < plan.intents.size(); ++i)
             cells[{plan.intents[i], entry.family, entry.topology}].add(*scored, scored->scores[i]);
         parts[{entry.family, entry.topology}].add(*scored);

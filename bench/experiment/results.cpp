@@ -4,6 +4,7 @@
 #include "bench/training/samples.hpp"
 #include "collector/window/schema.hpp"
 #include "src/base/folder.hpp"
+#include "src/base/random.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -14,12 +15,55 @@ namespace {
 
 namespace fs = std::filesystem;
 
-/// Of the plan's layouts, the one that is measured for the partition of `layout`; nothing when the
-/// plan has none of it.
-std::optional<Layout> leader(const Plan& plan, const Representatives& same, Layout layout) {
-    for (const Layout one : plan.layouts)
+/// Of these layouts, the one that is measured for the partition of `layout`; nothing when none is.
+std::optional<Layout> leader(std::span<const Layout> layouts, const Representatives& same,
+                             Layout layout) {
+    for (const Layout one : layouts)
         if (same[index(one)] == same[index(layout)]) return one;
     return std::nullopt;
+}
+
+RunKey key_of(const Entry& entry, const Cell& cell, unsigned repeat) {
+    return {entry.name, cell.layout, repeat, cell.limit_us};
+}
+RunKey key_of(const proto::Run& run, Layout layout) {
+    return {run.entry(), layout, run.repeat(),
+            run.has_rate_limit_us() ? run.rate_limit_us() : default_rate_limit_us};
+}
+
+Result<const RunResult*> good_run(const Results& results, const Entry& entry, const Cell& cell,
+                                  unsigned repeat) {
+    const RunResult* outcome = results.find(key_of(entry, cell, repeat));
+    const std::string name = cell.limit_us == default_rate_limit_us
+                                 ? fmt::format("layout {}", to_string(cell.layout))
+                                 : fmt::format("layout {} with a rate limit of {} us",
+                                               to_string(cell.layout), cell.limit_us);
+    if (!outcome) return fail("{} was not run", name);
+    if (!outcome->error.empty()) return fail("{}", outcome->error);
+    return outcome;
+}
+
+/// Fills in the scores of what is measured. `same` are the partitions of the first run.
+Result<Scored> score(const Plan& plan, const Results& results, const Representatives& same,
+                     Scored scored) {
+    Repeats repeats;
+    for (std::size_t option = 0; option < option_count; ++option) {
+        const auto& cell = scored.measured[option];
+        if (!cell) continue;
+        for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
+            const RunResult* outcome = TRY(good_run(results, *scored.entry, *cell, repeat));
+            if (outcome->shared || outcome->representatives != same)
+                return fail("layout {}: its runqueues were others in another run",
+                            to_string(cell->layout));
+            repeats[option].push_back(outcome->result);
+        }
+    }
+    for (const Intent intent : plan.intents) {
+        auto one = TRY(scores(intent, repeats));
+        scored.scores.push_back(std::move(one));
+    }
+    scored.parts = TRY(mean_parts(repeats));
+    return scored;
 }
 
 /// So many numbers, some of them perhaps not known (NaN): as check_sample() wants them.
@@ -91,8 +135,7 @@ Result<std::map<RunKey, RunResult>> read_results(const fs::path& directory) {
         if (run.error().empty() && run.schema_version() != feature_schema_version) continue;
         auto outcome = outcome_of(run);
         if (!outcome) return fail("{}: {}", path.string(), outcome.error().message);
-        outcomes[{run.entry(), *layout_from_string(run.layout()), run.repeat()}] =
-            std::move(*outcome);
+        outcomes[key_of(run, *layout_from_string(run.layout()))] = std::move(*outcome);
     }
 }
 
@@ -108,7 +151,7 @@ Result<Results> Results::open(const fs::path& directory) {
 Result<void> Results::add(const proto::Run& run) {
     auto outcome = TRY(outcome_of(run));
     TRY(file_.append(run));
-    outcomes_[{run.entry(), *layout_from_string(run.layout()), run.repeat()}] = std::move(outcome);
+    outcomes_[key_of(run, *layout_from_string(run.layout()))] = std::move(outcome);
     return {};
 }
 
@@ -128,6 +171,7 @@ std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, con
     std::string all = scenario.SerializeAsString() + '\0' + entry.pool + '\0' + entry.family +
                       '\0' + entry.topology + '\0' + simulator;
     for (const Layout layout : plan.layouts) all += to_string(layout);
+    if (plan.rate_limits) all += " limits";
     if (repeat < plan.traced) all += " traced";
     if (plan.live()) all += fmt::format(" live {} {}", plan.warmup_s, plan.measured_s);
     if (!entry.start.empty()) all += " start " + entry.start;
@@ -138,47 +182,66 @@ std::string identity(const proto::Scenario& scenario) {
     return hashed(scenario.SerializeAsString());
 }
 
-Result<Scored> score_entry(const Plan& plan, const Entry& entry, const Results& results) {
-    Scored scored{.entry = &entry, .representatives = {}, .scores = {}, .measured = {}};
-    const auto good = [&](Layout layout, unsigned repeat) -> Result<const RunResult*> {
-        const RunResult* outcome = results.find({entry.name, layout, repeat});
-        if (!outcome) return fail("layout {} was not run", to_string(layout));
-        if (!outcome->error.empty()) return fail("{}", outcome->error);
-        return outcome;
-    };
-    auto first = TRY(good(plan.layouts.front(), 0));
-    scored.representatives = first->representatives;
+std::optional<Layout> limited_layout(const Plan& plan, const Entry& entry) {
+    if (!plan.rate_limits) return std::nullopt;
+    std::uint64_t state = 0;
+    for (const char c : entry.name) state = splitmix64(state) ^ static_cast<unsigned char>(c);
+    constexpr Layout boot = layout_of(boot_option);
+    if (splitmix64(state) % 2 == 0 && std::ranges::find(plan.layouts, boot) != plan.layouts.end())
+        return boot;
+    return plan.layouts[splitmix64(state) % plan.layouts.size()];
+}
 
-    Repeats repeats;
-    for (const Layout layout : all_layouts) {
-        const auto from = leader(plan, scored.representatives, layout);
-        if (!from) continue;
-        scored.measured[index(layout)] = true;
-        for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
-            auto outcome = TRY(good(*from, repeat));
-            if (outcome->shared || outcome->representatives != scored.representatives)
-                return fail("layout {}: its runqueues were others in another run",
-                            to_string(*from));
-            repeats[index(layout)].push_back(outcome->result);
-        }
+std::vector<Cell> cells_of(const Plan& plan, const Entry& entry) {
+    std::vector<Cell> cells;
+    for (const Layout layout : plan.layouts) cells.push_back({layout});
+    if (const auto layout = limited_layout(plan, entry))
+        for (const unsigned limit : rate_limits_us)
+            if (limit != default_rate_limit_us) cells.push_back({*layout, limit});
+    return cells;
+}
+
+Result<Scored> score_entry(const Plan& plan, const Entry& entry, const Results& results) {
+    const RunResult* first = TRY(good_run(results, entry, {plan.layouts.front()}, 0));
+    Scored scored{.entry = &entry,
+                  .classes = classes_of(first->representatives),
+                  .scores = {},
+                  .measured = {}};
+    for (const Layout layout : all_layouts)
+        if (const auto from = leader(plan.layouts, first->representatives, layout))
+            scored.measured[index(layout)] = Cell{*from};
+    return score(plan, results, first->representatives, std::move(scored));
+}
+
+Result<Scored> score_limits(const Plan& plan, const Entry& entry, const Results& results) {
+    const Layout layout = limited_layout(plan, entry).value();
+    const RunResult* first = TRY(good_run(results, entry, {plan.layouts.front()}, 0));
+    const Representatives& same = first->representatives;
+    const auto by_default = leader(plan.layouts, same, layout);
+    Scored scored{.entry = &entry,
+                  .knob = Knob::rate_limit,
+                  .classes = all_options,
+                  .scores = {},
+                  .measured = {}};
+    for (const Option option : all_options) {
+        const unsigned limit = limit_of(option);
+        scored.measured[index(option)] =
+            limit == default_rate_limit_us ? Cell{*by_default} : Cell{layout, limit};
     }
-    for (const Intent intent : plan.intents) {
-        auto one = TRY(scores(intent, repeats));
-        scored.scores.push_back(std::move(one));
-    }
-    scored.parts = TRY(mean_parts(repeats));
-    return scored;
+    return score(plan, results, same, std::move(scored));
 }
 
 std::vector<proto::Sample> samples_of(const Plan& plan, const Scored& scored,
                                       const Results& results) {
     std::vector<proto::Sample> samples;
-    if (!std::all_of(scored.measured.begin(), scored.measured.end(), [](bool m) { return m; }))
+    if (!std::ranges::all_of(scored.measured, [](const auto& one) { return one.has_value(); }))
         return samples;
-    for (const Layout layout : plan.layouts)
+    for (const Option option : all_options)
         for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
-            const RunResult* outcome = results.find({scored.entry->name, layout, repeat});
-            if (!outcome || outcome->shared) continue;
+            if (scored.classes[index(option)] != option) continue; // an equivalent one has them
+            const RunResult* outcome =
+                results.find(key_of(*scored.entry, *scored.measured[index(option)], repeat));
+            if (!outcome) continue;
             const std::size_t count = std::min<std::size_t>(plan.windows, outcome->windows.size());
             for (std::size_t w = 0; w < count; ++w) {
                 proto::Sample& sample = samples.emplace_back();
@@ -186,9 +249,10 @@ std::vector<proto::Sample> samples_of(const Plan& plan, const Scored& scored,
                 sample.set_scenario(scored.entry->name);
                 sample.set_family(scored.entry->family);
                 sample.set_topology(scored.entry->topology);
-                sample.set_current_layout(std::string(to_string(layout)));
-                for (const Layout same : scored.representatives)
-                    sample.add_representative(std::string(to_string(same)));
+                sample.set_knob(std::string(to_string(scored.knob)));
+                sample.set_current(name_of(scored.knob, option));
+                for (const Option same : scored.classes)
+                    sample.add_representative(name_of(scored.knob, same));
                 const auto& features = outcome->windows[w];
                 sample.mutable_features()->Assign(features.begin(), features.end());
                 sample.mutable_scores()->Assign(scored.scores.begin(), scored.scores.end());
@@ -207,12 +271,15 @@ Result<std::string> samples_file(const Plan& plan, std::span<const Entry> entrie
     for (const Entry& entry : entries) by_name[entry.name] = &entry;
     std::string bytes = encode_header(samples_format);
     for (const auto& [name, entry] : by_name) {
-        const auto scored = score_entry(plan, *entry, results);
-        if (!scored) continue; // the report tells
-        for (const proto::Sample& sample : samples_of(plan, *scored, results)) {
-            auto record = encode_record(sample.SerializeAsString());
-            if (!record) return fail("{}: {}", printable(name), record.error().message);
-            bytes += *record;
+        std::vector<Result<Scored>> all{score_entry(plan, *entry, results)};
+        if (plan.rate_limits) all.push_back(score_limits(plan, *entry, results));
+        for (const auto& scored : all) {
+            if (!scored) continue; // the report tells
+            for (const proto::Sample& sample : samples_of(plan, *scored, results)) {
+                auto record = encode_record(sample.SerializeAsString());
+                if (!record) return fail("{}: {}", printable(name), record.error().message);
+                bytes += *record;
+            }
         }
     }
     return bytes;

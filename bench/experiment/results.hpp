@@ -4,10 +4,12 @@
 #pragma once
 
 #include "bench/experiment/plan.hpp"
+#include "src/model/option.hpp"
 #include "src/model/score.hpp"
 #include "src/proto/records.hpp"
 
 #include <map>
+#include <optional>
 #include <span>
 
 namespace intellisched::bench {
@@ -19,8 +21,22 @@ struct RunKey {
     std::string entry;
     Layout layout = Layout::cpu;
     unsigned repeat = 0;
+    unsigned limit_us = default_rate_limit_us; ///< or whatever a live host has
     friend auto operator<=>(const RunKey&, const RunKey&) = default;
 };
+
+/// A layout that is measured with a rate limit.
+struct Cell {
+    Layout layout = Layout::socket;
+    unsigned limit_us = default_rate_limit_us;
+    friend auto operator<=>(const Cell&, const Cell&) = default;
+};
+/// What is measured of an entry: every layout with the default limit, and one of them with the
+/// other limits.
+[[nodiscard]] std::vector<Cell> cells_of(const Plan& plan, const Entry& entry);
+/// The layout that is measured with all rate limits, drawn by the entry's name: socket for every
+/// second one, as far as the plan has it. Nothing where the plan wants no rate limits.
+[[nodiscard]] std::optional<Layout> limited_layout(const Plan& plan, const Entry& entry);
 
 /// A run as far as samples and report need it.
 struct RunResult {
@@ -74,28 +90,34 @@ class Results {
 /// A name for a scenario's contents.
 [[nodiscard]] std::string identity(const proto::Scenario& scenario);
 
-/// What an entry's layouts came to.
+/// What the options of a knob came to, all else of an entry being the same.
 struct Scored {
     const Entry* entry = nullptr;
-    Representatives representatives{};
+    Knob knob = Knob::layout;
+    Classes classes{};
     std::vector<proto::IntentScores> scores;      ///< one an intent of the plan
-    std::array<ScoreParts, layout_count> parts{}; ///< means over repeats; NaN: not measured
-    /// By layout, whether it was measured, itself or by an equivalent one.
-    std::array<bool, layout_count> measured{};
+    std::array<ScoreParts, option_count> parts{}; ///< means over repeats; NaN: not measured
+    /// By option, what was run for it; nothing: neither it nor an equivalent one was.
+    std::array<std::optional<Cell>, option_count> measured{};
 };
 
-/// The scores of an entry. Errors: a partition of the plan's layouts without a good run of every
-/// repeat (the first reason there is).
+/// The scores of an entry's layouts, with the default rate limit. Errors: a partition of the plan's
+/// layouts without a good run of every repeat (the first reason there is).
 [[nodiscard]] Result<Scored> score_entry(const Plan& plan, const Entry& entry,
                                          const Results& results);
 
-/// The samples of an entry: the windows of all its runs, each with the scores of the entry, in the
-/// order of layouts and repeats. None when not all five layouts were measured.
+/// The scores of the rate limits under limited_layout(), which there must be. Errors as above.
+[[nodiscard]] Result<Scored> score_limits(const Plan& plan, const Entry& entry,
+                                          const Results& results);
+
+/// The samples of what was scored: the windows of all its runs, each with the scores, in the order
+/// of options and repeats. None when not all five options were measured.
 [[nodiscard]] std::vector<proto::Sample> samples_of(const Plan& plan, const Scored& scored,
                                                     const Results& results);
 
-/// A samples file of all entries that have scores: the same bytes for the same results, in whatever
-/// order they came and the plan names its entries. Errors: a sample too large to be stored.
+/// A samples file of both knobs and of all entries that have scores: the same bytes for the same
+/// results, in whatever order they came and the plan names its entries. Errors: a sample too large
+/// to be stored.
 [[nodiscard]] Result<std::string> samples_file(const Plan& plan, std::span<const Entry> entries,
                                                const Results& results);
 

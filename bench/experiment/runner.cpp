@@ -28,7 +28,7 @@ std::uint64_t seed_of(std::uint64_t seed, unsigned repeat) {
 
 struct Task {
     const Entry* entry = nullptr;
-    Layout layout = Layout::cpu;
+    Cell cell;
     unsigned repeat = 0;
     std::string fingerprint;
     std::string simulator; ///< its identity
@@ -87,15 +87,18 @@ Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options,
 
     const Representatives same = representatives(seen.topology, pool, no_cap);
     for (const Layout layout : same) run.add_representative(std::string(to_string(layout)));
-    const auto measured = std::find_if(plan.layouts.begin(), plan.layouts.end(), [&](Layout one) {
-        return same[index(one)] == same[index(task.layout)];
+    const auto measured = std::ranges::find_if(plan.layouts, [&](Layout one) {
+        return same[index(one)] == same[index(task.cell.layout)];
     });
-    if (*measured != task.layout) { // one of the plan's, for task.layout is
+    const bool by_default = task.cell.limit_us == default_rate_limit_us;
+    if (by_default && *measured != task.cell.layout) { // one of the plan's, for the task's is
         run.set_same_as(std::string(to_string(*measured)));
         return {};
     }
-    const Arrangement wanted{task.layout, no_cap};
-    TRY(apply(*host, seen.topology, pool, {.arrangement = wanted}, false));
+    const Arrangement wanted{task.cell.layout, no_cap};
+    Change change{.arrangement = wanted};
+    if (plan.rate_limits) change.rate_limit_us = task.cell.limit_us;
+    TRY(apply(*host, seen.topology, pool, change, false));
     TRY(measure(*host, pool, wanted, scenario.warmup_s(), options.tracing, run));
     *run.mutable_truth() = TRY(host->truth());
     // A simulator that does not tell its costs has those that the scenario gives.
@@ -108,7 +111,8 @@ Result<void> fill(const Plan& plan, const Task& task, const SimOptions& options,
 proto::Run run_of(const Plan& plan, const Task& task, const SimOptions& options) {
     proto::Run run;
     run.set_entry(task.entry->name);
-    run.set_layout(std::string(to_string(task.layout)));
+    run.set_layout(std::string(to_string(task.cell.layout)));
+    if (plan.rate_limits) run.set_rate_limit_us(task.cell.limit_us);
     run.set_repeat(task.repeat);
     run.set_fingerprint(task.fingerprint);
     run.set_family(task.entry->family);
@@ -134,9 +138,9 @@ std::vector<Task> tasks_of(const Plan& plan, std::span<const Entry> entries,
         for (unsigned repeat = 0; repeat < plan.repeats; ++repeat) {
             const proto::Scenario scenario = scenario_of(plan, entry, repeat);
             const std::string name = fingerprint(entry, scenario, plan, repeat, simulator);
-            for (const Layout layout : plan.layouts)
-                if (!results.has({entry.name, layout, repeat}, name))
-                    tasks.push_back({&entry, layout, repeat, name, simulator, cost_of(scenario)});
+            for (const Cell& cell : cells_of(plan, entry))
+                if (!results.has({entry.name, cell.layout, repeat, cell.limit_us}, name))
+                    tasks.push_back({&entry, cell, repeat, name, simulator, cost_of(scenario)});
         }
     return tasks;
 }

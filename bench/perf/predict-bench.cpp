@@ -78,8 +78,8 @@ void time_each(benchmark::State& state, auto one) {
     for (auto _ : state) {
         const auto& window = windows[next++ % windows.size()];
         const auto start = Clock::now();
-        const bool done = one(Question{&window, all_intents[next % all_intents.size()],
-                                       Layout::socket, synthetic::all_differ});
+        const bool done = one(Question{&window, all_intents[next % all_intents.size()], boot_option,
+                                       synthetic::all_differ});
         microseconds.push_back(
             std::chrono::duration<double, std::micro>(Clock::now() - start).count());
         if (!done) {
@@ -99,7 +99,7 @@ BENCHMARK(predict)->Unit(benchmark::kMicrosecond)->MinTime(2);
 void explain(benchmark::State& state) {
     const auto& model = classifier();
     time_each(state, [&](const Question& question) {
-        return model.explain(question, Layout::core, 5).has_value();
+        return model.explain(question, option_of(Layout::core), 5).has_value();
     });
 }
 BENCHMARK(explain)->Unit(benchmark::kMicrosecond);

@@ -23,33 +23,33 @@ Case make_case(const proto::Sample& sample, const proto::IntentScores& scores) {
     Case one;
     one.sample = &sample;
     one.intent = *intent_from_string(scores.intent());
-    one.current = *layout_from_string(sample.current_layout());
-    one.representatives = representatives_of(sample);
-    const auto measured = [&](Layout layout) {
-        return !std::isnan(scores.score(static_cast<int>(index(layout))));
+    one.current = *option_from_string(*knob_of(sample), sample.current());
+    one.classes = classes_of(sample);
+    const auto measured = [&](Option option) {
+        return !std::isnan(scores.score(static_cast<int>(index(option))));
     };
-    for (const Layout layout : all_layouts) {
+    for (const Option option : all_options) {
         const auto members =
-            std::count_if(all_layouts.begin(), all_layouts.end(), [&](Layout other) {
-                return one.equivalent(layout, other) && measured(other);
+            std::count_if(all_options.begin(), all_options.end(), [&](Option other) {
+                return one.equivalent(option, other) && measured(other);
             });
         double score = members > 0 ? 0 : NAN, spread = score;
-        for (const Layout other : all_layouts) {
-            if (!one.equivalent(layout, other) || !measured(other)) continue;
+        for (const Option other : all_options) {
+            if (!one.equivalent(option, other) || !measured(other)) continue;
             const int at = static_cast<int>(index(other));
             score += scores.score(at) / static_cast<double>(members);
             spread +=
                 (scores.spread().empty() ? NAN : scores.spread(at)) / static_cast<double>(members);
         }
-        one.score[index(layout)] = score;
-        one.spread[index(layout)] = spread;
+        one.score[index(option)] = score;
+        one.spread[index(option)] = spread;
     }
-    one.repeats.resize(static_cast<std::size_t>(scores.repeat_size()) / layout_count);
+    one.repeats.resize(static_cast<std::size_t>(scores.repeat_size()) / option_count);
     for (std::size_t r = 0; r < one.repeats.size(); ++r)
-        for (std::size_t l = 0; l < layout_count; ++l)
-            one.repeats[r][l] = scores.repeat(static_cast<int>(r * layout_count + l));
+        for (std::size_t l = 0; l < option_count; ++l)
+            one.repeats[r][l] = scores.repeat(static_cast<int>(r * option_count + l));
     for (const double score : one.score) one.best_score = std::fmax(one.best_score, score);
-    for (std::size_t l = 0; l < layout_count; ++l)
+    for (std::size_t l = 0; l < option_count; ++l)
         one.best[l] = one.score[l] >= one.best_score * (1 - tie);
     return one;
 }
@@ -80,12 +80,11 @@ const std::string& group_of(const Case& one, Group group) {
     return one.sample->scenario();
 }
 
-int Case::members(Layout layout) const {
-    return static_cast<int>(
-        std::count(representatives.begin(), representatives.end(), representatives[index(layout)]));
+int Case::members(Option option) const {
+    return static_cast<int>(std::count(classes.begin(), classes.end(), classes[index(option)]));
 }
 
-double Case::regret(Layout layout) const { return 1 - score[index(layout)] / best_score; }
+double Case::regret(Option option) const { return 1 - score[index(option)] / best_score; }
 
 bool Case::complete() const {
     return std::none_of(score.begin(), score.end(), [](double one) { return std::isnan(one); });
@@ -102,6 +101,11 @@ Result<std::vector<Case>> make_cases(std::span<const proto::Sample> samples) {
                         "version {}; score them all by one: run intellisched bench again on the "
                         "finished folders",
                         i + 1, printable(samples[i].scenario(), 64), version, first);
+        if (knob_of(samples[i]) != knob_of(samples.front()))
+            return fail(
+                "sample {} ({}) is about another knob than the first one; train a model for "
+                "each (--knob)",
+                i + 1, printable(samples[i].scenario(), 64));
         for (const auto& scores : samples[i].scores())
             cases.push_back(make_case(samples[i], scores));
     }

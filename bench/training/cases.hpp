@@ -4,7 +4,6 @@
 #pragma once
 
 #include "src/base/result.hpp"
-#include "src/layout/layout.hpp"
 #include "src/model/intent.hpp"
 #include "src/model/sample.hpp"
 
@@ -19,35 +18,36 @@ namespace intellisched {
 struct Case {
     const proto::Sample* sample = nullptr;
     Intent intent = Intent::balanced;
-    Layout current = Layout::socket; ///< the layout that the window was seen under
-    Representatives representatives{};
-    /// By layout. Equivalent layouts all have the mean of their scores, because they are one
+    Option current = boot_option; ///< the option that the window was seen under
+    Classes classes{};
+    /// By option. Equivalent options all have the mean of their scores, because they are one
     /// partition measured several times. NaN where none of them was measured.
-    std::array<double, layout_count> score{};
-    /// By layout: standard error of the lead that the best layout has, as a share of the score; NaN
+    std::array<double, option_count> score{};
+    /// By option: standard error of the lead that the best option has, as a share of the score; NaN
     /// when it is not known.
-    std::array<double, layout_count> spread{};
-    std::array<bool, layout_count> best{}; ///< the layouts with the highest score
+    std::array<double, option_count> spread{};
+    std::array<bool, option_count> best{}; ///< the options with the highest score
     double best_score = 0;
-    /// By repeat: ln of the score that each layout had in it, against the best score; none when
+    /// By repeat: ln of the score that each option had in it, against the best score; none when
     /// that is not known.
-    std::vector<std::array<double, layout_count>> repeats;
+    std::vector<std::array<double, option_count>> repeats;
 
-    /// Whether two layouts are one partition.
-    [[nodiscard]] bool equivalent(Layout a, Layout b) const {
-        return representatives[index(a)] == representatives[index(b)];
+    /// Whether two options are one partition.
+    [[nodiscard]] bool equivalent(Option a, Option b) const {
+        return classes[index(a)] == classes[index(b)];
     }
-    /// How many layouts are the same partition as this one, itself among them.
-    [[nodiscard]] int members(Layout layout) const;
-    /// 1 - score(layout) / best score: 0 for a best layout, NaN for one that was not measured.
-    [[nodiscard]] double regret(Layout layout) const;
-    /// Whether every layout was measured. A case with fewer (a trial has two) can be learnt from,
+    /// How many options are the same partition as this one, itself among them.
+    [[nodiscard]] int members(Option option) const;
+    /// 1 - score(option) / best score: 0 for a best option, NaN for one that was not measured.
+    [[nodiscard]] double regret(Option option) const;
+    /// Whether every option was measured. A case with fewer (a trial has two) can be learnt from,
     /// but nothing can be judged by it.
     [[nodiscard]] bool complete() const;
 };
 
 /// The cases of the samples, which must outlive them. Errors: no samples; a sample that
-/// check_sample() refuses (named by its number, from 1); samples of several versions of the score.
+/// check_sample() refuses (named by its number, from 1); samples of several knobs or
+/// versions of the score.
 [[nodiscard]] Result<std::vector<Case>> make_cases(std::span<const proto::Sample> samples);
 
 /// What must not be split between training and test.

@@ -19,10 +19,10 @@ double quantile(const std::vector<double>& sorted, double part) {
 
 namespace {
 
-std::optional<ScoreParts> gained(const Case& one, Layout chosen) {
+std::optional<ScoreParts> gained(const Case& one, Option chosen) {
     const auto& parts = one.sample->parts();
     if (parts.empty()) return std::nullopt;
-    const auto& base = parts[static_cast<int>(index(Layout::socket))];
+    const auto& base = parts[static_cast<int>(index(boot_option))];
     const auto& of = parts[static_cast<int>(index(chosen))];
     return ScoreParts{of.work() - base.work(), of.headroom() - base.headroom(),
                       of.tail() - base.tail(), of.share() - base.share()};
@@ -46,13 +46,13 @@ ScoreParts mean_gained(std::span<const CaseOutcome> outcomes) {
 
 } // namespace
 
-CaseOutcome outcome_of(const Case& one, Layout chosen, double confidence) {
+CaseOutcome outcome_of(const Case& one, Option chosen, double confidence) {
     return {.of = &one,
             .chosen = chosen,
             .confidence = confidence,
             .right = one.best[index(chosen)],
             .regret = one.regret(chosen),
-            .default_regret = one.regret(Layout::socket),
+            .default_regret = one.regret(boot_option),
             .gained = gained(one, chosen)};
 }
 
@@ -64,22 +64,22 @@ std::vector<CaseOutcome> judge_repeats(const Case& one) {
     std::vector<CaseOutcome> outcomes;
     if (one.repeats.size() < 2) return outcomes;
     for (const auto& judge : one.repeats) {
-        std::array<double, layout_count> others{};
+        std::array<double, option_count> others{};
         for (const auto& repeat : one.repeats)
-            for (std::size_t l = 0; l < layout_count; ++l)
+            for (std::size_t l = 0; l < option_count; ++l)
                 if (&repeat != &judge) others[l] += repeat[l];
         const auto chosen = static_cast<std::size_t>(
             std::max_element(others.begin(), others.end()) - others.begin());
-        CaseOutcome outcome = outcome_of(one, all_layouts[chosen], 1);
+        CaseOutcome outcome = outcome_of(one, all_options[chosen], 1);
         outcome.regret = -std::expm1(judge[chosen]);
-        outcome.default_regret = -std::expm1(judge[index(Layout::socket)]);
+        outcome.default_regret = -std::expm1(judge[index(boot_option)]);
         outcome.gained.reset(); // the sample has the parts of all repeats only
         outcomes.push_back(outcome);
     }
     return outcomes;
 }
 
-bool under_default(const Case& one) { return one.equivalent(one.current, Layout::socket); }
+bool under_default(const Case& one) { return one.equivalent(one.current, boot_option); }
 
 Evaluation summarise(std::span<const CaseOutcome> outcomes) {
     Evaluation all;
@@ -102,7 +102,7 @@ Evaluation summarise(std::span<const CaseOutcome> outcomes) {
         const auto best = static_cast<std::size_t>(
             std::find(outcome.of->best.begin(), outcome.of->best.end(), true) -
             outcome.of->best.begin());
-        ++all.confusion[best][index(outcome.of->representatives[index(outcome.chosen)])];
+        ++all.confusion[best][index(outcome.of->classes[index(outcome.chosen)])];
     }
     all.gained = mean_gained(outcomes);
     std::sort(regrets.begin(), regrets.end());

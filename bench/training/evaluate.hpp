@@ -17,22 +17,22 @@ namespace intellisched {
 /// What was chosen in one case, and what that was worth.
 struct CaseOutcome {
     const Case* of = nullptr;
-    Layout chosen = Layout::socket;
+    Option chosen = boot_option;
     double confidence = 0;     ///< merged probability of the choice
-    bool right = false;        ///< no layout was better
+    bool right = false;        ///< no option was better
     double regret = 0;         ///< 1 - score(chosen) / score(best)
     double default_regret = 0; ///< the same for staying with socket, the boot default
     /// Parts of the choice's score less those of socket; nothing: not known.
     std::optional<ScoreParts> gained = {};
 };
 
-[[nodiscard]] CaseOutcome outcome_of(const Case& one, Layout chosen, double confidence);
+[[nodiscard]] CaseOutcome outcome_of(const Case& one, Option chosen, double confidence);
 
 /// The outcome of doing what the prediction says.
 [[nodiscard]] CaseOutcome judge(const Case& one, const Prediction& prediction);
 
-/// What measuring instead of predicting is worth: by repeat, the outcome of the layout that was the
-/// best in the other repeats. The best layout over all repeats owes some of its lead to chance;
+/// What measuring instead of predicting is worth: by repeat, the outcome of the option that was the
+/// best in the other repeats. The best option over all repeats owes some of its lead to chance;
 /// this one does not. None with fewer than two repeats.
 [[nodiscard]] std::vector<CaseOutcome> judge_repeats(const Case& one);
 
@@ -67,8 +67,8 @@ struct Evaluation {
     ScoreParts gained; ///< mean over the cases of which it is known; NaN without any
     std::array<CalibrationBin, 10> calibration{};
     double calibration_error = 0; ///< mean distance of confidence and accuracy over the bins
-    /// Cases by best layout (the finest of the best) and chosen one, by their representatives.
-    std::array<std::array<std::size_t, layout_count>, layout_count> confusion{};
+    /// Cases by best option (the finest of the best) and chosen one, by their classes.
+    std::array<std::array<std::size_t, option_count>, option_count> confusion{};
 };
 
 [[nodiscard]] Evaluation summarise(std::span<const CaseOutcome> outcomes);

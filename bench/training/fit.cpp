@@ -15,7 +15,7 @@ namespace {
 
 constexpr double blanked = 0.3; // of the rows: without the machine's costs
 
-// Of ln score. Residuals above it count by their size instead of their square: a layout that
+// Of ln score. Residuals above it count by their size instead of their square: an option that
 // collapses is bad, however bad it is, and what most cases of a leaf have is what counts.
 constexpr double huber_delta = 0.01;
 
@@ -26,13 +26,13 @@ struct Derivatives {
     explicit Derivatives(std::size_t size) : gradient(size), hessian(size) {}
 };
 
-using Row = std::array<double, layout_count>;
+using Row = std::array<double, option_count>;
 
 /// Given that it is one of those that were measured: nothing is learnt of the others.
 void among_measured(Row& p, const Targets& targets) {
     if (targets.complete) return;
     double sum = 0;
-    for (std::size_t l = 0; l < layout_count; ++l) sum += p[l] *= targets.part[l] > 0 ? 1 : 0;
+    for (std::size_t l = 0; l < option_count; ++l) sum += p[l] *= targets.part[l] > 0 ? 1 : 0;
     for (double& one : p) one /= std::max(sum, std::numeric_limits<double>::min());
 }
 
@@ -43,11 +43,11 @@ void classifier_step(const std::vector<Targets>& targets, std::span<const float>
     double mean = 0;
     for (const Targets& one : targets) mean += one.weight / static_cast<double>(targets.size());
     for (std::size_t i = 0; i < targets.size(); ++i) {
-        Row p = softmax(margins.subspan(i * layout_count, layout_count), 1);
+        Row p = softmax(margins.subspan(i * option_count, option_count), 1);
         among_measured(p, targets[i]);
         const double weight = targets[i].trust * targets[i].weight / mean;
-        for (std::size_t l = 0; l < layout_count; ++l) {
-            const std::size_t at = i * layout_count + l;
+        for (std::size_t l = 0; l < option_count; ++l) {
+            const std::size_t at = i * option_count + l;
             out.gradient[at] = static_cast<float>(weight * (p[l] - targets[i].probability[l]));
             out.hessian[at] =
                 std::max(static_cast<float>(2 * weight * p[l] * (1 - p[l])), least_hessian);
@@ -56,12 +56,12 @@ void classifier_step(const std::vector<Targets>& targets, std::span<const float>
 }
 
 /// What the targets' utilities are against, in the margins' terms: 0 where they are against the
-/// mean of all layouts. Of a case that is not complete it is known how far its layouts are apart,
+/// mean of all options. Of a case that is not complete it is known how far its options are apart,
 /// not how far they are from the others.
 double origin(std::span<const float> margins, const Targets& targets) {
     if (targets.complete) return 0;
     double sum = 0, parts = 0;
-    for (std::size_t l = 0; l < layout_count; ++l) {
+    for (std::size_t l = 0; l < option_count; ++l) {
         sum += targets.part[l] * static_cast<double>(margins[l]);
         parts += targets.part[l];
     }
@@ -74,9 +74,9 @@ void gains_step(const std::vector<Targets>& targets, std::span<const float> marg
                 Derivatives& out) {
     for (std::size_t i = 0; i < targets.size(); ++i) {
         const Targets& target = targets[i];
-        const double zero = origin(margins.subspan(i * layout_count, layout_count), target);
-        for (std::size_t l = 0; l < layout_count; ++l) {
-            const std::size_t at = i * layout_count + l;
+        const double zero = origin(margins.subspan(i * option_count, option_count), target);
+        for (std::size_t l = 0; l < option_count; ++l) {
+            const std::size_t at = i * option_count + l;
             const double residual = static_cast<double>(margins[at]) - zero - target.utility[l];
             const double root = std::hypot(1, residual / huber_delta);
             const double weight = target.part[l] > 0 ? target.trust : 0;
@@ -104,7 +104,7 @@ Result<Matrix> matrix_of(Chosen cases, const InputMask& inputs, double blank, st
 
 Booster::Parameters parameters(const Learning& learning) {
     return {{"objective", "multi:softprob"},
-            {"num_class", std::to_string(layout_count)},
+            {"num_class", std::to_string(option_count)},
             {"base_score", "0"},
             {"tree_method", "hist"},
             {"max_bin", "64"}, // a third of the time of the default 256, choices as good
@@ -124,7 +124,7 @@ template<class Step> Result<Booster> fit_one(const Matrix& matrix,
                                              const Learning& learning, Step step) {
     auto booster = Booster::create(matrix, parameters(learning));
     if (!booster) return booster;
-    Derivatives derivatives(targets.size() * layout_count);
+    Derivatives derivatives(targets.size() * option_count);
     for (unsigned round = 0; round < learning.rounds; ++round) {
         if (learning.stop != nullptr && learning.stop->load())
             return fail("training stopped; nothing was written");
@@ -161,9 +161,9 @@ double fit_temperature(std::span<const float> margins, Chosen cases) {
         double sum = 0;
         for (std::size_t i = 0; i < cases.size(); ++i) {
             const Row p =
-                softmax(margins.subspan(i * layout_count, layout_count), std::exp(log_temperature));
+                softmax(margins.subspan(i * option_count, option_count), std::exp(log_temperature));
             double best = 0;
-            for (std::size_t l = 0; l < layout_count; ++l)
+            for (std::size_t l = 0; l < option_count; ++l)
                 if (cases[i]->best[l]) best += p[l];
             sum -= std::log(std::max(best, 1e-12));
         }
@@ -189,11 +189,10 @@ std::vector<Prediction> predictions_of(const CaseMargins& margins, double temper
     std::vector<Prediction> predictions;
     for (std::size_t i = 0; i < cases.size(); ++i) {
         const auto of = [&](const std::vector<float>& all) {
-            return std::span(all).subspan(i * layout_count, layout_count);
+            return std::span(all).subspan(i * option_count, option_count);
         };
         predictions.push_back(make_prediction(of(margins.classifier), of(margins.gains),
-                                              temperature, cases[i]->representatives,
-                                              cases[i]->current));
+                                              temperature, cases[i]->classes, cases[i]->current));
     }
     return predictions;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The two ensembles of a model, fitted to cases: one for the probability that a layout is the best
-// (cross-entropy against soft targets), one for how far layouts are apart (pseudo-Huber loss).
+// The two ensembles of a model, fitted to cases: one for the probability that an option is the best
+// (cross-entropy against soft targets), one for how far options are apart (pseudo-Huber loss).
 // Gradients are our own, for XGBoost's objectives know neither.
 #pragma once
 
@@ -22,7 +22,7 @@ namespace intellisched {
 using Chosen = std::span<const Case* const>;
 
 struct Learning {
-    unsigned rounds = 150;       ///< of boosting: trees a layout, in each ensemble
+    unsigned rounds = 150;       ///< of boosting: trees an option, in each ensemble
     unsigned max_depth = 6;      ///< of a tree
     double learning_rate = 0.06; ///< shrinkage of each round
     double leaf = 30; ///< least weight of a leaf: what a row far from its target adds is below 1
@@ -48,8 +48,8 @@ struct CaseMargins {
 [[nodiscard]] Result<CaseMargins> margins_of(const Ensembles& ensembles, Chosen cases,
                                              const InputMask& inputs);
 
-/// The temperature T at which softmax(margins / T), summed over equivalent layouts, foretells best:
-/// the one with the least mean of -ln P(a best layout), between 0.2 and 5 (Guo et al., "On
+/// The temperature T at which softmax(margins / T), summed over equivalent options, foretells best:
+/// the one with the least mean of -ln P(a best option), between 0.2 and 5 (Guo et al., "On
 /// calibration of modern neural networks", ICML 2017). `margins` are five a case; 1 without any.
 [[nodiscard]] double fit_temperature(std::span<const float> margins, Chosen cases);
 

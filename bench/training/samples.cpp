@@ -48,4 +48,13 @@ Result<std::vector<proto::Sample>> read_samples(const std::filesystem::path& dir
     return samples;
 }
 
+Result<void> keep_knob(std::vector<proto::Sample>& samples, Knob knob) {
+    std::erase_if(samples, [&](const proto::Sample& one) { return knob_of(one) != knob; });
+    if (samples.empty())
+        return fail("no samples about the {}; make some (intellisched bench, with a plan that {})",
+                    to_string(knob),
+                    knob == Knob::layout ? "has all layouts" : "says rate_limits: true");
+    return {};
+}
+
 } // namespace intellisched

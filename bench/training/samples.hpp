@@ -26,4 +26,7 @@ read_samples_file(const std::filesystem::path& path, Author author = Author::any
 [[nodiscard]] Result<std::vector<proto::Sample>>
 read_samples(const std::filesystem::path& directory, Author author = Author::any);
 
+/// Leaves those that are about this knob. Errors: none are.
+[[nodiscard]] Result<void> keep_knob(std::vector<proto::Sample>& samples, Knob knob);
+
 } // namespace intellisched

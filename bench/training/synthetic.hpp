@@ -19,9 +19,9 @@ namespace intellisched::synthetic {
 /// The rule: features 0 and 1 run from 0 to 100. Under "throughput" a fifth of feature 0's range
 /// belongs to each layout, cpu first; under "latency" a fifth of feature 1's, all first; "balanced"
 /// follows feature 0 alone. The best layout scores 1, the others 0.15 less a step away.
-inline Layout best_layout(Intent intent, float first, float second) {
+inline Option best_layout(Intent intent, float first, float second) {
     const float value = intent == Intent::latency ? 100 - second : first;
-    return all_layouts[static_cast<std::size_t>(std::clamp(value / 20, 0.0F, 4.0F))];
+    return all_options[static_cast<std::size_t>(std::clamp(value / 20, 0.0F, 4.0F))];
 }
 
 /// As a load shows in many figures, feature 0 is in every even feature of the last half, too, and
@@ -44,23 +44,23 @@ inline proto::Sample make_sample(std::mt19937& random, const Shape& shape, std::
     sample.set_scenario("scenario " + std::to_string(scenario));
     sample.set_family("family " + std::to_string(scenario % 3));
     sample.set_topology(scenario % 2 == 0 ? "large" : "small");
-    sample.set_current_layout(std::string(to_string(all_layouts[random() % layout_count])));
+    sample.set_current(name_of(Knob::layout, all_options[random() % option_count]));
     const bool small = shape.with_small_hosts && scenario % 2 == 1;
-    for (const Layout layout : all_layouts)
+    for (const Option layout : all_options)
         sample.add_representative(
-            std::string(to_string(small ? std::min(layout, Layout::socket) : layout)));
+            name_of(Knob::layout, small ? std::min(layout, boot_option) : layout));
     for (std::size_t i = 0; i < feature_schema().size(); ++i)
         sample.add_features(echoes(i)                     ? sample.features(static_cast<int>(i % 2))
                             : i > 1 && random() % 20 == 0 ? std::numeric_limits<float>::quiet_NaN()
                                                           : uniform());
     const bool wrong = static_cast<double>(random() % 1000) < shape.mislabelled * 1000;
     for (const Intent intent : all_intents) {
-        const Layout best = wrong ? all_layouts[random() % layout_count]
+        const Option best = wrong ? all_options[random() % option_count]
                                   : best_layout(intent, sample.features(0), sample.features(1));
         auto* scores = sample.add_scores();
         scores->set_intent(std::string(to_string(intent)));
-        for (const Layout layout : all_layouts) {
-            const auto one = [&](Layout l) { return small ? std::min(l, Layout::socket) : l; };
+        for (const Option layout : all_options) {
+            const auto one = [&](Option l) { return small ? std::min(l, boot_option) : l; };
             const auto steps =
                 std::abs(static_cast<int>(index(one(layout))) - static_cast<int>(index(one(best))));
             scores->add_score(1 - 0.15 * steps);
@@ -99,9 +99,9 @@ inline FeatureVector features(float first, float second) {
 }
 
 /// No two layouts coincide.
-inline constexpr Representatives all_differ = all_layouts;
+inline constexpr Classes all_differ = all_options;
 /// socket, node and all coincide.
-inline constexpr Representatives small_host{Layout::cpu, Layout::core, Layout::socket,
-                                            Layout::socket, Layout::socket};
+inline constexpr Classes small_host{option_of(Layout::cpu), option_of(Layout::core), boot_option,
+                                    boot_option, boot_option};
 
 } // namespace intellisched::synthetic

@@ -81,7 +81,9 @@ proto::ModelManifest make_manifest(std::span<const proto::Sample> samples,
     manifest.set_name(options.name);
     manifest.set_schema_version(feature_schema_version);
     for (auto& name : model_feature_names()) manifest.add_feature_names(std::move(name));
-    for (const Layout layout : all_layouts) manifest.add_layouts(std::string(to_string(layout)));
+    const Knob knob = *knob_of(samples.front());
+    manifest.set_knob(std::string(to_string(knob)));
+    for (const Option option : all_options) manifest.add_options(name_of(knob, option));
     for (const Intent intent : all_intents) manifest.add_intents(std::string(to_string(intent)));
     manifest.set_snapshot(options.snapshot);
     manifest.set_score_version(score_version_of(samples.front()));
@@ -97,7 +99,7 @@ Result<std::vector<Case>> prepare(std::span<const proto::Sample> samples,
     for (const Intent intent : all_intents)
         if (std::none_of(cases->begin(), cases->end(),
                          [&](const Case& one) { return one.intent == intent && one.complete(); }))
-            return fail("no sample has scores of all layouts for intent {}; make samples for every "
+            return fail("no sample has scores of all options for intent {}; make samples for every "
                         "intent (intellisched bench)",
                         to_string(intent));
     return cases;
@@ -124,15 +126,15 @@ Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsign
     const auto judged = complete(cases);
     const auto folds = TRY(inner_folds(judged, learning.seed));
     std::optional<Ensembles> whole;
-    CaseMargins held_out{std::vector<float>(judged.size() * layout_count),
-                         std::vector<float>(judged.size() * layout_count)};
+    CaseMargins held_out{std::vector<float>(judged.size() * option_count),
+                         std::vector<float>(judged.size() * option_count)};
     const auto fit_fold = [&](std::size_t fold) -> Result<void> {
         std::vector<const Case*> seen, unseen;
         std::vector<std::size_t> place;
         for (std::size_t i = 0; i < judged.size(); ++i) {
             const bool out = folds.fold[i] == fold;
             (out ? unseen : seen).push_back(judged[i]);
-            if (out) place.push_back(i * layout_count);
+            if (out) place.push_back(i * option_count);
         }
         std::copy_if(cases.begin(), cases.end(), std::back_inserter(seen),
                      [](const Case* one) { return !one->complete(); });
@@ -143,9 +145,9 @@ Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsign
         }
         const auto margins = TRY(margins_of(ensembles, unseen, learning.inputs));
         for (std::size_t i = 0; i < place.size(); ++i)
-            for (std::size_t l = 0; l < layout_count; ++l) {
-                held_out.classifier[place[i] + l] = margins.classifier[i * layout_count + l];
-                held_out.gains[place[i] + l] = margins.gains[i * layout_count + l];
+            for (std::size_t l = 0; l < option_count; ++l) {
+                held_out.classifier[place[i] + l] = margins.classifier[i * option_count + l];
+                held_out.gains[place[i] + l] = margins.gains[i * option_count + l];
             }
         return {};
     };
@@ -155,7 +157,7 @@ Result<Calibrated> fit_calibrated(Chosen cases, const Learning& learning, unsign
     return Calibrated{std::move(*whole), temperature, judged, std::move(predictions)};
 }
 
-Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions& options) {
+Result<Model> train(std::span<const proto::Sample> samples, const TrainOptions& options) {
     const auto cases = TRY(prepare(samples, options));
     const auto all = choose_cases(cases, [](std::size_t) { return true; });
     std::mutex mutex;
@@ -174,13 +176,13 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
     auto classifier = TRY(fitted.ensembles.classifier.save());
     auto gains = TRY(fitted.ensembles.gains.save());
 
-    Bundle bundle{make_manifest(samples, options), std::move(classifier), std::move(gains)};
-    bundle.novelty = novelty.stored();
-    bundle.manifest.set_temperature(fitted.temperature);
+    Model model{make_manifest(samples, options), std::move(classifier), std::move(gains)};
+    model.novelty = novelty.stored();
+    model.manifest.set_temperature(fitted.temperature);
     std::vector<CaseOutcome> outcomes;
     for (std::size_t i = 0; i < fitted.judged.size(); ++i)
         outcomes.push_back(judge(*fitted.judged[i], fitted.held_out[i]));
-    auto& summary = *bundle.manifest.mutable_training();
+    auto& summary = *model.manifest.mutable_training();
     summary.set_samples(static_cast<std::uint32_t>(samples.size()));
     summary.set_scenarios(count_scenarios(samples));
     summary.set_source(options.source);
@@ -200,17 +202,17 @@ Result<Bundle> train(std::span<const proto::Sample> samples, const TrainOptions&
         row.set_regret(held_out.regret.mean);
         row.set_default_regret(held_out.default_regret);
     }
-    for (const std::string* ubj : {&bundle.classifier_ubj, &bundle.gains_ubj})
+    for (const std::string* ubj : {&model.classifier_ubj, &model.gains_ubj})
         if (auto verified =
-                verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), layout_count);
+                verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), option_count);
             !verified)
             return fail("the trained model does not pass its own check ({}); report this",
                         verified.error().message);
-    sign(bundle);
-    return bundle;
+    sign(model);
+    return model;
 }
 
-Result<void> check_trials(const Bundle& bundle, std::span<const proto::Sample> samples,
+Result<void> check_trials(const Model& model, std::span<const proto::Sample> samples,
                           const TrainOptions& options) {
     constexpr double worse_by_trials = 0.005;
     // A trial has scores of two layouts.
@@ -225,7 +227,7 @@ Result<void> check_trials(const Bundle& bundle, std::span<const proto::Sample> s
     if (without.size() == samples.size()) return {};
     const auto other = TRY(train(without, options));
     for (int i = 0; i < other.manifest.training().held_out_size(); ++i) {
-        const auto& with = bundle.manifest.training().held_out(i);
+        const auto& with = model.manifest.training().held_out(i);
         const double before = other.manifest.training().held_out(i).regret();
         if (with.regret() > before + worse_by_trials)
             return fail("with the {} samples of trials the mean regret of what is held out is "

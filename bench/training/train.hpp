@@ -52,19 +52,19 @@ struct Calibrated {
 /// How often fit_calibrated() fits: rounds of progress.
 [[nodiscard]] unsigned fits_of(Chosen cases);
 
-/// Trains on all samples. The same samples in the same order with the same options give the same
-/// model to the byte. Memory: about 1.5 kB a row with 90 inputs. The bundle is signed and verified.
-/// Errors: no samples, samples that check_sample() refuses, an intent that no sample has all
-/// scores for, fewer than two scenarios, options out of range, stopped, XGBoost's own.
-[[nodiscard]] Result<Bundle> train(std::span<const proto::Sample> samples,
-                                   const TrainOptions& options);
+/// Trains on all samples, which are about one knob. The same samples in the same order with the
+/// same options give the same model to the byte. Memory: about 1.5 kB a row with 90 inputs. The
+/// model is signed and verified. Errors: no samples, samples that check_sample() refuses, an intent
+/// that no sample has all scores for, fewer than two scenarios, options out of range, stopped,
+/// XGBoost's own.
+[[nodiscard]] Result<Model> train(std::span<const proto::Sample> samples,
+                                  const TrainOptions& options);
 
 /// Whether the trials among the samples that a bundle was trained from, with these options, leave
 /// it as good on what it has not seen: guests have a part in what a trial measures. It trains once
 /// more, without them, when there are any. Errors: a mean held-out regret that is half a percent
 /// higher with them; those of train().
-[[nodiscard]] Result<void> check_trials(const Bundle& bundle,
-                                        std::span<const proto::Sample> samples,
+[[nodiscard]] Result<void> check_trials(const Model& model, std::span<const proto::Sample> samples,
                                         const TrainOptions& options);
 
 } // namespace intellisched

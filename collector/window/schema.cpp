@@ -106,6 +106,8 @@ constexpr auto table = std::to_array<Feature>({
      [](const Stats& s) { return is(s, Layout::node); }},
     {{"current.all", "0 or 1", "layout all, or one that coincides with it, is in force", layout_source},
      [](const Stats& s) { return is(s, Layout::all); }},
+    {{"current.rate_limit", "us", "rate limit in force, 0 for none", "libxl_sched_credit2_params_get, or else sched_ratelimit_us="},
+     [](const Stats& s) { return s.facts.rate_limit_us ? *s.facts.rate_limit_us : nan; }},
 
     // --- the domains
     {{"domains.count", "count", "domains in the pool", domain_source},

@@ -14,7 +14,7 @@
 namespace intellisched {
 
 /// Changes whenever a feature is added, taken away, moved or given another meaning.
-inline constexpr std::uint32_t feature_schema_version = 2;
+inline constexpr std::uint32_t feature_schema_version = 3;
 
 struct FeatureInfo {
     std::string_view name;    ///< "wait.wake_p99"

@@ -3,6 +3,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/recommendation_text.hpp"
 #include "src/cli/shared_options.hpp"
 #include "src/cli/source.hpp"
 #include "src/host/observe.hpp"
@@ -46,6 +47,7 @@ struct Watched {
     PoolFacts facts; ///< of the last window
     std::vector<Seen> windows;
     std::vector<Observation> observations;
+    std::vector<Observation> rate_limit; ///< the same windows with predictions of that
     Findings findings;
     proto::HostSnapshot snapshot; ///< the last one
     std::vector<std::string> odd; ///< what does not fit the host: its CPUs, its clocks
@@ -55,16 +57,27 @@ struct Watched {
 constexpr std::size_t explained_windows = 16;
 constexpr std::size_t explained_features = 8;
 
-/// Whether the pool is the same machine to the model: its CPUs, its runqueues, and what each layout
-/// would make of them.
+/// Whether the pool is the same machine to the model: its CPUs, its configuration, and what each
+/// layout would make of its runqueues.
 bool same_configuration(const PoolFacts& a, const PoolFacts& b) {
     return a.in_force == b.in_force && a.rate_limit_us == b.rate_limit_us &&
            a.runqueues_in_force == b.runqueues_in_force && a.representatives == b.representatives &&
            a.runqueues == b.runqueues;
 }
 
-Result<Watched> watch(const RecommendArguments& options, const Classifier& classifier,
-                      Intent intent) {
+Result<void> look_at(const WindowStats& stats, const Models& models,
+                     const RecommendArguments& options, Intent intent, Watched& watched) {
+    const LookOptions how{.intent = intent, .costs = options.costs};
+    auto looked = TRY(look(stats, watched.snapshot, models.layout, how));
+    watched.observations.push_back(looked.seen.observation);
+    if (models.rate_limit)
+        watched.rate_limit.push_back(
+            TRY(look_at_rate_limit(stats, looked.features, *models.rate_limit, how)));
+    watched.windows.push_back({std::move(looked.features), stats.facts});
+    return {};
+}
+
+Result<Watched> watch(const RecommendArguments& options, const Models& models, Intent intent) {
     auto host = TRY(options.source.open());
 
     Watched watched;
@@ -100,20 +113,14 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
         if (!same_configuration(watched.facts, stats.facts)) {
             watched.findings = {};
             watched.observations.clear(); // what was seen of another pool speaks of that one
+            watched.rate_limit.clear();
             watched.windows.clear();
         }
         watched.facts = stats.facts;
         watched.findings.add(stats);
         events += stats.events;
         decisions += stats.decisions;
-        auto looked =
-            look(stats, watched.snapshot, classifier, {.intent = intent, .costs = options.costs});
-        if (!looked) {
-            predicted = tl::unexpected(looked.error());
-            return;
-        }
-        watched.observations.push_back(looked->seen.observation);
-        watched.windows.push_back({std::move(looked->features), stats.facts});
+        predicted = look_at(stats, models, options, intent, watched);
     });
     if (!observed) return tl::unexpected(observed.error());
     if (!predicted) return tl::unexpected(predicted.error());
@@ -135,16 +142,17 @@ Result<Watched> watch(const RecommendArguments& options, const Classifier& class
 /// The weights of the features for a layout, averaged over some of the windows.
 Result<std::vector<Contribution>> explain(const Classifier& classifier, const Watched& watched,
                                           Intent intent, std::span<const float> costs,
-                                          Layout layout) {
+                                          Option layout) {
     const std::size_t count = watched.windows.size();
     const std::size_t used = std::min(count, explained_windows);
     std::map<std::size_t, Contribution> sums;
     std::map<std::size_t, unsigned> values;
     for (std::size_t i = 0; i < used; ++i) {
         const Seen& seen = watched.windows[i * count / used];
-        auto contributions = TRY(classifier.explain(
-            {&seen.features, intent, seen.facts.current, seen.facts.representatives, costs}, layout,
-            model_feature_count()));
+        auto contributions =
+            TRY(classifier.explain({&seen.features, intent, option_of(seen.facts.current),
+                                    classes_of(seen.facts.representatives), costs},
+                                   layout, model_feature_count()));
         for (const Contribution& one : contributions) {
             Contribution& sum = sums[one.feature];
             sum.feature = one.feature;
@@ -200,10 +208,10 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     out.set_current(std::string(to_string(facts.current)));
     out.set_runqueues(static_cast<std::uint32_t>(facts.runqueues_in_force.size()));
     if (facts.rate_limit_us) out.set_rate_limit_us(*facts.rate_limit_us);
-    out.set_recommended(std::string(to_string(verdict.layout)));
+    out.set_recommended(std::string(to_string(layout_of(verdict.option))));
     out.set_verdict(std::string(to_string(verdict.decision)));
-    out.set_confidence(verdict.mean.probability[index(verdict.layout)]);
-    out.set_expected_gain(verdict.mean.expected_gain[index(verdict.layout)]);
+    out.set_confidence(verdict.mean.probability[index(verdict.option)]);
+    out.set_expected_gain(verdict.mean.expected_gain[index(verdict.option)]);
     for (Layout layout : all_layouts) {
         auto* row = out.add_layouts();
         row->set_layout(std::string(to_string(layout)));
@@ -229,6 +237,35 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     return out;
 }
 
+void add_rate_limit(proto::Recommendation& out, const Watched& watched) {
+    const Option current = rate_limit_option(watched.facts);
+    const Verdict verdict = judge(watched.rate_limit, Knob::rate_limit, current, all_options);
+    auto& to = *out.mutable_rate_limit();
+    const auto in_force = watched.facts.rate_limit_us;
+    to.set_recommended_us(verdict.option == current && in_force ? *in_force
+                                                                : limit_of(verdict.option));
+    to.set_verdict(std::string(to_string(verdict.decision)));
+    to.set_confidence(verdict.mean.probability[index(verdict.option)]);
+    to.set_expected_gain(verdict.mean.expected_gain[index(verdict.option)]);
+    for (const Option option : all_options) {
+        auto& row = *to.add_rate_limits();
+        row.set_rate_limit_us(limit_of(option));
+        row.set_probability(verdict.mean.probability[index(option)]);
+        row.set_expected_gain(verdict.mean.expected_gain[index(option)]);
+    }
+    for (const Reason& reason : verdict.reasons) to.add_reasons(reason.text);
+    if (in_force && *in_force != limit_of(current))
+        to.add_reasons(fmt::format("{} is in force, which is judged as {}",
+                                   rate_limit_text(*in_force), rate_limit_text(limit_of(current))));
+    if (verdict.decision != Decision::switch_option) return;
+    const auto command = [&](unsigned us) {
+        return fmt::format("intellisched apply --pool {} --rate-limit {}", printable(out.pool()),
+                           us);
+    };
+    to.set_command(command(limit_of(verdict.option)));
+    to.set_undo(command(in_force.value_or(default_rate_limit_us)));
+}
+
 void add_explanation(proto::Recommendation& out, const Classifier& classifier,
                      const std::vector<Contribution>& contributions) {
     const auto schema = feature_schema();
@@ -251,52 +288,6 @@ void add_explanation(proto::Recommendation& out, const Classifier& classifier,
     }
 }
 
-/// A feature's value as a person would write it.
-std::string value_text(double value, const std::string& unit) {
-    if (std::isnan(value)) return "not seen";
-    if (unit == "0 or 1") return value > 0.5 ? "yes" : "no";
-    if (unit == "fraction") return fmt::format("{:.1f}%", value * 100);
-    if (unit.empty() || unit == "count" || unit == "ratio") return fmt::format("{:.4g}", value);
-    return fmt::format("{:.4g} {}", value, unit);
-}
-
-std::string table(const proto::Recommendation& r, std::string_view intent, Layout explained) {
-    std::string text = fmt::format(
-        "cpupool {}: layout {}{} now, intent {}, {} windows\n\n", printable(r.pool()), r.current(),
-        r.has_rate_limit_us() ? ", rate limit " + rate_limit_text(r.rate_limit_us()) : "", intent,
-        r.windows());
-    text += fmt::format("{:<8}{:>13}{:>15}{:>11}   {}\n", "layout", "probability", "expected gain",
-                        "runqueues", "equivalent to");
-    for (const auto& row : r.layouts()) {
-        const bool current = row.layout() == r.current(), chosen = row.layout() == r.recommended();
-        std::string same;
-        for (const auto& other : row.equivalent_to()) same += (same.empty() ? "" : ", ") + other;
-        const std::string_view mark = current ? "current" : chosen ? "<- recommended" : "";
-        text += fmt::format("{:<8}{:>12.1f}%{:>14.1f}%{:>11}   ", row.layout(),
-                            row.probability() * 100, row.expected_gain() * 100, row.runqueues());
-        text += mark.empty() ? fmt::format("{}\n", same.empty() ? "-" : same)
-                             : fmt::format("{:<18} {}\n", same.empty() ? "-" : same, mark);
-    }
-    text += fmt::format("\nverdict: {}{}\n", r.verdict(),
-                        r.verdict() == "switch" ? " to " + r.recommended() : "");
-    for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
-    if (!r.explanation().empty()) {
-        text += fmt::format("\nwhat speaks for (+) and against (-) {}, in log-odds:\n",
-                            to_string(explained));
-        for (const auto& row : r.explanation())
-            text += fmt::format("  {:+6.2f}  {} = {} ({})\n", row.contribution(), row.meaning(),
-                                value_text(row.value(), row.unit()), row.feature());
-    }
-    const auto& model = r.model();
-    text += fmt::format("\nmodel {} ({}), {} samples; {}\n", model.name(), model.id(),
-                        model.samples(), model.source());
-    if (model.score_version() != score_version)
-        text += fmt::format("its gains are of version {} of the score, this program's is version "
-                            "{}: read them as an order, not as percents\n",
-                            model.score_version(), score_version);
-    return text;
-}
-
 /// The machine's costs from a file of them.
 Result<void> read_costs(RecommendArguments& options) {
     if (options.costs_file.empty()) return {};
@@ -310,19 +301,23 @@ Result<void> read_costs(RecommendArguments& options) {
 Result<int> recommend(RecommendArguments& options) {
     TRY(read_costs(options));
     const auto intent = intent_from_string(options.intent);
-    auto bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
-    auto classifier = TRY(Classifier::load(bundle));
-    auto watched = TRY(watch(options, classifier, *intent));
+    const Bundle bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
+    const auto models = TRY(Models::load(bundle));
+    auto watched = TRY(watch(options, models, *intent));
 
     const Verdict verdict =
-        judge(watched.observations, watched.facts.current, watched.facts.representatives);
-    proto::Recommendation out = message(classifier, watched, verdict);
+        judge(watched.observations, Knob::layout, option_of(watched.facts.current),
+              classes_of(watched.facts.representatives));
+    proto::Recommendation out = message(models.layout, watched, verdict);
+    if (models.rate_limit) add_rate_limit(out, watched);
     if (options.explain) {
         auto contributions =
-            TRY(explain(classifier, watched, *intent, options.costs, verdict.favourite));
-        add_explanation(out, classifier, contributions);
+            TRY(explain(models.layout, watched, *intent, options.costs, verdict.favourite));
+        add_explanation(out, models.layout, contributions);
     }
-    TRY(print(options.json ? to_json(out) : table(out, options.intent, verdict.favourite)));
+    TRY(print(options.json ? to_json(out)
+                           : recommendation_text(out, options.intent,
+                                                 to_string(layout_of(verdict.favourite)))));
     return verdict.decision == Decision::abstain ? abstained : done;
 }
 

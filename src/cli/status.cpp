@@ -46,6 +46,13 @@ std::string table(const proto::ServiceStatus& status) {
         text += row + "\n";
     }
     for (const auto& pool : status.pools()) {
+        if (pool.has_recommended_rate_limit_us())
+            text += fmt::format("\n{}: a rate limit of {} promises {:+.1f}%: `intellisched apply "
+                                "--pool {} --rate-limit {}`\n",
+                                printable(pool.name(), 64),
+                                rate_limit_text(pool.recommended_rate_limit_us()),
+                                pool.rate_limit_gain() * 100, printable(pool.name(), 64),
+                                pool.recommended_rate_limit_us());
         if (pool.reasons().empty()) continue;
         text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), pool.decision());
         for (const auto& reason : pool.reasons())

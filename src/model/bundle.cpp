@@ -3,10 +3,10 @@
 
 #include "collector/window/schema.hpp"
 #include "src/base/files.hpp"
-#include "src/layout/layout.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/intent.hpp"
 #include "src/model/novelty.hpp"
+#include "src/model/option.hpp"
 #include "src/model/score.hpp"
 #include "src/model/verify_model.hpp"
 #include "src/proto/records.hpp"
@@ -42,10 +42,8 @@ std::string sha256(std::string_view bytes) {
     return {digest.begin(), digest.end()};
 }
 
-// What both models are signed by.
-std::string digest_of(const Bundle& bundle) {
-    return sha256(bundle.classifier_ubj + bundle.gains_ubj);
-}
+// What both ensembles are signed by.
+std::string digest_of(const Model& model) { return sha256(model.classifier_ubj + model.gains_ubj); }
 
 std::string short_id(std::string_view digest) {
     std::string id;
@@ -58,15 +56,21 @@ bool same(const google::protobuf::RepeatedPtrField<std::string>& texts, const au
     return std::equal(texts.begin(), texts.end(), names.begin(), names.end());
 }
 
-template<class T, std::size_t N> std::vector<std::string> names_of(const std::array<T, N>& values) {
+std::vector<std::string> option_names(Knob knob) {
     std::vector<std::string> names;
-    names.reserve(N);
-    for (const T value : values) names.emplace_back(to_string(value));
+    for (const Option option : all_options) names.push_back(name_of(knob, option));
+    return names;
+}
+
+std::vector<std::string> intent_names() {
+    std::vector<std::string> names;
+    for (const Intent intent : all_intents) names.emplace_back(to_string(intent));
     return names;
 }
 
 // Whether the model speaks of the same inputs and choices as this program.
-Result<void> check_schema(const proto::ModelManifest& manifest, const std::string& name) {
+Result<void> check_schema(const proto::ModelManifest& manifest, Knob wanted,
+                          const std::string& name) {
     if (manifest.schema_version() != feature_schema_version)
         return fail("{}: the model was trained on version {} of the features, this program "
                     "measures version {}; retrain it or install the bundle that belongs to this "
@@ -89,10 +93,13 @@ Result<void> check_schema(const proto::ModelManifest& manifest, const std::strin
         return fail("{}: the model has {} features, this program {}; retrain it or install the "
                     "bundle that belongs to this program",
                     name, names.size(), expected.size());
-    if (!same(manifest.layouts(), names_of(all_layouts)))
-        return fail("{}: the model chooses among other layouts than this program; retrain it",
-                    name);
-    if (!same(manifest.intents(), names_of(all_intents)))
+    if (manifest.knob() != to_string(wanted))
+        return fail("{}: the model is about '{}' where one about the {} belongs; retrain it", name,
+                    printable(manifest.knob(), 32), to_string(wanted));
+    if (!same(manifest.options(), option_names(wanted)))
+        return fail("{}: the model chooses among other options of {} than this program; retrain it",
+                    name, to_string(wanted));
+    if (!same(manifest.intents(), intent_names()))
         return fail("{}: the model knows other intents than this program; retrain it", name);
     return {};
 }
@@ -141,39 +148,58 @@ Result<std::string> decompress_model(const std::string& frame) {
     return ubj;
 }
 
+// Takes the model out of the message.
+Result<Model> model_of(proto::Bundle& message, Knob knob, const std::string& name) {
+    Model model;
+    model.manifest = std::move(*message.mutable_manifest());
+    auto& manifest = model.manifest;
+
+    TRY(check_schema(manifest, knob, name));
+    TRY(check_numbers(manifest, name));
+    for (const auto& [stored, ubj] : {std::pair{&message.classifier(), &model.classifier_ubj},
+                                      std::pair{&message.gains(), &model.gains_ubj}}) {
+        auto ensemble = decompress_model(*stored);
+        if (!ensemble) return fail("{}: {}", name, ensemble.error().message);
+        *ubj = std::move(*ensemble);
+    }
+    if (message.has_novelty()) {
+        if (auto loaded = Novelty::load(message.novelty()); !loaded)
+            return fail("{}: {}; {}", name, loaded.error().message, way_out);
+        model.novelty = std::move(*message.mutable_novelty());
+    }
+    const std::string digest = digest_of(model);
+    if (manifest.model_sha256() != digest || manifest.id() != short_id(digest))
+        return fail("{}: the models are not those that the manifest describes; {}", name, way_out);
+    for (const std::string* ubj : {&model.classifier_ubj, &model.gains_ubj})
+        if (auto verified =
+                verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), option_count);
+            !verified)
+            return fail("{}: {}", name, verified.error().message);
+    manifest.set_name(printable(manifest.name()));
+    manifest.mutable_training()->set_source(printable(manifest.training().source(), 512));
+    return model;
+}
+
 // `bytes` is what follows the head.
 Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
     proto::Bundle message;
     if (!parse_bounded(bytes, message))
         return fail("{}: its contents are no bundle; {}", name, way_out);
-    Bundle bundle;
-    bundle.manifest = std::move(*message.mutable_manifest());
-    auto& manifest = bundle.manifest;
-
-    TRY(check_schema(manifest, name));
-    TRY(check_numbers(manifest, name));
-    for (const auto& [stored, ubj] : {std::pair{&message.classifier(), &bundle.classifier_ubj},
-                                      std::pair{&message.gains(), &bundle.gains_ubj}}) {
-        auto model = decompress_model(*stored);
-        if (!model) return fail("{}: {}", name, model.error().message);
-        *ubj = std::move(*model);
-    }
-    if (message.has_novelty()) {
-        if (auto loaded = Novelty::load(message.novelty()); !loaded)
-            return fail("{}: {}; {}", name, loaded.error().message, way_out);
-        bundle.novelty = std::move(*message.mutable_novelty());
-    }
-    const std::string digest = digest_of(bundle);
-    if (manifest.model_sha256() != digest || manifest.id() != short_id(digest))
-        return fail("{}: the models are not those that the manifest describes; {}", name, way_out);
-    for (const std::string* ubj : {&bundle.classifier_ubj, &bundle.gains_ubj})
-        if (auto verified =
-                verify_model(std::as_bytes(std::span(*ubj)), model_feature_count(), layout_count);
-            !verified)
-            return fail("{}: {}", name, verified.error().message);
-    manifest.set_name(printable(manifest.name()));
-    manifest.mutable_training()->set_source(printable(manifest.training().source(), 512));
+    Bundle bundle{TRY(model_of(message, Knob::layout, name))};
+    if (message.has_rate_limit())
+        bundle.rate_limit = TRY(model_of(*message.mutable_rate_limit(), Knob::rate_limit, name));
     return bundle;
+}
+
+// Signed, as it is stored.
+proto::Bundle message_of(Model model) {
+    sign(model);
+    proto::Bundle message;
+    *message.mutable_manifest() = std::move(model.manifest);
+    message.set_classifier(compress_model(model.classifier_ubj));
+    message.set_gains(compress_model(model.gains_ubj));
+    if (model.novelty) *message.mutable_novelty() = std::move(*model.novelty);
+    return message;
 }
 
 } // namespace
@@ -186,10 +212,10 @@ std::string compress_model(std::string_view ubj) {
     return frame;
 }
 
-void sign(Bundle& bundle) {
-    const std::string digest = digest_of(bundle);
-    bundle.manifest.set_model_sha256(digest);
-    bundle.manifest.set_id(short_id(digest));
+void sign(Model& model) {
+    const std::string digest = digest_of(model);
+    model.manifest.set_model_sha256(digest);
+    model.manifest.set_id(short_id(digest));
 }
 
 Result<Bundle> parse_bundle(std::span<const std::byte> bytes, const std::string& name) {
@@ -216,12 +242,9 @@ Result<Bundle> read_bundle(const std::filesystem::path& path) {
 }
 
 Result<std::string> encode_bundle(Bundle bundle) {
-    sign(bundle);
-    proto::Bundle message;
-    *message.mutable_manifest() = std::move(bundle.manifest);
-    message.set_classifier(compress_model(bundle.classifier_ubj));
-    message.set_gains(compress_model(bundle.gains_ubj));
-    if (bundle.novelty) *message.mutable_novelty() = std::move(*bundle.novelty);
+    proto::Bundle message = message_of(std::move(bundle));
+    if (bundle.rate_limit)
+        *message.mutable_rate_limit() = message_of(std::move(*bundle.rate_limit));
     const std::string body = message.SerializeAsString();
     std::string bytes(magic);
     bytes += sha256(body);

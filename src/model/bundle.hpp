@@ -15,26 +15,34 @@
 
 namespace intellisched {
 
-/// The largest bundle that is read or written, in bytes, and the largest model in one before it is
-/// compressed. (100 rounds of depth 5 are about 1 MB and compress to a third.)
+/// The largest bundle that is read or written, in bytes, and the largest ensemble in one before it
+/// is compressed. (100 rounds of depth 5 are about 1 MB and compress to a third.)
 inline constexpr std::size_t max_bundle_bytes = std::size_t{4} << 20;
 inline constexpr std::size_t max_model_bytes = std::size_t{16} << 20;
 
-struct Bundle {
+/// A model of one knob.
+struct Model {
     proto::ModelManifest manifest;
     // As XGBoost's XGBoosterSaveModelToBuffer wrote them, format UBJ.
-    std::string classifier_ubj; ///< margins of the probability that a layout is the best
-    std::string gains_ubj;      ///< ln score, less its mean over the layouts
+    std::string classifier_ubj; ///< margins of the probability that an option is the best
+    std::string gains_ubj;      ///< ln score, less its mean over the options
     std::optional<proto::Novelty> novelty = {}; ///< none in older bundles
 };
 
-/// Fills in the manifest's checksum and id from the models.
-void sign(Bundle& bundle);
+/// The model of the layout, and that of the rate limit where there is one.
+struct Bundle : Model {
+    Bundle() = default;
+    Bundle(Model layout) : Model(std::move(layout)) {} // one without is a bundle, too
+    std::optional<Model> rate_limit = {};
+};
+
+/// Fills in the manifest's checksum and id from the ensembles.
+void sign(Model& model);
 
 /// Parses and verifies a bundle: checksums, schema version and feature names of this program,
-/// layouts and intents, temperature, ranges and novelty, and the models themselves (verify_model),
-/// which may not be larger than they say or than max_model_bytes. `name` is for the message. The
-/// manifest's texts are made safe for a terminal.
+/// knob and options, intents, temperature, ranges and novelty, and the models themselves
+/// (verify_model), which may not be larger than they say or than max_model_bytes. `name` is for the
+/// message. The manifest's texts are made safe for a terminal.
 [[nodiscard]] Result<Bundle> parse_bundle(std::span<const std::byte> bytes,
                                           const std::string& name);
 

@@ -14,7 +14,7 @@ namespace intellisched {
 
 namespace {
 
-using Row = std::array<double, layout_count>;
+using Row = std::array<double, option_count>;
 
 // ln score: a gain of twenty times is as good as any, and exp() stays finite.
 constexpr double most_apart = 3;
@@ -26,8 +26,8 @@ constexpr double most_outside = 0.25;
 // Of a sane model margins are below 20.
 constexpr float largest_margin = 1e6F;
 
-bool equivalent(const Representatives& representatives, std::size_t a, std::size_t b) {
-    return representatives[a] == representatives[b];
+bool equivalent(const Classes& classes, std::size_t a, std::size_t b) {
+    return classes[a] == classes[b];
 }
 
 } // namespace
@@ -36,57 +36,55 @@ Row softmax(std::span<const float> margins, double temperature) {
     const auto top = static_cast<double>(*std::max_element(margins.begin(), margins.end()));
     Row out{};
     double sum = 0;
-    for (std::size_t l = 0; l < layout_count; ++l)
+    for (std::size_t l = 0; l < option_count; ++l)
         sum += out[l] = std::exp((static_cast<double>(margins[l]) - top) / temperature);
     for (double& value : out) value /= sum;
     return out;
 }
 
-Row merge_equivalent(const Row& probability, const Representatives& representatives) {
+Row merge_equivalent(const Row& probability, const Classes& classes) {
     Row merged{};
-    for (std::size_t l = 0; l < layout_count; ++l)
-        for (std::size_t other = 0; other < layout_count; ++other)
-            if (equivalent(representatives, l, other)) merged[l] += probability[other];
+    for (std::size_t l = 0; l < option_count; ++l)
+        for (std::size_t other = 0; other < option_count; ++other)
+            if (equivalent(classes, l, other)) merged[l] += probability[other];
     return merged;
 }
 
-Layout choose(const Row& value, const Representatives& representatives, Layout current) {
-    Layout best = current;
-    for (const Layout layout : all_layouts)
-        if (value[index(layout)] > value[index(best)]) best = representatives[index(layout)];
+Option choose(const Row& value, const Classes& classes, Option current) {
+    Option best = current;
+    for (const Option option : all_options)
+        if (value[index(option)] > value[index(best)]) best = classes[index(option)];
     return best;
 }
 
-Layout favourite(const Prediction& prediction, const Representatives& representatives,
-                 Layout current) {
-    return choose(prediction.expected_gain, representatives, current);
+Option favourite(const Prediction& prediction, const Classes& classes, Option current) {
+    return choose(prediction.expected_gain, classes, current);
 }
 
-double probability_over(const Prediction& prediction, Layout layout, Layout current) {
-    const double own = prediction.probability[index(layout)];
+double probability_over(const Prediction& prediction, Option option, Option current) {
+    const double own = prediction.probability[index(option)];
     const double either = own + prediction.probability[index(current)];
     return either > 0 ? own / either : 0;
 }
 
 Prediction make_prediction(std::span<const float> classifier, std::span<const float> gains,
-                           double temperature, const Representatives& representatives,
-                           Layout current) {
+                           double temperature, const Classes& classes, Option current) {
     Prediction prediction;
-    prediction.probability = merge_equivalent(softmax(classifier, temperature), representatives);
+    prediction.probability = merge_equivalent(softmax(classifier, temperature), classes);
     Row utility{};
-    for (std::size_t l = 0; l < layout_count; ++l) {
+    for (std::size_t l = 0; l < option_count; ++l) {
         int members = 0;
-        for (std::size_t other = 0; other < layout_count; ++other) {
-            if (!equivalent(representatives, l, other)) continue;
+        for (std::size_t other = 0; other < option_count; ++other) {
+            if (!equivalent(classes, l, other)) continue;
             utility[l] += static_cast<double>(gains[other]);
             ++members;
         }
         utility[l] /= members;
     }
-    for (std::size_t l = 0; l < layout_count; ++l)
+    for (std::size_t l = 0; l < option_count; ++l)
         prediction.expected_gain[l] =
             std::expm1(std::clamp(utility[l] - utility[index(current)], -most_apart, most_apart));
-    prediction.best = favourite(prediction, representatives, current);
+    prediction.best = favourite(prediction, classes, current);
     return prediction;
 }
 
@@ -128,19 +126,19 @@ struct Classifier::Impl {
     }
 };
 
-Result<Classifier> Classifier::load(const Bundle& bundle) {
+Result<Classifier> Classifier::load(const Model& model) {
     const auto load_one = [](const std::string& ubj) {
-        return Booster::load(std::as_bytes(std::span(ubj)), model_feature_count(), layout_count);
+        return Booster::load(std::as_bytes(std::span(ubj)), model_feature_count(), option_count);
     };
-    auto classifier = TRY(load_one(bundle.classifier_ubj));
-    auto gains = TRY(load_one(bundle.gains_ubj));
+    auto classifier = TRY(load_one(model.classifier_ubj));
+    auto gains = TRY(load_one(model.gains_ubj));
     std::optional<Novelty> novelty;
-    if (bundle.novelty) {
-        novelty = TRY(Novelty::load(*bundle.novelty));
+    if (model.novelty) {
+        novelty = TRY(Novelty::load(*model.novelty));
     }
     return Classifier(std::make_unique<Impl>(
-        Impl{std::move(classifier), std::move(gains), bundle.manifest,
-             bundle.manifest.snapshot() ? snapshot_inputs() : every_input(), std::move(novelty),
+        Impl{std::move(classifier), std::move(gains), model.manifest,
+             model.manifest.snapshot() ? snapshot_inputs() : every_input(), std::move(novelty),
              std::vector<float>(model_feature_count())}));
 }
 
@@ -154,14 +152,14 @@ Result<Prediction> Classifier::predict(const Question& question) const {
                 return fail("model {} gives no probabilities for this window; retrain it",
                             impl_->manifest.id());
     Prediction prediction = make_prediction(classifier, gains, impl_->manifest.temperature(),
-                                            question.representatives, question.current);
+                                            question.classes, question.current);
     prediction.outside_training = impl_->outside_training(question.features->values);
     return prediction;
 }
 
 const proto::ModelManifest& Classifier::manifest() const { return impl_->manifest; }
 
-Result<std::vector<Contribution>> Classifier::explain(const Question& question, Layout layout,
+Result<std::vector<Contribution>> Classifier::explain(const Question& question, Option option,
                                                       std::size_t limit) const {
     TRY(impl_->ask(question));
     const auto shap = TRY(impl_->classifier.contributions(impl_->row));
@@ -171,14 +169,14 @@ Result<std::vector<Contribution>> Classifier::explain(const Question& question, 
         double all = 0;
         double own = 0;
         double members = 0;
-        for (std::size_t l = 0; l < layout_count; ++l) {
+        for (std::size_t l = 0; l < option_count; ++l) {
             const auto value = static_cast<double>(shap[l * columns + feature]);
             all += value;
-            if (!equivalent(question.representatives, l, index(layout))) continue;
+            if (!equivalent(question.classes, l, index(option))) continue;
             own += value;
             ++members;
         }
-        const double weight = own - members * all / static_cast<double>(layout_count);
+        const double weight = own - members * all / static_cast<double>(option_count);
         if (std::isfinite(weight) && weight != 0)
             contributions.push_back({feature, impl_->row[feature], weight});
     }
@@ -189,6 +187,12 @@ Result<std::vector<Contribution>> Classifier::explain(const Question& question, 
     });
     if (contributions.size() > limit) contributions.resize(limit);
     return contributions;
+}
+
+Result<Models> Models::load(const Bundle& bundle) {
+    Models models{TRY(Classifier::load(bundle))};
+    if (bundle.rate_limit) models.rate_limit = TRY(Classifier::load(*bundle.rate_limit));
+    return models;
 }
 
 Classifier::Classifier(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}

@@ -23,10 +23,10 @@ Result<void> check_scores(const proto::Sample& sample, const std::string& name) 
             return fail("{}: scores for intent '{}', which is unknown or there twice; intents are "
                         "throughput, latency and balanced",
                         name, printable(scores.intent(), 32));
-        bool good = scores.score_size() == static_cast<int>(layout_count);
+        bool good = scores.score_size() == static_cast<int>(option_count);
         if (scores.spread_size() > 0) good &= scores.spread_size() == scores.score_size();
         for (const double spread : scores.spread()) good &= std::isnan(spread) || spread >= 0;
-        good &= scores.repeat_size() % static_cast<int>(layout_count) == 0;
+        good &= scores.repeat_size() % static_cast<int>(option_count) == 0;
         for (const double repeat : scores.repeat()) good &= std::isfinite(repeat);
         double best = 0;
         std::size_t measured = 0;
@@ -65,16 +65,20 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
                         name, feature_schema()[static_cast<std::size_t>(i)].name);
     if (sample.scenario().empty())
         return fail("{}: no scenario; without one it cannot be kept out of its own test", name);
-    if (!layout_from_string(sample.current_layout()))
-        return fail("{}: its current layout '{}' is none; layouts are cpu, core, socket, node and "
-                    "all",
-                    name, printable(sample.current_layout(), 32));
-    bool known = sample.representative_size() == static_cast<int>(layout_count);
-    for (const auto& layout : sample.representative())
-        known &= layout_from_string(layout).has_value();
+    const auto knob = knob_of(sample);
+    if (!knob)
+        return fail("{}: its knob '{}' is unknown; knobs are layout and rate-limit", name,
+                    printable(sample.knob(), 32));
+    if (!option_from_string(*knob, sample.current()))
+        return fail("{}: its current {} '{}' is no option; make the samples again (intellisched "
+                    "bench)",
+                    name, to_string(*knob), printable(sample.current(), 32));
+    bool known = sample.representative_size() == static_cast<int>(option_count);
+    for (const auto& option : sample.representative())
+        known &= option_from_string(*knob, option).has_value();
     if (!known)
-        return fail("{}: its representatives are not one layout for each of the five; make the "
-                    "samples again (intellisched bench)",
+        return fail("{}: its classes are not one option for each of the five; make the samples "
+                    "again (intellisched bench)",
                     name);
     if (!sample.costs().empty() &&
         static_cast<std::size_t>(sample.costs_size()) != sample_costs.size())
@@ -87,7 +91,7 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
             return fail("{}: one of its costs is infinite; make the samples again (intellisched "
                         "bench)",
                         name);
-    bool parts = sample.parts().empty() || sample.parts_size() == static_cast<int>(layout_count);
+    bool parts = sample.parts().empty() || sample.parts_size() == static_cast<int>(option_count);
     for (const auto& one : sample.parts())
         for (const double part : {one.work(), one.headroom(), one.tail(), one.share()})
             parts &= std::isfinite(part);
@@ -110,12 +114,18 @@ std::array<float, sample_costs.size()> costs_for_sample(const proto::Costs& cost
     return values;
 }
 
-Representatives representatives_of(const proto::Sample& sample) {
-    Representatives representatives{};
-    for (std::size_t i = 0; i < layout_count; ++i)
-        representatives[i] =
-            layout_from_string(sample.representative(static_cast<int>(i))).value_or(all_layouts[i]);
-    return representatives;
+std::optional<Knob> knob_of(const proto::Sample& sample) {
+    return sample.knob().empty() ? Knob::layout : knob_from_string(sample.knob());
+}
+
+Classes classes_of(const proto::Sample& sample) {
+    Classes classes{};
+    const Knob knob = knob_of(sample).value_or(Knob::layout);
+    for (const Option option : all_options)
+        classes[index(option)] =
+            option_from_string(knob, sample.representative(static_cast<int>(index(option))))
+                .value_or(option);
+    return classes;
 }
 
 } // namespace intellisched

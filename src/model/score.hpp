@@ -81,8 +81,9 @@
 namespace intellisched {
 
 /// The version of this definition, which samples and bundles bear. 1 (or none): waits counted as
-/// demand and beside responses, all guests alike, t0 of 50 us, no headroom.
-inline constexpr std::uint32_t score_version = 2;
+/// demand and beside responses, all guests alike, t0 of 50 us, no headroom. 2: a guest that was
+/// slow without having waited had a share error.
+inline constexpr std::uint32_t score_version = 3;
 /// The version that a message bears: 1 where it says none.
 [[nodiscard]] std::uint32_t score_version_of(const auto& message) {
     return message.score_version() == 0 ? 1 : message.score_version();

@@ -25,7 +25,7 @@ std::string_view to_string(Decision decision) {
     switch (decision) {
     case Decision::keep:
         return "keep";
-    case Decision::switch_layout:
+    case Decision::switch_option:
         return "switch";
     case Decision::revert:
         return "revert";
@@ -45,7 +45,7 @@ bool possible(const Observation& window) {
     const auto part = [](double value) { return value >= 0 && value <= 1.001; };
     const auto& [probability, gain, best, outside] = window.prediction;
     return part(window.coverage) && part(window.mismatched) && outside >= 0 &&
-           outside <= most_novel && index(best) < layout_count &&
+           outside <= most_novel && index(best) < option_count &&
            std::all_of(probability.begin(), probability.end(), part) &&
            std::all_of(gain.begin(), gain.end(),
                        [](double value) { return std::abs(value) <= largest_gain; });
@@ -106,7 +106,7 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
 namespace {
 
 void add_up(Prediction& sum, const Prediction& one) {
-    for (std::size_t l = 0; l < layout_count; ++l) {
+    for (std::size_t l = 0; l < option_count; ++l) {
         sum.probability[l] += one.probability[l];
         sum.expected_gain[l] += one.expected_gain[l];
     }
@@ -115,13 +115,14 @@ void add_up(Prediction& sum, const Prediction& one) {
 
 } // namespace
 
-Verdict judge(std::span<const Observation> windows, Layout current, const Representatives& same,
-              const InputGate& gate, const Margins& margins) {
+Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
+              const Classes& classes, const InputGate& gate, const Margins& margins) {
     Verdict verdict;
-    verdict.layout = verdict.favourite = current;
+    verdict.option = verdict.favourite = current;
+    const auto name = [&](Option option) { return text_of(knob, option); };
 
     std::map<std::string_view, std::pair<unsigned, std::string>> refusals;
-    std::array<unsigned, layout_count> better{}; // windows that promise more of it than `current`
+    std::array<unsigned, option_count> better{}; // windows that promise more of it than `current`
     for (const Observation& window : windows) {
         if (auto reason = rejected(window, gate)) {
             auto& [count, text] = refusals[reason->code];
@@ -130,7 +131,7 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
             continue;
         }
         ++verdict.windows;
-        for (std::size_t l = 0; l < layout_count; ++l)
+        for (std::size_t l = 0; l < option_count; ++l)
             better[l] += window.prediction.expected_gain[l] > 0;
         add_up(verdict.mean, window.prediction);
     }
@@ -138,18 +139,18 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.reasons.push_back({code, fmt::format("{} of {} windows not used: {}", refusal.first,
                                                      windows.size(), refusal.second)});
     if (verdict.windows > 0) {
-        for (std::size_t l = 0; l < layout_count; ++l) {
+        for (std::size_t l = 0; l < option_count; ++l) {
             verdict.mean.probability[l] /= verdict.windows;
             verdict.mean.expected_gain[l] /= verdict.windows;
         }
         verdict.mean.outside_training /= verdict.windows;
-        verdict.favourite = verdict.mean.best = favourite(verdict.mean, same, current);
+        verdict.favourite = verdict.mean.best = favourite(verdict.mean, classes, current);
         verdict.agreement = static_cast<double>(better[index(verdict.favourite)]) / verdict.windows;
     }
 
     const bool one_partition =
         !refusals.contains("unexplained") &&
-        std::all_of(same.begin(), same.end(), [&](Layout l) { return l == same.front(); });
+        std::ranges::all_of(classes, [&](Option one) { return one == classes.front(); });
     if (one_partition) {
         verdict.decision = Decision::keep;
         verdict.reasons.push_back({"one-partition",
@@ -170,9 +171,10 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.decision = Decision::keep;
         verdict.reasons.push_back(
             {"current-is-best",
-             fmt::format("no layout has a higher expected gain than the current one, {}; that it "
+             fmt::format("no {} has a higher expected gain than the current one, {}; that it "
                          "is the best has a probability of {:.0f}%",
-                         to_string(current), verdict.mean.probability[index(current)] * 100)});
+                         words_of(knob), name(current),
+                         verdict.mean.probability[index(current)] * 100)});
         return verdict;
     }
     // Too unsure to move is a reason to stay; the administrator still sees what the model favours.
@@ -181,27 +183,26 @@ Verdict judge(std::span<const Observation> windows, Layout current, const Repres
         verdict.reasons.push_back(
             {"windows-disagree",
              fmt::format("only {:.0f}% of the windows promise more of {}, {:.0f}% are needed",
-                         verdict.agreement * 100, to_string(verdict.favourite),
+                         verdict.agreement * 100, name(verdict.favourite),
                          margins.agreement * 100)});
     else if (over < margins.confidence)
         verdict.reasons.push_back(
             {"unsure",
              fmt::format("{} is better than {} with {:.0f}% only, {:.0f}% are needed to switch",
-                         to_string(verdict.favourite), to_string(current), over * 100,
+                         name(verdict.favourite), name(current), over * 100,
                          margins.confidence * 100)});
     else if (gain < margins.gain)
         verdict.reasons.push_back(
-            {"small-gain",
-             fmt::format("{} promises {:+.1f}%, a switch needs {:+.1f}%",
-                         to_string(verdict.favourite), gain * 100, margins.gain * 100)});
+            {"small-gain", fmt::format("{} promises {:+.1f}%, a switch needs {:+.1f}%",
+                                       name(verdict.favourite), gain * 100, margins.gain * 100)});
     else {
-        verdict.decision = Decision::switch_layout;
-        verdict.layout = verdict.favourite;
+        verdict.decision = Decision::switch_option;
+        verdict.option = verdict.favourite;
         verdict.reasons.push_back(
-            {"better-layout",
+            {knob == Knob::layout ? "better-layout" : "better-rate-limit",
              fmt::format("{} is better than {} with {:.0f}%, by {:.0f}% of {} windows, and "
                          "promises {:+.1f}%",
-                         to_string(verdict.favourite), to_string(current), over * 100,
+                         name(verdict.favourite), name(current), over * 100,
                          verdict.agreement * 100, verdict.windows, gain * 100)});
     }
     return verdict;

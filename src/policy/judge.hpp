@@ -25,7 +25,7 @@ struct Margins {
     unsigned windows = 3;    ///< that passed the gate, at least
     double agreement = 0.6;  ///< part of the windows in which it promises more than the current one
     double confidence = 0.5; ///< probability_over() the current one
-    double gain = 0.01;      ///< expected over the current layout
+    double gain = 0.01;      ///< expected over the current option
 };
 
 /// One window as the policy sees it.
@@ -44,7 +44,7 @@ struct Observation {
 /// What the policy sees of `window`, with the model's prediction for it.
 [[nodiscard]] Observation observation_of(const WindowStats& window, const Prediction& prediction);
 
-enum class Decision : std::uint8_t { keep, switch_layout, abstain, revert };
+enum class Decision : std::uint8_t { keep, switch_option, abstain, revert };
 /// "keep", "switch", "abstain" or "revert"; judge() never gives the last.
 [[nodiscard]] std::string_view to_string(Decision decision);
 
@@ -56,22 +56,21 @@ struct Reason {
 
 struct Verdict {
     Decision decision = Decision::abstain;
-    Layout layout =
-        Layout::socket; ///< what the pool should have; the current one unless `switch_layout`
-    Layout favourite = Layout::socket; ///< what the model would choose, whatever the guards say
-    Prediction mean;                   ///< over the windows that passed the gate
-    unsigned windows = 0;              ///< that passed
+    Option option = boot_option; ///< what the pool should have; the current one unless it switches
+    Option favourite = boot_option; ///< what the model would choose, whatever the guards say
+    Prediction mean;                ///< over the windows that passed the gate
+    unsigned windows = 0;           ///< that passed
     double agreement = 0; ///< part of them that promises more of the favourite than of the current
-                          ///< layout; 0 if it is the favourite
+                          ///< option; 0 if it is the favourite
     std::vector<Reason> reasons;
 };
 
 /// Whether the window may be used; the reason when it may not.
 [[nodiscard]] std::optional<Reason> rejected(const Observation& window, const InputGate& gate);
 
-/// The verdict on a stretch of windows of one pool.
-[[nodiscard]] Verdict judge(std::span<const Observation> windows, Layout current,
-                            const Representatives& representatives, const InputGate& gate = {},
+/// The verdict on a stretch of windows of one pool, whose predictions are about the knob.
+[[nodiscard]] Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
+                            const Classes& classes, const InputGate& gate = {},
                             const Margins& margins = {});
 
 } // namespace intellisched

@@ -49,7 +49,7 @@ void leave_out(Prediction& prediction, const std::array<bool, layout_count>& out
         if (out[l]) prediction.expected_gain[l] = -1;
         prediction.probability[l] = out[l] || left <= 0 ? 0 : prediction.probability[l] / left;
     }
-    prediction.best = favourite(prediction, same, current);
+    prediction.best = favourite(prediction, classes_of(same), option_of(current));
 }
 
 } // namespace
@@ -163,15 +163,15 @@ void Stepper::judge_pool() {
         verdict_.decision = Decision::abstain;
         return because("mode-observe", "the pool is only observed");
     }
-    Verdict judged =
-        judge(evidence(), state_.pool->current, state_.pool->same, settings_.gate, margins());
+    Verdict judged = judge(evidence(), Knob::layout, option_of(state_.pool->current),
+                           classes_of(state_.pool->same), settings_.gate, margins());
     verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(), judged.reasons.end());
     verdict_.decision = judged.decision;
-    if (judged.decision == Decision::switch_layout) verdict_.decision = Decision::keep;
-    if (!check_unmeasured() && judged.decision == Decision::switch_layout && !obstacles(judged))
-        begin({.to = {judged.layout, no_cap},
-               .to_layout = judged.layout,
-               .promised = judged.mean.expected_gain[index(judged.layout)]},
+    if (judged.decision == Decision::switch_option) verdict_.decision = Decision::keep;
+    if (!check_unmeasured() && judged.decision == Decision::switch_option && !obstacles(judged))
+        begin({.to = {layout_of(judged.option), no_cap},
+               .to_layout = layout_of(judged.option),
+               .promised = judged.mean.expected_gain[index(judged.option)]},
               samples(settings_.trial.windows));
     verdict_.evidence = std::move(judged);
 }
@@ -196,9 +196,9 @@ bool Stepper::obstacles(const Verdict& judged) {
     const std::size_t before = verdict_.reasons.size();
     const Nanoseconds now = state_.now;
     const PoolSeen& pool = *state_.pool;
-    if (pool.exact && pool.same[index(judged.layout)] == pool.same[index(pool.current)])
+    if (pool.exact && pool.same[index(judged.option)] == pool.same[index(pool.current)])
         because("equivalent", "{} gives the runqueues that are there already",
-                to_string(judged.layout));
+                to_string(layout_of(judged.option)));
     if (state_.mode == Mode::recommend)
         because("mode-recommend", "it is recommended only: the pool's mode is recommend");
     if (state_.paused) because("paused", "the policy is paused");

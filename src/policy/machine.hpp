@@ -96,7 +96,7 @@ struct PoolVerdict {
     /// Whether the pool is to be given `target` now; what comes of it is an ApplyResult of
     /// `serial`.
     [[nodiscard]] bool asks() const {
-        return decision == Decision::switch_layout || decision == Decision::revert;
+        return decision == Decision::switch_option || decision == Decision::revert;
     }
 };
 

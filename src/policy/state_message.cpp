@@ -53,7 +53,7 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     out.set_untracked(window.observation.untracked);
     for (const double value : prediction.probability) out.add_probability(value);
     for (const double value : prediction.expected_gain) out.add_expected_gain(value);
-    out.set_best(std::string(to_string(prediction.best)));
+    out.set_best(std::string(to_string(layout_of(prediction.best))));
     out.set_outside_training(prediction.outside_training);
     *out.mutable_in_force() = message_of(window.in_force);
     out.set_utility(window.utility);
@@ -165,7 +165,7 @@ class StateParser {
         observation.untracked = in.untracked();
         observation.prediction = {numbers<layout_count>(in.probability(), "probabilities"),
                                   numbers<layout_count>(in.expected_gain(), "gains"),
-                                  layout(in.best()), in.outside_training()};
+                                  option_of(layout(in.best())), in.outside_training()};
         out.window.in_force = arrangement(in.in_force());
         out.window.utility = in.utility();
         out.window.workload = numbers<workload_size>(in.workload(), "a workload");

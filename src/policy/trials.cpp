@@ -99,7 +99,7 @@ void Stepper::ask(const Arrangement& target, bool revert) {
                       .retry_at = later(state_.now, settings_.retry)};
     state_.changed_at = state_.now;
     state_.unmeasured.reset();
-    verdict_.decision = revert ? Decision::revert : Decision::switch_layout;
+    verdict_.decision = revert ? Decision::revert : Decision::switch_option;
     verdict_.target = target;
     verdict_.serial = state_.serial;
     if (revert) because("reverting", "back to {}", to_string(target));

@@ -42,10 +42,22 @@ Result<Look> look(const WindowStats& window, const proto::HostSnapshot& snapshot
                   const Classifier& classifier, const LookOptions& options) {
     const PoolFacts& facts = window.facts;
     Look out{.features = feature_vector(window), .seen = {}};
-    const auto prediction = TRY(classifier.predict(
-        {&out.features, options.intent, facts.current, facts.representatives, options.costs}));
+    const auto prediction =
+        TRY(classifier.predict({&out.features, options.intent, option_of(facts.current),
+                                classes_of(facts.representatives), options.costs}));
     out.seen = seen_of(window, out.features, prediction, snapshot, options);
     return out;
+}
+
+Option rate_limit_option(const PoolFacts& facts) {
+    return nearest_limit(facts.rate_limit_us.value_or(default_rate_limit_us));
+}
+
+Result<Observation> look_at_rate_limit(const WindowStats& window, const FeatureVector& features,
+                                       const Classifier& classifier, const LookOptions& options) {
+    const auto prediction = TRY(classifier.predict(
+        {&features, options.intent, rate_limit_option(window.facts), all_options, options.costs}));
+    return observation_of(window, prediction);
 }
 
 PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,

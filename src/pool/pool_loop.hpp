@@ -40,6 +40,16 @@ struct Look {
 [[nodiscard]] Result<Look> look(const WindowStats& window, const proto::HostSnapshot& snapshot,
                                 const Classifier& classifier, const LookOptions& options);
 
+/// The option that is nearest to the rate limit in force; where the host does not tell that, to
+/// Xen's default.
+[[nodiscard]] Option rate_limit_option(const PoolFacts& facts);
+
+/// The window with a prediction about the rate limit, by the model of that. Errors: as look().
+[[nodiscard]] Result<Observation> look_at_rate_limit(const WindowStats& window,
+                                                     const FeatureVector& features,
+                                                     const Classifier& classifier,
+                                                     const LookOptions& options);
+
 /// What of a look is for the policy, with a prediction that was made elsewhere.
 [[nodiscard]] WindowSeen seen_of(const WindowStats& window, const FeatureVector& features,
                                  const Prediction& prediction, const proto::HostSnapshot& snapshot,

@@ -183,7 +183,7 @@ Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime n
 Result<void> Journal::record(const Step& step) {
     const bool asked = step.verdict && step.verdict->asks();
     const bool acts = asked || step.answer || (step.verdict && step.verdict->trial);
-    const bool tries = asked && step.verdict->decision == Decision::switch_layout;
+    const bool tries = asked && step.verdict->decision == Decision::switch_option;
     if ((acts && !step.state) || (asked && !step.state->pool) || (tries && !step.state->trial))
         return fail("{}: a step of pool {} lacks the policy's state; tell the program's authors",
                     path_, printable(step.pool.name, 64));
@@ -251,7 +251,7 @@ Result<void> Journal::add_verdict(const Step& step, std::int64_t pool) {
     StoredVerdict stored{
         .time = step.time, .decision = verdict.decision, .bundle = step.bundle, .reasons = {}};
     if (verdict.asks()) stored.target = verdict.target, stored.serial = verdict.serial;
-    if (verdict.evidence) stored.recommended = verdict.evidence->layout;
+    if (verdict.evidence) stored.recommended = layout_of(verdict.evidence->option);
     TRY(insert(database_, pool, step.pool.id, stored));
     const std::int64_t id = database_.last_id();
     for (std::size_t i = 0; i < verdict.reasons.size(); ++i)

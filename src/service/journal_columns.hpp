@@ -33,7 +33,7 @@ template<class Column> void columns(Column&& column, Window& window) {
     column("utility", window.utility);
     Prediction prediction = window.prediction.value_or(Prediction{});
     std::optional<Layout> favourite;
-    if (window.prediction) favourite = prediction.best;
+    if (window.prediction) favourite = layout_of(prediction.best);
     column("favourite", favourite);
     column("outside_training", prediction.outside_training);
     for (const Layout layout : all_layouts)
@@ -41,7 +41,7 @@ template<class Column> void columns(Column&& column, Window& window) {
     for (const Layout layout : all_layouts)
         column(fmt::format("gain_{}", to_string(layout)), prediction.expected_gain[index(layout)]);
     if (!favourite) return;
-    prediction.best = *favourite;
+    prediction.best = option_of(*favourite);
     window.prediction = prediction;
 }
 

@@ -37,7 +37,7 @@ class Row {
     void read(Layout& value) { read_name(value, all_layouts, "layout"); }
     void read(Decision& value) {
         using enum Decision;
-        read_name(value, std::array{keep, switch_layout, abstain, revert}, "decision");
+        read_name(value, std::array{keep, switch_option, abstain, revert}, "decision");
     }
     void read(SwitchOutcome& value) {
         using enum SwitchOutcome;

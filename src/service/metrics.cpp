@@ -125,6 +125,13 @@ std::string metrics_text(const ServiceMetrics& metrics) {
             [](const PoolMetrics& of) {
                 return of.rate_limit_us ? static_cast<double>(*of.rate_limit_us) / 1e6 : NAN;
             });
+    by_pool(MetricType::Gauge, "pool_recommended_rate_limit_seconds",
+            "The rate limit that is worth a change by hand; absent where none is.",
+            [](const PoolMetrics& of) {
+                return of.recommended_rate_limit_us
+                           ? static_cast<double>(*of.recommended_rate_limit_us) / 1e6
+                           : NAN;
+            });
 
     by_layout("pool_layout_probability", "Probability that the layout is the pool's best, 0 to 1.",
               &Prediction::probability);

@@ -18,11 +18,12 @@ namespace intellisched {
 struct PoolMetrics {
     std::string name;
     Mode mode = Mode::observe;
-    std::optional<Arrangement> requested = {};  ///< by the service, last
-    std::optional<Arrangement> effective = {};  ///< in force
-    std::optional<unsigned> rate_limit_us = {}; ///< in force
-    std::optional<Prediction> prediction = {};  ///< of the last window that was judged
-    std::optional<double> utility = {};         ///< of the last window
+    std::optional<Arrangement> requested = {};              ///< by the service, last
+    std::optional<Arrangement> effective = {};              ///< in force
+    std::optional<unsigned> rate_limit_us = {};             ///< in force
+    std::optional<unsigned> recommended_rate_limit_us = {}; ///< worth a change by hand
+    std::optional<Prediction> prediction = {};              ///< of the last window that was judged
+    std::optional<double> utility = {};                     ///< of the last window
     std::uint64_t windows = 0;
     std::map<std::string, std::uint64_t> rejected = {}; ///< windows, by the code of the reason
     std::uint64_t switches = 0, reverts = 0, failed_applies = 0;

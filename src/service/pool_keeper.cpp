@@ -26,7 +26,7 @@ proto::Sample sample_of(const FeatureVector& features, const PoolSeen& pool, boo
     sample.set_guest_scores(guest_scores);
     sample.set_schema_version(feature_schema_version);
     sample.set_score_version(score_version);
-    sample.set_current_layout(std::string(to_string(pool.current)));
+    sample.set_current(std::string(to_string(pool.current)));
     for (const Layout layout : pool.same) sample.add_representative(std::string(to_string(layout)));
     sample.mutable_features()->Add(features.values.begin(), features.values.end());
     return sample;
@@ -89,6 +89,13 @@ void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nano
     feed(seen, now, &window, &features);
 }
 
+void PoolKeeper::saw_rate_limit(const Observation& window, unsigned in_force_us, Moment now) {
+    if (state_.mode != Mode::recommend && state_.mode != Mode::automatic) return;
+    if (advice_.saw(window, in_force_us, now.time, config_.settings))
+        BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
+                                << printable(advice_.text(pool_.name), 512);
+}
+
 void PoolKeeper::applied(const ApplyResult& result, Nanoseconds finished, Moment now) {
     not_before_ = finished;
     feed(result, now);
@@ -136,7 +143,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
     // from.
     std::optional<proto::Sample> sample;
     if (features && state_.pool && by_name(*state_.pool) &&
-        (verdict.decision == Decision::switch_layout || verdict.trial))
+        (verdict.decision == Decision::switch_option || verdict.trial))
         sample = sample_of(*features, *state_.pool, config_.guest_scores);
     const bool store = unstored_ || now.time >= stored_at_ + store_every;
     const bool keep = acts || told || (of_window && is_news(verdict, now));
@@ -154,7 +161,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
             unstored_ = false;
             stored_at_ = now.time;
         }
-        if (!recorded && verdict.decision == Decision::switch_layout) {
+        if (!recorded && verdict.decision == Decision::switch_option) {
             state_ = std::move(*before); // changes come from windows alone
             verdict.decision = Decision::keep;
             acts = false;
@@ -173,7 +180,8 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
 
 bool PoolKeeper::is_news(const PoolVerdict& verdict, Moment now) {
     std::string says(to_string(verdict.decision));
-    if (verdict.evidence) says += fmt::format(" {}", to_string(verdict.evidence->layout));
+    if (verdict.evidence)
+        says += fmt::format(" {}", to_string(layout_of(verdict.evidence->option)));
     for (const Reason& reason : verdict.reasons) says += fmt::format(" {}", reason.code);
     if (says == kept_ || (!kept_.empty() && now.time < kept_at_ + keep_every)) return false;
     kept_ = std::move(says);
@@ -228,6 +236,7 @@ PoolMetrics PoolKeeper::metrics() const {
         metrics.effective = state_.pool->in_force;
         metrics.rate_limit_us = state_.pool->rate_limit_us;
     }
+    metrics.recommended_rate_limit_us = advice_.recommended_us();
     metrics.trial = state_.trial.has_value();
     metrics.breaker_open = state_.now < state_.breaker_until;
     metrics.paused = state_.paused;

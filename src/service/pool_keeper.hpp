@@ -10,6 +10,7 @@
 #pragma once
 
 #include "collector/window/schema.hpp"
+#include "src/policy/rate_limit_advice.hpp"
 #include "src/service/config.hpp"
 #include "src/service/journal.hpp"
 #include "src/service/metrics.hpp"
@@ -39,6 +40,9 @@ class PoolKeeper {
     /// model.
     void saw(const WindowSeen& seen, const FeatureVector& features, Nanoseconds length,
              const std::string& bundle, Moment now);
+    /// Takes the same window with a prediction about the rate limit, and that which was in force.
+    /// Advice that changed is logged; nothing is done about it.
+    void saw_rate_limit(const Observation& window, unsigned in_force_us, Moment now);
     /// Takes the result of a Request; `finished`: when, on the policy's clock.
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
     /// There is no pool of that name any more.
@@ -61,6 +65,7 @@ class PoolKeeper {
     [[nodiscard]] const State& state() const { return state_; }
     /// The verdict on the last window, or on what has happened since.
     [[nodiscard]] const PoolVerdict& verdict() const { return last_; }
+    [[nodiscard]] const RateLimitAdvice& advice() const { return advice_; }
     [[nodiscard]] PoolMetrics metrics() const;
     [[nodiscard]] std::uint64_t journal_errors() const { return journal_errors_; }
 
@@ -78,6 +83,7 @@ class PoolKeeper {
     Ask ask_;
     State state_;
     PoolVerdict last_;
+    RateLimitAdvice advice_;
     std::string bundle_;
     Nanoseconds last_input_ = 0;
     Nanoseconds not_before_ = 0; ///< readings from before are of no use

@@ -70,7 +70,7 @@ Result<void> Service::begin() {
 
     config_ = TRY(read_config(options_.config));
     if (!options_.verbose) log_at(config_.log_level);
-    classifier_ = TRY(load_bundle(config_));
+    models_ = TRY(load_bundle(config_));
 
     // A host of its own time is booted with every start.
     boot_ = TRY(line_of(virtual_time_ ? "/proc/sys/kernel/random/uuid"
@@ -116,15 +116,15 @@ Result<void> Service::begin_loop() {
     return {};
 }
 
-Result<Classifier> Service::load_bundle(const ServiceConfig& config) const {
+Result<Models> Service::load_bundle(const ServiceConfig& config) const {
     const auto bundle = TRY(read_bundle(config.bundle.empty() ? options_.bundle : config.bundle));
-    return Classifier::load(bundle);
+    return Models::load(bundle);
 }
 
 Result<void> Service::run() {
     BOOST_LOG_TRIVIAL(info) << "intellisched " << options_.version << " with the model "
-                            << classifier_->manifest().name() << " ("
-                            << classifier_->manifest().id() << ")";
+                            << models_->layout.manifest().name() << " ("
+                            << models_->layout.manifest().id() << ")";
     sd_notify(0, "READY=1");
     publish();
     while (!stop_) {
@@ -236,8 +236,8 @@ void Service::saw(const WindowNews& window) {
     PoolKeeper& keeper = *found->second;
     if (keeper.state().mode == Mode::off) return;
 
-    auto looked = look(stats, last_->host.snapshot, *classifier_,
-                       {.intent = keeper.state().intent, .published = published(stats)});
+    const LookOptions how{.intent = keeper.state().intent, .published = published(stats)};
+    auto looked = look(stats, last_->host.snapshot, models_->layout, how);
     if (!looked) return complain(looked.error());
     const Moment moment = now();
     SteadyGuests& steady = steady_[stats.facts.pool];
@@ -255,7 +255,11 @@ void Service::saw(const WindowNews& window) {
     });
     windows_of_[stats.facts.pool] = {window_status(stats, looked->features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
-    keeper.saw(looked->seen, looked->features, length, classifier_->manifest().id(), moment);
+    keeper.saw(looked->seen, looked->features, length, models_->layout.manifest().id(), moment);
+    if (!models_->rate_limit || !stats.facts.rate_limit_us) return;
+    const auto of_limit = look_at_rate_limit(stats, looked->features, *models_->rate_limit, how);
+    if (!of_limit) return complain(of_limit.error());
+    keeper.saw_rate_limit(*of_limit, *stats.facts.rate_limit_us, moment);
 }
 
 Published Service::published(const WindowStats& stats) {

@@ -39,7 +39,7 @@ class Service {
     explicit Service(ServiceOptions options);
     [[nodiscard]] Result<void> begin();
     [[nodiscard]] Result<void> begin_loop();
-    [[nodiscard]] Result<Classifier> load_bundle(const ServiceConfig& config) const;
+    [[nodiscard]] Result<Models> load_bundle(const ServiceConfig& config) const;
     /// One turn of the loop, of a bounded time.
     [[nodiscard]] Result<Loop::Microseconds> turn(Loop::Microseconds most);
     [[nodiscard]] Moment now() const;
@@ -83,7 +83,7 @@ class Service {
     ServiceConfig config_;
     std::string boot_;                       ///< id of the boot of the host
     std::atomic<bool> guest_scores_ = false; ///< any pool hears them; the watcher's thread asks
-    std::optional<Classifier> classifier_;
+    std::optional<Models> models_;
     std::optional<Journal> journal_;
     std::optional<Loop> loop_;
     std::atomic<bool> leaving_ = false; ///< no simulator is waited for any more

@@ -96,13 +96,18 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
         out.set_can_rearrange(state.pool->can_rearrange);
         if (state.pool->rate_limit_us) out.set_rate_limit_us(*state.pool->rate_limit_us);
     }
+    if (const auto us = keeper.advice().recommended_us()) {
+        const Verdict& advised = *keeper.advice().verdict();
+        out.set_recommended_rate_limit_us(*us);
+        out.set_rate_limit_gain(advised.mean.expected_gain[index(advised.option)]);
+    }
     out.set_paused(state.paused);
     out.set_decision(std::string(to_string(verdict.decision)));
     if (verdict.evidence) {
         const Verdict& judged = *verdict.evidence;
-        out.set_recommended(std::string(to_string(judged.layout)));
-        out.set_confidence(judged.mean.probability[index(judged.layout)]);
-        out.set_expected_gain(judged.mean.expected_gain[index(judged.layout)]);
+        out.set_recommended(std::string(to_string(layout_of(judged.option))));
+        out.set_confidence(judged.mean.probability[index(judged.option)]);
+        out.set_expected_gain(judged.mean.expected_gain[index(judged.option)]);
     }
     // While nothing is judged (a trial, a pause), what the model said of the last window.
     if (state.pool && verdict.evidence && verdict.evidence->windows > 0)
@@ -166,8 +171,8 @@ ServiceMetrics Service::metrics() const {
     ServiceMetrics out{.host_up = watched(),
                        .records_lost = records_lost_,
                        .windows = windows_,
-                       .model_id = classifier_->manifest().id(),
-                       .model_name = classifier_->manifest().name(),
+                       .model_id = models_->layout.manifest().id(),
+                       .model_name = models_->layout.manifest().name(),
                        .loop_seconds = turn_seconds_};
     for (const auto& [name, keeper] : keepers_) {
         out.journal_errors += keeper->journal_errors();
@@ -237,14 +242,14 @@ Result<void> Service::reload() {
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu\nWATCHDOG=1", monotonic_microseconds());
     const auto loaded = [&]() -> Result<void> {
         auto config = TRY(read_config(options_.config));
-        auto classifier = TRY(load_bundle(config));
+        auto models = TRY(load_bundle(config));
         if (config.journal != config_.journal || config.socket != config_.socket ||
             config.interval != config_.interval)
             BOOST_LOG_TRIVIAL(warning)
                 << "another journal, socket or interval counts from the next start on";
         config_ = std::move(config);
         guest_scores_ = config_.guest_scores();
-        classifier_ = std::move(classifier);
+        models_ = std::move(models);
         return {};
     }();
     if (loaded) {
@@ -252,8 +257,8 @@ Result<void> Service::reload() {
             boost::log::core::get()->set_filter(boost::log::trivial::severity >= config_.log_level);
         missing_.clear();
         for (const auto& [name, keeper] : keepers_) keeper->configure(config_.pool(name), now());
-        BOOST_LOG_TRIVIAL(info) << "reloaded, with the model " << classifier_->manifest().name()
-                                << " (" << classifier_->manifest().id() << ")";
+        BOOST_LOG_TRIVIAL(info) << "reloaded, with the model " << models_->layout.manifest().name()
+                                << " (" << models_->layout.manifest().id() << ")";
     }
     sd_notify(0, "READY=1");
     return loaded;

@@ -43,12 +43,12 @@ double mean_regret(const Learner& learner) {
 
 TEST_CASE("learners: each does what its name says") {
     const auto cases = make_cases(samples()).value();
-    std::array<double, layout_count> regret{};
+    std::array<double, option_count> regret{};
     double count = 0;
     for (std::size_t i = 0; i < cases.size(); ++i) {
         if (i / 3 % 2 == 0) continue;
         ++count;
-        for (const Layout layout : all_layouts) regret[index(layout)] += cases[i].regret(layout);
+        for (const Option layout : all_options) regret[index(layout)] += cases[i].regret(layout);
     }
     CHECK(mean_regret(boot_default()) == doctest::Approx(regret[2] / count));
     // In the rule the middle is the safest place.
@@ -68,25 +68,25 @@ TEST_CASE("learners: the rules know missing values") {
     const auto all = choose_cases(cases, [](std::size_t) { return true; });
     const auto said = hand_written_rules().learn(all, all);
     REQUIRE(said);
-    for (const Prediction& prediction : *said) CHECK(prediction.best == Layout::socket);
+    for (const Prediction& prediction : *said) CHECK(prediction.best == boot_option);
 }
 
 TEST_CASE("policy outcome: it stays without confidence or gain") {
     const auto made = synthetic::make_samples({.samples = 1});
     auto one = make_cases(made).value()[0];
-    one.current = Layout::socket;
-    one.representatives = synthetic::all_differ;
+    one.current = boot_option;
+    one.classes = synthetic::all_differ;
     Prediction prediction;
-    prediction.best = Layout::core;
+    prediction.best = option_of(Layout::core);
     prediction.probability = {0, 0.6, 0.4, 0, 0};
     prediction.expected_gain = {0, 0.05, 0, 0, 0};
-    CHECK(judge_cautiously(one, prediction).chosen == Layout::core);
+    CHECK(judge_cautiously(one, prediction).chosen == option_of(Layout::core));
     prediction.expected_gain[1] = 0.01;
-    CHECK(judge_cautiously(one, prediction).chosen == Layout::socket);
+    CHECK(judge_cautiously(one, prediction).chosen == boot_option);
     CHECK(judge_cautiously(one, prediction).confidence == 0.4);
     prediction.expected_gain[1] = 0.05;
     prediction.probability = {0.2, 0.35, 0.45, 0, 0};
-    CHECK(judge_cautiously(one, prediction).chosen == Layout::socket);
+    CHECK(judge_cautiously(one, prediction).chosen == boot_option);
 }
 
 TEST_CASE("repeats: what chance made the best is judged by the repeats that it was not made in") {
@@ -98,26 +98,27 @@ TEST_CASE("repeats: what chance made the best is judged by the repeats that it w
     one.repeats.push_back({-0.3, -0.1, 0, -0.2, -0.2});
     const auto outcomes = judge_repeats(one);
     REQUIRE(outcomes.size() == 2);
-    CHECK(outcomes[0].chosen == Layout::socket); // by the second, judged by the first
+    CHECK(outcomes[0].chosen == boot_option); // by the second, judged by the first
     CHECK(outcomes[0].regret == doctest::Approx(0));
-    CHECK(outcomes[1].chosen == Layout::core);
+    CHECK(outcomes[1].chosen == option_of(Layout::core));
     CHECK(outcomes[1].regret == doctest::Approx(1 - std::exp(-0.1)));
     CHECK(outcomes[1].default_regret == doctest::Approx(0));
 }
 
 TEST_CASE("study: what the choices do to work, CPU time, p99 and share error") {
     auto samples = synthetic::make_samples({.samples = 1, .scenarios = 1});
-    for (std::size_t l = 0; l < layout_count; ++l)
+    for (std::size_t l = 0; l < option_count; ++l)
         *samples[0].add_parts() = message_of(ScoreParts{
             .work = l == 0 ? std::log(1.1) : 0, .headroom = 0, .tail = 0, .share = 0.01});
     const auto cases = make_cases(samples).value();
-    const std::array changed{outcome_of(cases[0], Layout::cpu, 1),
-                             outcome_of(cases[0], Layout::socket, 1)};
+    const std::array changed{outcome_of(cases[0], option_of(Layout::cpu), 1),
+                             outcome_of(cases[0], boot_option, 1)};
     const auto figures = figures_of("some", changed);
     CHECK(figures.work() == doctest::Approx(std::sqrt(1.1) - 1));
     CHECK(figures.share() == doctest::Approx(0));
     samples[0].clear_parts(); // older ones do not say
-    CHECK(std::isnan(figures_of("some", std::array{outcome_of(cases[0], Layout::cpu, 1)}).work()));
+    CHECK(std::isnan(
+        figures_of("some", std::array{outcome_of(cases[0], option_of(Layout::cpu), 1)}).work()));
 }
 
 TEST_CASE("study: groups are held out whole, whatever the number of threads") {

@@ -6,6 +6,8 @@
 #include "bench/experiment/runner.hpp"
 #include "bench/experiment/simulators.hpp"
 #include "bench/page/page.hpp"
+#include "bench/training/cases.hpp"
+#include "bench/training/samples.hpp"
 #include "collector/window/schema.hpp"
 #include "src/model/sample.hpp"
 #include "test_paths.hpp"
@@ -150,8 +152,8 @@ TEST_CASE("bench: every partition is run once, and the samples are the model's")
     // 2 sockets of 2 cores: cpu and core are one partition, socket and node another.
     const auto scored = bench::score_entry(bench.plan, bench.entries[0], results);
     REQUIRE(scored);
-    CHECK(scored->representatives ==
-          Representatives{Layout::cpu, Layout::cpu, Layout::socket, Layout::socket, Layout::all});
+    CHECK(scored->classes ==
+          classes_of({Layout::cpu, Layout::cpu, Layout::socket, Layout::socket, Layout::all}));
     CHECK(!results.find({"one", Layout::cpu, 0})->shared);
     CHECK(results.find({"one", Layout::core, 0})->shared);
     // The fake's work grows with the layout's number: 1, 1.2 and 1.4 s, and a little by seed.
@@ -164,7 +166,7 @@ TEST_CASE("bench: every partition is run once, and the samples are the model's")
     const auto samples = bench::samples_of(bench.plan, *scored, results);
     REQUIRE(samples.size() == 3 * 2 * 3); // partitions, repeats, windows
     for (const proto::Sample& sample : samples) CHECK(check_sample(sample, "sample"));
-    CHECK(samples[0].current_layout() == "cpu");
+    CHECK(samples[0].current() == "cpu");
     CHECK(samples[0].family() == "chains");
     CHECK(samples[0].costs(0) == doctest::Approx(0.65));
     CHECK(std::isnan(samples[0].costs(1)));
@@ -175,6 +177,46 @@ TEST_CASE("bench: every partition is run once, and the samples are the model's")
           doctest::Approx(std::log(1.4 / 1.2)).epsilon(0.02));
     const auto busy = *feature_index("load.busy_max");
     CHECK(samples[0].features(static_cast<int>(busy)) == doctest::Approx(0.5).epsilon(0.01));
+}
+
+TEST_CASE("bench: rate limits are measured under one layout, and have samples of their own") {
+    const Bench bench("rate_limits: true");
+    auto results = bench.results("out");
+    REQUIRE(bench.run(results, 2));
+    for (const bench::Entry& entry : bench.entries) {
+        CAPTURE(entry.name);
+        const auto layout = bench::limited_layout(bench.plan, entry);
+        REQUIRE(layout);
+        CHECK(bench::cells_of(bench.plan, entry).size() == 5 + 4);
+        // The fake has 10 us more work for each microsecond, in the same CPU time.
+        const auto limits = bench::score_limits(bench.plan, entry, results);
+        REQUIRE(limits);
+        const proto::IntentScores& throughput = limits->scores[0];
+        CHECK(throughput.score(4) == 1);
+        const double base = 1 + 0.1 * static_cast<double>(index(*layout));
+        CHECK(throughput.score(0) ==
+              doctest::Approx(std::pow((base - 0.01) / (base + 0.09), 1.3)).epsilon(0.01));
+        const auto samples = bench::samples_of(bench.plan, *limits, results);
+        REQUIRE(samples.size() == 5 * 2 * 3); // limits, repeats, windows
+        const auto in_force = static_cast<int>(*feature_index("current.rate_limit"));
+        for (const proto::Sample& sample : samples) {
+            CHECK(check_sample(sample, "sample"));
+            CHECK(knob_of(sample) == Knob::rate_limit);
+            CHECK(sample.current() ==
+                  fmt::format("{}us", static_cast<double>(sample.features(in_force))));
+        }
+    }
+    const auto both = bench::samples_file(bench.plan, bench.entries, results);
+    REQUIRE(both);
+    spill(bench.directory.path / "both.samples", *both);
+    auto samples = read_samples_file(bench.directory.path / "both.samples").value();
+    CHECK_FALSE(make_cases(samples)); // one model learns one knob
+    auto others = samples;
+    REQUIRE(keep_knob(samples, Knob::layout));
+    REQUIRE(keep_knob(others, Knob::rate_limit));
+    CHECK(samples.size() == 2 * 3 * 2 * 3);
+    CHECK(others.size() == 2 * 5 * 2 * 3);
+    CHECK_FALSE(keep_knob(samples, Knob::rate_limit));
 }
 
 TEST_CASE("bench: repeats that are not traced count, but give no samples") {

@@ -17,16 +17,16 @@ using synthetic::small_host;
 
 namespace {
 
-Case case_of(std::array<double, layout_count> score, double spread,
-             const Representatives& same = all_differ) {
+Case case_of(std::array<double, option_count> score, double spread,
+             const Classes& same = all_differ) {
     static const proto::Sample sample;
     Case one;
     one.sample = &sample;
-    one.representatives = same;
+    one.classes = same;
     one.score = score;
     one.spread.fill(spread);
     one.best_score = *std::max_element(score.begin(), score.end());
-    for (std::size_t l = 0; l < layout_count; ++l) one.best[l] = score[l] == one.best_score;
+    for (std::size_t l = 0; l < option_count; ++l) one.best[l] = score[l] == one.best_score;
     return one;
 }
 
@@ -34,8 +34,8 @@ Case case_of(std::array<double, layout_count> score, double spread,
 
 TEST_CASE("cases: equivalent layouts share the mean of their scores, and ties are all best") {
     auto sample = synthetic::make_samples({.samples = 1})[0];
-    for (std::size_t l = 0; l < layout_count; ++l)
-        sample.set_representative(static_cast<int>(l), std::string(to_string(small_host[l])));
+    for (std::size_t l = 0; l < option_count; ++l)
+        sample.set_representative(static_cast<int>(l), name_of(Knob::layout, small_host[l]));
     auto* scores = sample.mutable_scores(0);
     const double given[] = {0.8, 0.9, 0.7, 0.9, 1.1};
     for (int l = 0; l < 5; ++l) scores->set_score(l, given[l]);
@@ -46,16 +46,16 @@ TEST_CASE("cases: equivalent layouts share the mean of their scores, and ties ar
     CHECK(one.score[2] == doctest::Approx(0.9));
     CHECK(one.score[4] == one.score[2]);
     CHECK(one.best == std::array{false, true, true, true, true});
-    CHECK(one.members(Layout::node) == 3);
-    CHECK(one.members(Layout::cpu) == 1);
-    CHECK(one.regret(Layout::cpu) == doctest::Approx(1.0 / 9));
-    CHECK(one.regret(Layout::all) == doctest::Approx(0));
+    CHECK(one.members(option_of(Layout::node)) == 3);
+    CHECK(one.members(option_of(Layout::cpu)) == 1);
+    CHECK(one.regret(option_of(Layout::cpu)) == doctest::Approx(1.0 / 9));
+    CHECK(one.regret(option_of(Layout::all)) == doctest::Approx(0));
 }
 
 TEST_CASE("cases: what a trial did not measure is not known, and only the rest is a target") {
     auto sample = synthetic::make_samples({.samples = 1})[0];
-    for (std::size_t l = 0; l < layout_count; ++l)
-        sample.set_representative(static_cast<int>(l), std::string(to_string(small_host[l])));
+    for (std::size_t l = 0; l < option_count; ++l)
+        sample.set_representative(static_cast<int>(l), name_of(Knob::layout, small_host[l]));
     sample.mutable_scores()->DeleteSubrange(1, 2);
     auto* scores = sample.mutable_scores(0);
     const double given[] = {NAN, 0.9, 1, NAN, NAN};
@@ -67,8 +67,8 @@ TEST_CASE("cases: what a trial did not measure is not known, and only the rest i
     CHECK(std::isnan(one.score[0]));
     CHECK(one.score[4] == 1); // the same partition as socket
     CHECK(one.best == std::array{false, false, true, true, true});
-    CHECK(std::isnan(one.regret(Layout::cpu)));
-    CHECK(one.regret(Layout::core) == doctest::Approx(0.1));
+    CHECK(std::isnan(one.regret(option_of(Layout::cpu))));
+    CHECK(one.regret(option_of(Layout::core)) == doctest::Approx(0.1));
     const Targets targets = targets_of(one);
     CHECK_FALSE(targets.complete);
     CHECK(targets.trust == trust_of_trial);
@@ -129,7 +129,7 @@ TEST_CASE("targets: a lead within the noise is no certainty, one beyond it is") 
 
 TEST_CASE("targets: ties teach nothing, and equivalent layouts are one choice") {
     const auto tie = targets_of(case_of({1, 1, 1, 1, 1}, 0.01));
-    for (std::size_t l = 0; l < layout_count; ++l) {
+    for (std::size_t l = 0; l < option_count; ++l) {
         CHECK(tie.probability[l] == doctest::Approx(0.2));
         CHECK(tie.utility[l] == 0);
     }
@@ -157,7 +157,7 @@ TEST_CASE("fit_temperature: the temperature undoes what made the margins too sur
     // In nine cases of ten the layout that is named is the best: ln(9 * 4) for the fair margin.
     std::vector<Case> cases;
     for (int i = 0; i < 10; ++i) {
-        std::array<double, layout_count> score{};
+        std::array<double, option_count> score{};
         score.fill(0.5);
         score[i == 0 ? 1 : 0] = 1;
         cases.push_back(case_of(score, 0));
@@ -166,7 +166,7 @@ TEST_CASE("fit_temperature: the temperature undoes what made the margins too sur
     for (const double times : {0.5, 1.0, 3.0}) {
         std::vector<float> margins;
         for (int i = 0; i < 10; ++i)
-            for (std::size_t l = 0; l < layout_count; ++l)
+            for (std::size_t l = 0; l < option_count; ++l)
                 margins.push_back(l == 0 ? static_cast<float>(times * std::log(36.0)) : 0);
         CHECK(fit_temperature(margins, chosen) == doctest::Approx(times).epsilon(0.001));
     }
@@ -176,26 +176,27 @@ TEST_CASE("fit_temperature: the temperature undoes what made the margins too sur
 TEST_CASE("prediction: equivalent layouts show one probability and one gain") {
     const std::vector<float> classifier{0, 0, 0, 0, 0};
     const std::vector<float> gains{0.1F, 0, 0.2F, 0.3F, 0.4F};
-    const auto one = make_prediction(classifier, gains, 1, small_host, Layout::node);
+    const auto one = make_prediction(classifier, gains, 1, small_host, option_of(Layout::node));
     CHECK(one.probability[0] == doctest::Approx(0.2));
     CHECK(one.probability[2] == doctest::Approx(0.6));
     CHECK(one.expected_gain[3] == 0);
     CHECK(one.expected_gain[0] == doctest::Approx(std::exp(-0.2) - 1));
-    CHECK(one.best == Layout::node); // its class, which is the best
-    CHECK(make_prediction(classifier, gains, 1, small_host, Layout::cpu).best == Layout::socket);
+    CHECK(one.best == option_of(Layout::node)); // its class, which is the best
+    CHECK(make_prediction(classifier, gains, 1, small_host, option_of(Layout::cpu)).best ==
+          boot_option);
     const std::vector<float> absurd{1e5F, 0, 0, 0, 0};
-    CHECK(make_prediction(classifier, absurd, 1, all_differ, Layout::all).expected_gain[0] ==
-          doctest::Approx(std::exp(3) - 1));
+    CHECK(make_prediction(classifier, absurd, 1, all_differ, option_of(Layout::all))
+              .expected_gain[0] == doctest::Approx(std::exp(3) - 1));
 }
 
 TEST_CASE("evaluate: the numbers are those of the outcomes") {
     const Case ahead = case_of({1, 0.5, 0.8, 0.5, 0.5}, 0); // socket is 20% behind
     const Case behind = case_of({0.5, 0.9, 1, 0.99, 0.5}, 0);
-    const auto all =
-        summarise(std::array{outcome_of(ahead, Layout::cpu, 0.95),      // right
-                             outcome_of(behind, Layout::core, 0.55),    // 10% behind socket: harm
-                             outcome_of(behind, Layout::node, 0.55),    // 1% behind it: none
-                             outcome_of(ahead, Layout::socket, 0.35)}); // stays
+    const auto all = summarise(
+        std::array{outcome_of(ahead, option_of(Layout::cpu), 0.95),   // right
+                   outcome_of(behind, option_of(Layout::core), 0.55), // 10% behind socket: harm
+                   outcome_of(behind, option_of(Layout::node), 0.55), // 1% behind it: none
+                   outcome_of(ahead, boot_option, 0.35)});            // stays
     CHECK(all.cases == 4);
     CHECK(all.accuracy == 0.25);
     CHECK(all.regret.mean == doctest::Approx((0.1 + 0.01 + 0.2) / 4));

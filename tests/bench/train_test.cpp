@@ -31,10 +31,10 @@ const Bundle& trained() {
 
 Classifier classifier() { return Classifier::load(trained()).value(); }
 
-Prediction ask(const Classifier& model, float first, float second, Intent intent, Layout current,
-               const Representatives& representatives) {
+Prediction ask(const Classifier& model, float first, float second, Intent intent, Option current,
+               const Classes& classes) {
     const auto features = synthetic::features(first, second);
-    auto prediction = model.predict({&features, intent, current, representatives});
+    auto prediction = model.predict({&features, intent, current, classes});
     REQUIRE(prediction);
     return *prediction;
 }
@@ -58,8 +58,8 @@ TEST_CASE("train: the rule is learnt for every intent") {
             // The features pull into different directions, so the intent must count as well.
             const float first = intent == Intent::latency ? 95 : value;
             const float second = intent == Intent::latency ? value : 95;
-            const auto prediction = ask(model, first, second, intent, Layout::socket, all_differ);
-            const Layout best = synthetic::best_layout(intent, first, second);
+            const auto prediction = ask(model, first, second, intent, boot_option, all_differ);
+            const Option best = synthetic::best_layout(intent, first, second);
             CHECK(prediction.probability[index(best)] > 0.5);
             // The choice is by gain. Beside the best one the next is 0.15 less.
             CHECK(prediction.expected_gain[index(prediction.best)] <
@@ -70,12 +70,12 @@ TEST_CASE("train: the rule is learnt for every intent") {
 TEST_CASE("train: probabilities are a distribution, and equivalent layouts are one choice") {
     const auto model = classifier();
     for (const float value : {5.0F, 35.0F, 55.0F, 95.0F}) {
-        const auto apart = ask(model, value, 50, Intent::throughput, Layout::socket, all_differ);
+        const auto apart = ask(model, value, 50, Intent::throughput, boot_option, all_differ);
         double sum = 0;
         for (const double p : apart.probability) sum += p;
         CHECK(sum == doctest::Approx(1).epsilon(1e-5));
 
-        const auto merged = ask(model, value, 50, Intent::throughput, Layout::socket, small_host);
+        const auto merged = ask(model, value, 50, Intent::throughput, boot_option, small_host);
         sum = merged.probability[0] + merged.probability[1] + merged.probability[2];
         CHECK(sum == doctest::Approx(1).epsilon(1e-5));
         CHECK(merged.probability[2] ==
@@ -89,37 +89,41 @@ TEST_CASE("train: probabilities are a distribution, and equivalent layouts are o
 TEST_CASE(
     "train: the gain over the current layout is 0 for it and its equals, above 0 for better") {
     const auto model = classifier();
-    for (const Layout current : all_layouts) {
-        CAPTURE(to_string(current));
+    for (const Option current : all_options) {
+        CAPTURE(index(current));
         const auto apart = ask(model, 10, 50, Intent::throughput, current, all_differ);
         CHECK(apart.expected_gain[index(current)] == 0);
-        CHECK(apart.best == Layout::cpu);
-        if (current > Layout::core) CHECK(apart.expected_gain[0] > 0.1);
+        CHECK(apart.best == option_of(Layout::cpu));
+        if (current > option_of(Layout::core)) CHECK(apart.expected_gain[0] > 0.1);
         const auto merged = ask(model, 10, 50, Intent::throughput, current, small_host);
         CHECK(merged.expected_gain[index(current)] == 0);
         CHECK(merged.expected_gain[2] == merged.expected_gain[3]);
         CHECK(merged.expected_gain[2] == merged.expected_gain[4]);
         // A class is worth the (geometric) mean of its members.
-        const auto from_cpu = ask(model, 10, 50, Intent::throughput, Layout::cpu, all_differ);
-        const auto small_from_cpu = ask(model, 10, 50, Intent::throughput, Layout::cpu, small_host);
+        const auto from_cpu =
+            ask(model, 10, 50, Intent::throughput, option_of(Layout::cpu), all_differ);
+        const auto small_from_cpu =
+            ask(model, 10, 50, Intent::throughput, option_of(Layout::cpu), small_host);
         CHECK(std::log1p(small_from_cpu.expected_gain[3]) ==
               doctest::Approx((std::log1p(from_cpu.expected_gain[2]) +
                                std::log1p(from_cpu.expected_gain[3]) +
                                std::log1p(from_cpu.expected_gain[4])) /
                               3));
-        if (current >= Layout::socket)
-            for (std::size_t l = 2; l < layout_count; ++l) CHECK(merged.expected_gain[l] == 0);
+        if (current >= boot_option)
+            for (std::size_t l = 2; l < option_count; ++l) CHECK(merged.expected_gain[l] == 0);
     }
 }
 
 TEST_CASE("train: within the best class the current layout is the best") {
     const auto model = classifier();
-    for (const Layout current : {Layout::socket, Layout::node, Layout::all})
+    for (const Option current : {boot_option, option_of(Layout::node), option_of(Layout::all)})
         CHECK(ask(model, 55, 50, Intent::throughput, current, small_host).best == current);
-    CHECK(ask(model, 55, 50, Intent::throughput, Layout::cpu, small_host).best == Layout::socket);
-    const Representatives one_partition{};
-    const auto all_one = ask(model, 5, 50, Intent::throughput, Layout::node, one_partition);
-    CHECK(all_one.best == Layout::node);
+    CHECK(ask(model, 55, 50, Intent::throughput, option_of(Layout::cpu), small_host).best ==
+          boot_option);
+    const Classes one_partition{};
+    const auto all_one =
+        ask(model, 5, 50, Intent::throughput, option_of(Layout::node), one_partition);
+    CHECK(all_one.best == option_of(Layout::node));
     CHECK(all_one.probability[0] == doctest::Approx(1).epsilon(1e-5));
 }
 
@@ -130,7 +134,7 @@ TEST_CASE("train: without novelty, features outside of what was seen are counted
     const double one = 4 / static_cast<double>(feature_schema().size()); // a quarter of all is 1
     auto features = synthetic::features(10, 50);
     const auto outside = [&] {
-        return model.predict({&features, Intent::balanced, Layout::socket, all_differ})
+        return model.predict({&features, Intent::balanced, boot_option, all_differ})
             .value()
             .outside_training;
     };
@@ -144,15 +148,15 @@ TEST_CASE("train: without novelty, features outside of what was seen are counted
     features.values[0] = INFINITY;
     CHECK(outside() == doctest::Approx(2 * one));
     features.values.pop_back();
-    CHECK_FALSE(model.predict({&features, Intent::balanced, Layout::socket, all_differ}));
-    CHECK_FALSE(
-        model.explain({&features, Intent::balanced, Layout::socket, all_differ}, Layout::cpu, 3));
+    CHECK_FALSE(model.predict({&features, Intent::balanced, boot_option, all_differ}));
+    CHECK_FALSE(model.explain({&features, Intent::balanced, boot_option, all_differ},
+                              option_of(Layout::cpu), 3));
 }
 
 TEST_CASE("novelty: a combination that does not occur is told, and missing features are not") {
     const auto model = classifier();
     const auto outside = [&](const FeatureVector& features) {
-        return model.predict({&features, Intent::balanced, Layout::socket, all_differ})
+        return model.predict({&features, Intent::balanced, boot_option, all_differ})
             .value()
             .outside_training;
     };
@@ -194,8 +198,8 @@ TEST_CASE("novelty: of ordinary windows that it has not seen few are novel") {
 TEST_CASE("train: the explanation names what the rule looks at") {
     const auto model = classifier();
     const auto features = synthetic::features(5, 95);
-    const Question question{&features, Intent::throughput, Layout::socket, all_differ};
-    const auto why = model.explain(question, Layout::cpu, 3);
+    const Question question{&features, Intent::throughput, boot_option, all_differ};
+    const auto why = model.explain(question, option_of(Layout::cpu), 3);
     REQUIRE(why);
     REQUIRE(why->size() == 3);
     const auto first_or_echo = [](std::size_t feature) {
@@ -205,13 +209,13 @@ TEST_CASE("train: the explanation names what the rule looks at") {
     CHECK((*why)[0].value == 5);
     CHECK((*why)[0].weight > 0);
     CHECK(std::fabs((*why)[0].weight) >= std::fabs((*why)[1].weight));
-    const auto against = model.explain(question, Layout::all, 1);
+    const auto against = model.explain(question, option_of(Layout::all), 1);
     REQUIRE(against);
     CHECK(first_or_echo((*against)[0].feature));
     CHECK((*against)[0].weight < 0);
     // All layouts are one choice: nothing moves it.
-    const auto nothing = model.explain(
-        {&features, Intent::throughput, Layout::socket, Representatives{}}, Layout::cpu, 3);
+    const auto nothing = model.explain({&features, Intent::throughput, boot_option, Classes{}},
+                                       option_of(Layout::cpu), 3);
     REQUIRE(nothing);
     for (const auto& part : *nothing) CHECK(std::fabs(part.weight) < 1e-5);
 }
@@ -287,9 +291,10 @@ TEST_CASE("train: gains are those of the rule") {
     const auto large = synthetic::make_samples({.samples = 800, .with_small_hosts = false});
     const auto model = Classifier::load(train(large, synthetic::small_options()).value()).value();
     // A step is 0.15 of the best score; in the middle of a fifth the model has no doubts.
-    const auto from_socket = ask(model, 10, 50, Intent::throughput, Layout::socket, all_differ);
+    const auto from_socket = ask(model, 10, 50, Intent::throughput, boot_option, all_differ);
     CHECK(from_socket.expected_gain[0] == doctest::Approx(1 / 0.7 - 1).epsilon(0.2));
-    const auto from_cpu = ask(model, 10, 50, Intent::throughput, Layout::cpu, all_differ);
+    const auto from_cpu =
+        ask(model, 10, 50, Intent::throughput, option_of(Layout::cpu), all_differ);
     CHECK(from_cpu.expected_gain[1] == doctest::Approx(-0.15).epsilon(0.2));
     CHECK(from_cpu.expected_gain[2] == doctest::Approx(-0.3).epsilon(0.2));
 }
@@ -312,7 +317,7 @@ TEST_CASE("train: a snapshot bundle does not look at what needs a trace") {
     const auto ask_with = [&](std::string_view feature, float value) {
         auto features = synthetic::features(10, 50);
         features.values[feature_index(feature).value()] = value;
-        const Question question{&features, Intent::throughput, Layout::socket, all_differ};
+        const Question question{&features, Intent::throughput, boot_option, all_differ};
         return model.predict(question).value();
     };
     const auto usual = ask_with("wait.wake_p99", 50);
@@ -337,12 +342,12 @@ TEST_CASE("train: costs decide where they decide, and a host that does not know 
     const auto features = synthetic::features(50, 50);
     std::vector<float> costs(sample_costs.size(), 100);
     const auto asked = [&](std::span<const float> known) {
-        return model.predict({&features, Intent::balanced, Layout::socket, all_differ, known});
+        return model.predict({&features, Intent::balanced, boot_option, all_differ, known});
     };
     costs[5] = 400;
-    CHECK(asked(costs)->best == Layout::cpu);
+    CHECK(asked(costs)->best == option_of(Layout::cpu));
     costs[5] = 40;
-    CHECK(asked(costs)->best == Layout::all);
+    CHECK(asked(costs)->best == option_of(Layout::all));
     const auto unknown = asked({});
     REQUIRE(unknown);
     CHECK(unknown->probability[0] > 0.15); // half of them are dear
@@ -359,8 +364,9 @@ TEST_CASE("train: every intent has gains of its own") {
     const auto model = Classifier::load(bundle).value();
     const auto features = synthetic::features(5, 95); // cpu is best, for throughput and for latency
     const auto gain = [&](Intent intent) {
-        const auto prediction = model.predict({&features, intent, Layout::all, all_differ}).value();
-        CHECK(prediction.best == Layout::cpu);
+        const auto prediction =
+            model.predict({&features, intent, option_of(Layout::all), all_differ}).value();
+        CHECK(prediction.best == option_of(Layout::cpu));
         return prediction.expected_gain[0];
     };
     CHECK(gain(Intent::throughput) > 0.6);
@@ -374,8 +380,8 @@ TEST_CASE("train: a layout that never gets anything done has finite gains") {
     const auto bundle = train(skewed, synthetic::small_options());
     REQUIRE(bundle);
     const auto model = Classifier::load(*bundle).value();
-    const auto prediction = ask(model, 50, 50, Intent::latency, Layout::all, all_differ);
-    CHECK(prediction.best != Layout::all);
+    const auto prediction = ask(model, 50, 50, Intent::latency, option_of(Layout::all), all_differ);
+    CHECK(prediction.best != option_of(Layout::all));
     for (const double gain : prediction.expected_gain) CHECK(std::isfinite(gain));
 }
 
@@ -435,13 +441,12 @@ TEST_CASE("train: samples that nothing can be learnt from are refused, each with
     CHECK(contains(with([](auto& s) { s.mutable_scores(0)->set_intent("speed\n"); }), "'speed?'"));
     CHECK(contains(with([](auto& s) { s.mutable_scores(0)->set_intent("latency"); }), "twice"));
     CHECK(contains(with([](auto& s) { s.clear_scenario(); }), "no scenario"));
-    CHECK(contains(with([](auto& s) { s.set_current_layout("sockets"); }), "'sockets'"));
-    CHECK(contains(with([](auto& s) { s.mutable_representative()->RemoveLast(); }),
-                   "representatives"));
-    CHECK(contains(with([](auto& s) { s.set_representative(0, "x"); }), "representatives"));
+    CHECK(contains(with([](auto& s) { s.set_current("sockets"); }), "'sockets'"));
+    CHECK(contains(with([](auto& s) { s.mutable_representative()->RemoveLast(); }), "classes"));
+    CHECK(contains(with([](auto& s) { s.set_representative(0, "x"); }), "classes"));
     auto one_intent = few;
     for (auto& sample : one_intent) sample.mutable_scores()->DeleteSubrange(1, 2);
-    CHECK(contains(error_of(one_intent), "no sample has scores of all layouts for intent latency"));
+    CHECK(contains(error_of(one_intent), "no sample has scores of all options for intent latency"));
     auto options = synthetic::small_options();
     options.rounds = 0;
     CHECK(contains(error_of(few, options), "rounds"));
@@ -467,7 +472,7 @@ TEST_CASE("train: what trials found corrects what was learnt, where they were") 
         trial.set_scenario("trial");
         trial.set_family("trial");
         trial.mutable_features()->Assign(features.values.begin(), features.values.end());
-        trial.set_current_layout(i % 2 == 0 ? "socket" : "cpu");
+        trial.set_current(i % 2 == 0 ? "socket" : "cpu");
         trial.clear_scores();
         auto* scores = trial.add_scores();
         scores->set_intent("balanced");
@@ -481,15 +486,16 @@ TEST_CASE("train: what trials found corrects what was learnt, where they were") 
     CHECK(bundle.manifest.training().samples() == 420);
     const auto after = Classifier::load(bundle).value();
 
-    const auto gain = [&](const Classifier& model, float first, Intent intent, Layout layout) {
-        return ask(model, first, 50, intent, Layout::socket, all_differ)
-            .expected_gain[index(layout)];
+    const auto gain = [&](const Classifier& model, float first, Intent intent, Option layout) {
+        return ask(model, first, 50, intent, boot_option, all_differ).expected_gain[index(layout)];
     };
-    CHECK(gain(before, 10, Intent::balanced, Layout::cpu) > 0.3);
-    CHECK(gain(after, 10, Intent::balanced, Layout::cpu) == doctest::Approx(-0.1).epsilon(0.5));
-    CHECK(ask(after, 10, 50, Intent::balanced, Layout::socket, all_differ).best != Layout::cpu);
+    CHECK(gain(before, 10, Intent::balanced, option_of(Layout::cpu)) > 0.3);
+    CHECK(gain(after, 10, Intent::balanced, option_of(Layout::cpu)) ==
+          doctest::Approx(-0.1).epsilon(0.5));
+    CHECK(ask(after, 10, 50, Intent::balanced, boot_option, all_differ).best !=
+          option_of(Layout::cpu));
     // Another load keeps what it had.
-    CHECK(gain(after, 90, Intent::balanced, Layout::all) > 0.3);
+    CHECK(gain(after, 90, Intent::balanced, option_of(Layout::all)) > 0.3);
 }
 
 TEST_CASE("train: trials that lie are noticed, those that fit are not") {

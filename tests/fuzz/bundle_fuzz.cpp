@@ -37,7 +37,7 @@ const Bundle& seed() {
 }
 
 void use_model(std::span<const std::byte> ubj) {
-    const auto booster = Booster::load(ubj, model_feature_count(), layout_count);
+    const auto booster = Booster::load(ubj, model_feature_count(), option_count);
     if (!booster) return; // an error is fine, a crash is not
     // One value a model: of many inputs, each gets its turn.
     constexpr std::array values{0.0F, 50.0F, -1e30F, INFINITY, NAN};
@@ -45,7 +45,7 @@ void use_model(std::span<const std::byte> ubj) {
     const std::vector<float> row(model_feature_count(),
                                  values[std::hash<std::string_view>{}(text) % values.size()]);
     const auto margins = booster->margins(row);
-    if (margins && margins->size() != layout_count) std::abort();
+    if (margins && margins->size() != option_count) std::abort();
     // Errors are fine again: XGBoost refuses infinite values when it explains.
     (void)booster->contributions(row);
 }
@@ -54,12 +54,13 @@ void use_bundle(const Bundle& bundle) {
     const auto classifier = Classifier::load(bundle);
     if (!classifier) return;
     const auto features = synthetic::features(10, 90);
-    const Question question{&features, Intent::latency, Layout::node, synthetic::small_host};
+    const Question question{&features, Intent::latency, option_of(Layout::node),
+                            synthetic::small_host};
     const auto prediction = classifier->predict(question);
     if (!prediction) return;
     for (const double gain : prediction->expected_gain)
         if (!std::isfinite(gain)) std::abort();
-    if (prediction->expected_gain[index(Layout::node)] != 0) std::abort();
+    if (prediction->expected_gain[index(option_of(Layout::node))] != 0) std::abort();
     (void)classifier->explain(question, prediction->best, 5);
 }
 
@@ -174,6 +175,6 @@ extern "C" std::size_t LLVMFuzzerCustomMutator(std::uint8_t* data, std::size_t s
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     const auto bytes = std::as_bytes(std::span(data, size));
     if (const auto bundle = parse_bundle(bytes, "input")) use_bundle(*bundle);
-    if (verify_model(bytes, model_feature_count(), layout_count)) use_model(bytes);
+    if (verify_model(bytes, model_feature_count(), option_count)) use_model(bytes);
     return 0;
 }

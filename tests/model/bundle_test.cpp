@@ -77,7 +77,7 @@ TEST_CASE("bundle: what is written is read back and chooses the same") {
     REQUIRE(after);
     CHECK(after->manifest().id() == back->manifest.id());
     const auto features = synthetic::features(70, 20);
-    const Question question{&features, Intent::latency, Layout::socket, synthetic::all_differ};
+    const Question question{&features, Intent::latency, boot_option, synthetic::all_differ};
     CHECK(before->predict(question)->probability == after->predict(question)->probability);
     std::filesystem::remove_all(directory.path);
     const auto absent = read_bundle(path);
@@ -122,8 +122,11 @@ TEST_CASE("bundle: other versions and other features are told apart") {
     CHECK(contains(changed_manifest([](auto& m) { m.mutable_feature_names()->RemoveLast(); }),
                    "this program's is 'intent.balanced'"));
     CHECK(contains(changed_manifest([](auto& m) { m.add_feature_names("more"); }), "features"));
-    CHECK(contains(changed_manifest([](auto& m) { m.set_layouts(2, "sockets"); }), "layouts"));
-    CHECK(contains(changed_manifest([](auto& m) { m.add_layouts("x"); }), "layouts"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_options(2, "sockets"); }), "options"));
+    CHECK(contains(changed_manifest([](auto& m) { m.add_options("x"); }), "options"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_knob("weight"); }), "'weight'"));
+    CHECK(contains(changed_manifest([](auto& m) { m.set_knob("rate-limit"); }),
+                   "about 'rate-limit'"));
     CHECK(contains(changed_manifest([](auto& m) { m.set_intents(0, "speed"); }), "intents"));
 }
 
@@ -235,9 +238,36 @@ TEST_CASE("bundle: texts come back fit for a terminal") {
     CHECK(parsed->manifest.training().source() == "two?lines");
 }
 
+TEST_CASE("bundle: it may have a model of the rate limit, too, and nothing else in its place") {
+    auto samples = synthetic::make_samples({.samples = 120});
+    for (auto& sample : samples) {
+        sample.set_knob(std::string(to_string(Knob::rate_limit)));
+        sample.set_current(
+            name_of(Knob::rate_limit, *option_from_string(Knob::layout, sample.current())));
+        for (auto& name : *sample.mutable_representative())
+            name = name_of(Knob::rate_limit, *option_from_string(Knob::layout, name));
+    }
+    TrainOptions options = synthetic::small_options();
+    options.rounds = 2;
+    const Model limits = train(samples, options).value();
+    Bundle both = trained();
+    both.rate_limit = limits;
+    const std::string bytes = encode_bundle(both).value();
+    const auto back = parse_bundle(std::as_bytes(std::span(bytes)), "both.bundle");
+    REQUIRE(back);
+    REQUIRE(back->rate_limit);
+    CHECK(back->rate_limit->manifest.knob() == "rate-limit");
+    CHECK(back->rate_limit->gains_ubj == limits.gains_ubj);
+    CHECK(Classifier::load(*back->rate_limit));
+
+    both.rate_limit = static_cast<const Model&>(trained());
+    CHECK(contains(error_of(encode_bundle(both)), "about 'layout' where one about the rate-limit"));
+    CHECK(contains(error_of(encode_bundle(Bundle(limits))), "about 'rate-limit'"));
+}
+
 TEST_CASE("bundle: what would not be read is not written") {
     Bundle bundle = trained();
-    bundle.manifest.clear_layouts();
+    bundle.manifest.clear_options();
     const auto path = std::filesystem::temp_directory_path() / "never.bundle";
     CHECK_FALSE(write_bundle(bundle, path));
     CHECK_FALSE(std::filesystem::exists(path));

@@ -16,7 +16,7 @@ Observation window(std::array<double, layout_count> probability,
     Observation one{1.0, 1000, {}, 0};
     one.prediction.probability = probability;
     one.prediction.expected_gain = gain;
-    one.prediction.best = best;
+    one.prediction.best = option_of(best);
     return one;
 }
 
@@ -31,37 +31,37 @@ bool has(const Verdict& verdict, std::string_view code) {
 }
 
 Verdict verdict_on(std::vector<Observation> windows, const Representatives& same = distinct) {
-    return judge(windows, Layout::socket, same);
+    return judge(windows, Knob::layout, boot_option, classes_of(same));
 }
 
 } // namespace
 
 TEST_CASE("policy: sure, agreed and worth it is a switch") {
     const auto verdict = verdict_on({for_core, for_core, for_core, for_core});
-    CHECK(verdict.decision == Decision::switch_layout);
-    CHECK(verdict.layout == Layout::core);
+    CHECK(verdict.decision == Decision::switch_option);
+    CHECK(verdict.option == option_of(Layout::core));
     CHECK(verdict.mean.probability[index(Layout::core)] == doctest::Approx(0.7));
     CHECK(has(verdict, "better-layout"));
 }
 
 TEST_CASE("policy: layouts as good as the favourite do not speak for the current one") {
     auto first = for_core;
-    first.prediction.best = Layout::core;
+    first.prediction.best = option_of(Layout::core);
     first.prediction.probability = {0.35, 0.36, 0.1, 0.1, 0.09};
     first.prediction.expected_gain = {0.07, 0.08, 0, 0, 0};
     auto second = first;
-    second.prediction.best = Layout::cpu;
+    second.prediction.best = option_of(Layout::cpu);
     second.prediction.expected_gain = {0.08, 0.07, 0, 0, 0};
     const auto verdict = verdict_on({first, second, first, second, first});
-    CHECK(verdict.decision == Decision::switch_layout);
-    CHECK(verdict.layout == Layout::core);
+    CHECK(verdict.decision == Decision::switch_option);
+    CHECK(verdict.option == option_of(Layout::core));
     CHECK(verdict.agreement == 1);
 }
 
 TEST_CASE("policy: the current layout being best is a keep") {
     const auto verdict = verdict_on({for_socket, for_socket, for_socket});
     CHECK(verdict.decision == Decision::keep);
-    CHECK(verdict.layout == Layout::socket);
+    CHECK(verdict.option == option_of(Layout::socket));
     CHECK(has(verdict, "current-is-best"));
 }
 
@@ -70,9 +70,9 @@ TEST_CASE("policy: each guard alone keeps the layout and says so") {
         auto weak = for_core;
         weak.prediction.probability = {0.05, 0.9, 0.05, 0, 0};
         const auto verdict = verdict_on({weak, for_socket, weak, for_socket});
-        CHECK(verdict.favourite == Layout::core);
+        CHECK(verdict.favourite == option_of(Layout::core));
         CHECK(verdict.decision == Decision::keep);
-        CHECK(verdict.layout == Layout::socket);
+        CHECK(verdict.option == option_of(Layout::socket));
         CHECK(has(verdict, "windows-disagree"));
     }
     SUBCASE("unsure") {
@@ -147,5 +147,5 @@ TEST_CASE("policy: a favourite equivalent to the current layout is no switch") {
     merged.prediction.expected_gain = {0, 0, 0, 0, 0};
     const auto verdict = verdict_on({merged, merged, merged}, same);
     CHECK(verdict.decision == Decision::keep);
-    CHECK(verdict.layout == Layout::socket);
+    CHECK(verdict.option == option_of(Layout::socket));
 }

@@ -12,11 +12,11 @@ TEST_CASE("policy machine: a better layout is asked for once there is a baseline
     World world;
     for (unsigned i = 1; i < world.settings.trial.windows; ++i) {
         const PoolVerdict verdict = world.window();
-        CHECK(verdict.decision != Decision::switch_layout);
+        CHECK(verdict.decision != Decision::switch_option);
         if (i >= world.settings.switch_margins.windows) CHECK(has(verdict, "no-baseline"));
     }
     const PoolVerdict verdict = world.window();
-    CHECK(verdict.decision == Decision::switch_layout);
+    CHECK(verdict.decision == Decision::switch_option);
     CHECK(verdict.target == Arrangement{Layout::core, no_cap});
     CHECK(verdict.serial == 1);
     CHECK(has(verdict, "better-layout"));
@@ -29,9 +29,9 @@ TEST_CASE("policy machine: windows without a score are no baseline") {
         world.time += second;
         WindowSeen window = world.next();
         window.utility = std::numeric_limits<double>::quiet_NaN();
-        CHECK(world.feed(window).decision != Decision::switch_layout);
+        CHECK(world.feed(window).decision != Decision::switch_option);
     }
-    CHECK(world.windows(40).decision == Decision::switch_layout);
+    CHECK(world.windows(40).decision == Decision::switch_option);
 }
 
 TEST_CASE("policy machine: guests that come and go put a switch off only where they are most") {
@@ -41,7 +41,7 @@ TEST_CASE("policy machine: guests that come and go put a switch off only where t
         world.guests = 8;
         world.windows(9);
         CHECK(has(world.window(), "guests-changing"));
-        CHECK(world.windows(30).decision == Decision::switch_layout);
+        CHECK(world.windows(30).decision == Decision::switch_option);
     }
     SUBCASE("one of two is another one in each window") {
         PoolVerdict verdict;
@@ -51,7 +51,7 @@ TEST_CASE("policy machine: guests that come and go put a switch off only where t
             window.guests.push_back({100, 100 + i, {.claim = 200, .work = 0}});
             verdict = world.feed(window);
         }
-        CHECK(verdict.decision == Decision::switch_layout);
+        CHECK(verdict.decision == Decision::switch_option);
     }
 }
 
@@ -61,7 +61,7 @@ TEST_CASE("policy machine: no switch while the load becomes another one") {
     world.load[1] += 5;
     world.windows(10);
     CHECK(has(world.window(), "load-changing"));
-    CHECK(world.windows(60).decision == Decision::switch_layout);
+    CHECK(world.windows(60).decision == Decision::switch_option);
     REQUIRE(world.state.trial);
     for (const TrialWindow& sample : world.state.trial->before)
         CHECK(distance(sample.workload, world.load) < 1);
@@ -69,12 +69,12 @@ TEST_CASE("policy machine: no switch while the load becomes another one") {
 
 TEST_CASE("policy machine: only mode auto switches") {
     World world(Mode::recommend);
-    for (int i = 0; i < 100; ++i) CHECK(world.window().decision != Decision::switch_layout);
+    for (int i = 0; i < 100; ++i) CHECK(world.window().decision != Decision::switch_option);
     PoolVerdict verdict = world.window();
     CHECK(verdict.decision == Decision::keep);
     CHECK(has(verdict, "mode-recommend"));
     REQUIRE(verdict.evidence);
-    CHECK(verdict.evidence->layout == Layout::core);
+    CHECK(verdict.evidence->option == option_of(Layout::core));
 
     world.feed(SetMode{Mode::observe});
     verdict = world.window();
@@ -87,7 +87,7 @@ TEST_CASE("policy machine: only mode auto switches") {
     CHECK(has(verdict, "mode-off"));
 
     world.feed(SetMode{Mode::automatic});
-    CHECK(world.windows(40).decision == Decision::switch_layout);
+    CHECK(world.windows(40).decision == Decision::switch_option);
 }
 
 TEST_CASE("policy machine: paused until resumed") {
@@ -96,7 +96,7 @@ TEST_CASE("policy machine: paused until resumed") {
     CHECK(world.windows(100).decision == Decision::keep);
     CHECK(has(world.window(), "paused"));
     CHECK(has(world.feed(Resume{}), "resumed"));
-    CHECK(world.window().decision == Decision::switch_layout);
+    CHECK(world.window().decision == Decision::switch_option);
 }
 
 TEST_CASE("policy machine: hands off where the host cannot rearrange") {
@@ -123,7 +123,7 @@ TEST_CASE("policy machine: a pool that is left alone for long may try what promi
     SUBCASE("down to a quarter") {
         world.gain = 0.006;
         PoolVerdict verdict = world.windows(1200);
-        REQUIRE(verdict.decision == Decision::switch_layout);
+        REQUIRE(verdict.decision == Decision::switch_option);
         // 0.6% is 0.3 of 2%: from 1/0.3 of the five minutes on.
         CHECK(world.time - changed == 1000 * second);
         CHECK(verdict.evidence->reasons.back().code == "better-layout");
@@ -137,7 +137,7 @@ TEST_CASE("policy machine: a pool that is left alone for long may try what promi
 TEST_CASE("policy machine: a layout that nobody has changed has been left alone for long") {
     World world;
     world.gain = 0.006;
-    CHECK(world.windows(60).decision == Decision::switch_layout);
+    CHECK(world.windows(60).decision == Decision::switch_option);
     CHECK(world.state.trial);
 }
 
@@ -201,7 +201,7 @@ TEST_CASE("policy machine: a change by hand in another mode is no reason to stan
     CHECK(has(world.read(), "foreign-change"));
     world.feed(SetMode{Mode::automatic});
     world.pass(world.settings.dwell);
-    CHECK(world.windows(40).decision == Decision::switch_layout);
+    CHECK(world.windows(40).decision == Decision::switch_option);
 }
 
 TEST_CASE("policy machine: windows of other layouts, of other pools and of long ago do not count") {
@@ -227,8 +227,8 @@ TEST_CASE("policy machine: windows of other layouts, of other pools and of long 
         world.windows(29);
         world.feed(SetIntent{Intent::latency});
     }
-    for (int i = 0; i < 29; ++i) CHECK(world.window().decision != Decision::switch_layout);
-    CHECK(world.window().decision == Decision::switch_layout);
+    for (int i = 0; i < 29; ++i) CHECK(world.window().decision != Decision::switch_option);
+    CHECK(world.window().decision == Decision::switch_option);
 }
 
 TEST_CASE("policy machine: before the pool is read nothing is judged") {
@@ -255,13 +255,13 @@ TEST_CASE("policy machine: the dwell between switches") {
     World world;
     world.utility[index(Layout::core)] = 0.1;
     world.utility[index(Layout::node)] = 0.3;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     const Nanoseconds changed = world.time;
     REQUIRE(world.windows(100).trial->ending == Ending::kept_better);
     world.favoured = Layout::node;
     world.windows(100);
     CHECK(has(world.window(), "dwell"));
-    CHECK(world.windows(1000).decision == Decision::switch_layout);
+    CHECK(world.windows(1000).decision == Decision::switch_option);
     CHECK(world.time >= changed + world.settings.dwell);
     CHECK(world.time < changed + world.settings.dwell + 2 * second);
 }
@@ -276,7 +276,7 @@ TEST_CASE("policy machine: the dwell doubles with every switch that did not last
     for (const unsigned times : {2U, 4U}) {
         const Nanoseconds reverted = world.time;
         world.favoured = times == 2 ? Layout::node : Layout::all;
-        REQUIRE(world.switched(5000).decision == Decision::switch_layout);
+        REQUIRE(world.switched(5000).decision == Decision::switch_option);
         CHECK(world.time - reverted >= times * world.settings.dwell);
         CHECK(world.time - reverted < times * world.settings.dwell + 2 * second);
         const PoolVerdict verdict = world.windows(100);
@@ -296,7 +296,7 @@ TEST_CASE("policy machine: the rate limit") {
         world.utility[index(world.favoured)] = 0.2 + 0.1 * i;
     }
     CHECK(has(world.windows(60), "rate-limit"));
-    CHECK(world.windows(4000).decision == Decision::switch_layout);
+    CHECK(world.windows(4000).decision == Decision::switch_option);
     CHECK(world.time >= first + hour);
     CHECK(world.time < first + hour + 2 * second);
 }
@@ -318,10 +318,10 @@ TEST_CASE("policy machine: numbers that cannot be neither count nor hurt") {
         }
         for (int i = 0; i < 40; ++i) {
             world.time += second;
-            CHECK(world.feed(window).decision != Decision::switch_layout);
+            CHECK(world.feed(window).decision != Decision::switch_option);
         }
     }
-    CHECK(world.windows(80).decision == Decision::switch_layout);
+    CHECK(world.windows(80).decision == Decision::switch_option);
 }
 
 TEST_CASE("policy machine: time does not go back") {

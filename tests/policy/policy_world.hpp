@@ -22,7 +22,7 @@ inline Prediction prediction_for(Layout favoured, double gain, Layout current) {
     prediction.expected_gain.fill(-0.05);
     prediction.expected_gain[index(current)] = 0;
     if (favoured != current) prediction.expected_gain[index(favoured)] = gain;
-    prediction.best = favoured;
+    prediction.best = option_of(favoured);
     return prediction;
 }
 
@@ -97,7 +97,7 @@ struct World {
     }
 
     [[nodiscard]] static bool asks(const PoolVerdict& verdict) {
-        return verdict.decision == Decision::switch_layout || verdict.decision == Decision::revert;
+        return verdict.decision == Decision::switch_option || verdict.decision == Decision::revert;
     }
 
     /// The host does what the verdict asks for.
@@ -118,13 +118,13 @@ struct World {
     /// As long as it takes to have a verdict that asks for a switch; it is applied.
     PoolVerdict switched(unsigned most = 40) {
         PoolVerdict verdict = windows(most);
-        if (verdict.decision == Decision::switch_layout) apply(verdict);
+        if (verdict.decision == Decision::switch_option) apply(verdict);
         return verdict;
     }
 
     /// A switch, its trial, and what comes of it (a revert is applied).
     PoolVerdict tried(unsigned most = 200) {
-        if (switched(most).decision != Decision::switch_layout) return {};
+        if (switched(most).decision != Decision::switch_option) return {};
         PoolVerdict verdict = windows(most);
         if (verdict.decision == Decision::revert) apply(verdict);
         return verdict;

@@ -223,7 +223,7 @@ class Chaos {
             last_change_ = world_.time;
             asked_ = verdict;
         }
-        if (verdict.decision != Decision::switch_layout) return;
+        if (verdict.decision != Decision::switch_option) return;
         REQUIRE_FALSE(open_);
         REQUIRE(mode_ == Mode::automatic);
         REQUIRE_FALSE(paused_);
@@ -270,7 +270,7 @@ TEST_CASE("policy random: what always holds, and states that are stored and rest
 
 TEST_CASE("policy journal: states that cannot be are refused") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.windows(8);
     const proto::PolicyState good = message_of(world.state);
     REQUIRE(state_of(good));
@@ -297,7 +297,7 @@ TEST_CASE("policy journal: states that cannot be are refused") {
 
 TEST_CASE("policy journal: utilities of another version of the score are forgotten") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.windows(8);
     proto::PolicyState stored = message_of(world.state);
     REQUIRE(state_of(stored)->trial->before.size() > 0);

@@ -73,12 +73,12 @@ TEST_CASE("policy setback: a layout that did harm is not tried again on this loa
     CHECK(has(verdict, "quarantined"));
     SUBCASE("on another it is") {
         world.load[1] += 3;
-        CHECK(world.windows(100).decision == Decision::switch_layout);
+        CHECK(world.windows(100).decision == Decision::switch_option);
     }
     SUBCASE("on other partitions it is") {
         world.pool.topology = 2;
         world.read();
-        CHECK(world.windows(100).decision == Decision::switch_layout);
+        CHECK(world.windows(100).decision == Decision::switch_option);
     }
     SUBCASE("after the quarantine it is, and is out for twice as long") {
         const Nanoseconds until = world.time + hour;
@@ -87,7 +87,7 @@ TEST_CASE("policy setback: a layout that did harm is not tried again on this loa
         CHECK(world.time < until + 2 * minute);
         CHECK(world.state.quarantines.front().times == 2);
         const Nanoseconds again = world.time;
-        CHECK(world.windows(8000).decision == Decision::switch_layout);
+        CHECK(world.windows(8000).decision == Decision::switch_option);
         CHECK(world.time >= again + 2 * hour);
     }
     SUBCASE("the second best is not blocked by it") {
@@ -98,9 +98,9 @@ TEST_CASE("policy setback: a layout that did harm is not tried again on this loa
             prediction.probability = {0.02, 0.6, 0.08, 0.28, 0.02};
             prediction.expected_gain = {-0.1, 0.1, 0, 0.06, -0.1};
             verdict = world.feed(window);
-            if (verdict.decision == Decision::switch_layout) break;
+            if (verdict.decision == Decision::switch_option) break;
         }
-        CHECK(verdict.decision == Decision::switch_layout);
+        CHECK(verdict.decision == Decision::switch_option);
         CHECK(verdict.target.layout == Layout::node);
     }
 }
@@ -118,7 +118,7 @@ TEST_CASE("policy setback: layouts of one partition are in quarantine together")
         auto& prediction = window.observation.prediction;
         prediction.probability[index(Layout::node)] = 0.8;
         prediction.expected_gain[index(Layout::node)] = 0.1;
-        CHECK(world.feed(window).decision != Decision::switch_layout);
+        CHECK(world.feed(window).decision != Decision::switch_option);
     }
 }
 
@@ -142,13 +142,13 @@ TEST_CASE("policy setback: repeated reverts lead back to the boot layout, and to
     verdict = world.window();
     CHECK(has(verdict, "breaker-open"));
     REQUIRE(verdict.evidence);
-    CHECK(verdict.evidence->decision == Decision::switch_layout); // it still recommends
+    CHECK(verdict.evidence->decision == Decision::switch_option); // it still recommends
     SUBCASE("until resumed") { world.feed(Resume{}); }
     SUBCASE("for a day") {
         world.pass(tripped + world.settings.breaker_for - world.time - minute);
         CHECK(world.windows(55).decision == Decision::keep);
     }
-    CHECK(world.windows(60).decision == Decision::switch_layout);
+    CHECK(world.windows(60).decision == Decision::switch_option);
 }
 
 TEST_CASE("policy setback: reverts that are far apart do not trip the breaker") {
@@ -164,7 +164,7 @@ TEST_CASE("policy setback: reverts that are far apart do not trip the breaker") 
 TEST_CASE("policy setback: a switch that did not come into force is no trial") {
     World world;
     const PoolVerdict asked = world.windows(40);
-    REQUIRE(asked.decision == Decision::switch_layout);
+    REQUIRE(asked.decision == Decision::switch_option);
     SUBCASE("failed") {
         const PoolVerdict failed = world.feed(ApplyResult{asked.serial, false, "no memory"});
         REQUIRE(has(failed, "apply-failed"));
@@ -190,7 +190,7 @@ TEST_CASE("policy setback: what is found in force is on trial, whatever was said
     World world;
     world.utility[index(Layout::core)] = -0.5;
     const PoolVerdict asked = world.windows(40);
-    REQUIRE(asked.decision == Decision::switch_layout);
+    REQUIRE(asked.decision == Decision::switch_option);
     SUBCASE("said to have failed") { world.feed(ApplyResult{asked.serial, false, "read back"}); }
     SUBCASE("killed before it was told") { world.feed(Restarted{}); }
     SUBCASE("not told yet") {}
@@ -202,7 +202,7 @@ TEST_CASE("policy setback: what is found in force is on trial, whatever was said
 TEST_CASE("policy setback: results of other requests are not this one's") {
     World world;
     const PoolVerdict asked = world.windows(40);
-    REQUIRE(asked.decision == Decision::switch_layout);
+    REQUIRE(asked.decision == Decision::switch_option);
     CHECK(has(world.feed(ApplyResult{asked.serial + 1, true}), "late-result"));
     CHECK(world.state.pending);
     world.feed(ApplyResult{asked.serial, false, "no"});
@@ -241,7 +241,7 @@ TEST_CASE("policy setback: what ends a trial before the switch is in force waits
 
 TEST_CASE("policy setback: a revert that fails is tried again, at growing intervals") {
     World world = harmful();
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     PoolVerdict verdict = world.windows(40);
     REQUIRE(verdict.decision == Decision::revert);
     Nanoseconds interval = world.settings.retry;
@@ -266,7 +266,7 @@ TEST_CASE("policy setback: a revert that fails is tried again, at growing interv
 
 TEST_CASE("policy setback: after a kill an open trial is finished, an open revert is done") {
     World world = harmful();
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     SUBCASE("while it measured") {
         world.windows(8);
         world.time += minute;
@@ -302,7 +302,7 @@ TEST_CASE("policy setback: after a kill an open trial is finished, an open rever
 
 TEST_CASE("policy setback: a trial that goes on after a kill measures anew") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.utility[index(Layout::core)] = -0.05;
     world.windows(25);
     world.time += world.settings.trial.longest;
@@ -334,7 +334,7 @@ TEST_CASE("policy setback: a reboot ends the trial; quarantines and dwell go on 
     REQUIRE(world.tried().decision == Decision::revert);
     const Nanoseconds left = world.state.quarantines.front().until - world.time;
     world.favoured = Layout::node;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.state.stand_down_until = world.time + hour;
     world.state.breaker_until = world.time + 2 * hour;
     const Nanoseconds passed = 20 * second;
@@ -363,9 +363,9 @@ TEST_CASE("policy: a pool that is gone has no trial, and another of its name beg
     SUBCASE("in force") {}
     SUBCASE("asked for") { applied = false; }
     if (applied)
-        REQUIRE(world.switched().decision == Decision::switch_layout);
+        REQUIRE(world.switched().decision == Decision::switch_option);
     else
-        REQUIRE(world.windows(60).decision == Decision::switch_layout);
+        REQUIRE(world.windows(60).decision == Decision::switch_option);
     PoolVerdict verdict = world.feed(PoolGone{});
     REQUIRE(verdict.trial);
     CHECK(verdict.trial->ending == Ending::voided_gone);

@@ -68,7 +68,7 @@ class Simulation {
             prediction.probability[l] /= sum;
             prediction.expected_gain[l] = gains[l] - gains[index(current)];
         }
-        prediction.best = favourite(prediction, distinct, current);
+        prediction.best = favourite(prediction, classes_of(distinct), option_of(current));
         return prediction;
     }
 
@@ -93,7 +93,7 @@ class Simulation {
             out_.wrong_kept += wrong_ && verdict.decision != Decision::revert;
             wrong_ = false;
         }
-        if (verdict.decision == Decision::switch_layout) {
+        if (verdict.decision == Decision::switch_option) {
             old_ = current;
             wrong_ = phase.truth[index(verdict.target.layout)] < phase.truth[index(old_)] - 0.03;
             ++out_.switches;

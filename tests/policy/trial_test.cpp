@@ -156,7 +156,7 @@ TEST_CASE("policy trial: without noise a trifle is no difference") {
 TEST_CASE("policy trial: a layout that is better is kept") {
     World world;
     world.utility[index(Layout::core)] = 0.1;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.state.setbacks = 3;
     unsigned windows = 0;
     PoolVerdict verdict;
@@ -198,7 +198,7 @@ TEST_CASE("policy trial: what is there before is what is there after, with its c
 TEST_CASE("policy trial: much harm ends it early, settling does not count") {
     World world;
     world.utility[index(Layout::core)] = -0.5;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     const Nanoseconds begin = world.time;
     const PoolVerdict verdict = world.windows(100);
     REQUIRE(verdict.trial);
@@ -210,7 +210,7 @@ TEST_CASE("policy trial: much harm ends it early, settling does not count") {
 TEST_CASE("policy trial: caches that are cold after the switch are no harm") {
     World world;
     world.utility[index(Layout::core)] = -3;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.windows(world.settings.trial.settle);
     world.utility[index(Layout::core)] = 0.1;
     CHECK(world.windows(100).trial->ending == Ending::kept_better);
@@ -220,7 +220,7 @@ TEST_CASE("policy trial: no clear difference is kept on the prediction's word on
     World world;
     world.noise = 0.05;
     world.regular = true;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     SUBCASE("still favoured") { // prediction_for(): the old one is 5% worse
         CHECK(world.windows(100).trial->ending == Ending::kept_unclear);
     }
@@ -240,7 +240,7 @@ TEST_CASE("policy trial: what promised little has to lean to the good") {
     world.noise = 0.05;
     world.regular = true;
     world.gain = 0.01;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     SUBCASE("it does") {
         world.utility[index(Layout::core)] = 0.005;
         CHECK(world.windows(100).trial->ending == Ending::kept_unclear);
@@ -257,7 +257,7 @@ TEST_CASE("policy trial: what promised little has to lean to the good") {
 TEST_CASE("policy trial: another load prolongs it, and then the prediction decides") {
     World world;
     world.utility[index(Layout::core)] = 0.1;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.load[3] += 5;
     const auto old_utility = world.utility;
     world.utility.fill(0.2); // a loss would revert it, whatever the load
@@ -288,7 +288,7 @@ TEST_CASE("policy trial: another load prolongs it, and then the prediction decid
 
 TEST_CASE("policy trial: with other guests nothing can be compared, but harm is seen") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.guests = 8;
     SUBCASE("no harm") {
         CHECK(world.windows(100).trial->ending == Ending::kept_predicted);
@@ -352,13 +352,13 @@ TEST_CASE("policy trial: a guest that comes, goes or falls idle leaves the other
 
 TEST_CASE("policy trial: a layout kept on a prediction alone is measured later") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.guests = 8;
     REQUIRE(world.windows(100).trial->ending == Ending::kept_predicted);
     PoolVerdict verdict;
-    for (int i = 0; i < 4000 && verdict.decision != Decision::switch_layout; ++i)
+    for (int i = 0; i < 4000 && verdict.decision != Decision::switch_option; ++i)
         verdict = world.window();
-    REQUIRE(verdict.decision == Decision::switch_layout);
+    REQUIRE(verdict.decision == Decision::switch_option);
     CHECK(has(verdict, "measuring"));
     CHECK(verdict.target == Arrangement{Layout::socket, no_cap});
     SUBCASE("it is better") {
@@ -393,7 +393,7 @@ TEST_CASE("policy trial: a layout kept on a prediction alone is measured later")
 
 TEST_CASE("policy trial: an untested layout does not stay") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     const Nanoseconds begin = world.time;
     PoolVerdict verdict;
     SUBCASE("windows that lack scores") {
@@ -419,7 +419,7 @@ TEST_CASE("policy trial: an untested layout does not stay") {
 
 TEST_CASE("policy trial: mode, intent and topology end it") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.windows(3);
     PoolVerdict verdict;
     SUBCASE("mode") {
@@ -443,7 +443,7 @@ TEST_CASE("policy trial: mode, intent and topology end it") {
 
 TEST_CASE("policy trial: a pool that was formed anew in it has nothing to go back to") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.pool.topology = 2;
     world.pool.in_force = world.pool.boot;
     const PoolVerdict verdict = world.read();
@@ -455,7 +455,7 @@ TEST_CASE("policy trial: a pool that was formed anew in it has nothing to go bac
 TEST_CASE("policy trial: windows that the gate turns down do not count, and say why") {
     World world;
     world.utility[index(Layout::core)] = -0.5;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     for (int i = 0; i < 50; ++i) {
         world.time += second;
         WindowSeen window = world.next();
@@ -470,7 +470,7 @@ TEST_CASE("policy trial: windows that the gate turns down do not count, and say 
 TEST_CASE("policy trial: a pause does not leave it open") {
     World world;
     world.utility[index(Layout::core)] = -0.5;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.feed(Pause{});
     CHECK(world.windows(100).decision == Decision::revert);
 }
@@ -479,7 +479,7 @@ TEST_CASE("policy trial: somebody else's rate limit ends it, and the layout goes
     World world;
     world.pool.rate_limit_us = 1000;
     world.read();
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.windows(3);
     world.pool.rate_limit_us = 5000;
     const PoolVerdict verdict = world.read();
@@ -497,7 +497,7 @@ TEST_CASE("policy trial: somebody else's rate limit ends it, and the layout goes
 
 TEST_CASE("policy trial: somebody else's change ends it and is not undone") {
     World world;
-    REQUIRE(world.switched().decision == Decision::switch_layout);
+    REQUIRE(world.switched().decision == Decision::switch_option);
     world.windows(3);
     world.pool.in_force = {Layout::all, no_cap};
     const PoolVerdict verdict = world.read();

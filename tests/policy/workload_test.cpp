@@ -53,7 +53,7 @@ TEST_CASE("policy workload: layouts move it by less than the nearness, other loa
     REQUIRE_MESSAGE(samples, samples.error().message);
     std::map<std::string, std::map<std::string, std::vector<Workload>>> seen;
     for (const auto& sample : *samples)
-        seen[sample.scenario()][sample.current_layout()].push_back(
+        seen[sample.scenario()][sample.current()].push_back(
             workload_of({{sample.features().begin(), sample.features().end()}}));
     REQUIRE(seen.size() == 14);
 

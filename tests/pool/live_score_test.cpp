@@ -303,12 +303,12 @@ TEST_CASE("window seen, pool seen: each number in its place") {
     const WindowStats stats = untroubled();
     const FeatureVector features{std::vector<float>(feature_schema().size(), 0.5F)};
     Prediction prediction;
-    prediction.best = Layout::node;
+    prediction.best = option_of(Layout::node);
     const WindowSeen window =
         seen_of(stats, features, prediction, two_guests(), {.intent = Intent::latency});
     CHECK(window.observation.coverage == Approx(1));
     CHECK(window.observation.decisions == 1000);
-    CHECK(window.observation.prediction.best == Layout::node);
+    CHECK(window.observation.prediction.best == option_of(Layout::node));
     CHECK(window.observation.rearrangements == 0);
     CHECK(window.in_force == Arrangement{Layout::core, no_cap});
     CHECK(window.utility == Approx(0));

@@ -37,7 +37,7 @@ inline State state_on_trial(std::uint64_t serial) {
 
 inline PoolVerdict change(std::uint64_t serial) {
     PoolVerdict verdict;
-    verdict.decision = Decision::switch_layout;
+    verdict.decision = Decision::switch_option;
     verdict.target = core_any;
     verdict.serial = serial;
     verdict.reasons = {{"gain", "7% better"}, {"agreement", "5 of 5"}, {"confidence", "0.8"}};

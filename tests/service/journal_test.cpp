@@ -37,8 +37,10 @@ Window window_at(UnixTime begin) {
             .coverage = 0.95,
             .decisions = 12345,
             .utility = -0.25,
-            .prediction = Prediction{
-                {0.1, 0.2, 0.3, 0.15, 0.25}, {0.01, -0.02, 0, 0.03, -0.5}, Layout::core, 0.125}};
+            .prediction = Prediction{{0.1, 0.2, 0.3, 0.15, 0.25},
+                                     {0.01, -0.02, 0, 0.03, -0.5},
+                                     option_of(Layout::core),
+                                     0.125}};
 }
 
 } // namespace
@@ -68,7 +70,7 @@ TEST_CASE("a window comes back as it was, with a prediction and without") {
     CHECK(one.what.decisions == 12345);
     CHECK(one.what.utility == -0.25);
     REQUIRE(one.what.prediction);
-    CHECK(one.what.prediction->best == Layout::core);
+    CHECK(one.what.prediction->best == option_of(Layout::core));
     CHECK(one.what.prediction->outside_training == 0.125);
     CHECK(one.what.prediction->probability == window.prediction->probability);
     CHECK(one.what.prediction->expected_gain == window.prediction->expected_gain);
@@ -90,7 +92,7 @@ TEST_CASE("a switch, its result, its trial and the end of it come back as they w
     auto verdicts = all<StoredVerdict>(journal);
     REQUIRE(verdicts.size() == 1);
     CHECK(verdicts[0].what.time == epoch + static_cast<UnixTime>(second));
-    CHECK(verdicts[0].what.decision == Decision::switch_layout);
+    CHECK(verdicts[0].what.decision == Decision::switch_option);
     CHECK(verdicts[0].what.target == core_any);
     CHECK(verdicts[0].what.serial == 1u);
     CHECK(verdicts[0].what.bundle == "b1");
@@ -127,7 +129,7 @@ TEST_CASE("a switch, its result, its trial and the end of it come back as they w
     back.target = socket_16;
     back.serial = 2;
     back.trial = report(Ending::reverted_worse);
-    back.evidence.emplace().layout = Layout::node;
+    back.evidence.emplace().option = option_of(Layout::node);
     record(journal, {.pool = {"Pool-0", 0}, .time = epoch + 7, .verdict = &back, .state = &state});
 
     verdicts = all<StoredVerdict>(journal, {.kind = Kind::verdict, .limit = 1});
@@ -336,7 +338,7 @@ TEST_CASE("windows and idle verdicts are forgotten in batches; what was done is 
     CHECK(journal.windows({})->empty());
     const auto verdicts = all<StoredVerdict>(journal);
     REQUIRE(verdicts.size() == 1);
-    CHECK(verdicts[0].what.decision == Decision::switch_layout);
+    CHECK(verdicts[0].what.decision == Decision::switch_option);
     CHECK(verdicts[0].what.reasons.size() == 3);
     CHECK(all<StoredSwitch>(journal).size() == 1);
 

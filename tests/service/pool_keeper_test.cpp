@@ -401,7 +401,7 @@ TEST_CASE("pool keeper: a trial becomes two samples, with what it found as score
     for (const auto& [sample, layout] : {std::pair{samples[0].sample, Layout::socket},
                                          std::pair{samples[1].sample, Layout::core}}) {
         CHECK(check_sample(sample, "it"));
-        CHECK(sample.current_layout() == to_string(layout));
+        CHECK(sample.current() == to_string(layout));
         CHECK(sample.features(3) == static_cast<float>(index(layout)));
         CHECK(sample.scenario() == "Pool-0 trial 1");
         REQUIRE(sample.scores_size() == 1);

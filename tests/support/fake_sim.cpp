@@ -104,7 +104,9 @@ struct Fake {
             guest.set_pool("Pool-0");
             guest.set_weight(256);
             guest.set_vcpus(1);
-            guest.set_work_ns(1e9 + 1e8 * layout + 1e6 * static_cast<double>(scenario.seed() % 64));
+            const double longer = static_cast<double>(rate_limit_us) - default_rate_limit_us;
+            guest.set_work_ns(1e9 + 1e8 * layout + 1e4 * longer +
+                              1e6 * static_cast<double>(scenario.seed() % 64));
             guest.set_run_ns(2e9);
         }
         return truth;
