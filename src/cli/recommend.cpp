@@ -331,15 +331,15 @@ void add_recommend(CLI::App& app, Action& action) {
     options->source.add_trace_options(*command);
     command->add_option("--seconds", options->seconds, "how long to watch a live host")
         ->capture_default_str()
-        ->check(seconds_range());
+        ->transform(seconds_range());
     command->add_option("--intent", options->intent, "throughput, latency or balanced")
         ->capture_default_str()
         ->check(CLI::IsMember({"throughput", "latency", "balanced"}));
     command->add_option("--bundle", options->bundle,
                         "the model bundle (default: $INTELLISCHED_BUNDLE, else the installed one)");
     command->add_option("--costs", options->costs_file,
-                        "what things cost on this machine: protobuf text of Costs "
-                        "(src/proto/scenario.proto); without it the model does without");
+                        "what things cost on this machine: a file that `intellisched-bench "
+                        "calibrate` wrote; without it the model does without");
     command->add_flag("--explain", options->explain, "show the features that moved the prediction");
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, &action] { action = [options] { return recommend(*options); }; });
