@@ -176,9 +176,8 @@ void add_calibrate(CLI::App& app, Action& action) {
     command->add_option("--seconds", options->seconds, "how long it may take on a live host")
         ->capture_default_str()
         ->transform(seconds_within(2, 3600));
-    command->add_option(
-        "--out", options->out,
-        "the costs file to write, for `recommend --costs` and the simulator");
+    command->add_option("--out", options->out,
+                        "the costs file to write, for `recommend --costs` and the simulator");
     command->add_flag("--accept-unusual", options->accept_unusual,
                       "write figures, too, that are more than a factor of three from the "
                       "simulator's defaults");

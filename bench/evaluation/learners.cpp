@@ -170,7 +170,7 @@ Learner model_learner(std::string name, const Learning& learning) {
 }
 
 Learner boot_default() {
-    return {"boot default (socket)", [](Chosen, Chosen test) {
+    return {"boot default", [](Chosen, Chosen test) {
                 return by_rule(test, [](const Case&) { return boot_option; });
             }};
 }

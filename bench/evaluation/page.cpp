@@ -4,6 +4,7 @@
 #include "bench/evaluation/report.hpp"
 #include "src/base/result.hpp"
 #include "src/layout/layout.hpp"
+#include "src/model/option.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -85,14 +86,15 @@ std::string calibration_plot(const proto::Figures& figures) {
                        page::drawing(low + side + 12, top + side + 24, svg));
 }
 
-std::string confusion_table(const proto::Figures& figures) {
-    std::string out = "<table><caption>Cases by best layout (row) and chosen one (column)"
+std::string confusion_table(Knob knob, const proto::Figures& figures) {
+    std::string out = "<table><caption>Cases by best option (row) and chosen one (column)"
                       "</caption>\n<tr><th></th>";
-    for (const Layout layout : all_layouts) out += fmt::format("<th>{}</th>", to_string(layout));
+    for (const Option option : all_options)
+        out += fmt::format("<th>{}</th>", text_of(knob, option));
     out += "</tr>\n";
     for (int best = 0; best < figures.confusion_size(); ++best) {
         out += fmt::format("<tr><td>{}</td>",
-                           to_string(all_layouts.at(static_cast<std::size_t>(best))));
+                           text_of(knob, all_options.at(static_cast<std::size_t>(best))));
         for (const auto cases : figures.confusion(best).chosen())
             out += fmt::format("<td>{}</td>", cases);
         out += "</tr>\n";
@@ -106,23 +108,24 @@ std::string evaluation_page(const proto::EvaluationReport& report) {
     std::string out = page::begin("What the model is worth", style);
     out +=
         "<p>A case is a second of trace under one intent. Regret is how far the score of a choice "
-        "is behind that of the best layout; captured is the share of what the best layouts gain "
-        "over the boot default (socket); harm is the share of cases in which the choice is over "
+        "is behind that of the best option; captured is the share of what the best options gain "
+        "over the boot default; harm is the share of cases in which the choice is over "
         "2% behind the boot default. Work, CPU time for the same work, tail and share error are "
         "means of the choices against the boot default. \"By policy\" are cases seen under the "
         "boot default, which "
         "is left only for the confidence and gain that a switch needs.</p>\n";
     for (const auto& section : report.sections()) {
-        out += fmt::format("<h2>{}, {}</h2>\n<p>{} samples of {} scenarios</p>\n",
-                           page::escaped(section.title()), page::escaped(section.intent()),
-                           section.samples(), section.scenarios());
+        out += fmt::format("<h2>{}, {}, {}</h2>\n<p>{} samples of {} scenarios</p>\n",
+                           page::escaped(section.knob()), page::escaped(section.title()),
+                           page::escaped(section.intent()), section.samples(), section.scenarios());
         out += table_head("Methods");
         for (const auto& figures : section.methods()) out += table_row(figures, figures.method());
         out += "</table>\n";
         if (section.methods().empty()) continue;
-        out +=
-            fmt::format("<div class=\"plots\">\n{}{}</div>\n{}", regret_plot(section),
-                        calibration_plot(section.methods(0)), confusion_table(section.methods(0)));
+        const Knob knob = knob_from_string(section.knob()).value_or(Knob::layout);
+        out += fmt::format("<div class=\"plots\">\n{}{}</div>\n{}", regret_plot(section),
+                           calibration_plot(section.methods(0)),
+                           confusion_table(knob, section.methods(0)));
         std::string_view by;
         for (const auto& cell : section.cells()) {
             if (cell.by() != by) {

@@ -97,6 +97,7 @@ proto::EvaluationSection section_of(std::string title, Intent intent,
     proto::EvaluationSection section;
     section.set_title(std::move(title));
     section.set_intent(std::string(to_string(intent)));
+    section.set_knob(std::string(to_string(knob_of(samples.front()).value_or(Knob::layout))));
     section.set_samples(static_cast<std::uint32_t>(samples.size()));
     std::set<std::string_view> scenarios;
     for (const auto& sample : samples) scenarios.insert(sample.scenario());
@@ -226,7 +227,7 @@ Result<std::vector<proto::EvaluationSection>> judge_bundle(const Classifier& cla
         std::vector<CaseOutcome> stays;
         for (const Case& one : cases)
             if (one.intent == intent) stays.push_back(outcome_of(one, boot_option, 1));
-        *section.add_methods() = figures_of("boot default (socket)", stays);
+        *section.add_methods() = figures_of("boot default", stays);
     }
     return sections;
 }

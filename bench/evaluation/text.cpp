@@ -33,9 +33,9 @@ std::string head(std::string_view what) {
 std::string evaluation_text(const proto::EvaluationReport& report) {
     std::string text;
     for (const auto& section : report.sections()) {
-        text += fmt::format("{}{}, {}: {} samples of {} scenarios\n", text.empty() ? "" : "\n",
-                            printable(section.title(), 200), section.intent(), section.samples(),
-                            section.scenarios());
+        text += fmt::format("{}{}, {}, {}: {} samples of {} scenarios\n", text.empty() ? "" : "\n",
+                            section.knob(), printable(section.title(), 200), section.intent(),
+                            section.samples(), section.scenarios());
         text += head("method");
         for (const auto& figures : section.methods())
             text += figures_line(figures, figures.method());
@@ -64,7 +64,7 @@ std::string evaluation_text(const proto::EvaluationReport& report) {
                             row.windows(), row.area(), row.novel() * 100);
     if (report.sections().empty()) return text;
     text +=
-        "\nregret: score behind the best layout; captured: share of what the best layouts "
+        "\nregret: score behind the best option; captured: share of what the best options "
         "gain over the boot default; harm: cases over 2% behind it; work, CPU time for it, tail "
         "and share error: means of the choices against the boot default\n";
     return text;

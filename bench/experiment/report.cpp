@@ -161,9 +161,15 @@ proto::Report make_report(const Plan& plan, std::span<const Entry> entries,
             continue;
         }
         std::size_t samples = samples_of(plan, *scored, results).size();
-        if (plan.rate_limits)
-            if (const auto limits = score_limits(plan, entry, results))
+        if (plan.rate_limits) {
+            if (const auto limits = score_limits(plan, entry, results)) {
                 samples += samples_of(plan, *limits, results).size();
+            } else {
+                proto::Report::Failure& failure = *report.add_failures();
+                failure.set_entry(entry.name);
+                failure.set_error("no scores of rate limits: " + limits.error().message);
+            }
+        }
         report.set_samples(report.samples() + static_cast<unsigned>(samples));
         for (std::size_t i = 0; i < plan.intents.size(); ++i)
             cells[{plan.intents[i], entry.family, entry.topology}].add(*scored, scored->scores[i]);

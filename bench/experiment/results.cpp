@@ -171,7 +171,8 @@ std::string fingerprint(const Entry& entry, const proto::Scenario& scenario, con
     std::string all = scenario.SerializeAsString() + '\0' + entry.pool + '\0' + entry.family +
                       '\0' + entry.topology + '\0' + simulator;
     for (const Layout layout : plan.layouts) all += to_string(layout);
-    if (plan.rate_limits) all += " limits";
+    if (plan.rate_limits)
+        for (const unsigned limit : rate_limits_us) all += fmt::format(" {} us", limit);
     if (repeat < plan.traced) all += " traced";
     if (plan.live()) all += fmt::format(" live {} {}", plan.warmup_s, plan.measured_s);
     if (!entry.start.empty()) all += " start " + entry.start;

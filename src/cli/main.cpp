@@ -51,7 +51,8 @@ int hand_over(std::string_view command, char** argv) {
 int main(int argc, char** argv) {
     if (const auto command = bench_command(argc, argv); !command.empty())
         return hand_over(command, argv);
-    CLI::App app{"Chooses the credit2 runqueue layout of Xen cpupools from what their guests do.",
+    CLI::App app{"Chooses the credit2 runqueue layout and rate limit of Xen cpupools from what "
+                 "their guests do.",
                  "intellisched"};
     app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is \"abstain\".\n"
                "With the package intellisched-bench also: bench, train, evaluate, export, import, "

@@ -199,6 +199,24 @@ std::vector<std::string> remarks(const Watched& watched) {
     return remarks;
 }
 
+/// The pool for a command line: its name, or where a shell would read more into that, its number.
+std::string pool_argument(const PoolFacts& facts) {
+    const bool plain = !facts.pool.empty() && std::ranges::all_of(facts.pool, [](unsigned char c) {
+        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
+    });
+    return plain && facts.pool.front() != '-' ? facts.pool : std::to_string(facts.pool_id);
+}
+
+/// What gives the pool that layout: a command, or on a Xen that cannot do it a boot parameter.
+std::string command_for(const PoolFacts& facts, Layout layout) {
+    if (facts.can_rearrange)
+        return fmt::format("intellisched apply --pool {} --layout {}", pool_argument(facts),
+                           to_string(layout));
+    return fmt::format("credit2_runqueue={} on Xen's command line (GRUB_CMDLINE_XEN_DEFAULT in "
+                       "/etc/default/grub, then update-grub and a reboot)",
+                       to_string(layout));
+}
+
 proto::Recommendation message(const Classifier& classifier, const Watched& watched,
                               const Verdict& verdict) {
     const PoolFacts& facts = watched.facts;
@@ -224,6 +242,8 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
                 row->add_equivalent_to(std::string(to_string(other)));
     }
     for (const Reason& reason : verdict.reasons) out.add_reasons(reason.text);
+    if (verdict.decision == Decision::switch_option)
+        out.set_command(command_for(facts, layout_of(verdict.option)));
     for (const std::string& remark : remarks(watched)) out.add_reasons(remark);
     for (const std::string& finding : watched.findings.text(watched.snapshot))
         out.add_reasons(finding);
@@ -237,14 +257,21 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     return out;
 }
 
-void add_rate_limit(proto::Recommendation& out, const Watched& watched) {
+Verdict judge_rate_limit(const Watched& watched) {
+    Margins margins; // the windows of a single look, the gain that the model card speaks of
+    margins.gain = PolicySettings().switch_margins.gain;
+    return judge(watched.rate_limit, Knob::rate_limit, rate_limit_option(watched.facts),
+                 all_options, {}, margins);
+}
+
+void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Verdict& verdict) {
     const Option current = rate_limit_option(watched.facts);
-    const Verdict verdict = judge(watched.rate_limit, Knob::rate_limit, current, all_options);
     auto& to = *out.mutable_rate_limit();
     const auto in_force = watched.facts.rate_limit_us;
     to.set_recommended_us(verdict.option == current && in_force ? *in_force
                                                                 : limit_of(verdict.option));
     to.set_verdict(std::string(to_string(verdict.decision)));
+    to.set_windows(verdict.windows);
     to.set_confidence(verdict.mean.probability[index(verdict.option)]);
     to.set_expected_gain(verdict.mean.expected_gain[index(verdict.option)]);
     for (const Option option : all_options) {
@@ -259,8 +286,8 @@ void add_rate_limit(proto::Recommendation& out, const Watched& watched) {
                                    rate_limit_text(*in_force), rate_limit_text(limit_of(current))));
     if (verdict.decision != Decision::switch_option) return;
     const auto command = [&](unsigned us) {
-        return fmt::format("intellisched apply --pool {} --rate-limit {}", printable(out.pool()),
-                           us);
+        return fmt::format("intellisched apply --pool {} --rate-limit {}",
+                           pool_argument(watched.facts), us);
     };
     to.set_command(command(limit_of(verdict.option)));
     to.set_undo(command(in_force.value_or(default_rate_limit_us)));
@@ -309,7 +336,8 @@ Result<int> recommend(RecommendArguments& options) {
         judge(watched.observations, Knob::layout, option_of(watched.facts.current),
               classes_of(watched.facts.representatives));
     proto::Recommendation out = message(models.layout, watched, verdict);
-    if (models.rate_limit) add_rate_limit(out, watched);
+    const Verdict limit = judge_rate_limit(watched);
+    if (models.rate_limit) add_rate_limit(out, watched, limit);
     if (options.explain) {
         auto contributions =
             TRY(explain(models.layout, watched, *intent, options.costs, verdict.favourite));
@@ -318,14 +346,17 @@ Result<int> recommend(RecommendArguments& options) {
     TRY(print(options.json ? to_json(out)
                            : recommendation_text(out, options.intent,
                                                  to_string(layout_of(verdict.favourite)))));
-    return verdict.decision == Decision::abstain ? abstained : done;
+    const bool abstains = verdict.decision == Decision::abstain &&
+                          (!models.rate_limit || limit.decision == Decision::abstain);
+    return abstains ? abstained : done;
 }
 
 } // namespace
 
 void add_recommend(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
-        "recommend", "name the best layout for a cpupool, with a verdict and its reasons");
+        "recommend",
+        "name the best layout and rate limit for a cpupool, with verdicts and their reasons");
     auto options = std::make_shared<RecommendArguments>();
     options->source.add_to(*command);
     options->source.add_trace_options(*command);

@@ -32,13 +32,17 @@ std::string rate_limit_part(const proto::Recommendation& all) {
                             : chosen ? "   <- recommended"
                                      : "");
     }
-    text += fmt::format("\nverdict: {}{}\n", r.verdict(),
+    text += fmt::format("\nverdict of {} windows: {}{}\n", r.windows(), r.verdict(),
                         r.verdict() == "switch" ? " to " + rate_limit_text(r.recommended_us())
                                                 : std::string());
     for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
     if (!r.command().empty())
         text += fmt::format("to do it, on any Xen:  {}\nand to undo it:        {}\n", r.command(),
                             r.undo());
+    if (!r.command().empty() && !all.command().empty())
+        text +=
+            "one at a time: either gain is with the other as it is now, and they do not add up; do "
+            "one, and ask again\n";
     return text;
 }
 
@@ -65,6 +69,7 @@ std::string recommendation_text(const proto::Recommendation& r, std::string_view
     text += fmt::format("\nverdict: {}{}\n", r.verdict(),
                         r.verdict() == "switch" ? " to " + r.recommended() : "");
     for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
+    if (!r.command().empty()) text += fmt::format("to do it:  {}\n", printable(r.command(), 256));
     if (!r.explanation().empty()) {
         text += fmt::format("\nwhat speaks for (+) and against (-) {}, in log-odds:\n", explained);
         for (const auto& row : r.explanation())

@@ -66,7 +66,9 @@ Result<void> verify(Configurator& configurator, const Topology& topology, const 
 
 Result<void> set_limit(Configurator& configurator, const Pool& pool, unsigned us) {
     TRY(configurator.set_rate_limit(pool, us));
-    const unsigned after = TRY(configurator.rate_limit(pool));
+    const auto read = configurator.rate_limit(pool);
+    if (!read) return fail("{} (when {} had been set)", read.error().message, in_words(us));
+    const unsigned after = *read;
     if (after != us) return another_in_force(pool, in_words(us), in_words(after));
     return {};
 }

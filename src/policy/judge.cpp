@@ -153,9 +153,8 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
         std::ranges::all_of(classes, [&](Option one) { return one == classes.front(); });
     if (one_partition) {
         verdict.decision = Decision::keep;
-        verdict.reasons.push_back({"one-partition",
-                                   "all five layouts are the same partition on this pool: there is "
-                                   "nothing to choose"});
+        verdict.reasons.push_back({"one-partition", "all five are the same on this pool: there is "
+                                                    "nothing to choose"});
         return verdict;
     }
     if (verdict.windows < margins.windows) {

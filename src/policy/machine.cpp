@@ -296,7 +296,7 @@ void Stepper::take(const PoolSeen& pool) {
     // A pool that was made anew has the rate limit of the boot; nobody chose it.
     if (!other_topology && old.rate_limit_us && pool.rate_limit_us &&
         *old.rate_limit_us != *pool.rate_limit_us)
-        foreign_rate_limit(*pool.rate_limit_us);
+        foreign_rate_limit(*pool.rate_limit_us, pool.rate_limit_us == pool.advised_limit_us);
 }
 
 void Stepper::foreign(const PoolSeen& pool, bool anew) {
@@ -314,12 +314,15 @@ void Stepper::foreign(const PoolSeen& pool, bool anew) {
     if (state_.trial) end(anew ? Ending::voided_topology : Ending::voided_foreign);
 }
 
-void Stepper::foreign_rate_limit(unsigned us) {
+void Stepper::foreign_rate_limit(unsigned us, bool advised) {
     state_.history.clear(); // of windows under the one before
+    if (state_.trial) void_trial(Ending::voided_rate_limit);
+    if (advised)
+        return because("advice-followed", "the pool's rate limit is {} now, as was advised",
+                       rate_limit_text(us));
     because("foreign-change", "somebody else set the pool's rate limit: {}", rate_limit_text(us));
     if (state_.mode == Mode::automatic)
         state_.stand_down_until = later(state_.now, settings_.stand_down);
-    if (state_.trial) void_trial(Ending::voided_rate_limit);
 }
 
 void Stepper::take(const ApplyResult& result) {

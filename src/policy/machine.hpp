@@ -40,9 +40,9 @@
 // Codes of reasons, beside judge()'s: mode-off, mode-observe, mode-recommend, paused,
 // standing-down, breaker-open, cannot-rearrange, equivalent, no-pool, layout-unread, other-layout,
 // dwell, rate-limit, no-baseline, load-changing, guests-changing, quarantined, apply-pending,
-// apply-failed, late-result, in-force, reverting, foreign-change, pool-anew, topology-changed,
-// settling, measuring, trial-running, trial-prolonged, window-unusable, breaker-tripped, resumed,
-// restarted, pool-gone, and the names of Ending.
+// apply-failed, late-result, in-force, reverting, foreign-change, advice-followed, pool-anew,
+// topology-changed, settling, measuring, trial-running, trial-prolonged, window-unusable,
+// breaker-tripped, resumed, restarted, pool-gone, and the names of Ending.
 #pragma once
 
 #include "src/policy/state.hpp"

@@ -3,6 +3,7 @@
 // (machine.hpp) switches layouts only.
 #pragma once
 
+#include "src/model/intent.hpp"
 #include "src/policy/settings.hpp"
 
 #include <deque>
@@ -13,17 +14,23 @@ namespace intellisched {
 
 class RateLimitAdvice {
   public:
-    /// Takes a window whose prediction is about the rate limit, which was `in_force_us` during it.
-    /// What was seen under another rate limit does not count any more. Returns whether there is
-    /// something to tell: another limit is worth a change than the last time, or none is any more.
-    /// That is so once in a dwell at most, while nobody changes the limit.
-    bool saw(const Observation& window, unsigned in_force_us, Nanoseconds time,
+    /// What advice is about; none outlasts a change of it.
+    struct About {
+        unsigned in_force_us = default_rate_limit_us;
+        Arrangement layout = {};
+        Intent intent = Intent::balanced;
+        friend bool operator==(const About&, const About&) = default;
+    };
+
+    /// Takes a window whose prediction is about the rate limit. Returns whether the advice changed,
+    /// which it does once in a dwell at most while it is about the same.
+    bool saw(const Observation& window, const About& about, Nanoseconds time,
              const PolicySettings& settings);
 
-    /// judge()'s, by the margins of a switch; nothing before the first window.
-    [[nodiscard]] const std::optional<Verdict>& verdict() const { return verdict_; }
-    /// The limit that is worth a change; nothing: none is.
-    [[nodiscard]] std::optional<unsigned> recommended_us() const;
+    /// The limit that is worth a change by hand, by the margins of a switch; nothing: none is.
+    [[nodiscard]] std::optional<unsigned> advised_us() const { return advised_us_; }
+    [[nodiscard]] double gain() const { return gain_; } ///< that was expected when it was advised
+
     /// The advice as a line of a log, with the command that follows it.
     [[nodiscard]] std::string text(const std::string& pool) const;
 
@@ -32,11 +39,12 @@ class RateLimitAdvice {
         Observation window;
         Nanoseconds time = 0;
     };
+    About about_;
     std::deque<Seen> seen_;
-    unsigned in_force_us_ = default_rate_limit_us;
-    std::optional<Verdict> verdict_;
-    std::optional<unsigned> told_us_;    ///< the limit that was told last
-    std::optional<Nanoseconds> told_at_; ///< since the rate limit in force is what it is
+    std::optional<unsigned> advised_us_;
+    double gain_ = 0;
+    std::string why_;
+    std::optional<Nanoseconds> changed_at_; ///< the advice; since about_ is what it is
 };
 
 } // namespace intellisched

@@ -33,6 +33,8 @@ struct PoolSeen {
     bool exact = true;               ///< its runqueues are those in force
     Arrangement boot;                ///< what the host was booted with
     std::optional<unsigned> rate_limit_us = {}; ///< in force; nothing: not told
+    /// That was advised last (rate_limit_advice.hpp): whoever sets it follows the service.
+    std::optional<unsigned> advised_limit_us = {};
 };
 
 /// One window of the pool.

@@ -47,7 +47,7 @@ class Stepper {
     [[nodiscard]] std::vector<TrialWindow> samples(std::size_t most) const;
     void forget_pool();
     void foreign(const PoolSeen& pool, bool anew);
-    void foreign_rate_limit(unsigned us);
+    void foreign_rate_limit(unsigned us, bool advised);
     void failed();
 
     // trials.cpp

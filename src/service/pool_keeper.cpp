@@ -59,6 +59,7 @@ PoolKeeper::PoolKeeper(PoolName pool, const PoolConfig& config, Journal& journal
 
 void PoolKeeper::configure(const PoolConfig& config, Moment now) {
     config_ = config;
+    advice_ = {}; // of other margins, or not wanted any more
     feed(SetMode{config.mode}, now);
     feed(SetIntent{config.intent}, now);
 }
@@ -66,7 +67,9 @@ void PoolKeeper::configure(const PoolConfig& config, Moment now) {
 void PoolKeeper::saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Moment now) {
     if (taken < not_before_) return;
     pool_.id = id;
-    feed(pool, now);
+    PoolSeen seen = pool;
+    seen.advised_limit_us = advice_.advised_us();
+    feed(seen, now);
 }
 
 void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nanoseconds length,
@@ -90,8 +93,12 @@ void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nano
 }
 
 void PoolKeeper::saw_rate_limit(const Observation& window, unsigned in_force_us, Moment now) {
-    if (state_.mode != Mode::recommend && state_.mode != Mode::automatic) return;
-    if (advice_.saw(window, in_force_us, now.time, config_.settings))
+    // A layout on trial is not the one to advise about.
+    if ((state_.mode != Mode::recommend && state_.mode != Mode::automatic) || !state_.pool ||
+        state_.trial || state_.pending)
+        return;
+    if (advice_.saw(window, {in_force_us, state_.pool->in_force, state_.intent}, now.time,
+                    config_.settings))
         BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
                                 << printable(advice_.text(pool_.name), 512);
 }
@@ -117,6 +124,7 @@ void PoolKeeper::tick(Moment now) {
 }
 
 void PoolKeeper::gone(Moment now) {
+    advice_ = {};
     if (state_.pool || state_.trial) feed(PoolGone{}, now);
 }
 
@@ -236,7 +244,7 @@ PoolMetrics PoolKeeper::metrics() const {
         metrics.effective = state_.pool->in_force;
         metrics.rate_limit_us = state_.pool->rate_limit_us;
     }
-    metrics.recommended_rate_limit_us = advice_.recommended_us();
+    metrics.recommended_rate_limit_us = advice_.advised_us();
     metrics.trial = state_.trial.has_value();
     metrics.breaker_open = state_.now < state_.breaker_until;
     metrics.paused = state_.paused;

@@ -96,10 +96,9 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
         out.set_can_rearrange(state.pool->can_rearrange);
         if (state.pool->rate_limit_us) out.set_rate_limit_us(*state.pool->rate_limit_us);
     }
-    if (const auto us = keeper.advice().recommended_us()) {
-        const Verdict& advised = *keeper.advice().verdict();
+    if (const auto us = keeper.advice().advised_us()) {
         out.set_recommended_rate_limit_us(*us);
-        out.set_rate_limit_gain(advised.mean.expected_gain[index(advised.option)]);
+        out.set_rate_limit_gain(keeper.advice().gain());
     }
     out.set_paused(state.paused);
     out.set_decision(std::string(to_string(verdict.decision)));

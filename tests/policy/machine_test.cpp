@@ -185,6 +185,21 @@ TEST_CASE("policy machine: so is somebody else's rate limit") {
     CHECK(world.read().reasons.empty());
 }
 
+TEST_CASE("policy machine: who sets the rate limit that was advised is no stranger") {
+    World world;
+    world.pool.rate_limit_us = 1000;
+    world.read();
+    world.windows(10);
+    world.pool.advised_limit_us = 10000;
+    world.pool.rate_limit_us = 10000;
+    CHECK(has(world.read(), "advice-followed"));
+    CHECK(world.state.history.empty()); // what was seen under the limit before says nothing now
+    CHECK(world.state.stand_down_until == 0);
+    world.pool.rate_limit_us = 3000;
+    CHECK(has(world.read(), "foreign-change"));
+    CHECK(world.state.stand_down_until > 0);
+}
+
 TEST_CASE("policy machine: a pool made anew has the rate limit of the boot, which nobody chose") {
     World world;
     world.pool.rate_limit_us = 5000;
