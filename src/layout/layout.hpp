@@ -81,8 +81,7 @@ inline constexpr unsigned default_rate_limit_us = 1000;
 /// XEN_SYSCTL_SCHED_RATELIMIT_MIN and _MAX (xen/include/public/sysctl.h).
 inline constexpr unsigned least_rate_limit_us = 100;
 inline constexpr unsigned most_rate_limit_us = 500'000;
-/// Those that are chosen from. Of 100 us there is nothing to gain that 0 or 300 us do not give
-/// (docs/evidence/2026-11-29-prizes.md).
+/// Those that are chosen from. Why these: docs/evidence/2026-11-29-rate-limit.md.
 inline constexpr std::array<unsigned, 5> rate_limits_us{no_rate_limit_us, 300,
                                                         default_rate_limit_us, 3000, 10'000};
 
