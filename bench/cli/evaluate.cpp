@@ -50,7 +50,7 @@ std::string part_of(const proto::Sample& sample) {
 }
 
 void add_choices(const Case& one, const Prediction& prediction, std::vector<bench::Choice>& to) {
-    if (knob_of(*one.sample) != Knob::layout) return; // TODO
+    if (knob_of(*one.sample) != Knob::layout) return; // runs are compared by layout
     if (one.intent != Intent::throughput || !under_default(one)) return;
     for (const auto& [method, outcome] : {std::pair{"model", judge(one, prediction)},
                                           std::pair{"policy", judge_cautiously(one, prediction)}})
