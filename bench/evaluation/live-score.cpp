@@ -33,7 +33,8 @@ using ByIntent = std::array<std::vector<double>, all_intents.size()>;
 
 struct Run {
     std::size_t entry = 0;
-    Layout layout = Layout::cpu;
+    Knob knob = Knob::layout;
+    Option option{};
     unsigned repeat = 0;
     LayoutResult truth;
     ByIntent windows; ///< live utilities, those that are numbers
@@ -75,8 +76,11 @@ Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& ru
     auto host = TRY(SimHost::open(scenario));
     const HostView& seen = host->first_view();
     const Pool pool = TRY(find_pool(seen.pools, entry.pool));
-    const Arrangement wanted{run.layout, no_cap};
-    TRY(apply(*host, seen.topology, pool, {.arrangement = wanted}, false));
+    const bool layouts = run.knob == Knob::layout;
+    const Arrangement wanted{layouts ? layout_of(run.option) : Layout::socket, no_cap};
+    const unsigned limit_us = layouts ? default_rate_limit_us : limit_of(run.option);
+    TRY(apply(*host, seen.topology, pool, {.arrangement = wanted, .rate_limit_us = limit_us},
+              false));
 
     ObserveOptions options;
     proto::HostSnapshot snapshot;
@@ -102,48 +106,48 @@ Result<void> measure(const bench::Plan& plan, const bench::Entry& entry, Run& ru
 }
 
 struct Compared {
-    std::vector<double> rank_correlations, truths, lives, by_live, by_socket, noise;
+    std::vector<double> rank_correlations, truths, lives, by_live, by_boot, noise;
     std::map<double, std::array<unsigned, 2>> pairs; ///< by least difference: all, alike
 };
 
-Result<void> compare(const std::string& name, std::span<const Run* const> runs, Intent intent,
-                     Compared& compared) {
+Result<void> compare(const std::string& name, Knob knob, std::span<const Run* const> runs,
+                     Intent intent, Compared& compared) {
     std::vector<LayoutResult> results;
     for (const Run* run : runs) results.push_back(run->truth);
     const auto utility = utilities(intent, results);
     if (!utility) return {}; // nothing happened there
-    std::map<Layout, std::pair<std::vector<double>, std::vector<double>>> by_layout;
+    std::map<Option, std::pair<std::vector<double>, std::vector<double>>> by_option;
     for (std::size_t i = 0; i < runs.size(); ++i) {
-        auto& [truth, live] = by_layout[runs[i]->layout];
+        auto& [truth, live] = by_option[runs[i]->option];
         truth.push_back((*utility)[i]);
         const auto& windows = runs[i]->windows[index(intent)];
         if (windows.empty()) return fail("{}: no window has a live score", name);
         live.insert(live.end(), windows.begin(), windows.end());
         compared.noise.push_back(deviation(windows));
     }
-    std::vector<Layout> layouts;
+    std::vector<Option> options;
     std::vector<double> truth, live;
-    for (const auto& [layout, both] : by_layout) {
-        layouts.push_back(layout);
+    for (const auto& [option, both] : by_option) {
+        options.push_back(option);
         truth.push_back(mean(both.first));
         live.push_back(mean(both.second));
     }
     const auto best = static_cast<std::size_t>(std::ranges::max_element(live) - live.begin());
     const double most = std::ranges::max(truth);
     std::string line;
-    for (std::size_t i = 0; i < layouts.size(); ++i)
-        line += fmt::format("  {} {:.3f} ({:.3f})", to_string(layouts[i]), truth[i] - most,
+    for (std::size_t i = 0; i < options.size(); ++i)
+        line += fmt::format("  {} {:.3f} ({:.3f})", name_of(knob, options[i]), truth[i] - most,
                             live[i] - live[best]);
     const double rank_correlation = correlation(ranks(truth), ranks(live));
     fmt::print("{:28} {:10} {:5.2f} {}\n", name, to_string(intent), rank_correlation, line);
 
     if (!std::isnan(rank_correlation)) compared.rank_correlations.push_back(rank_correlation);
     compared.by_live.push_back(1 - std::exp(truth[best] - most));
-    const auto socket = std::ranges::find(layouts, Layout::socket);
-    if (socket != layouts.end())
-        compared.by_socket.push_back(
-            1 - std::exp(truth[static_cast<std::size_t>(socket - layouts.begin())] - most));
-    for (std::size_t i = 0; i < layouts.size(); ++i)
+    const auto boot = std::ranges::find(options, boot_option);
+    if (boot != options.end())
+        compared.by_boot.push_back(
+            1 - std::exp(truth[static_cast<std::size_t>(boot - options.begin())] - most));
+    for (std::size_t i = 0; i < options.size(); ++i)
         for (std::size_t j = 0; j < i; ++j) {
             const double apart = truth[i] - truth[j], seen = live[i] - live[j];
             compared.truths.insert(compared.truths.end(), {apart, -apart});
@@ -157,20 +161,20 @@ Result<void> compare(const std::string& name, std::span<const Run* const> runs, 
     return {};
 }
 
-void sum_up(Intent intent, Compared& compared) {
+void sum_up(Knob knob, Intent intent, Compared& compared) {
     auto& all = compared.rank_correlations;
     if (all.empty()) return;
     std::ranges::sort(all);
-    fmt::print("\n{}: rank correlation of {} scenarios: mean {:.2f}, median {:.2f}\n",
-               to_string(intent), all.size(), mean(all), all[all.size() / 2]);
+    fmt::print("\n{}, {}: rank correlation of {} scenarios: mean {:.2f}, median {:.2f}\n",
+               words_of(knob), to_string(intent), all.size(), mean(all), all[all.size() / 2]);
     for (const auto& [least, counts] : compared.pairs)
         fmt::print("  pairs more than {:.1f}% apart: {} of {} ordered alike\n", 100 * least,
                    counts[1], counts[0]);
     const double r = correlation(compared.truths, compared.lives);
     fmt::print("  differences: correlation {:.2f}, slope {:.2f}; windows deviate by {:.3f}\n", r,
                r * deviation(compared.lives) / deviation(compared.truths), mean(compared.noise));
-    fmt::print("  regret: by the live score {:.2f}%, socket {:.2f}%\n",
-               100 * mean(compared.by_live), 100 * mean(compared.by_socket));
+    fmt::print("  regret: by the live score {:.2f}%, {} {:.2f}%\n", 100 * mean(compared.by_live),
+               text_of(knob, boot_option), 100 * mean(compared.by_boot));
 }
 
 Result<void> work(const char* plan_path, const char* folder, unsigned jobs) {
@@ -185,23 +189,27 @@ Result<void> work(const char* plan_path, const char* folder, unsigned jobs) {
         for (const Layout layout : all_layouts)
             for (unsigned repeat = 0; same[index(layout)] == layout && repeat < plan.repeats;
                  ++repeat)
-                runs.push_back({e, layout, repeat, {}, {}});
+                runs.push_back({e, Knob::layout, option_of(layout), repeat, {}, {}});
+        for (const Option limit : all_options)
+            for (unsigned repeat = 0; repeat < plan.repeats; ++repeat)
+                runs.push_back({e, Knob::rate_limit, limit, repeat, {}, {}});
     }
     auto done = in_parallel(jobs, runs.size(), [&](std::size_t i) {
         return measure(plan, entries[runs[i].entry], runs[i]);
     });
     if (!done) return done;
-    for (const Intent intent : plan.intents) {
-        Compared compared;
-        for (std::size_t e = 0; e < entries.size(); ++e) {
-            std::vector<const Run*> of_entry;
-            for (const Run& run : runs)
-                if (run.entry == e) of_entry.push_back(&run);
-            TRY(compare(entries[e].name, of_entry, intent, compared));
+    for (const Knob knob : all_knobs)
+        for (const Intent intent : plan.intents) {
+            Compared compared;
+            for (std::size_t e = 0; e < entries.size(); ++e) {
+                std::vector<const Run*> of_entry;
+                for (const Run& run : runs)
+                    if (run.entry == e && run.knob == knob) of_entry.push_back(&run);
+                TRY(compare(entries[e].name, knob, of_entry, intent, compared));
+            }
+            sum_up(knob, intent, compared);
+            fmt::print("\n");
         }
-        sum_up(intent, compared);
-        fmt::print("\n");
-    }
     return {};
 }
 

@@ -28,12 +28,27 @@ struct PoolVcpus {
     /// The longest time from a tickle until the woken vCPU runs, and from the end of one vCPU's run
     /// until the next one's.
     static constexpr double longest_tickle_s = 100e-6, longest_switch_s = 20e-6;
+    /// Of a burst on a cold cache, how long filling it lasts at most: 2 MB at 10 GB/s.
+    static constexpr double refill_s = 200e-6;
     /// A vCPU that waits beside an idle CPU for so long is reported as a stall.
     static constexpr double least_stall_s = 0.5;
     /// The most searches for such an idle CPU in a window. Only damaged traces need more.
     static constexpr unsigned most_stall_searches = 4096;
     /// The most domains that have a histogram of their own.
     static constexpr std::size_t most_domains = 4096;
+
+    /// What a vCPU finds in the caches as it starts.
+    enum class Cache : std::uint8_t {
+        warm, ///< what it left
+        cold, ///< another vCPU's: it comes from another core, or another vCPU ran here meanwhile
+        far,  ///< as cold, and what it left is in another socket or node
+    };
+    static Cache cache_after(Distance distance, bool another_ran) {
+        if (distance == Distance::node || distance == Distance::remote) return Cache::far;
+        return distance == Distance::socket || (distance == Distance::none && another_ran)
+                   ? Cache::cold
+                   : Cache::warm;
+    }
 
     /// What the window keeps of a vCPU beside its runstate.
     struct VcpuUse {
@@ -42,11 +57,14 @@ struct PoolVcpus {
         unsigned runqueue = 0; ///< in which it waits
         bool waiting = false;
         bool preempted = false;
-        std::uint64_t asleep = 0; ///< TSC since which it sleeps, if it does
-        double running = 0;       ///< cycles in this window
+        Cache cache = Cache::warm; ///< as this burst began
+        std::uint64_t asleep = 0;  ///< TSC since which it sleeps, if it does
+        double running = 0;        ///< cycles in this window
         double waited = 0;
         double slept = 0;
         std::uint32_t sleeps = 0;      ///< begun in this window
+        std::uint64_t woken = 0;       ///< TSC at which it was woken, until it sleeps again; 0: not
+                                       ///< known
         std::uint32_t wakes = unasked; ///< its domain's place in PoolVcpus::wakes, or one of these:
         static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
     };
@@ -65,12 +83,14 @@ struct PoolVcpus {
     std::vector<PoolWindow> windows;      ///< by pool
     std::vector<Place> places;            ///< by CPU
     std::vector<std::uint64_t> taken_off; ///< by CPU: TSC at which a vCPU was last preempted there
-    std::vector<VcpuUse> uses;            ///< by the tracker's number
-    std::set<unsigned> capped;            ///< domains
+    std::vector<std::uint32_t> last_on; ///< by CPU: the tracker's number of the guest's vCPU there
+    std::vector<VcpuUse> uses;          ///< by the tracker's number
+    std::set<unsigned> capped;          ///< domains
     std::map<std::pair<unsigned, unsigned>, std::vector<unsigned>> affinities; ///< hard, by vCPU
     std::unordered_map<unsigned, double> weights;                              ///< by domain
     std::unordered_map<unsigned, unsigned> pool_ids;                           ///< of domains
-    std::vector<Histogram> wakes; ///< waits after a wake-up in this window, by domain_slots
+    std::vector<Histogram> wakes;     ///< waits after a wake-up in this window, by domain_slots
+    std::vector<Histogram> responses; ///< DomainWindow::response, as `wakes`
     std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
     std::vector<std::uint32_t> free_wakes;                    ///< free places in `wakes`
     unsigned stall_searches = 0;                              ///< in this window
@@ -99,13 +119,16 @@ struct PoolVcpus {
         if (!before.asleep() && before.asleep_in(to)) {
             vcpu.asleep = tsc;
             ++vcpu.sleeps;
+            if (vcpu.woken != 0) responded(vcpu, before.ref.domain, tsc);
         }
         if (to == Runstate::running)
-            took_cpu(vcpu, before, cpu, tsc);
+            took_cpu(vcpu, before, i, cpu, tsc);
         else if (to == Runstate::runnable && vcpu.pool != nowhere && !before.ref.idle())
             set_waiting(vcpu, true, tsc);
-        else if (to == Runstate::unknown)
+        else if (to == Runstate::unknown) {
             vcpu.position = nowhere;
+            vcpu.woken = 0;
+        }
     }
 
     void left_cpu(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint64_t tsc) {
@@ -118,6 +141,9 @@ struct PoolVcpus {
         vcpu.running += static_cast<double>(tsc - in_window(before.since));
         if (to == Runstate::unknown) return; // cut by a loss: its length is not known
         window.stats.burst.add(tsc - before.since);
+        const double filling = std::min(static_cast<double>(tsc - before.since), hz * refill_s);
+        if (vcpu.cache == Cache::cold) window.stats.refilled_near += filling;
+        if (vcpu.cache == Cache::far) window.stats.refilled_far += filling;
         vcpu.preempted = to != Runstate::running && !before.asleep_in(to);
         if (!vcpu.preempted) return;
         ++window.stats.preemptions;
@@ -147,6 +173,13 @@ struct PoolVcpus {
             ++untracked;
     }
 
+    /// It has done what it was woken for.
+    void responded(VcpuUse& vcpu, unsigned domain, std::uint64_t tsc) {
+        const std::uint64_t woken = std::exchange(vcpu.woken, 0);
+        if (vcpu.wakes == VcpuUse::unasked) vcpu.wakes = wakes_of(domain);
+        if (vcpu.wakes != VcpuUse::none) responses[vcpu.wakes].add(tsc - woken);
+    }
+
     std::uint32_t wakes_of(unsigned domain) {
         if (const auto known = domain_slots.find(domain); known != domain_slots.end())
             return known->second;
@@ -154,6 +187,7 @@ struct PoolVcpus {
             if (wakes.size() == most_domains) return VcpuUse::none;
             free_wakes.push_back(static_cast<std::uint32_t>(wakes.size()));
             wakes.emplace_back();
+            responses.emplace_back();
         }
         const std::uint32_t slot = free_wakes.back();
         free_wakes.pop_back();
@@ -182,6 +216,7 @@ struct PoolVcpus {
             const auto slot = domain_slots.find(domain);
             if (slot == domain_slots.end()) continue;
             wakes[slot->second].clear();
+            responses[slot->second].clear();
             free_wakes.push_back(slot->second);
             domain_slots.erase(slot);
         }
@@ -190,6 +225,7 @@ struct PoolVcpus {
     void woke(VcpuUse& vcpu, const VcpuState& before, std::uint32_t i, std::uint16_t cpu,
               std::uint64_t tsc) {
         vcpu.preempted = false;
+        vcpu.woken = tsc;
         if (vcpu.pool == nowhere) return;
         windows[vcpu.pool].stats.sleep.add(tsc - vcpu.asleep);
         count_wakeup(vcpu, before.ref, i, cpu);
@@ -219,7 +255,8 @@ struct PoolVcpus {
         if (e.from == Runstate::blocked) count_wakeup(vcpu, e.vcpu, i, cpu);
     }
 
-    void took_cpu(VcpuUse& vcpu, const VcpuState& before, std::uint16_t cpu, std::uint64_t tsc) {
+    void took_cpu(VcpuUse& vcpu, const VcpuState& before, std::uint32_t i, std::uint16_t cpu,
+                  std::uint64_t tsc) {
         const Place here = place(cpu);
         if (here.pool == nowhere) {
             vcpu.pool = nowhere;
@@ -229,9 +266,12 @@ struct PoolVcpus {
         window.set_use(here.position, before.ref.idle() ? Use::idle : Use::busy, tsc);
         if (!before.ref.idle()) {
             ++window.stats.switches;
+            const std::uint32_t last = std::exchange(last_on[cpu], i);
             if (vcpu.pool == here.pool && vcpu.position != nowhere) {
                 const auto distance = window.distance(vcpu.position, here.position);
                 ++window.stats.moves[static_cast<std::size_t>(distance)];
+
+                vcpu.cache = cache_after(distance, last != i);
                 if (window.runqueue_of(vcpu.position) != window.runqueue_of(here.position))
                     ++window.stats.runqueue_moves;
             }
@@ -310,8 +350,10 @@ struct PoolVcpus {
         }
         add_vcpu_times(stats, times);
         for (auto& [id, domain] : stats.domains)
-            if (const auto slot = domain_slots.find(id); slot != domain_slots.end())
+            if (const auto slot = domain_slots.find(id); slot != domain_slots.end()) {
                 domain.wake_wait = wakes[slot->second];
+                domain.response = responses[slot->second];
+            }
     }
 };
 

@@ -52,6 +52,10 @@ struct DomainWindow {
     double waiting = 0;
     double demand = 0;   ///< what its vCPUs would have run alone, see demand.hpp
     Histogram wake_wait; ///< as WindowStats'
+    /// From a wake-up until the vCPU sleeps again: its waits, the work that it was woken for, and
+    /// how slow that was. The response time of a job, as real-time scheduling calls it, and what a
+    /// host sees of a guest's own.
+    Histogram response;
 };
 
 /// A vCPU that waits beside an idle CPU of its own runqueue on which it may run.
@@ -90,6 +94,9 @@ struct WindowStats {
     std::uint64_t switches = 0, preemptions = 0, yields = 0;
     std::array<std::uint64_t, distance_count> moves{}; ///< starts of running, by distance
     std::uint64_t runqueue_moves = 0;                  ///< starts of running in another runqueue
+    /// Cycles of filling caches, the first 200 us of each burst that began on a cold one: with data
+    /// of its own socket, and of another one.
+    double refilled_near = 0, refilled_far = 0;
 
     // Integrals over clear time, in cycles.
     double contended = 0; ///< both siblings of a core busy while another core is idle as a whole

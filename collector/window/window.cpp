@@ -100,6 +100,7 @@ struct WindowBuilder::Impl : PoolVcpus {
     void time_restarted(std::uint64_t tsc) {
         for (PoolWindow& window : windows) window.nothing_traced(tsc);
         taken_off.assign(taken_off.size(), 0);
+        last_on.assign(last_on.size(), RunstateTracker::none);
         open = false;
         restarted = true;
         next_stop = 0;
@@ -126,6 +127,7 @@ struct WindowBuilder::Impl : PoolVcpus {
             vcpu.sleeps = 0;
         }
         for (Histogram& waits : wakes) waits.clear();
+        for (Histogram& times : responses) times.clear();
         corrections.assign(windows.size(), 0);
         untracked = 0;
         stall_searches = 0;
@@ -312,6 +314,7 @@ void WindowBuilder::Impl::apply(HostView now) {
     windows.clear();
     corrections.assign(pools.size(), 0);
     taken_off.assign(topology.cpus.back().id + 1, 0);
+    last_on.assign(topology.cpus.back().id + 1, RunstateTracker::none);
     places.clear();
     for (std::size_t p = 0; p < pools.size(); ++p) {
         const Pool& pool = pools[p];

@@ -5,6 +5,18 @@
 #include <numeric>
 
 namespace intellisched {
+namespace {
+
+void write(proto::Quantiles& out, const Histogram& cycles, double to_us) {
+    out.set_count(cycles.count());
+    out.set_mean_us(cycles.mean() * to_us);
+    out.set_p50_us(cycles.quantile(0.5) * to_us);
+    out.set_p95_us(cycles.quantile(0.95) * to_us);
+    out.set_p99_us(cycles.quantile(0.99) * to_us);
+    out.set_max_us(cycles.quantile(1) * to_us);
+}
+
+} // namespace
 
 proto::Truth estimate(std::span<const WindowStats> windows, const proto::HostSnapshot& snapshot,
                       double smt_loss) {
@@ -25,6 +37,7 @@ proto::Truth estimate(std::span<const WindowStats> windows, const proto::HostSna
             domain.waiting += from.waiting * to_ns;
             domain.demand += from.demand * to_ns;
             domain.wake_wait.add(from.wake_wait);
+            domain.response.add(from.response);
         }
     }
 
@@ -56,14 +69,8 @@ proto::Truth estimate(std::span<const WindowStats> windows, const proto::HostSna
         guest.set_run_ns(got.running);
         guest.set_runnable_ns(got.waiting);
         guest.set_demand_ns(got.demand * speed);
-        if (got.wake_wait.count() == 0) continue;
-        proto::Quantiles& waits = *guest.mutable_wake_to_run();
-        waits.set_count(got.wake_wait.count());
-        waits.set_mean_us(got.wake_wait.mean() * to_us);
-        waits.set_p50_us(got.wake_wait.quantile(0.5) * to_us);
-        waits.set_p95_us(got.wake_wait.quantile(0.95) * to_us);
-        waits.set_p99_us(got.wake_wait.quantile(0.99) * to_us);
-        waits.set_max_us(got.wake_wait.quantile(1) * to_us);
+        if (got.wake_wait.count() > 0) write(*guest.mutable_wake_to_run(), got.wake_wait, to_us);
+        if (got.response.count() > 0) write(*guest.mutable_response(), got.response, to_us);
     }
     return truth;
 }

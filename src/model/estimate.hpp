@@ -17,8 +17,8 @@ inline constexpr double default_smt_loss = 0.30;
 
 /// Sums up windows of one pool. A guest's work is taken to be the time that it ran, less `smt_loss`
 /// of the part in which the pool's CPUs shared a core. Its memory, caches and requests cannot be
-/// seen. `snapshot` has the domains' names and parameters; a domain that it does not have is left
-/// out. Waits are from the windows' histograms.
+/// seen; a response is what a vCPU did from a wake-up until it slept again. `snapshot` has the
+/// domains' names and parameters; a domain that it does not have is left out.
 [[nodiscard]] proto::Truth estimate(std::span<const WindowStats> windows,
                                     const proto::HostSnapshot& snapshot,
                                     double smt_loss = default_smt_loss);

@@ -19,20 +19,14 @@ namespace {
 constexpr double no_utility = std::numeric_limits<double>::quiet_NaN();
 
 constexpr double smt_speed = cost_range("smt_speed").standard;
-constexpr double refill_socket_us = cost_range("refill_socket_us").standard;
-constexpr double refill_remote_us = cost_range("refill_remote_us").standard;
+// The part of its speed that a vCPU loses while it fills caches. Fitted (live_score.hpp).
+constexpr double near_refill_loss = 0.3, far_refill_loss = 0.5;
 
-constexpr double least_speed = 0.1; // a choice
-
-/// What moves between cores leave of the pool's running time.
-double speed_of_moves(const WindowStats& stats) {
-    const auto moves = [&](Distance distance) {
-        return static_cast<double>(stats.moves[static_cast<std::size_t>(distance)]);
-    };
-    const double refill_us = moves(Distance::socket) * refill_socket_us +
-                             (moves(Distance::node) + moves(Distance::remote)) * refill_remote_us;
-    const double running_us = stats.running / stats.tsc_hz * 1e6;
-    return running_us > 0 ? std::max(1 - refill_us / running_us, least_speed) : 1;
+/// What refilling caches leaves of the pool's speed.
+double speed_of_refills(const WindowStats& stats) {
+    const double lost =
+        near_refill_loss * stats.refilled_near + far_refill_loss * stats.refilled_far;
+    return stats.running > 0 ? 1 - std::min(lost / stats.running, far_refill_loss) : 1;
 }
 
 /// What the guests had of one window, by domain id as text: a name is no identity.
@@ -43,7 +37,7 @@ Result<LayoutResult> live_result(const WindowStats& stats, const proto::HostSnap
         guest.set_name(std::to_string(guest.domid()));
     auto result = result_from(truth, stats.facts.pool);
     if (!result) return result;
-    const double speed = speed_of_moves(stats);
+    const double speed = speed_of_refills(stats);
     for (const proto::GuestTruth& got : truth.guests()) {
         const auto guest = result->find(got.name());
         const double busy_ns = (got.run_ns() + got.runnable_ns()) / truth.seconds();

@@ -4,7 +4,8 @@
 //
 // The utility is that of score.hpp, of one window alone, with what a host can see in place of what
 // only the guests know:
-//     w_g  run_g / (run_g + wait_g) * smt * moves: the part that the guest had of the speed that it
+//     w_g  run_g / (run_g + wait_g) * smt * refills: the part that the guest had of the speed that
+//     it
 //          would have alone on the machine. 1 is the most, and the same for every guest and load,
 //          so that windows can be compared though the load differs.
 //          run_g / (run_g + wait_g): of the time that it had something to do. What it got of its
@@ -12,14 +13,18 @@
 //                 late as all waits together, and each vCPU's demand knows of its own.
 //          smt    1 - (1 - smt_speed) * the part of the busy CPUs' time with a busy sibling
 //                 (estimate.hpp)
-//          moves  1 - (refill_socket_us * starts on another core of the socket
-//                      + refill_remote_us * starts on another socket) / running time; at least 0.1
+//          refills  1 - (0.3 * time of filling caches from the same socket + 0.5 * from another
+//                      one) / running time. Caches are filled in the first 200 us of a burst that
+//                      began on another core, or where another vCPU ran meanwhile.
 //          For a guest that publishes a score, where the pool's configuration has it heard: that
 //          score over the guest's reference, 1/4 to 4 (guest_scores.hpp).
-//     w_g / r_g   smt * moves: what is left of the CPU time for work. Not of a guest that publishes
+//     w_g / r_g   smt * refills: what is left of the CPU time for work. Not of a guest that
+//     publishes
 //          a score: its work is in a unit of its own.
-//     T_g  of the window's waits from wake-up to running, of domains with ten of them a second: a
-//          host sees neither responses nor deadlines
+//     T_g  of the window's responses, of domains with ten of them per second. A response is the
+//          time from a wake-up until the vCPU sleeps again: what a host sees of requests. The wait
+//          from wake-up to running alone would make a server that answers in 3 ms sixteen times as
+//          slow for waiting as long again.
 //     share   as there, of the window's running time and demand, which is an estimate by vCPU
 //          (collector/window/demand.hpp); claims are by demand as well
 // 0: everybody got what it wanted at full speed. Guests that are idle in a window drop out of the
@@ -29,11 +34,11 @@
 // counts of such a guest's work: that the guest waits, moves or shares cores is in its score or is
 // no loss.
 //
-// Constants: smt_speed and the refills, of a working set of 256 kB, are the simulator's defaults,
-// src/proto/costs.hpp; bench/simulator/costs.cpp has their sources. The least of `moves`
-// is a choice, against windows that hardly ran at all.
+// Constants: smt_speed is the simulator's default, src/proto/costs.hpp; bench/simulator/costs.cpp
+// has its source. Those of refills were fitted to 56 simulated scenarios under all layouts and rate
+// limits.
 //
-// What it cannot see: responses and deadlines; memory away from its node; the working sets, so that
+// What it cannot see: requests and deadlines; memory away from its node; the working sets, so that
 // every move costs the same; which guests shared cores and moved, so that all of them are as slow
 // as the pool; and whether a wait cost work. A server that still answers every request loses no
 // work, but counts as having lost the part that it waited. So differences of work are too large
@@ -43,7 +48,8 @@
 // A guest with about ten wake-ups a second has a tail in some windows and none in others. Where few
 // guests have one, these windows lie far apart.
 //
-// What it is worth against the truth of simulated hosts: docs/evidence/2026-11-29-score.md.
+// What it is worth against the truth of simulated hosts:
+// docs/evidence/2026-11-29-live-score-of-limits.md.
 #pragma once
 
 #include "collector/window/stats.hpp"

@@ -135,7 +135,7 @@ TEST_CASE("live score: what Domain-0 does shows in what guests do") {
     CHECK(std::isnan(utility(alone)));
 }
 
-TEST_CASE("live score: shared cores and moves to other cores are work not done") {
+TEST_CASE("live score: shared cores and cold caches are work not done") {
     const double nothing = utility(untroubled());
     double before = nothing;
     for (const double shared : {0.1, 0.5, 1.0}) { // of the busy time
