@@ -48,10 +48,9 @@ std::string percent(double utility) { return fmt::format("{:+.1f}%", 100 * std::
 
 class Demo {
   public:
-    Demo(const DemoArguments& options, const proto::Scenario& scenario,
-         const Classifier& classifier)
+    Demo(const DemoArguments& options, const proto::Scenario& scenario, const Models& models)
         : options_(options), scenario_(scenario), intent_(*intent_from_string(options.intent)),
-          loop_(classifier,
+          loop_(models,
                 {.pool = options.pool, .intent = intent_, .settings = {}, .stop = &interrupted},
                 {.acts = [this](const PoolVerdict& verdict) { return acts(verdict); },
                  .passed = [this] { return loop_.now() >= next_row_ ? row() : Result<void>(); }}) {}
@@ -169,8 +168,8 @@ Result<int> demo(const DemoArguments& options) {
     proto::Scenario scenario;
     TRY(parse_text_file(shipped_file(options.scenario, "scenarios"), scenario));
     auto bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
-    auto classifier = TRY(Classifier::load(bundle));
-    Demo loop(options, scenario, classifier);
+    const auto models = TRY(Models::load(bundle));
+    Demo loop(options, scenario, models);
     TRY(loop.run());
     return interrupted ? failed : done;
 }

@@ -8,8 +8,8 @@
 
 namespace intellisched::bench {
 
-ClosedLoop::ClosedLoop(const Classifier& classifier, ClosedLoopOptions options, Watcher watcher)
-    : classifier_(classifier), options_(std::move(options)), watcher_(std::move(watcher)) {
+ClosedLoop::ClosedLoop(const Models& models, ClosedLoopOptions options, Watcher watcher)
+    : models_(models), options_(std::move(options)), watcher_(std::move(watcher)) {
     feed(SetMode{options_.mode});
     feed(SetIntent{options_.intent});
 }
@@ -43,8 +43,8 @@ Result<void> ClosedLoop::take_over() {
     topology_ = first.topology;
     pool_ = TRY(find_pool(first.pools, options_.pool));
     if (state_.pool) {
-        const Arrangement wanted = state_.pool->in_force;
-        TRY(apply(*host_, topology_, pool_, {.arrangement = wanted}, /*dry_run=*/false));
+        const Change wanted{state_.pool->in_force, state_.pool->rate_limit_us};
+        TRY(apply(*host_, topology_, pool_, wanted, /*dry_run=*/false));
     }
     return read_pool();
 }
@@ -53,8 +53,12 @@ Result<void> ClosedLoop::read_pool() {
     const auto in_force = TRY(host_->layout(pool_));
     pool_.arrangement = in_force.arrangement;
     pool_.runqueues = in_force.runqueues;
-    const Arrangement boot = host_->info().boot;
-    feed(pool_seen(pool_facts(snapshot_, topology_, pool_, boot, {}), topology_, pool_, boot));
+    pool_.rate_limit_us = TRY(host_->rate_limit(pool_));
+    const HostInfo& info = host_->info();
+    PoolSeen seen = pool_seen(pool_facts(snapshot_, topology_, pool_, info.boot, {}), topology_,
+                              pool_, booted(info));
+    seen.can_rearrange = seen.can_rearrange && !options_.stock;
+    feed(seen);
     return {};
 }
 
@@ -65,7 +69,7 @@ void ClosedLoop::feed(const Input& input) {
 }
 
 Result<void> ClosedLoop::saw(const WindowStats& stats) {
-    const auto looked = TRY(look(stats, snapshot_, classifier_, {.intent = options_.intent}));
+    const auto looked = TRY(look(stats, snapshot_, models_, {.intent = options_.intent}));
     if (watcher_.saw) watcher_.saw(looked.seen);
     feed(looked.seen);
     return {};
@@ -79,8 +83,7 @@ Result<void> ClosedLoop::between() {
         if (watcher_.acts) TRY(watcher_.acts(verdict));
         if (!verdict.asks()) continue;
         ++(verdict.decision == Decision::switch_option ? switches_ : reverts_);
-        const auto applied =
-            apply(*host_, topology_, pool_, {.arrangement = verdict.target}, /*dry_run=*/false);
+        const auto applied = apply(*host_, topology_, pool_, verdict.target, /*dry_run=*/false);
         feed(ApplyResult{verdict.serial, applied.has_value(),
                          applied ? "" : applied.error().message});
         TRY(read_pool());

@@ -20,6 +20,7 @@ struct ClosedLoopOptions {
     std::string pool = "Pool-0";
     Intent intent = Intent::balanced;
     Mode mode = Mode::automatic;
+    bool stock = false; ///< as on a stock hypervisor, no layout can be changed
     PolicySettings settings = {};
     /// Ends a run when it becomes true. May be null.
     const std::atomic<bool>* stop = nullptr;
@@ -31,17 +32,17 @@ class ClosedLoop {
     struct Watcher {
         /// Each window, before the policy has it.
         std::function<void(const WindowSeen&)> saw = {};
-        /// A verdict that ends a trial or asks for an arrangement; before that is done.
+        /// A verdict that ends a trial or asks for a change; before that is done.
         std::function<Result<void>(const PoolVerdict&)> acts = {};
         /// Some of the host's time has passed (100 ms or so), and what was asked for is done.
         std::function<Result<void>()> passed = {};
     };
 
-    /// The classifier must outlive it.
-    ClosedLoop(const Classifier& classifier, ClosedLoopOptions options, Watcher watcher);
+    /// The models must outlive it.
+    ClosedLoop(const Models& models, ClosedLoopOptions options, Watcher watcher);
 
     /// Takes charge of the host until its end. Several hosts may follow each other as one that
-    /// changes what it does: each is given the layout that the one before had, and the policy goes
+    /// changes what it does: each is given what the one before had, and the policy goes
     /// on. Errors: no such pool; those of the host, of its trace and of the model.
     [[nodiscard]] Result<void> run(SimHost& host);
 
@@ -61,7 +62,7 @@ class ClosedLoop {
     [[nodiscard]] Result<void> saw(const WindowStats& stats);
     [[nodiscard]] Result<void> between();
 
-    const Classifier& classifier_;
+    const Models& models_;
     ClosedLoopOptions options_;
     Watcher watcher_;
     SimHost* host_ = nullptr; ///< while it runs

@@ -31,20 +31,20 @@ constexpr std::size_t most_bytes = 64 << 20; // of a stored day, or of a phase's
 const std::string pool_name = "Pool-0";
 constexpr const char* incomplete = "its day-NN.json is not complete; remove that file";
 
-/// The scenario's host with one layout, or as it is booted.
-Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario,
-                                           std::optional<Layout> layout, bool tracing) {
+/// The scenario's host with one configuration; what is absent of it is as it is booted.
+Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario, const Change& change,
+                                           bool tracing) {
     auto host = SimHost::open(scenario, {.tracing = tracing, .stop = &interrupted});
-    if (!host || !layout) return host;
+    if (!host || change == Change{}) return host;
     const HostView& seen = (*host)->first_view();
     const Pool pool = TRY(find_pool(seen.pools, pool_name));
-    TRY(apply(**host, seen.topology, pool, {.arrangement = Arrangement{*layout, no_cap}}, false));
+    TRY(apply(**host, seen.topology, pool, change, false));
     return host;
 }
 
-/// Runs the scenario under one layout (or as it is booted) to its end.
-Result<proto::Truth> run(const proto::Scenario& scenario, std::optional<Layout> layout) {
-    auto host = TRY(open_with(scenario, layout, /*tracing=*/false));
+/// Runs the scenario under one configuration to its end.
+Result<proto::Truth> run(const proto::Scenario& scenario, const Change& change) {
+    auto host = TRY(open_with(scenario, change, /*tracing=*/false));
     for (;;) {
         auto item = TRY(host->next());
         if (!item) return host->truth();
@@ -85,7 +85,7 @@ Result<void> draw(const fs::path& folder, proto::Day& day) {
                 options.seed(), day.phases_size(), options.topology(), options.most_events());
 }
 
-Result<void> run_layouts(proto::DayPhase& phase) {
+Result<void> run_options(proto::DayPhase& phase) {
     auto host = TRY(SimHost::open(phase.scenario(), {.tracing = false, .stop = &interrupted}));
     const HostView& seen = host->first_view();
     const Pool pool = TRY(find_pool(seen.pools, pool_name));
@@ -93,27 +93,36 @@ Result<void> run_layouts(proto::DayPhase& phase) {
     for (const Layout layout : all_layouts) {
         phase.add_representative(std::string(to_string(same[index(layout)])));
         if (same[index(layout)] != layout) continue;
-        auto truth = TRY(run(phase.scenario(), layout));
+        auto truth = TRY(run(phase.scenario(), turn(Knob::layout, option_of(layout))));
         proto::DayRun& made = *phase.add_runs();
         made.set_layout(std::string(to_string(layout)));
+        *made.mutable_truth() = std::move(truth);
+    }
+    for (const Option limit : all_options) {
+        if (limit == boot_option) continue;
+        auto truth = TRY(run(phase.scenario(), turn(Knob::rate_limit, limit)));
+        proto::DayRun& made = *phase.add_runs();
+        made.set_layout(std::string(to_string(same[index(Layout::socket)])));
+        made.set_rate_limit_us(limit_of(limit));
         *made.mutable_truth() = std::move(truth);
     }
     return {};
 }
 
 std::string ending_of(const TrialReport& trial) {
-    return fmt::format("{} {}", to_string(trial.to.layout), to_string(trial.ending));
+    return fmt::format("{} {}", to_string(trial.to), to_string(trial.ending));
 }
 
 Result<void> run_service(const DayRequest& request, proto::Day& day) {
-    auto classifier = TRY(Classifier::load(request.bundle));
+    const auto models = TRY(Models::load(request.bundle));
     Nanoseconds counted = 0;
-    std::array<double, layout_count> spent{};
+    std::array<double, option_count * option_count> spent{};
     std::vector<std::string> endings;
-    Layout layout = Layout::socket;
-    bench::ClosedLoop loop(classifier,
+    std::size_t now_in = index(boot_option) * option_count + index(boot_option);
+    bench::ClosedLoop loop(models,
                            {.pool = pool_name,
                             .intent = request.intent,
+                            .stock = request.stock,
                             .settings = request.policy,
                             .stop = &interrupted},
                            {.acts = [&](const PoolVerdict& verdict) -> Result<void> {
@@ -121,10 +130,11 @@ Result<void> run_service(const DayRequest& request, proto::Day& day) {
                                 return {};
                             },
                             .passed = [&]() -> Result<void> {
-                                spent[index(layout)] +=
-                                    static_cast<double>(loop.now() - counted) / 1e9;
+                                spent[now_in] += static_cast<double>(loop.now() - counted) / 1e9;
                                 counted = loop.now();
-                                layout = loop.state().pool->in_force.layout;
+                                const PoolSeen& pool = *loop.state().pool;
+                                now_in = index(pool.option(Knob::layout)) * option_count +
+                                         index(pool.option(Knob::rate_limit));
                                 return {};
                             }});
     for (proto::DayPhase& phase : *day.mutable_phases()) {
@@ -140,6 +150,7 @@ Result<void> run_service(const DayRequest& request, proto::Day& day) {
     day.set_gain(request.policy.switch_margins.gain);
     day.set_confidence(request.policy.switch_margins.confidence);
     day.set_least_gain_part(request.policy.least_gain_part);
+    day.set_knobs(name_of_knobs(knobs_of(request.policy, request.stock, request.replay)));
     day.set_switches(loop.switches());
     day.set_reverts(loop.reverts());
     day.mutable_endings()->Assign(endings.begin(), endings.end());
@@ -148,14 +159,14 @@ Result<void> run_service(const DayRequest& request, proto::Day& day) {
 
 /// The phase under one layout, from its file, or recorded now.
 Result<State> recorded(const fs::path& path, const proto::Scenario& scenario, Layout layout,
-                       const Classifier& classifier, Intent intent) {
+                       const Models& models, Intent intent) {
     proto::PolicyState message;
     if (const auto bytes = read_file(path, most_bytes);
         bytes &&
         parse_bounded({reinterpret_cast<const char*>(bytes->data()), bytes->size()}, message))
         if (auto state = state_of(message); state && state->pool) return state;
-    auto host = TRY(open_with(scenario, layout, /*tracing=*/true));
-    auto state = bench::record(*host, classifier, intent, pool_name, &interrupted);
+    auto host = TRY(open_with(scenario, turn(Knob::layout, option_of(layout)), /*tracing=*/true));
+    auto state = bench::record(*host, models, intent, pool_name, &interrupted);
     if (!state) return tl::unexpected(state.error());
     if (interrupted) return fail("interrupted");
     const std::string bytes = message_of(*state).SerializeAsString();
@@ -165,7 +176,7 @@ Result<State> recorded(const fs::path& path, const proto::Scenario& scenario, La
 
 /// The policy goes through the day as it was recorded under each layout.
 Result<void> replay_service(const DayRequest& request, proto::Day& day) {
-    auto classifier = TRY(Classifier::load(request.bundle));
+    const auto models = TRY(Models::load(request.bundle));
     const fs::path folder =
         request.out / "windows" /
         fmt::format("{}-{}-{}", day.simulator(), request.bundle.manifest.id().substr(0, 12),
@@ -186,7 +197,7 @@ Result<void> replay_service(const DayRequest& request, proto::Day& day) {
             if (*same != layout) continue;
             auto run = TRY(recorded(
                 folder / fmt::format("day-{:02}-{}-{}", day.options().seed(), p, to_string(layout)),
-                phase.scenario(), layout, classifier, request.intent));
+                phase.scenario(), layout, models, request.intent));
             made.length = run.now;
             made.runs.emplace(layout, std::move(run));
         }
@@ -201,7 +212,10 @@ Result<void> replay_service(const DayRequest& request, proto::Day& day) {
     for (int p = 0; p < day.phases_size(); ++p) {
         const auto& spent = replayed.spent[static_cast<std::size_t>(p)];
         day.mutable_phases(p)->clear_service();
-        day.mutable_phases(p)->mutable_spent_s()->Assign(spent.begin(), spent.end());
+        auto& told = *day.mutable_phases(p)->mutable_spent_s();
+        told.Clear();
+        for (const double in_layout : spent)
+            for (const Option limit : all_options) told.Add(limit == boot_option ? in_layout : 0);
     }
     return {};
 }
@@ -225,6 +239,17 @@ proto::Day stored(const fs::path& path, const proto::DayOptions& options,
 
 } // namespace
 
+std::vector<Knob> knobs_of(const PolicySettings& policy, bool stock, bool replay) {
+    std::vector<Knob> knobs;
+    if (!stock) knobs.push_back(Knob::layout);
+    if (policy.tune_rate_limit && !replay) knobs.push_back(Knob::rate_limit);
+    return knobs;
+}
+
+std::string name_of_knobs(std::span<const Knob> knobs) {
+    return knobs.size() == 1 ? std::string(to_string(knobs.front())) : "both";
+}
+
 Result<proto::Day> make_day(const DayRequest& request) {
     const fs::path path = request.out / fmt::format("day-{:02}.json", request.options.seed());
     proto::Day day = stored(path, request.options, request.simulator);
@@ -234,7 +259,7 @@ Result<proto::Day> make_day(const DayRequest& request) {
     };
     if (day.phases().empty()) {
         TRY(draw(request.out / "generated", day));
-        for (proto::DayPhase& phase : *day.mutable_phases()) TRY(run_layouts(phase));
+        for (proto::DayPhase& phase : *day.mutable_phases()) TRY(run_options(phase));
         TRY(store());
     }
     if (request.replay) {
@@ -245,7 +270,8 @@ Result<proto::Day> make_day(const DayRequest& request) {
     if (day.bundle() != request.bundle.manifest.id() || day.intent() != to_string(request.intent) ||
         day.gain() != policy.switch_margins.gain ||
         day.confidence() != policy.switch_margins.confidence ||
-        day.least_gain_part() != policy.least_gain_part) {
+        day.least_gain_part() != policy.least_gain_part ||
+        day.knobs() != name_of_knobs(knobs_of(request.policy, request.stock, request.replay))) {
         TRY(run_service(request, day));
         TRY(store());
     }
@@ -254,10 +280,12 @@ Result<proto::Day> make_day(const DayRequest& request) {
 
 Result<bench::PhaseFigures> figures_of(const proto::DayPhase& phase, Intent intent) {
     std::vector<LayoutResult> results;
-    std::map<std::string, std::size_t> place;
+    std::map<std::pair<std::string, unsigned>, std::size_t> place;
     for (const proto::DayRun& run : phase.runs()) {
         auto result = TRY(result_from(run.truth(), pool_name));
-        place[run.layout()] = results.size();
+        const unsigned limit_us =
+            run.has_rate_limit_us() ? run.rate_limit_us() : default_rate_limit_us;
+        place[{run.layout(), limit_us}] = results.size();
         results.push_back(std::move(result));
     }
     if (phase.has_service()) {
@@ -266,22 +294,31 @@ Result<bench::PhaseFigures> figures_of(const proto::DayPhase& phase, Intent inte
     }
     const auto utility = TRY(utilities(intent, results));
     const proto::Scenario& scenario = phase.scenario();
+    if (phase.representative_size() != layout_count ||
+        phase.spent_s_size() != option_count * option_count)
+        return fail(incomplete);
     bench::PhaseFigures figures{.seconds = scenario.warmup_s() + scenario.measured_s(),
                                 .utility = {},
+                                .by_limit = {},
                                 .service = phase.has_service() ? utility.back() : 0,
                                 .spent = {}};
-    if (phase.representative_size() != layout_count || phase.spent_s_size() != layout_count)
-        return fail(incomplete);
-    for (std::size_t l = 0; l < layout_count; ++l) {
-        const auto run = place.find(phase.representative(static_cast<int>(l)));
-        if (run == place.end()) return fail(incomplete);
-        figures.utility[l] = utility[run->second];
-        figures.spent[l] = phase.spent_s(static_cast<int>(l));
+    for (const Option option : all_options) {
+        const auto layout = place.find(
+            {phase.representative(static_cast<int>(index(option))), default_rate_limit_us});
+        const auto limit = place.find(
+            {phase.representative(static_cast<int>(index(boot_option))), limit_of(option)});
+        if (layout == place.end() || limit == place.end()) return fail(incomplete);
+        figures.utility[index(option)] = utility[layout->second];
+        figures.by_limit[index(option)] = utility[limit->second];
+        for (const Option with : all_options)
+            figures.spent[index(option)][index(with)] =
+                phase.spent_s(static_cast<int>(index(option) * option_count + index(with)));
     }
     if (phase.has_service()) return figures;
     // Replayed: of each layout as much as it was in force.
-    for (std::size_t l = 0; l < layout_count; ++l)
-        figures.service += figures.utility[l] * figures.spent[l] / figures.seconds;
+    for (const Option layout : all_options)
+        figures.service += figures.utility[index(layout)] *
+                           figures.spent[index(layout)][index(boot_option)] / figures.seconds;
     return figures;
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT
 // What the service is worth over a day of changing load: simulated hosts with the policy in charge,
-// as it is shipped, against the same hosts under each layout.
+// as it is shipped, against the same hosts under each layout and under each rate limit.
 //
 // A day is of phases. Each is a generated scenario of a family of its own that runs for that long;
 // all have the machine of the first, and its costs. One simulated host follows the other, with the
-// layout that the one before had, and the policy goes on as if it were one: guests go and others
-// come. (The simulator takes scenarios of 1000 s at most.) Drawn again are scenarios that do more
-// in a second than --events, for the sake of time: short stretches of work on many CPUs at once are
-// left out by that.
+// configuration that the one before had, and the policy goes on as if it were one: guests go and
+// others come. (The simulator takes scenarios of 1000 s at most.) Drawn again are scenarios that do
+// more in a second than --events, for the sake of time: short stretches of work on many CPUs at
+// once are left out by that.
 //
 // With --replay the policy goes through windows that were recorded under each layout instead, which
 // takes a fifth of a second a day: policies can be compared on many days.
@@ -33,7 +33,7 @@ constexpr std::array topologies{"1s4c2t", "1s8c1t", "2s4c2t", "2s8c2t", "4s4c1t"
 struct Options {
     unsigned first = 1, seeds = 20, jobs = 1, phases = 8;
     double phase_s = 600, most_events = 12'000;
-    std::string out, bundle = "models/default.bundle", intent = "balanced";
+    std::string out, bundle = "models/default.bundle", intent = "balanced", knobs = "both";
     bool json = false, details = false, replay = false;
     PolicySettings settings;
 };
@@ -44,6 +44,10 @@ Result<void> work(const Options& options) {
     const auto simulator = TRY(find_simulator());
     const auto pinned = TRY(bench::PinnedProgram::open(simulator));
     std::vector<proto::Day> days(options.seeds);
+    PolicySettings settings = options.settings;
+    settings.tune_rate_limit = options.knobs != "layout";
+    const bool stock = options.knobs == "rate-limit";
+    const std::vector<Knob> knobs = knobs_of(settings, stock, options.replay);
     auto made = in_parallel(options.jobs, days.size(), [&](std::size_t i) -> Result<void> {
         const auto seed = options.first + static_cast<unsigned>(i);
         proto::DayOptions wanted;
@@ -52,8 +56,9 @@ Result<void> work(const Options& options) {
         wanted.set_phases(options.phases);
         wanted.set_phase_length_s(options.phase_s);
         wanted.set_most_events(options.most_events);
-        auto day = make_day({wanted, options.out, bundle, intent, options.settings,
-                             pinned.identity(), options.replay});
+        const DayRequest request{wanted, options.out,       bundle,        intent, settings,
+                                 stock,  pinned.identity(), options.replay};
+        auto day = make_day(request);
         if (!day) return fail("day {}: {}", seed, day.error().message);
         days[i] = std::move(*day);
         fmt::print(stderr, "day {} is done\n", seed);
@@ -70,6 +75,7 @@ Result<void> work(const Options& options) {
     report.set_least_gain_part(options.settings.least_gain_part);
     report.set_phase_length_s(options.phase_s);
     report.set_replayed(options.replay);
+    report.set_knobs(name_of_knobs(knobs));
     for (const proto::Day& day : days) {
         std::vector<bench::PhaseFigures> phases;
         for (const proto::DayPhase& phase : day.phases()) {
@@ -80,7 +86,7 @@ Result<void> work(const Options& options) {
             phases.push_back(*figures);
         }
         const double hours = day.phases_size() * options.phase_s / 3600;
-        proto::DayFigures& figures = *report.add_days() = bench::day_figures(phases);
+        proto::DayFigures& figures = *report.add_days() = bench::day_figures(phases, knobs);
         figures.set_seed(day.options().seed());
         figures.set_topology(day.options().topology());
         figures.set_switches_an_hour(day.switches() / hours);
@@ -134,6 +140,10 @@ int main(int argc, char** argv) {
         ->capture_default_str();
     app.add_option("--events", options.most_events, "of the simulation a second, in a phase")
         ->check(CLI::Range(1'000, 10'000'000))
+        ->capture_default_str();
+    app.add_option("--knobs", options.knobs,
+                   "what the policy may turn: layout, rate-limit (a stock hypervisor) or both")
+        ->check(CLI::IsMember({"layout", "rate-limit", "both"}))
         ->capture_default_str();
     app.add_flag("--replay", options.replay,
                  "record the windows under each layout once, and have the policy go through those: "

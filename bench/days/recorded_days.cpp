@@ -15,6 +15,7 @@ constexpr Nanoseconds tick = 5 * second; // of the service, where no window come
 class Replay {
   public:
     Replay(Intent intent, const PolicySettings& settings) : settings_(settings) {
+        settings_.tune_rate_limit = false;
         feed(SetMode{Mode::automatic});
         feed(SetIntent{intent});
     }
@@ -40,7 +41,7 @@ class Replay {
                 const PoolVerdict verdict = std::move(asked_.front());
                 asked_.pop_front();
                 ++(verdict.decision == Decision::switch_option ? day_.switches : day_.reverts);
-                layout_ = verdict.target.layout;
+                layout_ = verdict.target.arrangement->layout;
                 feed(ApplyResult{verdict.serial, true});
                 recorded = enter(phase);
                 next_after = now_ + second;
@@ -63,7 +64,7 @@ class Replay {
         if (verdict.asks()) asked_.push_back(std::move(verdict));
     }
 
-    const PolicySettings& settings_;
+    PolicySettings settings_;
     State state_;
     Nanoseconds now_ = 0;
     Layout layout_ = Layout::socket;
@@ -73,12 +74,11 @@ class Replay {
 
 } // namespace
 
-Result<State> record(SimHost& host, const Classifier& classifier, Intent intent,
-                     const std::string& pool, const std::atomic<bool>* stop) {
+Result<State> record(SimHost& host, const Models& models, Intent intent, const std::string& pool,
+                     const std::atomic<bool>* stop) {
     State recorded;
     recorded.intent = intent;
-    ClosedLoop loop(classifier,
-                    {.pool = pool, .intent = intent, .mode = Mode::observe, .stop = stop},
+    ClosedLoop loop(models, {.pool = pool, .intent = intent, .mode = Mode::observe, .stop = stop},
                     {.saw = [&](const WindowSeen& window) {
                         recorded.history.push_back({loop.now(), window});
                     }});

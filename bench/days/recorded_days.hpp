@@ -5,7 +5,8 @@
 //
 // It takes the pool to be at once where it would be had it always had the layout. That is too good
 // where guests stay where they were put: vCPUs that never sleep are not moved to the new layout's
-// better places, though a phase that begins with it has them there.
+// better places, though a phase that begins with it has them there. The rate limit stays as it is
+// booted.
 #pragma once
 
 #include "src/host/sim_host.hpp"
@@ -22,7 +23,7 @@ namespace intellisched::bench {
 
 /// Runs a host that has the layout already to its end, and returns the pool and, as history, all
 /// its windows, by the time since the host's beginning. Errors: those of ClosedLoop.
-[[nodiscard]] Result<State> record(SimHost& host, const Classifier& classifier, Intent intent,
+[[nodiscard]] Result<State> record(SimHost& host, const Models& models, Intent intent,
                                    const std::string& pool, const std::atomic<bool>* stop);
 
 struct RecordedPhase {

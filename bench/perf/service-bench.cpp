@@ -82,16 +82,16 @@ class Judge {
     static Result<std::unique_ptr<Judge>> make(const std::filesystem::path& folder) {
         const char* name = std::getenv("INTELLISCHED_BUNDLE");
         const auto bundle = TRY(read_bundle(name ? name : INTELLISCHED_BUNDLE));
-        auto classifier = TRY(Classifier::load(bundle));
+        auto models = TRY(Models::load(bundle));
         auto journal = TRY(Journal::open(folder / "journal.db", "bench", 0));
-        return std::unique_ptr<Judge>(new Judge(std::move(classifier), std::move(journal)));
+        return std::unique_ptr<Judge>(new Judge(std::move(models), std::move(journal)));
     }
 
-    Result<void> saw(const HostView& host, const Arrangement& boot) {
+    Result<void> saw(const HostView& host, const Change& boot) {
         if (host.pools.empty()) return fail("the capture has no pool; record another one");
         const Pool& pool = host.pools.front();
         snapshot_ = host.snapshot;
-        const auto facts = pool_facts(snapshot_, host.topology, pool, boot, {});
+        const auto facts = pool_facts(snapshot_, host.topology, pool, *boot.arrangement, {});
         if (!keeper_) {
             vcpus_ = facts.vcpus;
             cpus_ = facts.cpus;
@@ -109,8 +109,8 @@ class Judge {
         if (!keeper_ || stats.facts.pool != keeper_->pool().name) return {};
         now_ += second;
         const auto looked =
-            TRY(look(stats, snapshot_, classifier_, {.intent = keeper_->state().intent}));
-        keeper_->saw(looked.seen, looked.features, second, classifier_.manifest().id(), now());
+            TRY(look(stats, snapshot_, models_, {.intent = keeper_->state().intent}));
+        keeper_->saw(looked.seen, looked.features, second, models_.layout.manifest().id(), now());
         ++windows_;
         return {};
     }
@@ -121,11 +121,11 @@ class Judge {
     }
 
   private:
-    Judge(Classifier classifier, Journal journal)
-        : classifier_(std::move(classifier)), journal_(std::move(journal)) {}
+    Judge(Models models, Journal journal)
+        : models_(std::move(models)), journal_(std::move(journal)) {}
     [[nodiscard]] Moment now() const { return {now_, static_cast<UnixTime>(now_)}; }
 
-    Classifier classifier_;
+    Models models_;
     Journal journal_;
     proto::HostSnapshot snapshot_;
     std::optional<PoolKeeper> keeper_;
@@ -187,7 +187,7 @@ double quantile(std::vector<double> values, double q) {
 
 Result<void> verdicts(const Recorded& recorded, const std::string& path, Judge& judge) {
     auto file = TRY(open_trace(path));
-    TRY(judge.saw(recorded.host, recorded.info.boot));
+    TRY(judge.saw(recorded.host, booted(recorded.info)));
 
     std::vector<double> cpu, wall;
     Result<void> judged;

@@ -79,7 +79,10 @@ void fill(proto::HistoryEntry& out, const service::StoredVerdict& verdict) {
     out.set_time(time_text(verdict.time, true));
     auto& told = *out.mutable_verdict();
     told.set_decision(std::string(to_string(verdict.decision)));
-    if (verdict.target) *told.mutable_target() = message_of(*verdict.target);
+    if (verdict.target && verdict.target->arrangement)
+        *told.mutable_target() = message_of(*verdict.target->arrangement);
+    if (verdict.target && verdict.target->rate_limit_us)
+        told.set_target_rate_limit_us(*verdict.target->rate_limit_us);
     if (verdict.recommended) told.set_recommended(std::string(to_string(*verdict.recommended)));
     told.set_bundle(verdict.bundle);
     for (const auto& reason : verdict.reasons) {
@@ -121,18 +124,29 @@ std::string in_words(const service::StoredVerdict& verdict) {
     return text;
 }
 
+/// What of the pool was changed, before and after.
+std::pair<Change, Change> what_of(const auto& of) {
+    Change from, to;
+    if (of.from_rate_limit_us != of.to_rate_limit_us) {
+        from.rate_limit_us = of.from_rate_limit_us;
+        to.rate_limit_us = of.to_rate_limit_us;
+    }
+    if (of.from != of.to || !to.rate_limit_us) from.arrangement = of.from, to.arrangement = of.to;
+    return {from, to};
+}
+
 std::string in_words(const service::StoredSwitch& change) {
-    std::string text =
-        fmt::format("{} from {} to {}: {}", change.revert ? "revert" : "switch",
-                    to_string(change.from), to_string(change.to), to_string(change.outcome));
+    const auto [from, to] = what_of(change);
+    std::string text = fmt::format("{} from {} to {}: {}", change.revert ? "revert" : "switch",
+                                   to_string(from), to_string(to), to_string(change.outcome));
     if (!change.text.empty()) text += ": " + printable(change.text, 512);
     return text;
 }
 
 std::string in_words(const service::StoredTrial& trial) {
-    std::string text =
-        fmt::format("trial of {} after {}: {}", to_string(trial.to), to_string(trial.from),
-                    trial.ending.empty() ? "open" : printable(trial.ending));
+    const auto [from, to] = what_of(trial);
+    std::string text = fmt::format("trial of {} after {}: {}", to_string(to), to_string(from),
+                                   trial.ending.empty() ? "open" : printable(trial.ending));
     if (trial.comparison)
         text += fmt::format(", {:+.1f}% (standard error {:.1f}%, promised {:+.1f}%)",
                             trial.comparison->difference * 100, trial.comparison->error * 100,

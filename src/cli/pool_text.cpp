@@ -23,6 +23,11 @@ std::string remark(const proto::PoolStatus& pool) {
     if (!pool.present()) add("gone");
     if (pool.paused()) add("paused");
     if (pool.has_asked_for()) add("asked for " + layout_text(pool.asked_for()));
+    if (pool.has_asked_for_rate_limit_us())
+        add("asked for rate limit " + rate_limit_text(pool.asked_for_rate_limit_us()));
+    if (pool.has_trial_rate_limit_us())
+        add(fmt::format("rate limit {} on trial, {} windows",
+                        rate_limit_text(pool.trial_rate_limit_us()), pool.trial_windows()));
     if (pool.has_trial())
         add(fmt::format("{} on trial, {} windows", layout_text(pool.trial()),
                         pool.trial_windows()));

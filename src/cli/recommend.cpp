@@ -68,11 +68,10 @@ bool same_configuration(const PoolFacts& a, const PoolFacts& b) {
 Result<void> look_at(const WindowStats& stats, const Models& models,
                      const RecommendArguments& options, Intent intent, Watched& watched) {
     const LookOptions how{.intent = intent, .costs = options.costs};
-    auto looked = TRY(look(stats, watched.snapshot, models.layout, how));
+    auto looked = TRY(look(stats, watched.snapshot, models, how));
     watched.observations.push_back(looked.seen.observation);
-    if (models.rate_limit)
-        watched.rate_limit.push_back(
-            TRY(look_at_rate_limit(stats, looked.features, *models.rate_limit, how)));
+    if (const auto of_rate_limit = looked.seen.about(Knob::rate_limit))
+        watched.rate_limit.push_back(*of_rate_limit);
     watched.windows.push_back({std::move(looked.features), stats.facts});
     return {};
 }

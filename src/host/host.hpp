@@ -26,6 +26,11 @@ struct HostInfo {
     bool recorded = false;     ///< its trace is there: nothing has to be waited for
 };
 
+/// What the host was booted with: both knobs.
+[[nodiscard]] inline Change booted(const HostInfo& info) {
+    return {info.boot, boot_rate_limit(info.xen_command_line)};
+}
+
 /// A piece of the byte stream that xentrace writes (see collector/trace/wire.hpp), cut anywhere.
 struct TraceBytes {
     std::vector<std::byte> bytes;

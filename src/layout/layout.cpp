@@ -18,6 +18,14 @@ std::optional<Layout> layout_from_string(std::string_view name) {
     return std::nullopt;
 }
 
+std::string to_string(const Change& change) {
+    std::string text;
+    if (change.arrangement) text = to_string(*change.arrangement);
+    if (change.arrangement && change.rate_limit_us) text += " and ";
+    if (change.rate_limit_us) text += "rate limit " + rate_limit_text(*change.rate_limit_us);
+    return text;
+}
+
 std::string to_string(const Arrangement& arrangement) {
     if (arrangement.max_cpus == no_cap) return std::string(to_string(arrangement.layout));
     return fmt::format("{} capped at {}", to_string(arrangement.layout), arrangement.max_cpus);

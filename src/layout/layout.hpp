@@ -102,6 +102,9 @@ struct Change {
     friend bool operator==(const Change&, const Change&) = default;
 };
 
+/// "core", "rate limit 3000 us", or both with "and".
+[[nodiscard]] std::string to_string(const Change& change);
+
 /// A cpupool. CPUs in ascending order of id.
 struct Pool {
     unsigned id = 0;

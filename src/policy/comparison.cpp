@@ -221,4 +221,10 @@ Finding find(const Comparison& comparison, const TrialSettings& settings) {
     return Finding::unclear;
 }
 
+bool surely_better(const Comparison& comparison, const TrialSettings& settings) {
+    TrialSettings surer = settings;
+    surer.sure = settings.early_sure;
+    return find(comparison, surer) == Finding::better;
+}
+
 } // namespace intellisched

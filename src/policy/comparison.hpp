@@ -78,5 +78,7 @@ enum class Finding : std::uint8_t {
     incomparable, ///< another load or other guests, and no loss beyond doubt
 };
 [[nodiscard]] Finding find(const Comparison& comparison, const TrialSettings& settings);
+/// Whether it is so surely better that no more windows are needed.
+[[nodiscard]] bool surely_better(const Comparison& comparison, const TrialSettings& settings);
 
 } // namespace intellisched

@@ -29,27 +29,29 @@ void move_clock(State& state, Nanoseconds now) {
     const auto to_new = [&](Nanoseconds& time) { move(time, state.now, now); };
     to_new(state.stand_down_until);
     to_new(state.breaker_until);
-    if (state.changed_at) to_new(*state.changed_at);
-    if (state.unmeasured) to_new(state.unmeasured->due);
+    for (KnobState& knob : state.knobs) {
+        if (knob.changed_at) to_new(*knob.changed_at);
+        if (knob.unmeasured) to_new(knob.unmeasured->due);
+    }
     for (auto& entry : state.quarantines) to_new(entry.until);
     for (auto* times : {&state.switches, &state.reverts})
         for (Nanoseconds& time : *times) to_new(time);
     state.now = now;
 }
 
-/// Windows with these layouts out of the choice.
-void leave_out(Prediction& prediction, const std::array<bool, layout_count>& out,
-               const Representatives& same, Layout current) {
+/// Windows with these options out of the choice.
+void leave_out(Prediction& prediction, const std::array<bool, option_count>& out,
+               const Classes& classes, Option current) {
     double left = 0;
-    for (const Layout layout : all_layouts)
-        if (!out[index(layout)] && same[index(layout)] == layout)
-            left += prediction.probability[index(layout)];
-    for (const Layout layout : all_layouts) {
-        const std::size_t l = index(layout);
-        if (out[l]) prediction.expected_gain[l] = -1;
-        prediction.probability[l] = out[l] || left <= 0 ? 0 : prediction.probability[l] / left;
+    for (const Option option : all_options)
+        if (!out[index(option)] && classes[index(option)] == option)
+            left += prediction.probability[index(option)];
+    for (const Option option : all_options) {
+        const std::size_t o = index(option);
+        if (out[o]) prediction.expected_gain[o] = -1;
+        prediction.probability[o] = out[o] || left <= 0 ? 0 : prediction.probability[o] / left;
     }
-    prediction.best = favourite(prediction, classes_of(same), option_of(current));
+    prediction.best = favourite(prediction, classes, current);
 }
 
 } // namespace
@@ -75,6 +77,14 @@ std::string text_of(Nanoseconds time) {
     if (seconds < 120) return fmt::format("{:.0f} s", seconds);
     if (seconds < 7200) return fmt::format("{:.0f} min", seconds / 60);
     return fmt::format("{:.1f} h", seconds / 3600);
+}
+
+Change boot_of(const PoolSeen& pool, const PolicySettings& settings) {
+    Change boot;
+    if (pool.can_rearrange) boot.arrangement = pool.boot;
+    if (pool.rate_limit_us && settings.tune_rate_limit)
+        boot.rate_limit_us = pool.boot_rate_limit_us;
+    return boot;
 }
 
 PoolVerdict step(State& state, Nanoseconds time, const Input& input,
@@ -117,6 +127,10 @@ void Stepper::take(const WindowSeen& window) {
     if (window.in_force != state_.pool->in_force)
         return because("other-layout", "the window is of another layout, {}",
                        to_string(window.in_force));
+    if (window.rate_limit_us && state_.pool->rate_limit_us &&
+        window.rate_limit_us != state_.pool->rate_limit_us)
+        return because("other-rate-limit", "the window is of another rate limit, {}",
+                       rate_limit_text(*window.rate_limit_us));
     if (state_.trial) return measure(window);
 
     const std::size_t most = 2 * std::max(settings_.windows, settings_.trial.windows) + 1;
@@ -127,35 +141,59 @@ void Stepper::take(const WindowSeen& window) {
     judge_pool();
 }
 
-std::vector<Observation> Stepper::evidence() {
+bool turns(const Change& change, Knob knob) {
+    return knob == Knob::layout ? change.arrangement.has_value() : change.rate_limit_us.has_value();
+}
+
+bool Stepper::turns_rate_limit() const {
+    return settings_.tune_rate_limit && state_.pool->rate_limit_us &&
+           std::ranges::any_of(state_.history, [](const PastWindow& past) {
+               return past.window.of_rate_limit.has_value();
+           });
+}
+
+std::vector<Observation> Stepper::evidence(Knob knob) {
     const PoolSeen& pool = *state_.pool;
+    const Classes classes = pool.classes(knob);
+    const Option current = pool.option(knob);
     const std::size_t count = std::min<std::size_t>(state_.history.size(), settings_.windows);
     std::vector<Observation> windows;
     std::vector<Workload> workloads;
     for (std::size_t i = state_.history.size() - count; i < state_.history.size(); ++i) {
-        windows.push_back(state_.history[i].window.observation);
         workloads.push_back(state_.history[i].window.workload);
+        if (const auto seen = state_.history[i].window.about(knob)) windows.push_back(*seen);
     }
     const Workload workload = mean_workload(workloads);
-    std::array<bool, layout_count> out{};
-    for (const Layout layout : all_layouts) {
-        const Layout representative = pool.same[index(layout)];
-        if (representative == pool.same[index(pool.current)]) continue;
-        const auto* entry = quarantined(state_.quarantines, representative, state_.intent, workload,
-                                        state_.now, settings_.quarantine);
+    std::array<bool, option_count> out{};
+    for (const Option option : all_options) {
+        const Option representative = classes[index(option)];
+        if (representative == classes[index(current)]) continue;
+        if (knob == Knob::rate_limit && (limit_of(option) < settings_.least_rate_limit_us ||
+                                         limit_of(option) > settings_.highest_rate_limit_us)) {
+            out[index(option)] = true;
+            continue;
+        }
+        const auto* entry = quarantined(state_.quarantines, knob, representative, state_.intent,
+                                        workload, state_.now, settings_.quarantine);
         if (!entry) continue;
-        out[index(layout)] = true;
-        if (layout == representative)
+        out[index(option)] = true;
+        if (option == representative)
             because("quarantined",
                     "{} did not stand its trial on this load ({} so far): not tried "
                     "again for {}",
-                    to_string(layout), entry->times, text_of(entry->until - state_.now));
+                    to_string(turn(knob, option)), entry->times,
+                    text_of(entry->until - state_.now));
     }
     if (std::find(out.begin(), out.end(), true) != out.end())
         for (Observation& window : windows)
             if (!rejected(window, settings_.gate))
-                leave_out(window.prediction, out, pool.same, pool.current);
+                leave_out(window.prediction, out, classes, current);
     return windows;
+}
+
+Verdict Stepper::judged(Knob knob) {
+    return judge(evidence(knob), knob, state_.pool->option(knob), state_.pool->classes(knob),
+                 settings_.gate, margins(knob));
 }
 
 void Stepper::judge_pool() {
@@ -163,42 +201,59 @@ void Stepper::judge_pool() {
         verdict_.decision = Decision::abstain;
         return because("mode-observe", "the pool is only observed");
     }
-    Verdict judged = judge(evidence(), Knob::layout, option_of(state_.pool->current),
-                           classes_of(state_.pool->same), settings_.gate, margins());
-    verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(), judged.reasons.end());
-    verdict_.decision = judged.decision;
-    if (judged.decision == Decision::switch_option) verdict_.decision = Decision::keep;
-    if (!check_unmeasured() && judged.decision == Decision::switch_option && !obstacles(judged))
-        begin({.to = {layout_of(judged.option), no_cap},
-               .to_layout = layout_of(judged.option),
-               .promised = judged.mean.expected_gain[index(judged.option)]},
-              samples(settings_.trial.windows));
-    verdict_.evidence = std::move(judged);
+    Verdict of_layout = judged(Knob::layout);
+    verdict_.reasons.insert(verdict_.reasons.end(), of_layout.reasons.begin(),
+                            of_layout.reasons.end());
+    verdict_.decision = of_layout.decision;
+    if (of_layout.decision == Decision::switch_option) verdict_.decision = Decision::keep;
+    if (turns_rate_limit()) verdict_.of_rate_limit = judged(Knob::rate_limit);
+
+    if (!check_unmeasured(Knob::rate_limit) && !check_unmeasured(Knob::layout)) {
+        if (verdict_.of_rate_limit && state_.mode == Mode::automatic)
+            try_out(Knob::rate_limit, *verdict_.of_rate_limit);
+        if (!state_.trial) try_out(Knob::layout, of_layout);
+    }
+    verdict_.evidence = std::move(of_layout);
 }
 
-Nanoseconds Stepper::dwell() const {
-    return doubled(settings_.dwell, state_.setbacks, settings_.longest_dwell);
+void Stepper::try_out(Knob knob, const Verdict& judged) {
+    if (judged.decision != Decision::switch_option || obstacles(knob, judged)) return;
+    if (knob == Knob::rate_limit) // the layout's are there already
+        verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(),
+                                judged.reasons.end());
+    begin({.knob = knob,
+           .to = turn(knob, judged.option),
+           .to_option = judged.option,
+           .promised = judged.mean.expected_gain[index(judged.option)]},
+          samples(settings_.trial.windows));
 }
 
-Margins Stepper::margins() const {
+Nanoseconds Stepper::dwell(Knob knob) const {
+    const double part = knob == Knob::rate_limit ? settings_.rate_limit_dwell_part : 1;
+    return doubled(static_cast<Nanoseconds>(part * static_cast<double>(settings_.dwell)),
+                   state_.of(knob).setbacks, settings_.longest_dwell);
+}
+
+Margins Stepper::margins(Knob knob) const {
     Margins margins = settings_.switch_margins;
+    if (knob == Knob::rate_limit) return margins;
     double part = 0; // of a layout that nobody has changed
-    if (state_.changed_at) {
-        const auto since =
-            static_cast<double>(state_.now - std::min(state_.now, *state_.changed_at));
-        part = static_cast<double>(dwell()) / std::max(since, 1.0);
+    if (const auto changed_at = state_.of(knob).changed_at) {
+        const auto since = static_cast<double>(state_.now - std::min(state_.now, *changed_at));
+        part = static_cast<double>(dwell(knob)) / std::max(since, 1.0);
     }
     margins.gain *= std::clamp(part, settings_.least_gain_part, 1.0);
     return margins;
 }
 
-bool Stepper::obstacles(const Verdict& judged) {
+bool Stepper::obstacles(Knob knob, const Verdict& judged) {
     const std::size_t before = verdict_.reasons.size();
     const Nanoseconds now = state_.now;
     const PoolSeen& pool = *state_.pool;
-    if (pool.exact && pool.same[index(judged.option)] == pool.same[index(pool.current)])
-        because("equivalent", "{} gives the runqueues that are there already",
-                to_string(layout_of(judged.option)));
+    const Classes classes = pool.classes(knob);
+    if (pool.exactly(knob) && classes[index(judged.option)] == classes[index(pool.option(knob))])
+        because("equivalent", "{} gives what is there already",
+                to_string(turn(knob, judged.option)));
     if (state_.mode == Mode::recommend)
         because("mode-recommend", "it is recommended only: the pool's mode is recommend");
     if (state_.paused) because("paused", "the policy is paused");
@@ -208,11 +263,12 @@ bool Stepper::obstacles(const Verdict& judged) {
     if (now < state_.breaker_until)
         because("breaker-open", "too many switches were wrong: none for another {}",
                 text_of(state_.breaker_until - now));
-    if (!pool.can_rearrange)
+    if (knob == Knob::layout && !pool.can_rearrange)
         because("cannot-rearrange", "the host cannot change the layout while the pool runs");
-    if (state_.changed_at && !passed(*state_.changed_at, dwell(), now))
-        because("dwell", "the layout changed {} ago, {} are needed between changes",
-                text_of(now - *state_.changed_at), text_of(dwell()));
+    const auto changed_at = state_.of(knob).changed_at;
+    if (changed_at && !passed(*changed_at, dwell(knob), now))
+        because("dwell", "the {} changed {} ago, {} are needed between changes", words_of(knob),
+                text_of(now - *changed_at), text_of(dwell(knob)));
     const auto last_hour =
         std::count_if(state_.switches.begin(), state_.switches.end(),
                       [&](Nanoseconds time) { return !passed(time, hour, now); });
@@ -226,20 +282,25 @@ bool Stepper::obstacles(const Verdict& judged) {
     const std::vector<TrialWindow> recent = samples(needed + needed / 3);
     if (recent.size() < needed)
         because("no-baseline",
-                "{} windows in a row have a score to compare a new layout with, {} are needed",
-                recent.size(), needed);
+                "{} windows in a row have a score to compare a new {} with, {} are needed",
+                recent.size(), words_of(knob), needed);
     else if (!steady(recent, settings_.trial))
-        because("load-changing", "the load is becoming another one; what is there to compare a new "
-                                 "layout with is a mixture of both");
+        because("load-changing",
+                "the load is becoming another one; what is there to compare a new "
+                "{} with is a mixture of both",
+                words_of(knob));
     else if (!same_guests(recent))
-        because("guests-changing", "too few of the guests have been there for long enough to "
-                                   "compare a new layout by");
+        because("guests-changing",
+                "too few of the guests have been there for long enough to "
+                "compare a new {} by",
+                words_of(knob));
     return verdict_.reasons.size() > before;
 }
 
-bool Stepper::check_unmeasured() {
-    if (!state_.unmeasured || state_.mode != Mode::automatic || state_.paused) return false;
-    const Unmeasured unmeasured = *state_.unmeasured;
+bool Stepper::check_unmeasured(Knob knob) {
+    if (!state_.of(knob).unmeasured || state_.mode != Mode::automatic || state_.paused)
+        return false;
+    const Unmeasured unmeasured = *state_.of(knob).unmeasured;
     if (state_.now < unmeasured.due) return false;
     const std::size_t needed = settings_.trial.windows;
     const std::vector<TrialWindow> recent = samples(needed + needed / 3);
@@ -247,8 +308,8 @@ bool Stepper::check_unmeasured() {
         !passed(unmeasured.due, settings_.measure_after, state_.now))
         return false;
     because("measuring", "{} was kept on a prediction alone: measured against {} now",
-            to_string(state_.pool->in_force), to_string(unmeasured.from));
-    begin({.check = true, .to = unmeasured.from, .to_layout = unmeasured.from_layout},
+            to_string(state_.pool->now(unmeasured.from)), to_string(unmeasured.from));
+    begin({.check = true, .knob = knob, .to = unmeasured.from, .to_option = unmeasured.from_option},
           samples(needed));
     return true;
 }
@@ -273,7 +334,6 @@ void Stepper::take(const PoolSeen& pool) {
         return;
     }
     const PoolSeen old = *state_.pool;
-    const Arrangement& expected = old.in_force;
     state_.pool = pool;
     state_.unread = false;
 
@@ -281,48 +341,47 @@ void Stepper::take(const PoolSeen& pool) {
     if (other_topology) {
         because("topology-changed", "the pool's CPUs or runqueues are others than before");
         state_.history.clear();
-        state_.unmeasured.reset();
+        for (KnobState& knob : state_.knobs) knob.unmeasured.reset();
         state_.quarantines.clear(); // of partitions that are no more
     }
-    if (state_.pending && pool.in_force == state_.pending->target) {
+    // Half of what was asked for is ours, too.
+    const Change asked = state_.pending ? state_.pending->target : Change{};
+    const bool foreign_layout = pool.in_force != old.in_force && pool.in_force != asked.arrangement;
+    const bool foreign_rate_limit = old.rate_limit_us && pool.rate_limit_us &&
+                                    pool.rate_limit_us != old.rate_limit_us &&
+                                    pool.rate_limit_us != asked.rate_limit_us;
+    if (state_.pending && pool.has(asked))
         in_force();
-    } else if (pool.in_force != expected) {
-        // A pool that was made anew has the layout of the boot; nobody chose it.
-        return foreign(pool, other_topology && pool.in_force == pool.boot);
-    } else if (state_.pending && !state_.pending->revert && !state_.pending->in_flight) {
-        not_in_force("the host still has the old layout");
-    }
+    else if (state_.pending && !state_.pending->revert && !state_.pending->in_flight &&
+             !foreign_layout && !foreign_rate_limit)
+        not_in_force("the host still has what it had");
+    // A pool that was made anew has the layout and the rate limit of the boot; nobody chose them.
+    if (foreign_layout) foreign(Knob::layout, other_topology && pool.in_force == pool.boot);
     if (other_topology && state_.trial) void_trial(Ending::voided_topology);
-    // A pool that was made anew has the rate limit of the boot; nobody chose it.
-    if (!other_topology && old.rate_limit_us && pool.rate_limit_us &&
-        *old.rate_limit_us != *pool.rate_limit_us)
-        foreign_rate_limit(*pool.rate_limit_us, pool.rate_limit_us == pool.advised_limit_us);
+    if (foreign_rate_limit && !other_topology) foreign(Knob::rate_limit, false);
 }
 
-void Stepper::foreign(const PoolSeen& pool, bool anew) {
-    state_.pending.reset();
-    state_.unmeasured.reset();
-    state_.history.clear();
-    state_.changed_at = state_.now;
+void Stepper::foreign(Knob knob, bool anew) {
+    const PoolSeen& pool = *state_.pool;
+    if (state_.pending && turns(state_.pending->target, knob)) state_.pending.reset();
+    state_.of(knob).unmeasured.reset();
+    state_.of(knob).changed_at = state_.now;
+    state_.history.clear(); // of windows under what there was before
+    const bool advised = knob == Knob::rate_limit && pool.rate_limit_us == pool.advised_limit_us;
+    const std::string now = to_string(pool.now(turn(knob, boot_option)));
     if (anew)
-        because("pool-anew", "the pool was formed anew, with the boot layout, {}",
-                to_string(pool.in_force));
+        because("pool-anew", "the pool was formed anew, with the boot layout, {}", now);
+    else if (advised)
+        because("advice-followed", "the pool has {} now, as was advised", now);
     else
-        because("foreign-change", "somebody else gave the pool {}", to_string(pool.in_force));
-    if (!anew && state_.mode == Mode::automatic)
+        because("foreign-change", "somebody else gave the pool {}", now);
+    if (!anew && !advised && state_.mode == Mode::automatic)
         state_.stand_down_until = later(state_.now, settings_.stand_down);
-    if (state_.trial) end(anew ? Ending::voided_topology : Ending::voided_foreign);
-}
-
-void Stepper::foreign_rate_limit(unsigned us, bool advised) {
-    state_.history.clear(); // of windows under the one before
-    if (state_.trial) void_trial(Ending::voided_rate_limit);
-    if (advised)
-        return because("advice-followed", "the pool's rate limit is {} now, as was advised",
-                       rate_limit_text(us));
-    because("foreign-change", "somebody else set the pool's rate limit: {}", rate_limit_text(us));
-    if (state_.mode == Mode::automatic)
-        state_.stand_down_until = later(state_.now, settings_.stand_down);
+    if (!state_.trial) return;
+    if (state_.trial->knob == knob)
+        end(anew ? Ending::voided_topology : Ending::voided_foreign);
+    else
+        void_trial(knob == Knob::layout ? Ending::voided_layout : Ending::voided_rate_limit);
 }
 
 void Stepper::take(const ApplyResult& result) {
@@ -330,7 +389,9 @@ void Stepper::take(const ApplyResult& result) {
         return because("late-result", "a result of something that is no longer waited for");
     const Pending& pending = *state_.pending;
     if (result.done) {
-        state_.pool->in_force = pending.target;
+        const Change& target = pending.target;
+        if (target.arrangement) state_.pool->in_force = *target.arrangement;
+        if (target.rate_limit_us) state_.pool->rate_limit_us = target.rate_limit_us;
         state_.unread = true; // which of the choices that is, and what is there indeed
         return in_force();
     }
@@ -356,7 +417,7 @@ void Stepper::take(const Pause& /*pause*/) { state_.paused = true; }
 void Stepper::take(const Resume& /*resume*/) {
     state_.paused = false;
     state_.stand_down_until = state_.breaker_until = 0;
-    state_.setbacks = 0;
+    for (KnobState& knob : state_.knobs) knob.setbacks = 0;
     state_.reverts.clear();
     because("resumed", "resumed by hand");
 }
@@ -388,7 +449,7 @@ void Stepper::forget_pool() {
     state_.unread = true;
     state_.pool.reset();
     state_.pending.reset();
-    state_.unmeasured.reset();
+    for (KnobState& knob : state_.knobs) knob.unmeasured.reset();
 }
 
 void Stepper::failed() {
@@ -416,7 +477,7 @@ void Stepper::chase() {
     }
     // What is in force must be known: somebody else's layout is not to be overwritten.
     if (pending.revert && !pending.in_flight && !state_.unread && state_.now >= pending.retry_at)
-        ask(Arrangement{pending.target}, true);
+        ask(Change{pending.target}, true);
 }
 
 } // namespace intellisched

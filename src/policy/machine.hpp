@@ -1,17 +1,21 @@
 // SPDX-License-Identifier: MIT
-// The policy of one cpupool over time: when to switch its layout, whether the switch was right, and
-// when to keep hands off. Pure: step() turns a state and an input into the next state and a
-// verdict; the time comes with the input.
+// The policy of one cpupool over time: when to switch its layout or its rate limit, whether the
+// switch was right, and when to keep hands off. Pure: step() turns a state and an input into the
+// next state and a verdict; the time comes with the input.
 //
 // The caller stores the state (state_message.hpp) before it does what a verdict asks for, and feeds
 // back the result. It feeds every window, what it reads of the pool (PoolSeen: every few seconds,
 // and at once after a result and after a start), and a Tick when nothing else has come for some
 // seconds.
 //
-//     observing --better layout, no obstacle--> switch asked for --host has it--> settling
+//     observing --better option, no obstacle--> switch asked for --host has it--> settling
 //         ^                                          | host does not      --> measuring N windows
 //         +-------- kept <------------------------- trial ends
 //         +-------- host has the old one <-- revert asked for (again and again) <--+
+//
+// Both knobs share one machine, because a pool can be on one trial at a time: what two changes at
+// once did could not be told apart. Where both promise something the rate limit comes first. It
+// moves nothing, and what a layout is worth depends on it.
 //
 // Where the design had a choice:
 //  - What the host has in force decides, not the result of an apply: a switch that "failed" but is
@@ -27,7 +31,7 @@
 //  - A trial without a clear finding keeps the layout only if the model still favours it in the
 //    windows under it and the measured difference is no loss beyond one standard error. That is
 //    weak evidence for it and none against it, and going back would be another move for nothing.
-//  - The gain that is asked for falls while the layout stays (PolicySettings::least_gain_part).
+//  - The gain that is asked of a layout falls while it stays (PolicySettings::least_gain_part).
 //    What such a switch promised is within the noise of predictions. So without a clear finding the
 //    measured difference has to lean to a gain for the layout to be kept, and a switch that came to
 //    nothing is not held against the model.
@@ -36,9 +40,11 @@
 //    second best. The probabilities of the others are normalised to a sum of 1.
 //  - Changes by others are respected in mode auto only. In the other modes the administrator
 //    follows recommendations by hand, and setting "auto" then is asking for more.
+//  - A trial of one knob goes back when somebody else turns the other one.
 //
 // Codes of reasons, beside judge()'s: mode-off, mode-observe, mode-recommend, paused,
 // standing-down, breaker-open, cannot-rearrange, equivalent, no-pool, layout-unread, other-layout,
+// other-rate-limit,
 // dwell, rate-limit, no-baseline, load-changing, guests-changing, quarantined, apply-pending,
 // apply-failed, late-result, in-force, reverting, foreign-change, advice-followed, pool-anew,
 // topology-changed, settling, measuring, trial-running, trial-prolonged, window-unusable,
@@ -51,7 +57,7 @@
 
 namespace intellisched {
 
-/// What came of an arrangement that a verdict asked for.
+/// What came of a change that a verdict asked for.
 struct ApplyResult {
     std::uint64_t serial = 0; ///< the verdict's
     bool done = false;
@@ -80,18 +86,20 @@ using Input = std::variant<WindowSeen, PoolSeen, ApplyResult, SetMode, SetIntent
 
 struct TrialReport {
     Ending ending = Ending::not_applied;
-    Arrangement from, to;
+    Knob knob = Knob::layout;
+    Change from, to; ///< of this knob
     double promised = 0;
     Comparison comparison;
 };
 
 struct PoolVerdict {
     Decision decision = Decision::keep;
-    Arrangement target;
+    Change target;
     std::uint64_t serial = 0; ///< of what is asked for
     std::vector<Reason> reasons;
-    std::optional<TrialReport> trial = {}; ///< one has ended; exactly once for every switch
-    std::optional<Verdict> evidence = {};  ///< judge()'s, when it was asked: the recommendation
+    std::optional<TrialReport> trial = {};     ///< one has ended; exactly once for every switch
+    std::optional<Verdict> evidence = {};      ///< judge()'s, when it was asked: the recommendation
+    std::optional<Verdict> of_rate_limit = {}; ///< the same about the rate limit
 
     /// Whether the pool is to be given `target` now; what comes of it is an ApplyResult of
     /// `serial`.
@@ -99,6 +107,9 @@ struct PoolVerdict {
         return decision == Decision::switch_option || decision == Decision::revert;
     }
 };
+
+/// Both knobs as the host was booted, as far as the policy may turn them on this pool.
+[[nodiscard]] Change boot_of(const PoolSeen& pool, const PolicySettings& settings);
 
 /// Never fails: an impossible input is refused with a reason. A time before the last one counts as
 /// the last one.

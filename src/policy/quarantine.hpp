@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// Layouts that failed their trial. They are not tried again on that workload for a while, and for
+// Options that failed their trial. They are not tried again on that workload for a while, and for
 // twice as long each time.
 #pragma once
 
@@ -12,23 +12,24 @@
 namespace intellisched {
 
 struct Quarantined {
-    Layout layout = Layout::socket; ///< the representative of its partition
+    Knob knob = Knob::layout;
+    Option option = boot_option; ///< of a layout: the representative of its partition
     Intent intent = Intent::balanced;
     Workload workload{};
     unsigned times = 0;
     Nanoseconds until = 0;
 };
 
-/// The quarantine that holds for this partition and workload at `now`; null when there is none.
-[[nodiscard]] const Quarantined* quarantined(std::span<const Quarantined> entries, Layout layout,
-                                             Intent intent, const Workload& workload,
+/// The quarantine that holds for this option and workload at `now`; null when there is none.
+[[nodiscard]] const Quarantined* quarantined(std::span<const Quarantined> entries, Knob knob,
+                                             Option option, Intent intent, const Workload& workload,
                                              Nanoseconds now, const QuarantineSettings& settings);
 
-/// Puts the layout in quarantine. An entry counts as the same one until it has been over for as
+/// Puts the option in quarantine. An entry counts as the same one until it has been over for as
 /// long as the longest quarantine. Where there are too many entries, the one that ends first is
 /// dropped.
-const Quarantined& quarantine(std::vector<Quarantined>& entries, Layout layout, Intent intent,
-                              const Workload& workload, Nanoseconds now,
+const Quarantined& quarantine(std::vector<Quarantined>& entries, Knob knob, Option option,
+                              Intent intent, const Workload& workload, Nanoseconds now,
                               const QuarantineSettings& settings);
 
 /// `base` doubled `times` times, at most `longest`.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the model of the rate limit says of a pool over time. It is told and not done: the policy
-// (machine.hpp) switches layouts only.
+// What the model of the rate limit says of a pool over time, where the policy (machine.hpp) may not
+// turn it: it is told, and not done.
 #pragma once
 
 #include "src/model/intent.hpp"

@@ -3,6 +3,7 @@
 // tried to choose them: docs/evidence/2026-11-29-policy-settings.md.
 #pragma once
 
+#include "src/layout/layout.hpp"
 #include "src/policy/judge.hpp"
 
 namespace intellisched {
@@ -17,6 +18,8 @@ struct TrialSettings {
     /// Windows after the change that do not count: caches refill, and load balancing (credit2
     /// averages over about a second) settles.
     unsigned settle = 5;
+    /// The same after a change of the rate limit: no vCPU moves, and no cache is filled anew.
+    unsigned settle_rate_limit = 2;
     /// Windows to compare on either side. A third more must show a steady load before a switch.
     unsigned windows = 30;
     /// The least on either side for any comparison; below that the t distribution is too wide.
@@ -27,7 +30,7 @@ struct TrialSettings {
     double early_harm = 0.1;
     /// Standard errors of a normal distribution from which a difference is no chance (the t
     /// distribution's for few windows follow from them). One-sided: 2.3% at the end; 0.02% for
-    /// early harm, which is looked for with every window.
+    /// early harm and for an early gain, which are looked for with every window.
     double sure = 2.0;
     double early_sure = 3.5;
     /// The least correlation of a window with the next one that is assumed, whatever 30 of them
@@ -61,27 +64,33 @@ struct PolicySettings {
     /// under each (score.hpp): three times the windows that a single `recommend` asks for, because
     /// nobody looks before it is done, and twice the gain.
     Margins switch_margins{.windows = 10, .agreement = 0.7, .confidence = 0.5, .gain = 0.02};
-    /// The gain that is asked for falls with the time since the last change, as the dwell's part of
-    /// that time, down to this part of leave.gain: 0.5% after four times the dwell, and where
-    /// nobody has changed the layout. A trial costs about the same whatever it promised, and its
-    /// dwell may get in the way of another load. On a pool that has been left alone for long there
-    /// is little to lose.
+    /// The gain that is asked of a layout falls with the time since the last change, as the dwell's
+    /// part of that time, down to this part of switch_margins.gain: 0.5% after four times the
+    /// dwell, and where nobody has changed the layout. A trial costs about the same whatever it
+    /// promised, and its dwell may get in the way of another load. On a pool that has been left
+    /// alone for long there is little to lose.
     double least_gain_part = 0.25;
     /// Gain of the new layout over the old one, as predicted under the new one, that is enough to
-    /// stay when the trial could not tell. Less than leave.gain, because the move is paid for
-    /// already.
+    /// stay when the trial could not tell. Less than switch_margins.gain, because the move is paid
+    /// for already.
     double stay_gain = 0.0;
     /// How many windows are judged together: the latest ones.
     unsigned windows = 20;
     /// Windows older than this say nothing about now.
     Nanoseconds window_age = 5 * minute;
 
-    /// The least time between switches. Doubles with every switch that did not last, up to
-    /// longest_dwell. Five minutes are ten times what a trial takes, so that a pool spends little
-    /// of its time in unproven layouts.
+    /// The least time between switches of one knob. Doubles with every switch that did not last, up
+    /// to longest_dwell. Five minutes are ten times what a trial takes, so that a pool spends
+    /// little of its time in unproven layouts.
     Nanoseconds dwell = 5 * minute;
+    /// The part of it that is enough between rate limits. Such a change moves nothing, and what a
+    /// wrong one does ends with it.
+    double rate_limit_dwell_part = 0.4;
+    /// Whether the rate limit may be changed, and to what.
+    bool tune_rate_limit = true;
+    unsigned least_rate_limit_us = no_rate_limit_us, highest_rate_limit_us = most_rate_limit_us;
     Nanoseconds longest_dwell = 6 * hour;
-    /// The most switches in any hour. Each may be followed by one revert.
+    /// The most switches in any hour, of both knobs. Each may be followed by one revert.
     unsigned switches_an_hour = 4;
     /// The most switches in any day. Harm ends a trial after 13 windows, so that many are 0.7% of
     /// the day.

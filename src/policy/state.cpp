@@ -8,12 +8,12 @@ namespace {
 
 constexpr std::array<std::string_view, 4> modes{"off", "observe", "recommend", "auto"};
 
-constexpr std::array<std::string_view, 18> endings{
+constexpr std::array<std::string_view, 19> endings{
     "kept-better",        "kept-unclear",      "kept-predicted",    "went-back",
     "reverted-harm",      "reverted-worse",    "reverted-unclear",  "reverted-changed",
     "reverted-predicted", "reverted-untested", "voided-mode",       "voided-intent",
-    "voided-topology",    "voided-foreign",    "voided-rate-limit", "voided-reboot",
-    "voided-gone",        "not-applied",
+    "voided-topology",    "voided-foreign",    "voided-rate-limit", "voided-layout",
+    "voided-reboot",      "voided-gone",       "not-applied",
 };
 
 template<class Enum, std::size_t count> std::optional<Enum>
@@ -24,6 +24,39 @@ from_name(const std::array<std::string_view, count>& names, std::string_view nam
 }
 
 } // namespace
+
+Change PoolSeen::now(const Change& change) const {
+    Change out;
+    if (change.arrangement) out.arrangement = in_force;
+    if (change.rate_limit_us) out.rate_limit_us = rate_limit_us;
+    return out;
+}
+
+Option PoolSeen::option(Knob knob) const {
+    return knob == Knob::layout ? option_of(current)
+                                : nearest_limit(rate_limit_us.value_or(default_rate_limit_us));
+}
+
+bool PoolSeen::exactly(Knob knob) const {
+    return knob == Knob::layout ? exact : limit_of(option(knob)) == rate_limit_us;
+}
+
+Classes PoolSeen::classes(Knob knob) const {
+    return knob == Knob::layout ? classes_of(same) : all_options;
+}
+
+Change turn(Knob knob, Option option) {
+    if (knob == Knob::layout) return {.arrangement = Arrangement{layout_of(option), no_cap}};
+    return {.rate_limit_us = limit_of(option)};
+}
+
+std::optional<Observation> WindowSeen::about(Knob knob) const {
+    if (knob == Knob::layout) return observation;
+    if (!of_rate_limit) return std::nullopt;
+    Observation out = observation;
+    out.prediction = *of_rate_limit;
+    return out;
+}
 
 std::string_view to_string(Mode mode) { return modes.at(static_cast<std::size_t>(mode)); }
 

@@ -33,19 +33,37 @@ struct PoolSeen {
     bool exact = true;               ///< its runqueues are those in force
     Arrangement boot;                ///< what the host was booted with
     std::optional<unsigned> rate_limit_us = {}; ///< in force; nothing: not told
+    unsigned boot_rate_limit_us = default_rate_limit_us;
     /// That was advised last (rate_limit_advice.hpp): whoever sets it follows the service.
     std::optional<unsigned> advised_limit_us = {};
+
+    /// What is in force of what `change` is about.
+    [[nodiscard]] Change now(const Change& change) const;
+    [[nodiscard]] bool has(const Change& change) const { return now(change) == change; }
+    /// The option in force: the current layout, or the rate limit that is nearest to it.
+    [[nodiscard]] Option option(Knob knob) const;
+    /// Whether what is in force is an option of this knob exactly.
+    [[nodiscard]] bool exactly(Knob knob) const;
+    [[nodiscard]] Classes classes(Knob knob) const;
 };
+
+/// The change that turns the knob to that option.
+[[nodiscard]] Change turn(Knob knob, Option option);
 
 /// One window of the pool.
 struct WindowSeen {
-    Observation observation; ///< the prediction is against PoolSeen::current
-    Arrangement in_force;    ///< during all of it
+    Observation observation;                      ///< the prediction is against PoolSeen::current
+    Arrangement in_force;                         ///< during all of it
+    std::optional<unsigned> rate_limit_us = {};   ///< likewise; nothing: not told
+    std::optional<Prediction> of_rate_limit = {}; ///< against the limit in force
     /// Live score: utility (score.hpp) under the pool's intent; NaN: none.
     double utility = 0;
     Workload workload{};
     std::vector<GuestSeen> guests =
         {}; ///< that it is made of; of these two windows can be compared
+
+    /// The observation with the prediction about this knob; nothing: there is none.
+    [[nodiscard]] std::optional<Observation> about(Knob knob) const;
 };
 
 struct PastWindow {
@@ -68,8 +86,9 @@ enum class Ending : std::uint8_t {
     voided_mode,        ///< no longer automatic; reverted
     voided_intent,      ///< another intent; reverted
     voided_topology,    ///< the pool is another one; reverted
-    voided_foreign,     ///< somebody else changed the layout; left alone
-    voided_rate_limit,  ///< somebody else changed the rate limit; reverted
+    voided_foreign,     ///< somebody else changed what was on trial; left alone
+    voided_rate_limit,  ///< somebody else changed the rate limit meanwhile; reverted
+    voided_layout,      ///< somebody else changed the layout meanwhile; reverted
     voided_reboot,      ///< the host was booted anew, into its boot layout
     voided_gone,        ///< the pool was destroyed or renamed; what it has, it keeps
     not_applied,        ///< the switch never came into force
@@ -80,11 +99,12 @@ enum class Ending : std::uint8_t {
 
 /// From the decision to switch to the end of the trial.
 struct Trial {
-    /// The switch goes back, from a layout that was kept on a prediction alone to the one before
+    /// The switch goes back, from an option that was kept on a prediction alone to the one before
     /// it. That one stays unless it is found to be worse.
     bool check = false;
-    Arrangement from = {}, to = {};
-    Layout from_layout = Layout::socket, to_layout = Layout::socket;
+    Knob knob = Knob::layout;
+    Change from = {}, to = {}; ///< of this knob
+    Option from_option = boot_option, to_option = boot_option;
     double promised = 0;   ///< predicted gain
     bool in_force = false; ///< `to` is
     Nanoseconds since = 0; ///< that it is in force, or that the trial began to measure anew
@@ -93,10 +113,10 @@ struct Trial {
     std::vector<TrialWindow> before = {}, after = {};
 };
 
-/// An arrangement that was asked for, until it is known whether the host has it.
+/// A change that was asked for, until it is known whether the host has it.
 struct Pending {
     bool revert = false; ///< or a switch
-    Arrangement target;
+    Change target;
     std::uint64_t serial = 0; ///< that its result will bear
     Nanoseconds asked = 0;
     bool in_flight = true; ///< false: it failed, or its process is gone; the host must be read
@@ -104,11 +124,18 @@ struct Pending {
     Nanoseconds retry_at = 0; ///< a revert that failed
 };
 
-/// A layout that was kept on a prediction alone is in force.
+/// An option that was kept on a prediction alone is in force.
 struct Unmeasured {
-    Arrangement from = {}; ///< what there was before
-    Layout from_layout = Layout::socket;
+    Change from = {}; ///< what there was before
+    Option from_option = boot_option;
     Nanoseconds due = 0; ///< when it is to be measured
+};
+
+/// What is remembered of each knob.
+struct KnobState {
+    std::optional<Nanoseconds> changed_at = {}; ///< by whomsoever
+    unsigned setbacks = 0;                      ///< switches in a row that did not last
+    std::optional<Unmeasured> unmeasured = {};
 };
 
 struct State {
@@ -121,14 +148,17 @@ struct State {
     std::vector<PastWindow> history = {}; ///< under the layout in force, oldest first
     std::optional<Trial> trial = {};
     std::optional<Pending> pending = {};
-    std::optional<Unmeasured> unmeasured = {};
-    std::uint64_t serial = 0; ///< of the last arrangement that was asked for
+    std::array<KnobState, all_knobs.size()> knobs = {};
+    std::uint64_t serial = 0; ///< of the last change that was asked for
     std::vector<Quarantined> quarantines = {};
-    std::vector<Nanoseconds> switches = {};     ///< of the last day
-    std::vector<Nanoseconds> reverts = {};      ///< for cause, that the breaker still counts
-    std::optional<Nanoseconds> changed_at = {}; ///< the layout, by whomsoever
-    unsigned setbacks = 0;                      ///< switches in a row that did not last
+    std::vector<Nanoseconds> switches = {}; ///< of the last day
+    std::vector<Nanoseconds> reverts = {};  ///< for cause, that the breaker still counts
     Nanoseconds stand_down_until = 0, breaker_until = 0;
+
+    [[nodiscard]] KnobState& of(Knob knob) { return knobs[static_cast<std::size_t>(knob)]; }
+    [[nodiscard]] const KnobState& of(Knob knob) const {
+        return knobs[static_cast<std::size_t>(knob)];
+    }
 };
 
 } // namespace intellisched

@@ -3,6 +3,7 @@
 
 #include "src/layout/snapshot.hpp"
 #include "src/model/score.hpp"
+#include "src/policy/stepper.hpp"
 
 #include <algorithm>
 #include <limits>
@@ -10,7 +11,7 @@
 namespace intellisched {
 namespace {
 
-constexpr std::uint32_t version = 2;
+constexpr std::uint32_t version = 3;
 // Far above what any settings ask for; a state's size is in proportion.
 constexpr int most_windows = 100'000;
 
@@ -23,6 +24,15 @@ void write(proto::PolicyPool& out, const PoolSeen& pool) {
     out.set_exact(pool.exact);
     *out.mutable_boot() = message_of(pool.boot);
     if (pool.rate_limit_us) out.set_rate_limit_us(*pool.rate_limit_us);
+    out.set_boot_rate_limit_us(pool.boot_rate_limit_us);
+}
+
+proto::PolicyChange message_of(const Change& change) {
+    proto::PolicyChange out;
+    if (change.arrangement)
+        *out.mutable_arrangement() = intellisched::message_of(*change.arrangement);
+    if (change.rate_limit_us) out.set_rate_limit_us(*change.rate_limit_us);
+    return out;
 }
 
 template<class List> void write_guests(List& out, std::span<const GuestSeen> guests) {
@@ -59,6 +69,15 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     out.set_utility(window.utility);
     for (const double number : window.workload) out.add_workload(number);
     write_guests(*out.mutable_guests(), window.guests);
+    if (window.rate_limit_us) out.set_rate_limit_us(*window.rate_limit_us);
+    if (!window.of_rate_limit) return;
+    proto::PolicyPrediction& of_rate_limit = *out.mutable_of_rate_limit();
+    const Prediction& about = *window.of_rate_limit;
+    of_rate_limit.mutable_probability()->Add(about.probability.begin(), about.probability.end());
+    of_rate_limit.mutable_expected_gain()->Add(about.expected_gain.begin(),
+                                               about.expected_gain.end());
+    of_rate_limit.set_best(static_cast<std::uint32_t>(index(about.best)));
+    of_rate_limit.set_outside_training(about.outside_training);
 }
 
 void write(proto::PolicySample& out, const TrialWindow& sample) {
@@ -71,8 +90,8 @@ void write(proto::PolicySample& out, const TrialWindow& sample) {
 void write(proto::PolicyTrial& out, const Trial& trial) {
     *out.mutable_from() = message_of(trial.from);
     *out.mutable_to() = message_of(trial.to);
-    out.set_from_layout(std::string(to_string(trial.from_layout)));
-    out.set_to_layout(std::string(to_string(trial.to_layout)));
+    out.set_from_option(static_cast<std::uint32_t>(index(trial.from_option)));
+    out.set_to_option(static_cast<std::uint32_t>(index(trial.to_option)));
     out.set_promised(trial.promised);
     out.set_in_force(trial.in_force);
     out.set_since(trial.since);
@@ -95,7 +114,8 @@ void write(proto::PolicyPending& out, const Pending& pending) {
 }
 
 void write(proto::PolicyQuarantine& out, const Quarantined& entry) {
-    out.set_layout(std::string(to_string(entry.layout)));
+    out.set_knob(std::string(to_string(entry.knob)));
+    out.set_option(static_cast<std::uint32_t>(index(entry.option)));
     out.set_intent(std::string(to_string(entry.intent)));
     for (const double number : entry.workload) out.add_workload(number);
     out.set_times(entry.times);
@@ -115,8 +135,42 @@ class StateParser {
     Mode mode(const std::string& name) { return known(mode_from_string(name), name); }
     Ending ending(const std::string& name) { return known(ending_from_string(name), name); }
 
+    Knob knob(const std::string& name) { return known(knob_from_string(name), name); }
+
     Arrangement arrangement(const proto::Arrangement& in) {
         return known(arrangement_of(in), in.layout());
+    }
+
+    Option option(std::uint32_t number) {
+        if (number < option_count) return all_options[number];
+        refuse(fmt::format("there is no option {}", number));
+        return boot_option;
+    }
+
+    unsigned rate_limit(std::uint32_t us) {
+        if (!possible_rate_limit(us)) refuse("a rate limit that is not possible");
+        return us;
+    }
+
+    /// Of something: a change of nothing is none.
+    Change change(const proto::PolicyChange& in) {
+        Change out;
+        if (in.has_arrangement()) out.arrangement = arrangement(in.arrangement());
+        if (in.has_rate_limit_us()) out.rate_limit_us = rate_limit(in.rate_limit_us());
+        if (out == Change{}) refuse("a change of nothing");
+        return out;
+    }
+
+    /// Of one knob.
+    Change turned(const proto::PolicyChange& in, Knob knob) {
+        Change out = change(in);
+        if (turns(out, knob) == (out.arrangement && out.rate_limit_us))
+            refuse(fmt::format("a change that is not of the {}", words_of(knob)));
+        return out;
+    }
+
+    Unmeasured unmeasured(const proto::PolicyUnmeasured& in, Knob knob) {
+        return {turned(in.from(), knob), option(in.from_option()), in.due()};
     }
 
     template<std::size_t count, class List>
@@ -146,8 +200,9 @@ class StateParser {
         out.current = layout(in.current());
         out.exact = in.exact();
         out.boot = arrangement(in.boot());
-        if (in.has_rate_limit_us()) out.rate_limit_us = in.rate_limit_us();
-        if (!possible_rate_limit(in.rate_limit_us())) refuse("a rate limit that is not possible");
+        if (in.has_rate_limit_us()) out.rate_limit_us = rate_limit(in.rate_limit_us());
+        if (in.has_boot_rate_limit_us())
+            out.boot_rate_limit_us = rate_limit(in.boot_rate_limit_us());
         return out;
     }
 
@@ -170,6 +225,12 @@ class StateParser {
         out.window.utility = in.utility();
         out.window.workload = numbers<workload_size>(in.workload(), "a workload");
         out.window.guests = guests(in.guests());
+        if (in.has_rate_limit_us()) out.window.rate_limit_us = rate_limit(in.rate_limit_us());
+        if (!in.has_of_rate_limit()) return out;
+        const proto::PolicyPrediction& about = in.of_rate_limit();
+        out.window.of_rate_limit = {numbers<option_count>(about.probability(), "probabilities"),
+                                    numbers<option_count>(about.expected_gain(), "gains"),
+                                    option(about.best()), about.outside_training()};
         return out;
     }
 
@@ -200,10 +261,11 @@ class StateParser {
 
     Trial trial(const proto::PolicyTrial& in) {
         Trial out;
-        out.from = arrangement(in.from());
-        out.to = arrangement(in.to());
-        out.from_layout = layout(in.from_layout());
-        out.to_layout = layout(in.to_layout());
+        out.knob = in.to().has_arrangement() ? Knob::layout : Knob::rate_limit;
+        out.from = turned(in.from(), out.knob);
+        out.to = turned(in.to(), out.knob);
+        out.from_option = option(in.from_option());
+        out.to_option = option(in.to_option());
         out.promised = in.promised();
         out.in_force = in.in_force();
         out.since = in.since();
@@ -217,8 +279,9 @@ class StateParser {
     }
 
     Quarantined quarantine(const proto::PolicyQuarantine& in) {
-        return {layout(in.layout()), intent(in.intent()),
-                numbers<workload_size>(in.workload(), "a workload"), in.times(), in.until()};
+        return {knob(in.knob()),     option(in.option()),
+                intent(in.intent()), numbers<workload_size>(in.workload(), "a workload"),
+                in.times(),          in.until()};
     }
 
   private:
@@ -230,7 +293,41 @@ class StateParser {
     std::optional<std::string> wrong_;
 };
 
-/// What step() takes for granted.
+/// What version 2 said of layouts, as what came after says it.
+proto::PolicyState from_version_2(proto::PolicyState state) {
+    const auto option = [](const std::string& layout) {
+        // An unknown name is refused as an option.
+        const auto known = layout_from_string(layout);
+        return known ? static_cast<std::uint32_t>(index(*known)) : std::uint32_t{option_count};
+    };
+    if (state.has_trial()) {
+        proto::PolicyTrial& trial = *state.mutable_trial();
+        *trial.mutable_from()->mutable_arrangement() = trial.from_2();
+        *trial.mutable_to()->mutable_arrangement() = trial.to_2();
+        trial.set_from_option(option(trial.from_layout_2()));
+        trial.set_to_option(option(trial.to_layout_2()));
+    }
+    if (state.has_pending()) {
+        proto::PolicyPending& pending = *state.mutable_pending();
+        *pending.mutable_target()->mutable_arrangement() = pending.target_2();
+    }
+    for (proto::PolicyQuarantine& entry : *state.mutable_quarantines()) {
+        entry.set_knob(std::string(to_string(Knob::layout)));
+        entry.set_option(option(entry.layout_2()));
+    }
+    proto::PolicyKnob& layout = *state.add_knobs();
+    if (state.has_changed_at_2()) layout.set_changed_at(state.changed_at_2());
+    layout.set_setbacks(state.setbacks_2());
+    if (state.has_unmeasured_2()) {
+        proto::PolicyUnmeasured& of = *layout.mutable_unmeasured();
+        of = state.unmeasured_2();
+        *of.mutable_from()->mutable_arrangement() = of.from_2();
+        of.set_from_option(option(of.from_layout_2()));
+    }
+    state.set_score_version(0); // the live score was another one
+    return state;
+}
+
 /// Of another version of the program, whose utilities are others: a trial ends without them.
 void forget_utilities(State& state) {
     for (PastWindow& past : state.history) {
@@ -242,10 +339,13 @@ void forget_utilities(State& state) {
     state.trial->after.clear();
 }
 
+/// What step() takes for granted.
 void check(const State& state, StateParser& parser) {
     const bool switching = state.pending && !state.pending->revert;
-    if ((state.trial || state.pending || state.unmeasured) && !state.pool)
-        parser.refuse("a trial or an arrangement asked for, but no pool");
+    const bool unmeasured = std::ranges::any_of(
+        state.knobs, [](const KnobState& knob) { return knob.unmeasured.has_value(); });
+    if ((state.trial || state.pending || unmeasured) && !state.pool)
+        parser.refuse("a trial or a change asked for, but no pool");
     if (switching && !state.trial) parser.refuse("a switch without a trial");
     if (state.trial && state.trial->in_force == state.pending.has_value())
         parser.refuse("a trial that is neither of a switch nor of a layout in force");
@@ -265,26 +365,30 @@ proto::PolicyState message_of(const State& state) {
     for (const PastWindow& past : state.history) write(*out.add_history(), past);
     if (state.trial) write(*out.mutable_trial(), *state.trial);
     if (state.pending) write(*out.mutable_pending(), *state.pending);
-    if (state.unmeasured) {
-        *out.mutable_unmeasured()->mutable_from() = message_of(state.unmeasured->from);
-        out.mutable_unmeasured()->set_from_layout(
-            std::string(to_string(state.unmeasured->from_layout)));
-        out.mutable_unmeasured()->set_due(state.unmeasured->due);
+    for (const KnobState& knob : state.knobs) {
+        proto::PolicyKnob& one = *out.add_knobs();
+        if (knob.changed_at) one.set_changed_at(*knob.changed_at);
+        one.set_setbacks(knob.setbacks);
+        if (!knob.unmeasured) continue;
+        *one.mutable_unmeasured()->mutable_from() = message_of(knob.unmeasured->from);
+        one.mutable_unmeasured()->set_from_option(
+            static_cast<std::uint32_t>(index(knob.unmeasured->from_option)));
+        one.mutable_unmeasured()->set_due(knob.unmeasured->due);
     }
     out.set_serial(state.serial);
     for (const Quarantined& entry : state.quarantines) write(*out.add_quarantines(), entry);
     for (const Nanoseconds time : state.switches) out.add_switches(time);
     for (const Nanoseconds time : state.reverts) out.add_reverts(time);
-    if (state.changed_at) out.set_changed_at(*state.changed_at);
-    out.set_setbacks(state.setbacks);
     out.set_stand_down_until(state.stand_down_until);
     out.set_breaker_until(state.breaker_until);
     out.set_score_version(score_version);
     return out;
 }
 
-Result<State> state_of(const proto::PolicyState& in) {
-    if (in.version() != version)
+Result<State> state_of(const proto::PolicyState& stored) {
+    const bool old = stored.version() == 2;
+    const proto::PolicyState in = old ? from_version_2(stored) : stored;
+    if (in.version() != version && !old)
         return fail("the policy's stored state is of version {}, this program knows {}; remove it "
                     "to begin anew",
                     in.version(), version);
@@ -301,22 +405,25 @@ Result<State> state_of(const proto::PolicyState& in) {
     if (in.has_trial()) out.trial = parser.trial(in.trial());
     if (in.has_pending())
         out.pending = {.revert = in.pending().revert(),
-                       .target = parser.arrangement(in.pending().target()),
+                       .target = parser.change(in.pending().target()),
                        .serial = in.pending().serial(),
                        .asked = in.pending().asked(),
                        .in_flight = in.pending().in_flight(),
                        .failures = in.pending().failures(),
                        .retry_at = in.pending().retry_at()};
-    if (in.has_unmeasured())
-        out.unmeasured = {.from = parser.arrangement(in.unmeasured().from()),
-                          .from_layout = parser.layout(in.unmeasured().from_layout()),
-                          .due = in.unmeasured().due()};
+    if (in.knobs_size() > static_cast<int>(all_knobs.size())) parser.refuse("too many knobs");
+    for (const Knob knob : all_knobs) {
+        if (static_cast<int>(knob) >= in.knobs_size()) continue;
+        const proto::PolicyKnob& one = in.knobs(static_cast<int>(knob));
+        KnobState& of = out.of(knob);
+        if (one.has_changed_at()) of.changed_at = one.changed_at();
+        of.setbacks = one.setbacks();
+        if (one.has_unmeasured()) of.unmeasured = parser.unmeasured(one.unmeasured(), knob);
+    }
     out.serial = in.serial();
     for (const auto& entry : in.quarantines()) out.quarantines.push_back(parser.quarantine(entry));
     out.switches.assign(in.switches().begin(), in.switches().end());
     out.reverts.assign(in.reverts().begin(), in.reverts().end());
-    if (in.has_changed_at()) out.changed_at = in.changed_at();
-    out.setbacks = in.setbacks();
     out.stand_down_until = in.stand_down_until();
     out.breaker_until = in.breaker_until();
     if (in.score_version() != score_version) forget_utilities(out);

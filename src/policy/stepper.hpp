@@ -36,24 +36,29 @@ class Stepper {
 
     // machine.cpp
     void judge_pool();
-    [[nodiscard]] std::vector<Observation> evidence();
-    [[nodiscard]] bool obstacles(const Verdict& judged);
-    /// Puts a layout that was kept on a prediction alone on trial, when that is due.
-    bool check_unmeasured();
-    [[nodiscard]] Nanoseconds dwell() const;
-    /// What a switch has to promise now: less, the longer there was none.
-    [[nodiscard]] Margins margins() const;
+    [[nodiscard]] Verdict judged(Knob knob);
+    [[nodiscard]] std::vector<Observation> evidence(Knob knob);
+    /// Whether the rate limit may be turned here.
+    [[nodiscard]] bool turns_rate_limit() const;
+    /// Begins a trial if the verdict is to switch and nothing is in the way.
+    void try_out(Knob knob, const Verdict& judged);
+    [[nodiscard]] bool obstacles(Knob knob, const Verdict& judged);
+    /// Puts an option that was kept on a prediction alone on trial, when that is due.
+    bool check_unmeasured(Knob knob);
+    [[nodiscard]] Nanoseconds dwell(Knob knob) const;
+    /// What a switch has to promise now; of a layout less, the longer there was none.
+    [[nodiscard]] Margins margins(Knob knob) const;
     /// The latest windows with a score, oldest first.
     [[nodiscard]] std::vector<TrialWindow> samples(std::size_t most) const;
     void forget_pool();
-    void foreign(const PoolSeen& pool, bool anew);
-    void foreign_rate_limit(unsigned us, bool advised);
+    /// Somebody else turned the knob; `anew`: nobody did, the pool was formed anew.
+    void foreign(Knob knob, bool anew);
     void failed();
 
     // trials.cpp
     /// `trial` says what is tried and why; the rest of it is filled in.
     void begin(Trial trial, std::vector<TrialWindow> before);
-    void ask(const Arrangement& target, bool revert);
+    void ask(const Change& target, bool revert);
     void in_force();
     void not_in_force(std::string_view why);
     void measure(const WindowSeen& window);
@@ -64,13 +69,13 @@ class Stepper {
     void end(Ending ending);
     /// Ends the trial now, or once it is known what is in force.
     void void_trial(Ending ending);
-    /// Counts the ending for later trials, and returns the arrangement to go to; nothing: the
-    /// layout stays. After a check the pool stays in the layout before the one that was measured,
-    /// unless that is worse.
-    [[nodiscard]] std::optional<Arrangement> after_trial(const Trial& trial, Ending ending);
-    [[nodiscard]] std::optional<Arrangement> after_check(const Trial& trial, Ending ending);
-    /// Keeps the layout from being tried for a while on the load that there was before the trial.
-    void quarantine_layout(const Trial& trial, Layout layout);
+    /// Counts the ending for later trials, and returns the change to make; nothing: all stays.
+    /// After a check the pool stays in the option before the one that was measured, unless that is
+    /// worse.
+    [[nodiscard]] std::optional<Change> after_trial(const Trial& trial, Ending ending);
+    [[nodiscard]] std::optional<Change> after_check(const Trial& trial, Ending ending);
+    /// Keeps the option from being tried for a while on the load that there was before the trial.
+    void quarantine_option(const Trial& trial, Option option);
     /// Counts a switch that came to nothing; whether the breaker trips.
     bool trips_breaker();
     [[nodiscard]] Comparison comparison() const;
@@ -79,6 +84,9 @@ class Stepper {
     const PolicySettings& settings_;
     PoolVerdict verdict_;
 };
+
+/// Whether the change is about this knob.
+[[nodiscard]] bool turns(const Change& change, Knob knob);
 
 /// Whether the window passes the gate and has a score, for a trial.
 [[nodiscard]] bool scored(const WindowSeen& window, const InputGate& gate);

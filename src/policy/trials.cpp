@@ -12,21 +12,22 @@ bool kept(Ending ending) {
            ending == Ending::kept_predicted;
 }
 
-/// Whether the layout itself was found wanting.
+/// Whether the option itself was found wanting.
 bool for_cause(Ending ending) {
     return ending == Ending::reverted_harm || ending == Ending::reverted_worse ||
            ending == Ending::reverted_unclear;
 }
 
-/// Whether the old layout is to be had again.
+/// Whether the old option is to be had again.
 bool goes_back(Ending ending) {
     return for_cause(ending) || ending == Ending::reverted_changed ||
            ending == Ending::reverted_predicted || ending == Ending::reverted_untested ||
            ending == Ending::voided_mode || ending == Ending::voided_intent ||
-           ending == Ending::voided_topology || ending == Ending::voided_rate_limit;
+           ending == Ending::voided_topology || ending == Ending::voided_rate_limit ||
+           ending == Ending::voided_layout;
 }
 
-/// How a trial ends for a loss while the load or the guests changed. The layout before is the one
+/// How a trial ends for a loss while the load or the guests changed. The option before is the one
 /// to be in then: a check is in it.
 Ending lost(const Trial& trial) {
     return trial.check ? Ending::went_back : Ending::reverted_changed;
@@ -35,27 +36,27 @@ Ending lost(const Trial& trial) {
 std::string_view meaning(Ending ending) {
     switch (ending) {
     case Ending::kept_better:
-        return "the new layout is better";
+        return "the new one is better";
     case Ending::kept_unclear:
-        return "no difference beyond chance, and the prediction still favours the new layout";
+        return "no difference beyond chance, and the prediction still favours the new one";
     case Ending::kept_predicted:
         return "the load or the guests changed, so nothing can be compared; the prediction favours "
-               "the new layout still, and it will be measured later";
+               "the new one still, and it will be measured later";
     case Ending::went_back:
-        return "the layout before is back: nothing showed that the other one is better";
+        return "the one before is back: nothing showed that the other one is better";
     case Ending::reverted_harm:
-        return "the new layout does much harm";
+        return "the new one does much harm";
     case Ending::reverted_worse:
-        return "the new layout is worse";
+        return "the new one is worse";
     case Ending::reverted_unclear:
-        return "no difference beyond chance, and nothing speaks for the new layout any more";
+        return "no difference beyond chance, and nothing speaks for the new one any more";
     case Ending::reverted_changed:
         return "it is worse since, and the load or the guests changed, too: not held against it";
     case Ending::reverted_predicted:
         return "the load or the guests changed, so nothing can be compared; the prediction does "
-               "not favour the new layout any more";
+               "not favour the new one any more";
     case Ending::reverted_untested:
-        return "too few windows could be used to tell what the new layout does";
+        return "too few windows could be used to tell what the new one does";
     case Ending::voided_mode:
         return "the pool's mode is no longer auto";
     case Ending::voided_intent:
@@ -63,15 +64,17 @@ std::string_view meaning(Ending ending) {
     case Ending::voided_topology:
         return "the pool is another one";
     case Ending::voided_foreign:
-        return "somebody else changed the layout";
+        return "somebody else changed it";
     case Ending::voided_rate_limit:
         return "somebody else changed the rate limit";
+    case Ending::voided_layout:
+        return "somebody else changed the layout";
     case Ending::voided_reboot:
         return "the host was booted anew";
     case Ending::voided_gone:
         return "the pool is there no more, or under another name";
     case Ending::not_applied:
-        return "the new layout never came into force";
+        return "the new one never came into force";
     }
     return "";
 }
@@ -79,16 +82,16 @@ std::string_view meaning(Ending ending) {
 } // namespace
 
 void Stepper::begin(Trial trial, std::vector<TrialWindow> before) {
-    trial.from = state_.pool->in_force;
-    trial.from_layout = state_.pool->current;
+    trial.from = state_.pool->now(trial.to);
+    trial.from_option = state_.pool->option(trial.knob);
     trial.before = std::move(before);
     state_.trial = std::move(trial);
     state_.switches.push_back(state_.now);
     state_.history.clear();
-    ask(Arrangement{state_.trial->to}, false);
+    ask(Change{state_.trial->to}, false);
 }
 
-void Stepper::ask(const Arrangement& target, bool revert) {
+void Stepper::ask(const Change& target, bool revert) {
     const unsigned failures = state_.pending ? state_.pending->failures : 0;
     state_.pending = {.revert = revert,
                       .target = target,
@@ -97,8 +100,11 @@ void Stepper::ask(const Arrangement& target, bool revert) {
                       .in_flight = true,
                       .failures = failures,
                       .retry_at = later(state_.now, settings_.retry)};
-    state_.changed_at = state_.now;
-    state_.unmeasured.reset();
+    for (const Knob knob : all_knobs) {
+        if (!turns(target, knob)) continue;
+        state_.of(knob).changed_at = state_.now;
+        state_.of(knob).unmeasured.reset();
+    }
     verdict_.decision = revert ? Decision::revert : Decision::switch_option;
     verdict_.target = target;
     verdict_.serial = state_.serial;
@@ -108,9 +114,10 @@ void Stepper::ask(const Arrangement& target, bool revert) {
 void Stepper::in_force() {
     const bool revert = state_.pending->revert;
     because("in-force", "{} is in force", to_string(state_.pending->target));
+    for (const Knob knob : all_knobs)
+        if (turns(state_.pending->target, knob)) state_.of(knob).changed_at = state_.now;
     state_.pending.reset();
     state_.history.clear();
-    state_.changed_at = state_.now;
     if (revert || !state_.trial) return;
     Trial& trial = *state_.trial;
     trial.in_force = true;
@@ -139,22 +146,26 @@ Comparison Stepper::comparison() const {
 void Stepper::measure(const WindowSeen& window) {
     const TrialSettings& settings = settings_.trial;
     Trial& trial = *state_.trial;
-    if (const auto reason = rejected(window.observation, settings_.gate))
+    const unsigned settle =
+        trial.knob == Knob::rate_limit ? settings.settle_rate_limit : settings.settle;
+    const auto observation = window.about(trial.knob);
+    if (!observation)
+        because("window-unusable", "there is no prediction about the {}", words_of(trial.knob));
+    else if (const auto reason = rejected(*observation, settings_.gate))
         because("window-unusable", "{}", reason->text);
     else if (!scored(window, settings_.gate))
         because("window-unusable", "it has no score");
-    else if (trial.settled < settings.settle) {
+    else if (trial.settled < settle) {
         ++trial.settled;
-        because("settling", "window {} of {} after the switch, not counted", trial.settled,
-                settings.settle);
+        because("settling", "window {} of {} after the switch, not counted", trial.settled, settle);
     } else {
-        const double gain_back =
-            window.observation.prediction.expected_gain[index(trial.from_layout)];
+        const double gain_back = observation->prediction.expected_gain[index(trial.from_option)];
         trial.after.push_back({window.utility, gain_back, window.workload, window.guests});
         if (trial.after.size() >= settings.early_windows) {
             const Comparison found = comparison();
             if (find(found, settings) == Finding::much_worse)
                 return end(found.changed() ? lost(trial) : Ending::reverted_harm);
+            if (surely_better(found, settings)) return end(Ending::kept_better);
         }
         if (trial.after.size() >= settings.windows) return conclude();
         because("trial-running", "{} on trial: {} of {} windows", to_string(trial.to),
@@ -202,8 +213,10 @@ void Stepper::conclude() {
 
 void Stepper::end(Ending ending) {
     const Trial trial = std::move(*state_.trial);
-    TrialReport report{ending, trial.from, trial.to, trial.promised,
-                       compare(trial.before, trial.after, state_.intent, settings_.trial)};
+    TrialReport report{
+        ending,         trial.knob,
+        trial.from,     trial.to,
+        trial.promised, compare(trial.before, trial.after, state_.intent, settings_.trial)};
     state_.trial.reset();
     state_.history.clear();
     const Comparison& found = report.comparison;
@@ -218,62 +231,65 @@ void Stepper::end(Ending ending) {
     verdict_.trial = std::move(report);
     const auto target = trial.check ? after_check(trial, ending) : after_trial(trial, ending);
     // A pool that was formed anew may have it already.
-    if (target && state_.pool && state_.pool->in_force == trial.to && *target != trial.to)
+    if (target && state_.pool && state_.pool->has(trial.to) && !state_.pool->has(*target))
         ask(*target, true);
 }
 
-void Stepper::quarantine_layout(const Trial& trial, Layout layout) {
+void Stepper::quarantine_option(const Trial& trial, Option option) {
     std::vector<Workload> workloads;
     for (const TrialWindow& sample : trial.before) workloads.push_back(sample.workload);
     const Workload mean = mean_workload(workloads);
-    const Quarantined& entry = quarantine(state_.quarantines, state_.pool->same[index(layout)],
-                                          state_.intent, mean, state_.now, settings_.quarantine);
-    because("quarantined", "{} is not tried again on this load for {}", to_string(layout),
-            text_of(entry.until - state_.now));
+    const Quarantined& entry =
+        quarantine(state_.quarantines, trial.knob, state_.pool->classes(trial.knob)[index(option)],
+                   state_.intent, mean, state_.now, settings_.quarantine);
+    because("quarantined", "{} is not tried again on this load for {}",
+            to_string(turn(trial.knob, option)), text_of(entry.until - state_.now));
 }
 
 bool Stepper::trips_breaker() {
     state_.reverts.push_back(state_.now);
     if (state_.reverts.size() < settings_.breaker_reverts) return false;
-    because(
-        "breaker-tripped", "{} reverts within {}: the boot layout, and recommendations only for {}",
-        state_.reverts.size(), text_of(settings_.breaker_within), text_of(settings_.breaker_for));
+    because("breaker-tripped", "{} reverts within {}: as booted, and recommendations only for {}",
+            state_.reverts.size(), text_of(settings_.breaker_within),
+            text_of(settings_.breaker_for));
     state_.breaker_until = later(state_.now, settings_.breaker_for);
     state_.reverts.clear();
     return true;
 }
 
-std::optional<Arrangement> Stepper::after_trial(const Trial& trial, Ending ending) {
+std::optional<Change> Stepper::after_trial(const Trial& trial, Ending ending) {
+    KnobState& knob = state_.of(trial.knob);
     if (ending == Ending::kept_predicted)
-        state_.unmeasured = {trial.from, trial.from_layout,
-                             later(state_.now, settings_.measure_after)};
-    if (kept(ending)) state_.setbacks = 0;
-    if (ending == Ending::not_applied) ++state_.setbacks;
+        knob.unmeasured = {trial.from, trial.from_option,
+                           later(state_.now, settings_.measure_after)};
+    if (kept(ending)) knob.setbacks = 0;
+    if (ending == Ending::not_applied) ++knob.setbacks;
     if (!goes_back(ending)) return std::nullopt;
     // That little was promised and nothing found says nothing against the model.
     const bool expected = ending == Ending::reverted_unclear && small_promise(trial);
     const bool blamed = for_cause(ending) && !expected;
     if (blamed || ending == Ending::reverted_changed || ending == Ending::reverted_predicted ||
         ending == Ending::reverted_untested)
-        ++state_.setbacks;
-    if (for_cause(ending)) quarantine_layout(trial, trial.to_layout);
+        ++knob.setbacks;
+    if (for_cause(ending)) quarantine_option(trial, trial.to_option);
     // Another load is no sign of a model that is wrong; windows that cannot be used, three times in
     // a row, are a sign of somebody who sees to it.
     const bool counts = blamed || ending == Ending::reverted_untested;
-    return counts && trips_breaker() ? state_.pool->boot : trial.from;
+    return counts && trips_breaker() ? boot_of(*state_.pool, settings_) : trial.from;
 }
 
-std::optional<Arrangement> Stepper::after_check(const Trial& trial, Ending ending) {
+std::optional<Change> Stepper::after_check(const Trial& trial, Ending ending) {
+    KnobState& knob = state_.of(trial.knob);
     if (ending == Ending::reverted_worse || ending == Ending::reverted_harm) {
-        state_.setbacks = 0; // the layout that was kept on a prediction has been measured now
+        knob.setbacks = 0; // what was kept on a prediction has been measured now
         return trial.from;
     }
-    if (ending == Ending::not_applied) ++state_.setbacks;
+    if (ending == Ending::not_applied) ++knob.setbacks;
     if (ending != Ending::kept_better && ending != Ending::went_back) return std::nullopt;
-    ++state_.setbacks;
-    if (ending == Ending::kept_better) quarantine_layout(trial, trial.from_layout);
+    ++knob.setbacks;
+    if (ending == Ending::kept_better) quarantine_option(trial, trial.from_option);
     if (!trips_breaker()) return std::nullopt;
-    return state_.pool->boot;
+    return boot_of(*state_.pool, settings_);
 }
 
 } // namespace intellisched

@@ -33,19 +33,23 @@ WindowSeen seen_of(const WindowStats& window, const FeatureVector& features,
     LiveScore score = live_score(window, snapshot, options.intent, options.published);
     return {.observation = observation_of(window, prediction),
             .in_force = window.facts.in_force,
+            .rate_limit_us = window.facts.rate_limit_us,
             .utility = score.utility,
             .workload = workload_of(features),
             .guests = std::move(score.guests)};
 }
 
 Result<Look> look(const WindowStats& window, const proto::HostSnapshot& snapshot,
-                  const Classifier& classifier, const LookOptions& options) {
+                  const Models& models, const LookOptions& options) {
     const PoolFacts& facts = window.facts;
     Look out{.features = feature_vector(window), .seen = {}};
     const auto prediction =
-        TRY(classifier.predict({&out.features, options.intent, option_of(facts.current),
-                                classes_of(facts.representatives), options.costs}));
+        TRY(models.layout.predict({&out.features, options.intent, option_of(facts.current),
+                                   classes_of(facts.representatives), options.costs}));
     out.seen = seen_of(window, out.features, prediction, snapshot, options);
+    if (models.rate_limit)
+        out.seen.of_rate_limit = TRY(models.rate_limit->predict(
+            {&out.features, options.intent, rate_limit_option(facts), all_options, options.costs}));
     return out;
 }
 
@@ -53,23 +57,17 @@ Option rate_limit_option(const PoolFacts& facts) {
     return nearest_limit(facts.rate_limit_us.value_or(default_rate_limit_us));
 }
 
-Result<Observation> look_at_rate_limit(const WindowStats& window, const FeatureVector& features,
-                                       const Classifier& classifier, const LookOptions& options) {
-    const auto prediction = TRY(classifier.predict(
-        {&features, options.intent, rate_limit_option(window.facts), all_options, options.costs}));
-    return observation_of(window, prediction);
-}
-
 PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
-                   const Arrangement& boot) {
+                   const Change& boot) {
     return {.topology = topology_hash(topology, pool),
             .can_rearrange = facts.can_rearrange,
             .same = facts.representatives,
             .in_force = facts.in_force,
             .current = facts.current,
             .exact = facts.exact,
-            .boot = boot,
-            .rate_limit_us = facts.rate_limit_us};
+            .boot = boot.arrangement.value_or(Arrangement{}),
+            .rate_limit_us = facts.rate_limit_us,
+            .boot_rate_limit_us = boot.rate_limit_us.value_or(default_rate_limit_us)};
 }
 
 } // namespace intellisched

@@ -35,20 +35,14 @@ struct Look {
     WindowSeen seen; ///< for step()
 };
 
-/// `snapshot` has the domains and their parameters as they were during the window. Errors:
-/// Classifier::predict()'s.
+/// `snapshot` has the domains and their parameters as they were during the window. Where there is a
+/// model of the rate limit, there is a prediction about that, too. Errors: Classifier::predict()'s.
 [[nodiscard]] Result<Look> look(const WindowStats& window, const proto::HostSnapshot& snapshot,
-                                const Classifier& classifier, const LookOptions& options);
+                                const Models& models, const LookOptions& options);
 
 /// The option that is nearest to the rate limit in force; where the host does not tell that, to
 /// Xen's default.
 [[nodiscard]] Option rate_limit_option(const PoolFacts& facts);
-
-/// The window with a prediction about the rate limit, by the model of that. Errors: as look().
-[[nodiscard]] Result<Observation> look_at_rate_limit(const WindowStats& window,
-                                                     const FeatureVector& features,
-                                                     const Classifier& classifier,
-                                                     const LookOptions& options);
 
 /// What of a look is for the policy, with a prediction that was made elsewhere.
 [[nodiscard]] WindowSeen seen_of(const WindowStats& window, const FeatureVector& features,
@@ -56,8 +50,8 @@ struct Look {
                                  const LookOptions& options);
 
 /// The pool as the policy takes it. `facts` are of `pool`, be they of a window or of pool_facts(),
-/// and `boot` is what the host was booted with.
+/// and `boot` is what the host was booted with, of both knobs.
 [[nodiscard]] PoolSeen pool_seen(const PoolFacts& facts, const Topology& topology, const Pool& pool,
-                                 const Arrangement& boot);
+                                 const Change& boot);
 
 } // namespace intellisched

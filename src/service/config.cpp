@@ -96,6 +96,10 @@ std::optional<bool> may_change(std::string_view text) {
     const bool known = text == "status" || text == "change";
     return known ? std::optional(text == "change") : std::nullopt;
 }
+std::optional<bool> may_tune(std::string_view text) {
+    const bool known = text == "auto" || text == "keep";
+    return known ? std::optional(text == "auto") : std::nullopt;
+}
 std::optional<boost::log::trivial::severity_level> level_from_string(std::string_view text) {
     boost::log::trivial::severity_level level{};
     const bool known = boost::log::trivial::from_string(text.data(), text.size(), level);
@@ -162,6 +166,14 @@ template<> const std::vector<Key<PoolConfig>>& keys() {
         // Fewer than least_windows are no trial.
         {"trial_windows",
          whole(10, 200, [](P& p, double n) { p.settings.trial.windows = count(n); })},
+        {"rate_limit",
+         name("auto, keep", may_tune, [](P& p, bool may) { p.settings.tune_rate_limit = may; })},
+        {"rate_limit_min",
+         whole(0, most_rate_limit_us,
+               [](P& p, double n) { p.settings.least_rate_limit_us = count(n); })},
+        {"rate_limit_max",
+         whole(0, most_rate_limit_us,
+               [](P& p, double n) { p.settings.highest_rate_limit_us = count(n); })},
         {"guest_scores", flag([](P& p, double n) { p.guest_scores = n != 0; })},
     };
     return all;
@@ -349,6 +361,10 @@ void Reader::pool(std::string_view entry, unsigned line) {
     if (s.longest_dwell < s.dwell)
         mistakes.push_back(fmt::format("longest_dwell: {} is less than the dwell of {}; set both",
                                        s.longest_dwell / second, s.dwell / second));
+    if (s.highest_rate_limit_us < s.least_rate_limit_us)
+        mistakes.push_back(fmt::format("rate_limit_max: {} is less than the rate_limit_min of {}; "
+                                       "set both",
+                                       s.highest_rate_limit_us, s.least_rate_limit_us));
     // A switch needs a third more before it, none of them too old.
     const unsigned windows = s.trial.windows + s.trial.windows / 3;
     if (windows * config_.interval > s.window_age / second)

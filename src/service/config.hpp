@@ -39,7 +39,7 @@ struct ServiceConfig {
     bool control_group_changes = false; ///< the socket's group may, not only ask for the status
     std::filesystem::path metrics = {}; ///< a file for node_exporter; empty: none
     boost::log::trivial::severity_level log_level = boost::log::trivial::info;
-    bool return_to_boot_layout = false; ///< when the service is stopped in order
+    bool return_to_boot_layout = false; ///< and rate limit, when the service is stopped in order
     Mode mode = Mode::recommend;        ///< of pools that say nothing else
     Intent intent = Intent::balanced;   ///< of pools that say nothing else
     std::vector<PoolConfig> pools = {}; ///< each name once

@@ -27,7 +27,7 @@ Result<void> apply_to(Configurator& configurator, const HostView& host, const Re
 HostCalls live_calls() {
     struct Opened {
         Xl xl;
-        Arrangement boot;
+        Change boot;
         [[nodiscard]] Result<Reading> read() {
             const Nanoseconds taken = host_clock();
             auto view = TRY(xl.snapshot());
@@ -37,7 +37,7 @@ HostCalls live_calls() {
     const auto open = []() -> Result<Opened> {
         auto xl = TRY(Xl::open());
         const auto info = TRY(xl.info()); // snapshot() wants it
-        return Opened{std::move(xl), info.boot};
+        return Opened{std::move(xl), booted(info)};
     };
     return {.apply = [open](const Request& asked) -> ApplyOutcome {
                 auto opened = open();

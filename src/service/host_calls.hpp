@@ -39,7 +39,7 @@ struct Request {
 /// The pools as they were read. `taken`: when the reading began, on the policy's clock.
 struct Reading {
     HostView host;
-    Arrangement boot;
+    Change boot; ///< what the host was booted with, of both knobs
     Nanoseconds taken = 0;
 };
 

@@ -222,11 +222,23 @@ Result<void> Journal::answer(const Step& step, std::int64_t pool) {
                          printable(result.text, longest_text), pool, result.serial);
 }
 
+namespace {
+
+std::optional<unsigned> either(std::optional<unsigned> limit_us, const PoolSeen& pool) {
+    return limit_us ? limit_us : pool.rate_limit_us;
+}
+
+} // namespace
+
 Result<void> Journal::close_trial(const Step& step, std::int64_t pool) {
     TRY(add_sample(step, pool));
     const TrialReport& report = *step.verdict->trial;
-    StoredTrial ended{.from = report.from,
-                      .to = report.to,
+    // Of the other knob there may be nothing to tell any more.
+    const PoolSeen pool_seen = step.state->pool.value_or(PoolSeen{});
+    StoredTrial ended{.from = report.from.arrangement.value_or(pool_seen.in_force),
+                      .to = report.to.arrangement.value_or(pool_seen.in_force),
+                      .from_rate_limit_us = either(report.from.rate_limit_us, pool_seen),
+                      .to_rate_limit_us = either(report.to.rate_limit_us, pool_seen),
                       .promised = report.promised,
                       .closed = step.time,
                       .ending = std::string(to_string(report.ending)),
@@ -262,14 +274,16 @@ Result<void> Journal::add_verdict(const Step& step, std::int64_t pool) {
 
 Result<void> Journal::add_switch(const Step& step, std::int64_t pool, std::int64_t verdict) {
     const bool revert = step.verdict->decision == Decision::revert;
+    const PoolSeen& pool_seen = *step.state->pool;
+    const Change& target = step.verdict->target;
     TRY(insert(database_, pool, step.pool.id,
                StoredSwitch{.verdict = verdict,
                             .serial = step.verdict->serial,
                             .revert = revert,
-                            .from = step.state->pool->in_force,
-                            .to = step.verdict->target,
-                            .from_rate_limit_us = step.state->pool->rate_limit_us,
-                            .to_rate_limit_us = step.state->pool->rate_limit_us,
+                            .from = pool_seen.in_force,
+                            .to = target.arrangement.value_or(pool_seen.in_force),
+                            .from_rate_limit_us = pool_seen.rate_limit_us,
+                            .to_rate_limit_us = either(target.rate_limit_us, pool_seen),
                             .asked = step.time,
                             .text = {}}));
     if (revert) return {};
@@ -278,10 +292,10 @@ Result<void> Journal::add_switch(const Step& step, std::int64_t pool, std::int64
     const Trial& trial = *step.state->trial;
     TRY(insert(database_, pool, step.pool.id,
                StoredTrial{.of = id,
-                           .from = trial.from,
-                           .to = trial.to,
-                           .from_rate_limit_us = step.state->pool->rate_limit_us,
-                           .to_rate_limit_us = step.state->pool->rate_limit_us,
+                           .from = trial.from.arrangement.value_or(pool_seen.in_force),
+                           .to = trial.to.arrangement.value_or(pool_seen.in_force),
+                           .from_rate_limit_us = pool_seen.rate_limit_us,
+                           .to_rate_limit_us = either(trial.to.rate_limit_us, pool_seen),
                            .promised = trial.promised,
                            .opened = step.time,
                            .ending = {}}));

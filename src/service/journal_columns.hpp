@@ -47,16 +47,23 @@ template<class Column> void columns(Column&& column, Window& window) {
 
 template<class Column> void columns(Column&& column, StoredVerdict& verdict) {
     std::optional<Layout> target;
-    std::optional<unsigned> max_cpus;
-    if (verdict.target) target = verdict.target->layout, max_cpus = verdict.target->max_cpus;
+    std::optional<unsigned> max_cpus, rate_limit_us;
+    if (verdict.target) {
+        if (const auto& to = verdict.target->arrangement)
+            target = to->layout, max_cpus = to->max_cpus;
+        rate_limit_us = verdict.target->rate_limit_us;
+    }
     column("time", verdict.time);
     column("decision", verdict.decision);
     column("target_layout", target);
     column("target_max_cpus", max_cpus);
+    column("target_rate_limit_us", rate_limit_us);
     column("serial", verdict.serial);
     column("recommended", verdict.recommended);
     column("bundle", verdict.bundle);
-    if (target) verdict.target = {*target, max_cpus.value_or(no_cap)};
+    Change change{.arrangement = {}, .rate_limit_us = rate_limit_us};
+    if (target) change.arrangement = {*target, max_cpus.value_or(no_cap)};
+    if (change != Change{}) verdict.target = change;
 }
 
 template<class Column> void columns(Column&& column, StoredSwitch& change) {

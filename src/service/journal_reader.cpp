@@ -95,7 +95,8 @@ template<class Record> Result<std::string> select(const Database& database) {
     Record record;
     columns(
         [&](std::string_view name, const auto& /*value*/) {
-            const bool is_new = *version < 3 && name.ends_with("rate_limit_us");
+            const bool is_new = (*version < 3 && name.ends_with("rate_limit_us")) ||
+                                (*version < 4 && name == "target_rate_limit_us");
             names += fmt::format(", {}{}", is_new ? "NULL AS " : "", name);
         },
         record);

@@ -39,7 +39,7 @@ struct StoredReason {
 struct StoredVerdict {
     UnixTime time = 0;
     Decision decision = Decision::abstain;
-    std::optional<Arrangement> target = {}; ///< of a switch or a revert, as is the serial
+    std::optional<Change> target = {}; ///< of a switch or a revert, as is the serial
     std::optional<std::uint64_t> serial = {};
     std::optional<Layout> recommended = {}; ///< by judge(), whatever may be done
     std::string bundle;                     ///< id of the model

@@ -129,6 +129,13 @@ ALTER TABLE trials ADD COLUMN to_rate_limit_us INTEGER;
 PRAGMA user_version = 3;
 )";
 
+// Version 4. As target_layout.
+constexpr const char* columns_of_4 = R"(
+ALTER TABLE verdicts ADD COLUMN target_rate_limit_us INTEGER;
+
+PRAGMA user_version = 4;
+)";
+
 /// The version of the file's schema; 0: there is none. An error: it is none that is known.
 Result<std::int64_t> known(const Database& database, const std::string& path) {
     const auto version = TRY(database.value("PRAGMA user_version"));
@@ -162,7 +169,8 @@ Result<void> make_schema(const Database& database, const std::string& path) {
     auto transaction = TRY(Transaction::begin(database, "BEGIN IMMEDIATE"));
     if (there < 1) TRY(database.script(tables));
     if (there < 2) TRY(database.script(tables_of_2));
-    TRY(database.script(columns_of_3));
+    if (there < 3) TRY(database.script(columns_of_3));
+    TRY(database.script(columns_of_4));
     return transaction.commit();
 }
 

@@ -6,7 +6,7 @@
 
 namespace intellisched::service {
 
-inline constexpr std::int64_t journal_schema_version = 3;
+inline constexpr std::int64_t journal_schema_version = 4;
 
 /// Makes the tables that are missing, in an empty file or one of an older version; all or none.
 /// Errors: a schema of a newer version; a database of another program; what SQLite says.

@@ -125,8 +125,15 @@ std::string metrics_text(const ServiceMetrics& metrics) {
             [](const PoolMetrics& of) {
                 return of.rate_limit_us ? static_cast<double>(*of.rate_limit_us) / 1e6 : NAN;
             });
+    by_pool(MetricType::Gauge, "pool_requested_rate_limit_seconds",
+            "The rate limit that was asked for last; absent where none was.",
+            [](const PoolMetrics& of) {
+                return of.requested_rate_limit_us
+                           ? static_cast<double>(*of.requested_rate_limit_us) / 1e6
+                           : NAN;
+            });
     by_pool(MetricType::Gauge, "pool_recommended_rate_limit_seconds",
-            "The rate limit that is worth a change by hand; absent where none is.",
+            "The rate limit that is worth a change; absent where none is.",
             [](const PoolMetrics& of) {
                 return of.recommended_rate_limit_us
                            ? static_cast<double>(*of.recommended_rate_limit_us) / 1e6

@@ -19,9 +19,11 @@ struct PoolMetrics {
     std::string name;
     Mode mode = Mode::observe;
     std::optional<Arrangement> requested = {};              ///< by the service, last
+    std::optional<unsigned> requested_rate_limit_us = {};   ///< likewise
     std::optional<Arrangement> effective = {};              ///< in force
     std::optional<unsigned> rate_limit_us = {};             ///< in force
-    std::optional<unsigned> recommended_rate_limit_us = {}; ///< worth a change by hand
+    std::optional<unsigned> recommended_rate_limit_us = {}; ///< worth a change
+    double rate_limit_gain = 0;                             ///< that is expected of it
     std::optional<Prediction> prediction = {};              ///< of the last window that was judged
     std::optional<double> utility = {};                     ///< of the last window
     std::uint64_t windows = 0;

@@ -4,6 +4,8 @@
 #include "src/base/log.hpp"
 #include "src/model/score.hpp"
 
+#include <algorithm>
+
 namespace intellisched::service {
 namespace {
 
@@ -90,14 +92,18 @@ void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nano
                         .utility = seen.utility,
                         .prediction = seen.observation.prediction};
     feed(seen, now, &window, &features);
+    advise_on_rate_limit(seen, now);
 }
 
-void PoolKeeper::saw_rate_limit(const Observation& window, unsigned in_force_us, Moment now) {
+void PoolKeeper::advise_on_rate_limit(const WindowSeen& seen, Moment now) {
+    const auto about = seen.about(Knob::rate_limit);
+    const bool acts = state_.mode == Mode::automatic && config_.settings.tune_rate_limit;
     // A layout on trial is not the one to advise about.
-    if ((state_.mode != Mode::recommend && state_.mode != Mode::automatic) || !state_.pool ||
+    if (!about || !seen.rate_limit_us || acts ||
+        (state_.mode != Mode::recommend && state_.mode != Mode::automatic) || !state_.pool ||
         state_.trial || state_.pending)
         return;
-    if (advice_.saw(window, {in_force_us, state_.pool->in_force, state_.intent}, now.time,
+    if (advice_.saw(*about, {*seen.rate_limit_us, state_.pool->in_force, state_.intent}, now.time,
                     config_.settings))
         BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
                                 << printable(advice_.text(pool_.name), 512);
@@ -113,9 +119,10 @@ void PoolKeeper::pause(Moment now) {
 }
 
 void PoolKeeper::resume(Moment now) {
-    const bool ends_something = state_.paused || state_.stand_down_until > 0 ||
-                                state_.breaker_until > 0 || state_.setbacks > 0 ||
-                                !state_.reverts.empty();
+    const bool ends_something =
+        state_.paused || state_.stand_down_until > 0 || state_.breaker_until > 0 ||
+        !state_.reverts.empty() ||
+        std::ranges::any_of(state_.knobs, [](const KnobState& knob) { return knob.setbacks > 0; });
     if (ends_something) feed(Resume{}, now);
 }
 
@@ -141,17 +148,19 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
     PoolVerdict verdict = step(state_, now.time, input, config_.settings);
     if (leaving_)
         verdict.reasons = {
-            {"leaving", "the service stops, and the pool gets its boot layout back"}};
+            {"leaving", "the service stops, and the pool gets back what it was booted with"}};
 
     const auto* answer = std::get_if<ApplyResult>(&input);
     bool acts = verdict.asks() || verdict.trial || answer;
     const bool told = !of_window && !verdict.reasons.empty();
     if (acts || told || std::holds_alternative<Pause>(input)) unstored_ = true;
     // A trial begins or ends: what a window under that layout looked like is what can be learnt
-    // from.
+    // from. A sample has scores of layouts.
     std::optional<proto::Sample> sample;
-    if (features && state_.pool && by_name(*state_.pool) &&
-        (verdict.decision == Decision::switch_option || verdict.trial))
+    const bool begins =
+        verdict.decision == Decision::switch_option && state_.trial->knob == Knob::layout;
+    const bool ends = verdict.trial && verdict.trial->knob == Knob::layout;
+    if (features && state_.pool && by_name(*state_.pool) && (begins || ends))
         sample = sample_of(*features, *state_.pool, config_.guest_scores);
     const bool store = unstored_ || now.time >= stored_at_ + store_every;
     const bool keep = acts || told || (of_window && is_news(verdict, now));
@@ -182,7 +191,7 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
         BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
                                 << printable(in_words(verdict), 1024);
     if (of_window || acts || told) last_ = std::move(verdict);
-    if (acts && last_.asks()) ask_({pool_, last_.serial, {.arrangement = last_.target}});
+    if (acts && last_.asks()) ask_({pool_, last_.serial, last_.target});
     return last_;
 }
 
@@ -190,6 +199,8 @@ bool PoolKeeper::is_news(const PoolVerdict& verdict, Moment now) {
     std::string says(to_string(verdict.decision));
     if (verdict.evidence)
         says += fmt::format(" {}", to_string(layout_of(verdict.evidence->option)));
+    if (verdict.of_rate_limit)
+        says += fmt::format(" {}", text_of(Knob::rate_limit, verdict.of_rate_limit->option));
     for (const Reason& reason : verdict.reasons) says += fmt::format(" {}", reason.code);
     if (says == kept_ || (!kept_.empty() && now.time < kept_at_ + keep_every)) return false;
     kept_ = std::move(says);
@@ -219,16 +230,18 @@ void PoolKeeper::count(const Input& input, const PoolVerdict& verdict) {
             ++(asked_revert_ ? metrics_.reverts : metrics_.switches);
     }
     if (!verdict.asks()) return;
-    metrics_.requested = verdict.target;
+    if (verdict.target.arrangement) metrics_.requested = verdict.target.arrangement;
+    if (verdict.target.rate_limit_us)
+        metrics_.requested_rate_limit_us = verdict.target.rate_limit_us;
     asked_revert_ = verdict.decision == Decision::revert;
 }
 
 std::optional<Request> PoolKeeper::return_to_boot(Moment now) {
-    if (state_.mode != Mode::automatic || !state_.pool || !state_.pool->can_rearrange ||
-        state_.now < state_.stand_down_until ||
-        (!state_.pending && state_.pool->in_force == state_.pool->boot))
+    if (state_.mode != Mode::automatic || !state_.pool || state_.now < state_.stand_down_until)
         return std::nullopt;
-    const Request asked{pool_, state_.serial, {.arrangement = state_.pool->boot}};
+    const Change boot = boot_of(*state_.pool, config_.settings);
+    if (boot == Change{} || (!state_.pending && state_.pool->has(boot))) return std::nullopt;
+    const Request asked{pool_, state_.serial, boot};
     // For the policy this is what a boot is: any trial is over, and the pool has what it has.
     leaving_ = true;
     feed(Restarted{true}, {state_.now, now.wall});
@@ -244,7 +257,14 @@ PoolMetrics PoolKeeper::metrics() const {
         metrics.effective = state_.pool->in_force;
         metrics.rate_limit_us = state_.pool->rate_limit_us;
     }
-    metrics.recommended_rate_limit_us = advice_.advised_us();
+    if (const auto& judged = last_.of_rate_limit;
+        judged && judged->decision == Decision::switch_option) {
+        metrics.recommended_rate_limit_us = limit_of(judged->option);
+        metrics.rate_limit_gain = judged->mean.expected_gain[index(judged->option)];
+    } else if (const auto us = advice_.advised_us()) {
+        metrics.recommended_rate_limit_us = us;
+        metrics.rate_limit_gain = advice_.gain();
+    }
     metrics.trial = state_.trial.has_value();
     metrics.breaker_open = state_.now < state_.breaker_until;
     metrics.paused = state_.paused;

@@ -40,9 +40,6 @@ class PoolKeeper {
     /// model.
     void saw(const WindowSeen& seen, const FeatureVector& features, Nanoseconds length,
              const std::string& bundle, Moment now);
-    /// Takes the same window with a prediction about the rate limit, and that which was in force.
-    /// Advice that changed is logged; nothing is done about it.
-    void saw_rate_limit(const Observation& window, unsigned in_force_us, Moment now);
     /// Takes the result of a Request; `finished`: when, on the policy's clock.
     void applied(const ApplyResult& result, Nanoseconds finished, Moment now);
     /// There is no pool of that name any more.
@@ -53,10 +50,10 @@ class PoolKeeper {
     /// To be called every few seconds; does nothing when there was another input meanwhile.
     void tick(Moment now);
 
-    /// For a service that is being stopped: the request that brings the boot layout back. Nothing
-    /// if that is in force, somebody else chose the layout, the pool's mode is not auto, or the
-    /// state could not be stored. The state is then as after a boot: whatever the pool has at the
-    /// next start is taken as it is. No input may follow.
+    /// For a service that is being stopped: the request that brings back what the pool was booted
+    /// with. Nothing if that is in force, somebody else changed the pool, its mode is not auto, or
+    /// the state could not be stored. The state is then as after a boot: whatever the pool has at
+    /// the next start is taken as it is. No input may follow.
     [[nodiscard]] std::optional<Request> return_to_boot(Moment now);
 
     /// Whether the policy waits for a reading of the pool.
@@ -73,6 +70,8 @@ class PoolKeeper {
     const PoolVerdict& feed(const Input& input, Moment now, const Window* window = nullptr,
                             const FeatureVector* features = nullptr);
     /// Whether a verdict on a window differs from the one that was kept last.
+    /// Where the policy does not turn the rate limit itself. Advice that changed is logged.
+    void advise_on_rate_limit(const WindowSeen& seen, Moment now);
     [[nodiscard]] bool is_news(const PoolVerdict& verdict, Moment now);
     void note(const Result<void>& recorded, Moment now);
     void count(const Input& input, const PoolVerdict& verdict);

@@ -195,8 +195,9 @@ void Service::saw(const Reading& reading) {
     for (const Pool& pool : pools) {
         if (pool.scheduler != "credit2") continue;
         present_.insert(pool.name);
-        PoolSeen seen = pool_seen(pool_facts(snapshot, topology, pool, reading.boot, {}), topology,
-                                  pool, reading.boot);
+        PoolSeen seen =
+            pool_seen(pool_facts(snapshot, topology, pool, *reading.boot.arrangement, {}), topology,
+                      pool, reading.boot);
         // What was recorded cannot be changed, whatever could be at the time.
         if (options_.host.starts_with("capture:")) seen.can_rearrange = false;
         keeper({pool.name, pool.id}).saw(seen, pool.id, reading.taken, now());
@@ -237,7 +238,7 @@ void Service::saw(const WindowNews& window) {
     if (keeper.state().mode == Mode::off) return;
 
     const LookOptions how{.intent = keeper.state().intent, .published = published(stats)};
-    auto looked = look(stats, last_->host.snapshot, models_->layout, how);
+    auto looked = look(stats, last_->host.snapshot, *models_, how);
     if (!looked) return complain(looked.error());
     const Moment moment = now();
     SteadyGuests& steady = steady_[stats.facts.pool];
@@ -256,10 +257,6 @@ void Service::saw(const WindowNews& window) {
     windows_of_[stats.facts.pool] = {window_status(stats, looked->features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
     keeper.saw(looked->seen, looked->features, length, models_->layout.manifest().id(), moment);
-    if (!models_->rate_limit || !stats.facts.rate_limit_us) return;
-    const auto of_limit = look_at_rate_limit(stats, looked->features, *models_->rate_limit, how);
-    if (!of_limit) return complain(of_limit.error());
-    keeper.saw_rate_limit(*of_limit, *stats.facts.rate_limit_us, moment);
 }
 
 Published Service::published(const WindowStats& stats) {

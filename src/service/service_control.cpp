@@ -96,9 +96,9 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
         out.set_can_rearrange(state.pool->can_rearrange);
         if (state.pool->rate_limit_us) out.set_rate_limit_us(*state.pool->rate_limit_us);
     }
-    if (const auto us = keeper.advice().advised_us()) {
+    if (const auto us = metrics.recommended_rate_limit_us) {
         out.set_recommended_rate_limit_us(*us);
-        out.set_rate_limit_gain(keeper.advice().gain());
+        out.set_rate_limit_gain(metrics.rate_limit_gain);
     }
     out.set_paused(state.paused);
     out.set_decision(std::string(to_string(verdict.decision)));
@@ -119,10 +119,16 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
         told.set_text(reason.text);
     }
     if (state.trial) {
-        *out.mutable_trial() = message_of(state.trial->to);
+        const Change& to = state.trial->to;
+        if (to.arrangement) *out.mutable_trial() = message_of(*to.arrangement);
+        if (to.rate_limit_us) out.set_trial_rate_limit_us(*to.rate_limit_us);
         out.set_trial_windows(static_cast<std::uint32_t>(state.trial->after.size()));
     }
-    if (state.pending) *out.mutable_asked_for() = message_of(state.pending->target);
+    if (state.pending) {
+        const Change& target = state.pending->target;
+        if (target.arrangement) *out.mutable_asked_for() = message_of(*target.arrangement);
+        if (target.rate_limit_us) out.set_asked_for_rate_limit_us(*target.rate_limit_us);
+    }
     out.set_stand_down_s(seconds_until(state.stand_down_until, state.now));
     out.set_breaker_s(seconds_until(state.breaker_until, state.now));
     out.set_windows(metrics.windows);

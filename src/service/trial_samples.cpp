@@ -40,6 +40,7 @@ bool measured(Ending ending) {
     case Ending::voided_topology:
     case Ending::voided_foreign:
     case Ending::voided_rate_limit:
+    case Ending::voided_layout:
     case Ending::voided_reboot:
     case Ending::voided_gone:
     case Ending::not_applied:

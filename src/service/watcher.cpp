@@ -134,7 +134,7 @@ Result<void> Watcher::watch() {
         if (info.tsc_khz != 0)
             time_ = std::max(
                 time_, nanoseconds(seen->snapshot.tsc(), static_cast<double>(info.tsc_khz) * 1000));
-        last_ = Reading{*seen, info.boot,
+        last_ = Reading{*seen, booted(info),
                         options_.virtual_time ? time_ : Nanoseconds{seen->snapshot.monotonic_ns()}};
         push(*last_);
         return {};

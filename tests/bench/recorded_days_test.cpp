@@ -67,7 +67,7 @@ TEST_CASE("recorded days: other settings, another day from the same windows") {
 }
 
 TEST_CASE("recorded days: where no windows come time passes, and a trial ends untested") {
-    const std::array phases{phase_with(0.1, 45), phase_with(0.1, 0)};
+    const std::array phases{phase_with(0.1, 42), phase_with(0.1, 0)};
     const auto day = bench::replay(phases, Intent::balanced, {});
     REQUIRE(day.trials.size() == 1);
     CHECK(day.trials[0].ending == Ending::reverted_untested);

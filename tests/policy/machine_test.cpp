@@ -17,7 +17,7 @@ TEST_CASE("policy machine: a better layout is asked for once there is a baseline
     }
     const PoolVerdict verdict = world.window();
     CHECK(verdict.decision == Decision::switch_option);
-    CHECK(verdict.target == Arrangement{Layout::core, no_cap});
+    CHECK(verdict.target.arrangement == Arrangement{Layout::core, no_cap});
     CHECK(verdict.serial == 1);
     CHECK(has(verdict, "better-layout"));
     CHECK(has(world.window(), "apply-pending"));
@@ -110,7 +110,7 @@ TEST_CASE("policy machine: hands off where the host cannot rearrange") {
 TEST_CASE("policy machine: a gain that is enough to be shown is not enough to leave") {
     World world;
     world.gain = 0.015;
-    world.state.changed_at = world.time - world.settings.dwell;
+    world.state.of(Knob::layout).changed_at = world.time - world.settings.dwell;
     const PoolVerdict verdict = world.windows(95);
     CHECK(verdict.decision == Decision::keep);
     CHECK(has(verdict, "small-gain"));
@@ -118,7 +118,7 @@ TEST_CASE("policy machine: a gain that is enough to be shown is not enough to le
 
 TEST_CASE("policy machine: a pool that is left alone for long may try what promises less") {
     World world;
-    world.state.changed_at = world.time;
+    world.state.of(Knob::layout).changed_at = world.time;
     const Nanoseconds changed = world.time;
     SUBCASE("down to a quarter") {
         world.gain = 0.006;
@@ -161,11 +161,11 @@ TEST_CASE("policy machine: somebody else's layout is respected for a day, or unt
     CHECK(has(world.window(), "standing-down"));
     SUBCASE("a day") {
         world.pass(23 * hour);
-        CHECK(world.switched().target.layout == Layout::core);
+        CHECK(world.switched().target.arrangement->layout == Layout::core);
     }
     SUBCASE("resumed") {
         world.feed(Resume{});
-        CHECK(world.switched().target.layout == Layout::core);
+        CHECK(world.switched().target.arrangement->layout == Layout::core);
     }
 }
 
@@ -177,7 +177,7 @@ TEST_CASE("policy machine: so is somebody else's rate limit") {
     world.pool.rate_limit_us = 0;
     const PoolVerdict verdict = world.read();
     CHECK(has(verdict, "foreign-change"));
-    CHECK(verdict.reasons.back().text == "somebody else set the pool's rate limit: off");
+    CHECK(verdict.reasons.back().text == "somebody else gave the pool rate limit off");
     CHECK(world.state.history.empty());
     CHECK(world.windows(100).decision == Decision::keep);
     CHECK(has(world.window(), "standing-down"));

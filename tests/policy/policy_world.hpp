@@ -43,6 +43,11 @@ struct World {
                   .exact = true,
                   .boot = {Layout::socket, no_cap}};
 
+    // Of the rate limit, where the pool tells it.
+    std::optional<Option> favoured_limit;
+    double limit_gain = 0.1;
+    std::array<double, option_count> limit_utility{};
+
     // What the windows say.
     Layout favoured = Layout::core;
     double gain = 0.1;
@@ -71,7 +76,12 @@ struct World {
         WindowSeen window;
         window.observation = {1.0, 1000, prediction_for(favoured, gain, pool.current), 0};
         window.in_force = pool.in_force;
-        window.utility = utility[index(pool.in_force.layout)] +
+        window.rate_limit_us = pool.rate_limit_us;
+        const Option limit = pool.option(Knob::rate_limit);
+        if (favoured_limit)
+            window.of_rate_limit = prediction_for(layout_of(*favoured_limit), limit_gain,
+                                                  layout_of(limit)); // options are numbers
+        window.utility = utility[index(pool.in_force.layout)] + limit_utility[index(limit)] +
                          (regular ? time / second % 2 == 0 ? noise : -noise : normal(random));
         window.workload = load;
         for (double& number : window.workload) number += little(random);
@@ -100,10 +110,15 @@ struct World {
         return verdict.decision == Decision::switch_option || verdict.decision == Decision::revert;
     }
 
+    void apply_to_pool(const Change& change) {
+        if (change.arrangement) pool.in_force = *change.arrangement;
+        if (change.rate_limit_us) pool.rate_limit_us = change.rate_limit_us;
+    }
+
     /// The host does what the verdict asks for.
     PoolVerdict apply(const PoolVerdict& verdict) {
         time += second / 100;
-        pool.in_force = verdict.target;
+        apply_to_pool(verdict.target);
         PoolVerdict after = feed(ApplyResult{verdict.serial, true});
         read();
         return after;

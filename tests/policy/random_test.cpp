@@ -3,6 +3,7 @@
 // state that was stored and restored does the same as one that was not.
 #include "policy_world.hpp"
 #include "src/policy/state_message.hpp"
+#include "src/policy/stepper.hpp"
 
 #include <doctest/doctest.h>
 #include <limits>
@@ -49,6 +50,7 @@ class Chaos {
     }
 
     std::map<Ending, unsigned> endings;
+    std::map<Knob, unsigned> by_knob;
     unsigned switches = 0;
 
   private:
@@ -72,7 +74,7 @@ class Chaos {
         // What was asked for happens, or not, and is told, or not.
         if (asked_ && chance(0.7)) {
             const bool done = chance(0.8);
-            if (done) world_.pool.in_force = asked_->target;
+            if (done) world_.apply_to_pool(asked_->target);
             const ApplyResult result{asked_->serial, chance(0.95) ? done : !done, "at random"};
             asked_.reset();
             if (chance(0.9)) feed(result);
@@ -106,6 +108,12 @@ class Chaos {
                                                      Layout::node, Layout::node};
         if (chance(0.1)) world_.pool.in_force = {any_layout(), chance(0.5) ? no_cap : 16};
         world_.pool.can_rearrange = !chance(0.05);
+        world_.favoured_limit = all_options.at(below(option_count));
+        for (double& utility : world_.limit_utility)
+            utility = std::normal_distribution<double>(0, 0.2)(random_);
+        if (chance(0.1))
+            world_.pool.rate_limit_us =
+                chance(0.3) ? std::nullopt : std::optional<unsigned>(100U * below(100));
     }
 
     void administrate() {
@@ -139,7 +147,7 @@ class Chaos {
         if (!chance(0.2)) return feed(Restarted{});
         world_.pool.in_force = world_.pool.boot;
         world_.time = below(2) * hour + second;
-        last_change_.reset(); // of another clock
+        last_change_.clear(); // of another clock
         recent_.clear();
         stand_down_until_ = 0;
         feed(Restarted{true});
@@ -205,7 +213,11 @@ class Chaos {
         REQUIRE(world_.state.history.size() <= 64);
         REQUIRE(world_.state.quarantines.size() <= settings.quarantine.most);
         if (has(verdict, "foreign-change")) {
-            last_change_ = world_.time;
+            for (const Reason& reason : verdict.reasons)
+                if (reason.code == "foreign-change")
+                    last_change_[reason.text.find("rate limit") == std::string::npos
+                                     ? Knob::layout
+                                     : Knob::rate_limit] = world_.time;
             if (mode_ == Mode::automatic) stand_down_until_ = world_.time + settings.stand_down;
         }
         if (verdict.trial) {
@@ -218,9 +230,11 @@ class Chaos {
         }
         if (verdict.decision == Decision::revert) {
             REQUIRE_FALSE(open_);
-            const bool known = verdict.target == from_ || verdict.target == world_.pool.boot;
+            const bool known =
+                verdict.target == from_ || verdict.target == boot_of(world_.pool, settings);
             REQUIRE(known);
-            last_change_ = world_.time;
+            for (const Knob knob : all_knobs)
+                if (turns(verdict.target, knob)) last_change_[knob] = world_.time;
             asked_ = verdict;
         }
         if (verdict.decision != Decision::switch_option) return;
@@ -229,13 +243,21 @@ class Chaos {
         REQUIRE_FALSE(paused_);
         REQUIRE(world_.time >= stand_down_until_);
         REQUIRE(pool);
-        REQUIRE(pool->can_rearrange);
-        REQUIRE(pool->same[index(verdict.target.layout)] != pool->same[index(pool->current)]);
-        if (last_change_) REQUIRE(world_.time - *last_change_ >= settings.dwell);
+        const Knob knob = verdict.target.arrangement ? Knob::layout : Knob::rate_limit;
+        if (knob == Knob::layout) REQUIRE(pool->can_rearrange);
+        REQUIRE_FALSE(pool->has(verdict.target));
+        if (knob == Knob::layout)
+            REQUIRE(pool->same[index(verdict.target.arrangement->layout)] !=
+                    pool->same[index(pool->current)]);
+        const double part = knob == Knob::rate_limit ? settings.rate_limit_dwell_part : 1;
+        if (last_change_.contains(knob))
+            REQUIRE(static_cast<double>(world_.time - last_change_[knob]) >=
+                    part * static_cast<double>(settings.dwell));
+        ++by_knob[knob];
         std::erase_if(recent_, [&](Nanoseconds time) { return world_.time - time >= hour; });
         recent_.push_back(world_.time);
         REQUIRE(recent_.size() <= settings.switches_an_hour);
-        last_change_ = world_.time;
+        last_change_[knob] = world_.time;
         open_ = asked_ = verdict;
         ++switches;
     }
@@ -243,11 +265,11 @@ class Chaos {
     std::mt19937_64 random_;
     World world_;
     std::optional<PoolVerdict> asked_, open_;
-    Arrangement from_;
+    Change from_;
     Mode mode_ = Mode::automatic;
     bool paused_ = false;
     Nanoseconds stand_down_until_ = 0;
-    std::optional<Nanoseconds> last_change_;
+    std::map<Knob, Nanoseconds> last_change_;
     std::vector<Nanoseconds> recent_;
 };
 
@@ -255,16 +277,19 @@ class Chaos {
 
 TEST_CASE("policy random: what always holds, and states that are stored and restored") {
     std::map<Ending, unsigned> endings;
-    unsigned switches = 0;
+    unsigned switches = 0, of_rate_limits = 0;
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         INFO("seed " << seed);
         Chaos chaos(seed);
         chaos.run(4000);
         switches += chaos.switches;
+        of_rate_limits += chaos.by_knob[Knob::rate_limit];
         for (const auto& [ending, count] : chaos.endings) endings[ending] += count;
     }
     // Or the test shows nothing.
     CHECK(switches > 250);
+    CHECK(of_rate_limits > 50);
+    CHECK(switches - of_rate_limits > 50);
     CHECK(endings.size() >= 12);
 }
 
@@ -285,11 +310,13 @@ TEST_CASE("policy journal: states that cannot be are refused") {
     CHECK(refused([](auto& bad) { bad.set_intent("speed"); }));
     CHECK(refused([](auto& bad) { bad.clear_pool(); }));
     CHECK(refused([](auto& bad) { bad.mutable_pool()->add_representative("all"); }));
-    CHECK(refused([](auto& bad) { bad.mutable_trial()->mutable_to()->set_layout("sockets"); }));
+    CHECK(refused([](auto& bad) {
+        bad.mutable_trial()->mutable_to()->mutable_arrangement()->set_layout("sockets");
+    }));
     CHECK(refused([](auto& bad) { bad.mutable_trial()->set_cancelled("given-up"); }));
     CHECK(refused([](auto& bad) { bad.mutable_trial()->set_in_force(false); }));
     CHECK(refused([](auto& bad) { bad.mutable_trial()->mutable_before(0)->add_workload(1); }));
-    CHECK(refused([](auto& bad) { bad.mutable_pending()->mutable_target()->set_layout("cpu"); }));
+    CHECK(refused([](auto& bad) { bad.mutable_pending()->mutable_target()->clear_arrangement(); }));
     CHECK(refused([](auto& bad) { bad.add_history(); }));
     CHECK(refused([](auto& bad) { bad.add_quarantines(); }));
     CHECK(refused([](auto& bad) { bad.Clear(); }));

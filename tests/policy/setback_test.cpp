@@ -26,31 +26,35 @@ TEST_CASE("policy quarantine: for a while, twice as long each time, up to the lo
     std::vector<Quarantined> entries;
     Nanoseconds now = 5 * hour;
     const auto held = [&](Nanoseconds at) {
-        return quarantined(entries, Layout::core, Intent::balanced, usual_load, at, settings) !=
-               nullptr;
+        return quarantined(entries, Knob::layout, option_of(Layout::core), Intent::balanced,
+                           usual_load, at, settings) != nullptr;
     };
     for (const unsigned hours : {1U, 2U, 4U, 8U, 16U, 32U, 64U, 128U, 168U, 168U}) {
         CHECK_FALSE(held(now));
-        quarantine(entries, Layout::core, Intent::balanced, usual_load, now, settings);
+        quarantine(entries, Knob::layout, option_of(Layout::core), Intent::balanced, usual_load,
+                   now, settings);
         CHECK(entries.size() == 1);
         CHECK(held(now + hours * hour - 1));
         now += hours * hour;
     }
     // Long after it is over it is forgotten.
     now += settings.longest + 1;
-    CHECK(quarantine(entries, Layout::core, Intent::balanced, usual_load, now, settings).times ==
-          1);
+    CHECK(quarantine(entries, Knob::layout, option_of(Layout::core), Intent::balanced, usual_load,
+                     now, settings)
+              .times == 1);
 }
 
 TEST_CASE("policy quarantine: of that layout, intent and workload only, and of so many at most") {
     const QuarantineSettings settings;
     std::vector<Quarantined> entries;
-    quarantine(entries, Layout::core, Intent::balanced, usual_load, 0, settings);
+    quarantine(entries, Knob::layout, option_of(Layout::core), Intent::balanced, usual_load, 0,
+               settings);
     Workload near = usual_load, far = usual_load;
     near[2] += 0.9 * settings.near;
     far[2] += 1.1 * settings.near;
     const auto held = [&](Layout layout, Intent intent, const Workload& load) {
-        return quarantined(entries, layout, intent, load, hour / 2, settings) != nullptr;
+        return quarantined(entries, Knob::layout, option_of(layout), intent, load, hour / 2,
+                           settings) != nullptr;
     };
     CHECK(held(Layout::core, Intent::balanced, near));
     CHECK_FALSE(held(Layout::core, Intent::balanced, far));
@@ -59,7 +63,8 @@ TEST_CASE("policy quarantine: of that layout, intent and workload only, and of s
 
     for (unsigned i = 1; i <= 2 * settings.most; ++i) {
         far[0] += 10;
-        quarantine(entries, Layout::cpu, Intent::balanced, far, i, settings);
+        quarantine(entries, Knob::layout, option_of(Layout::cpu), Intent::balanced, far, i,
+                   settings);
     }
     CHECK(entries.size() == settings.most);
     CHECK_FALSE(held(Layout::core, Intent::balanced, usual_load)); // it would have ended first
@@ -101,7 +106,7 @@ TEST_CASE("policy setback: a layout that did harm is not tried again on this loa
             if (verdict.decision == Decision::switch_option) break;
         }
         CHECK(verdict.decision == Decision::switch_option);
-        CHECK(verdict.target.layout == Layout::node);
+        CHECK(verdict.target.arrangement->layout == Layout::node);
     }
 }
 
@@ -134,7 +139,7 @@ TEST_CASE("policy setback: repeated reverts lead back to the boot layout, and to
         REQUIRE(verdict.decision == Decision::revert);
     }
     CHECK(has(verdict, "breaker-tripped"));
-    CHECK(verdict.target == world.pool.boot);
+    CHECK(verdict.target.arrangement == world.pool.boot);
     const Nanoseconds tripped = world.time;
     world.favoured = Layout::core;
     world.load[1] += 5;
@@ -155,7 +160,7 @@ TEST_CASE("policy setback: reverts that are far apart do not trip the breaker") 
     World world = harmful();
     for (const Layout layout : {Layout::cpu, Layout::core, Layout::node, Layout::all}) {
         world.favoured = layout;
-        CHECK(world.tried().target == Arrangement{Layout::socket, no_cap});
+        CHECK(world.tried().target.arrangement == Arrangement{Layout::socket, no_cap});
         world.pass(world.settings.breaker_within / 2);
     }
     CHECK(world.state.breaker_until == 0);
@@ -194,7 +199,7 @@ TEST_CASE("policy setback: what is found in force is on trial, whatever was said
     SUBCASE("said to have failed") { world.feed(ApplyResult{asked.serial, false, "read back"}); }
     SUBCASE("killed before it was told") { world.feed(Restarted{}); }
     SUBCASE("not told yet") {}
-    world.pool.in_force = asked.target;
+    world.pool.in_force = *asked.target.arrangement;
     CHECK(has(world.read(), "in-force"));
     CHECK(world.windows(40).trial->ending == Ending::reverted_harm);
 }
@@ -213,7 +218,7 @@ TEST_CASE("policy setback: results of other requests are not this one's") {
 TEST_CASE("policy setback: after an apply the pool is read before windows count") {
     World world;
     const PoolVerdict asked = world.windows(40);
-    world.pool.in_force = asked.target;
+    world.pool.in_force = *asked.target.arrangement;
     CHECK(has(world.feed(ApplyResult{asked.serial, true}), "in-force"));
     CHECK(has(world.window(), "layout-unread"));
     world.read();
@@ -231,7 +236,7 @@ TEST_CASE("policy setback: what ends a trial before the switch is in force waits
         REQUIRE(verdict.trial);
         CHECK(verdict.trial->ending == Ending::voided_mode);
         CHECK(verdict.decision == Decision::revert);
-        CHECK(verdict.target.layout == Layout::socket);
+        CHECK(verdict.target.arrangement->layout == Layout::socket);
     }
     SUBCASE("failed") {
         world.feed(ApplyResult{asked.serial, false, "no"});
@@ -254,7 +259,7 @@ TEST_CASE("policy setback: a revert that fails is tried again, at growing interv
             verdict = world.feed(Tick{});
         } while (verdict.decision != Decision::revert && world.time < failed + 2 * hour);
         CHECK(verdict.decision == Decision::revert);
-        CHECK(verdict.target == Arrangement{Layout::socket, no_cap});
+        CHECK(verdict.target.arrangement == Arrangement{Layout::socket, no_cap});
         CHECK(verdict.serial > serial);
         CHECK(world.time - failed == interval);
         interval = std::min(2 * interval, world.settings.longest_retry);
@@ -286,7 +291,7 @@ TEST_CASE("policy setback: after a kill an open trial is finished, an open rever
         SUBCASE("it had not") {
             verdict = world.read();
             CHECK(verdict.decision == Decision::revert);
-            CHECK(verdict.target.layout == Layout::socket);
+            CHECK(verdict.target.arrangement->layout == Layout::socket);
         }
         SUBCASE("it had") {
             world.pool.in_force = {Layout::socket, no_cap};
@@ -316,7 +321,7 @@ TEST_CASE("policy setback: a trial that goes on after a kill measures anew") {
         if (++windows == world.settings.trial.settle) world.utility[index(Layout::core)] = 0.1;
     } while (!verdict.trial);
     CHECK(verdict.trial->ending == Ending::kept_better);
-    CHECK(windows == world.settings.trial.settle + world.settings.trial.windows);
+    CHECK(windows == world.settings.trial.settle + world.settings.trial.early_windows);
 }
 
 TEST_CASE("policy setback: by hand the reverts so far are forgotten, too") {
@@ -347,7 +352,7 @@ TEST_CASE("policy setback: a reboot ends the trial; quarantines and dwell go on 
     CHECK(verdict.trial->ending == Ending::voided_reboot);
     CHECK(verdict.decision == Decision::keep);
     CHECK(world.state.now == world.time);
-    CHECK(world.state.changed_at == world.time - passed);
+    CHECK(world.state.of(Knob::layout).changed_at == world.time - passed);
     CHECK(world.state.stand_down_until == world.time + hour - passed);
     CHECK(world.state.breaker_until == world.time + 2 * hour - passed);
     CHECK(world.state.quarantines.front().until < world.time + left);

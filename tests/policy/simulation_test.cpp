@@ -95,7 +95,8 @@ class Simulation {
         }
         if (verdict.decision == Decision::switch_option) {
             old_ = current;
-            wrong_ = phase.truth[index(verdict.target.layout)] < phase.truth[index(old_)] - 0.03;
+            wrong_ = phase.truth[index(verdict.target.arrangement->layout)] <
+                     phase.truth[index(old_)] - 0.03;
             ++out_.switches;
             out_.wrong += wrong_;
         }

@@ -157,18 +157,18 @@ TEST_CASE("policy trial: a layout that is better is kept") {
     World world;
     world.utility[index(Layout::core)] = 0.1;
     REQUIRE(world.switched().decision == Decision::switch_option);
-    world.state.setbacks = 3;
+    world.state.of(Knob::layout).setbacks = 3;
     unsigned windows = 0;
     PoolVerdict verdict;
     do verdict = world.window(), ++windows;
     while (!verdict.trial);
-    CHECK(windows == world.settings.trial.settle + world.settings.trial.windows);
+    CHECK(windows == world.settings.trial.settle + world.settings.trial.early_windows);
     CHECK(verdict.trial->ending == Ending::kept_better);
     CHECK(verdict.decision == Decision::keep);
     CHECK(verdict.trial->comparison.difference == doctest::Approx(0.1).epsilon(0.2));
     CHECK(verdict.trial->promised == doctest::Approx(0.1));
     CHECK(has(verdict, "kept-better"));
-    CHECK(world.state.setbacks == 0);
+    CHECK(world.state.of(Knob::layout).setbacks == 0);
 }
 
 TEST_CASE("policy trial: a layout that is worse is left") {
@@ -178,7 +178,7 @@ TEST_CASE("policy trial: a layout that is worse is left") {
     REQUIRE(verdict.trial);
     CHECK(verdict.trial->ending == Ending::reverted_worse);
     CHECK(verdict.decision == Decision::revert);
-    CHECK(verdict.target == Arrangement{Layout::socket, no_cap});
+    CHECK(verdict.target.arrangement == Arrangement{Layout::socket, no_cap});
     CHECK_FALSE(world.state.pending);
     CHECK(world.state.quarantines.size() == 1);
 }
@@ -192,7 +192,7 @@ TEST_CASE("policy trial: what is there before is what is there after, with its c
     world.feed(SetMode{Mode::automatic});
     world.read();
     world.utility[index(Layout::core)] = -0.2;
-    CHECK(world.tried().target == Arrangement{Layout::socket, 16});
+    CHECK(world.tried().target.arrangement == Arrangement{Layout::socket, 16});
 }
 
 TEST_CASE("policy trial: much harm ends it early, settling does not count") {
@@ -248,7 +248,7 @@ TEST_CASE("policy trial: what promised little has to lean to the good") {
     SUBCASE("it does not, which neither prolongs the dwell nor counts for the breaker") {
         world.utility[index(Layout::core)] = -0.005;
         CHECK(world.windows(100).trial->ending == Ending::reverted_unclear);
-        CHECK(world.state.setbacks == 0);
+        CHECK(world.state.of(Knob::layout).setbacks == 0);
         CHECK(world.state.reverts.empty());
         CHECK(world.state.quarantines.size() == 1);
     }
@@ -281,7 +281,7 @@ TEST_CASE("policy trial: another load prolongs it, and then the prediction decid
         CHECK(verdict.decision == Decision::revert);
         CHECK(world.state.quarantines.empty());
         CHECK(world.state.reverts.empty());
-        CHECK(world.state.setbacks == 1);
+        CHECK(world.state.of(Knob::layout).setbacks == 1);
     }
     CHECK(verdict.trial);
 }
@@ -292,8 +292,9 @@ TEST_CASE("policy trial: with other guests nothing can be compared, but harm is 
     world.guests = 8;
     SUBCASE("no harm") {
         CHECK(world.windows(100).trial->ending == Ending::kept_predicted);
-        REQUIRE(world.state.unmeasured);
-        CHECK(world.state.unmeasured->from == Arrangement{Layout::socket, no_cap});
+        REQUIRE(world.state.of(Knob::layout).unmeasured);
+        CHECK(world.state.of(Knob::layout).unmeasured->from.arrangement ==
+              Arrangement{Layout::socket, no_cap});
     }
     SUBCASE("harm") {
         world.utility[index(Layout::core)] = -1;
@@ -301,7 +302,7 @@ TEST_CASE("policy trial: with other guests nothing can be compared, but harm is 
         CHECK(verdict.trial->ending == Ending::reverted_changed); // from which nothing is learnt
         CHECK(verdict.decision == Decision::revert);
         CHECK(world.state.quarantines.empty());
-        CHECK(world.state.setbacks == 1);
+        CHECK(world.state.of(Knob::layout).setbacks == 1);
     }
 }
 
@@ -360,16 +361,16 @@ TEST_CASE("policy trial: a layout kept on a prediction alone is measured later")
         verdict = world.window();
     REQUIRE(verdict.decision == Decision::switch_option);
     CHECK(has(verdict, "measuring"));
-    CHECK(verdict.target == Arrangement{Layout::socket, no_cap});
+    CHECK(verdict.target.arrangement == Arrangement{Layout::socket, no_cap});
     SUBCASE("it is better") {
         world.utility[index(Layout::socket)] = -0.05;
         world.apply(verdict);
         verdict = world.windows(100);
         CHECK(verdict.trial->ending == Ending::reverted_worse);
-        CHECK(verdict.target == Arrangement{Layout::core, no_cap});
+        CHECK(verdict.target.arrangement == Arrangement{Layout::core, no_cap});
         CHECK(world.state.reverts.empty());
         world.apply(verdict);
-        CHECK_FALSE(world.state.unmeasured);
+        CHECK_FALSE(world.state.of(Knob::layout).unmeasured);
     }
     SUBCASE("it is worse") {
         world.utility[index(Layout::socket)] = 0.05;
@@ -387,7 +388,7 @@ TEST_CASE("policy trial: a layout kept on a prediction alone is measured later")
         verdict = world.windows(100);
         CHECK(verdict.trial->ending == Ending::went_back);
         CHECK(verdict.decision != Decision::revert);
-        CHECK(world.state.setbacks == 1);
+        CHECK(world.state.of(Knob::layout).setbacks == 1);
     }
 }
 
@@ -436,8 +437,8 @@ TEST_CASE("policy trial: mode, intent and topology end it") {
         CHECK(verdict.trial->ending == Ending::voided_topology);
     }
     CHECK(verdict.decision == Decision::revert);
-    CHECK(verdict.target.layout == Layout::socket);
-    CHECK(world.state.setbacks == 0);
+    CHECK(verdict.target.arrangement->layout == Layout::socket);
+    CHECK(world.state.of(Knob::layout).setbacks == 0);
     CHECK(world.state.quarantines.empty());
 }
 
@@ -487,8 +488,8 @@ TEST_CASE("policy trial: somebody else's rate limit ends it, and the layout goes
     CHECK(verdict.trial->ending == Ending::voided_rate_limit);
     CHECK(has(verdict, "foreign-change"));
     CHECK(verdict.decision == Decision::revert);
-    CHECK(verdict.target == Arrangement{Layout::socket, no_cap});
-    CHECK(world.state.setbacks == 0);
+    CHECK(verdict.target.arrangement == Arrangement{Layout::socket, no_cap});
+    CHECK(world.state.of(Knob::layout).setbacks == 0);
     CHECK(world.state.quarantines.empty());
     world.apply(verdict);
     CHECK(world.windows(500).decision == Decision::keep);

@@ -144,16 +144,10 @@ TEST_CASE("live score: shared cores and cold caches are work not done") {
         CHECK(utility(stats) < before - 0.01);
         before = utility(stats);
     }
-    const auto moved = [](Distance distance) {
-        WindowStats stats = untroubled();
-        stats.moves[static_cast<std::size_t>(distance)] = 4000;
-        return utility(stats);
-    };
-    CHECK(moved(Distance::none) == Approx(nothing));
-    CHECK(moved(Distance::sibling) == Approx(nothing));
-    CHECK(moved(Distance::socket) < nothing - 0.01);
-    CHECK(moved(Distance::node) < moved(Distance::socket) - 0.01);
-    CHECK(moved(Distance::remote) == Approx(moved(Distance::node)));
+    WindowStats near = untroubled(), far = untroubled();
+    near.refilled_near = far.refilled_far = 0.2 * near.running;
+    CHECK(utility(near) < nothing - 0.01);
+    CHECK(utility(far) < utility(near) - 0.01);
 }
 
 TEST_CASE("live score: nothing where there is nothing to tell") {
@@ -324,11 +318,12 @@ TEST_CASE("window seen, pool seen: each number in its place") {
     facts.exact = false;
     const Topology topology{{{0, 0, 0, 0}, {1, 0, 0, 0}}};
     const Pool batch{.id = 3, .name = "batch", .scheduler = "credit2", .cpus = {0, 1}};
-    const PoolSeen pool = pool_seen(facts, topology, batch, {Layout::all, 8});
+    const PoolSeen pool = pool_seen(facts, topology, batch, {Arrangement{Layout::all, 8}, 300});
     CHECK(pool.can_rearrange);
     CHECK(pool.same == facts.representatives);
     CHECK(pool.in_force == Arrangement{Layout::socket, 4});
     CHECK(pool.current == Layout::core);
     CHECK(!pool.exact);
     CHECK(pool.boot == Arrangement{Layout::all, 8});
+    CHECK(pool.boot_rate_limit_us == 300);
 }

@@ -35,7 +35,7 @@ Applier make(HostCalls calls) {
 TEST_CASE("results come with their serials") {
     Applier applier = make({[](const Request& asked) -> ApplyOutcome {
                                 if (asked.serial == 2) return {fail("no memory"), 7, {}};
-                                return {{}, 5, Reading{{}, {Layout::node, 8}, 6}};
+                                return {{}, 5, Reading{{}, {Arrangement{Layout::node, 8}, 300}, 6}};
                             },
                             [] {
                                 return Result<Reading>(Reading{{}, {}, 9});
@@ -50,7 +50,7 @@ TEST_CASE("results come with their serials") {
     CHECK(one.result.done);
     CHECK(one.finished == 5);
     REQUIRE(one.reading);
-    CHECK(one.reading->boot == Arrangement{Layout::node, 8});
+    CHECK(one.reading->boot == Change{Arrangement{Layout::node, 8}, 300});
     applier.apply(ask("a", 2));
     done = next(applier);
     REQUIRE(done);

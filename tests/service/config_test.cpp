@@ -36,6 +36,9 @@ void check_same(const PolicySettings& a, const PolicySettings& b) {
     CHECK(a.switch_margins.gain == b.switch_margins.gain);
     CHECK(a.switch_margins.confidence == b.switch_margins.confidence);
     CHECK(a.stand_down == b.stand_down);
+    CHECK(a.tune_rate_limit == b.tune_rate_limit);
+    CHECK(a.least_rate_limit_us == b.least_rate_limit_us);
+    CHECK(a.highest_rate_limit_us == b.highest_rate_limit_us);
     CHECK(a.trial.windows == b.trial.windows);
 }
 
@@ -80,14 +83,14 @@ TEST_CASE("configuration: the example has every key, at its default") {
     std::string entry = "name=x";
     const std::string limits = example.substr(example.find("#   mode, intent"));
     const std::regex one("^#   ([a-z_]+)  ", std::regex::multiline);
-    const std::regex value("Default: ([0-9.]*[0-9])");
+    const std::regex value("Default: ([a-z]+|[0-9.]*[0-9])");
     std::vector<std::string> names, defaults;
     for (std::sregex_iterator i(limits.begin(), limits.end(), one), end; i != end; ++i)
         names.push_back((*i)[1]);
     for (std::sregex_iterator i(limits.begin(), limits.end(), value), end; i != end; ++i)
         defaults.push_back((*i)[1]);
-    REQUIRE(names.size() == 8);
-    REQUIRE(defaults.size() == 8);
+    REQUIRE(names.size() == 11);
+    REQUIRE(defaults.size() == 11);
     for (std::size_t i = 0; i < names.size(); ++i) entry += "," + names[i] + "=" + defaults[i];
     check_same(good(pool(entry)).pools.at(0).settings, PolicySettings());
     CHECK(!good(pool(entry)).guest_scores());
@@ -215,6 +218,8 @@ TEST_CASE("configuration: the range of every number") {
     range("confidence", "-0.1", "0", "1", "1.01", entry, "pools: a: ");
     range("stand_down", "-1", "0", "2592000", "2592001", entry, "pools: a: ");
     range("trial_windows", "9", "10", "200", "201", entry, "pools: a: ");
+    range("rate_limit_min", "-1", "0", "500000", "500001", entry, "pools: a: ");
+    range("rate_limit_max", "-1", "0", "500000", "500001", entry, "pools: a: ");
     range("guest_scores", "-1", "0", "1", "2", entry, "pools: a: ");
     CHECK(said("interval = 1.5") != "");
     CHECK(said(pool("name=a,dwell=0.5")) ==
@@ -238,7 +243,8 @@ TEST_CASE("configuration: entries of pools") {
     CHECK(
         said(pool("name=a,Mode=off")) ==
         "conf:1: pools: a: Mode: no such key; there are name, mode, intent, dwell, longest_dwell, "
-        "switches_an_hour, gain, confidence, stand_down, trial_windows, guest_scores");
+        "switches_an_hour, gain, confidence, stand_down, trial_windows, rate_limit, "
+        "rate_limit_min, rate_limit_max, guest_scores");
     // Whatever a name has in it, a message stays a line.
     CHECK(said(pool("name=a\\nb\xff,mode=\x1b[2J")) ==
           "conf:1: pools: a?b?: mode: '?[2J' is none of off, observe, recommend, auto");

@@ -37,7 +37,8 @@ void by_hand(const fs::path& path, const char* sql) {
 }
 
 /// Makes a journal what version 2 left.
-constexpr const char* as_version_2 = "ALTER TABLE windows DROP COLUMN rate_limit_us;"
+constexpr const char* as_version_2 = "ALTER TABLE verdicts DROP COLUMN target_rate_limit_us;"
+                                     "ALTER TABLE windows DROP COLUMN rate_limit_us;"
                                      "ALTER TABLE switches DROP COLUMN from_rate_limit_us;"
                                      "ALTER TABLE switches DROP COLUMN to_rate_limit_us;"
                                      "ALTER TABLE trials DROP COLUMN from_rate_limit_us;"
@@ -286,8 +287,8 @@ TEST_CASE("a newer version and a database of another program are left alone") {
     std::string_view expected;
     SUBCASE("newer") {
         fill(folder.journal());
-        by_hand(folder.journal(), "PRAGMA user_version = 4");
-        expected = "is of version 4, this program knows 3";
+        by_hand(folder.journal(), "PRAGMA user_version = 5");
+        expected = "is of version 5, this program knows 4";
     }
     SUBCASE("another's") {
         spill(folder.journal(), "");

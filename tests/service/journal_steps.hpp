@@ -28,17 +28,17 @@ inline State state_on_trial(std::uint64_t serial) {
     state.pool.emplace().in_force = socket_16;
     state.pool->rate_limit_us = default_rate_limit_us;
     state.trial.emplace();
-    state.trial->from = socket_16;
-    state.trial->to = core_any;
+    state.trial->from = {.arrangement = socket_16};
+    state.trial->to = {.arrangement = core_any};
     state.trial->promised = 0.07;
-    state.pending = {.target = core_any, .serial = serial};
+    state.pending = {.target = {.arrangement = core_any}, .serial = serial};
     return state;
 }
 
 inline PoolVerdict change(std::uint64_t serial) {
     PoolVerdict verdict;
     verdict.decision = Decision::switch_option;
-    verdict.target = core_any;
+    verdict.target = {.arrangement = core_any};
     verdict.serial = serial;
     verdict.reasons = {{"gain", "7% better"}, {"agreement", "5 of 5"}, {"confidence", "0.8"}};
     return verdict;
@@ -46,8 +46,9 @@ inline PoolVerdict change(std::uint64_t serial) {
 
 inline TrialReport report(Ending ending) {
     return {ending,
-            socket_16,
-            core_any,
+            Knob::layout,
+            {.arrangement = socket_16},
+            {.arrangement = core_any},
             0.07,
             {.difference = 0.05,
              .error = 0.01,

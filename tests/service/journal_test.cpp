@@ -93,7 +93,7 @@ TEST_CASE("a switch, its result, its trial and the end of it come back as they w
     REQUIRE(verdicts.size() == 1);
     CHECK(verdicts[0].what.time == epoch + static_cast<UnixTime>(second));
     CHECK(verdicts[0].what.decision == Decision::switch_option);
-    CHECK(verdicts[0].what.target == core_any);
+    CHECK(verdicts[0].what.target == Change{.arrangement = core_any});
     CHECK(verdicts[0].what.serial == 1u);
     CHECK(verdicts[0].what.bundle == "b1");
     CHECK_FALSE(verdicts[0].what.recommended);
@@ -126,7 +126,7 @@ TEST_CASE("a switch, its result, its trial and the end of it come back as they w
     state.pool->in_force = core_any;
     PoolVerdict back;
     back.decision = Decision::revert;
-    back.target = socket_16;
+    back.target = {.arrangement = socket_16};
     back.serial = 2;
     back.trial = report(Ending::reverted_worse);
     back.evidence.emplace().option = option_of(Layout::node);

@@ -129,7 +129,7 @@ TEST_CASE("a switch is stored before it is asked for, tried, and kept") {
     REQUIRE(on_disk);
     REQUIRE(on_disk->pending);
     CHECK(on_disk->pending->serial == kept.asked[0].serial);
-    CHECK(on_disk->trial->to == core_any);
+    CHECK(on_disk->trial->to.arrangement == core_any);
     CHECK(kept.asked[0].change.arrangement == core_any);
     CHECK(kept.keeper->metrics().requested == core_any);
 

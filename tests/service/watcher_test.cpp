@@ -99,7 +99,7 @@ TEST_CASE("a host of its own time is told in order, and ends") {
     auto news = next(*watcher);
     const Reading& reading = expect<Reading>(news);
     CHECK(reading.host.pools.front().name == "Pool-0");
-    CHECK(reading.boot == Arrangement{Layout::socket, no_cap});
+    CHECK(reading.boot == Change{Arrangement{Layout::socket, no_cap}, 1000});
     CHECK(reading.taken == fake_start_ns);
     Nanoseconds before = fake_start_ns;
     for (unsigned i = 0; i < 3; ++i) {
