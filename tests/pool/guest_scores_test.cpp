@@ -191,7 +191,8 @@ TEST_CASE("live score: a published score is the guest's work, bounded by its par
         CHECK(with({{3, 4}, {7, 4}}) == Approx(host_alone));
         // What it waits for is in its score, or is no loss of work.
         WindowStats waited = stats;
-        waited.domains[1] = {.running = 0, .waiting = hz, .demand = hz, .wake_wait = {}, .response = {}};
+        waited.domains[1] = {
+            .running = 0, .waiting = hz, .demand = hz, .wake_wait = {}, .response = {}};
         CHECK(live_score(waited, snapshot, intent, {{1, {0.5, 1}}}).utility -
                   live_score(waited, snapshot, intent, {{1, {1, 1}}}).utility ==
               Approx(work * std::log(0.5) / 2));
