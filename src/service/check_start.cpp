@@ -3,6 +3,7 @@
 
 #include "src/model/classifier.hpp"
 #include "src/service/config.hpp"
+#include "src/service/journal_schema.hpp"
 
 #include <cerrno>
 #include <cstring>
@@ -47,7 +48,9 @@ Result<void> check_start(const fs::path& path, const fs::path& bundle) {
     add(read_bundle(config.bundle.empty() ? bundle : config.bundle).and_then([](const auto& read) {
         return Classifier::load(read);
     }));
-    add(check_place("journal", config.journal, usual.journal, fs::file_type::regular));
+    const auto journal =
+        check_place("journal", config.journal, usual.journal, fs::file_type::regular);
+    add(journal ? service::check_is_journal(config.journal) : journal);
     add(check_place("socket", config.socket, usual.socket, fs::file_type::socket));
     if (!config.metrics.empty())
         add(check_place("metrics", config.metrics, usual.metrics, fs::file_type::regular));

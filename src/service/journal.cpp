@@ -51,14 +51,10 @@ Result<FileDescriptor> lock(const fs::path& journal) {
 /// Makes an empty file where there is none. SQLite gives -wal and -shm the mode that it has.
 Result<void> make_file(const fs::path& path) {
     std::error_code error;
-    const auto status = fs::status(path, error);
-    if (fs::exists(status) && !fs::is_regular_file(status))
-        return fail("{}: is no file; name another one for the journal", path.string());
+    const bool there = fs::exists(path, error);
     const FileDescriptor made(
-        fs::exists(status)
-            ? -1
-            : ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
-    if ((made.get() < 0 && !fs::exists(status)) || ::chmod(path.c_str(), file_mode) != 0)
+        there ? -1 : ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, file_mode));
+    if ((made.get() < 0 && !there) || ::chmod(path.c_str(), file_mode) != 0)
         return fail("{}: cannot make it its owner's alone: {}; choose a folder that can be written "
                     "to",
                     path.string(), std::strerror(errno));
@@ -159,6 +155,7 @@ Result<Journal> Journal::open(const fs::path& path, std::string boot, UnixTime n
         return fail("{}; the folder must exist and this user may write to it",
                     folder.error().message);
     TRY(folder->check_trusted());
+    TRY(check_is_journal(path)); // before anything at or beside the name is changed
     auto locked = TRY(lock(path));
     TRY(make_file(path));
     TRY(check_trusted_path(path));

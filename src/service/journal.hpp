@@ -43,10 +43,10 @@ class Journal : public JournalReader {
     /// A file of 64 MiB and more is checked only if the service before was killed; systemd is asked
     /// for the time that takes.
     ///
-    /// A file that is damaged, or no database, is renamed to NAME.damaged-SECONDS (`now`, of the
-    /// Unix epoch; the next that is free), and a new one is begun; warning() says so. Errors: for
-    /// root, a folder or file that others can change; another process writes it; it is of a newer
-    /// version or of another program; what the file system says.
+    /// A journal that is damaged is renamed to NAME.damaged-SECONDS (`now`, of the Unix epoch; the
+    /// next that is free), and a new one is begun; warning() says so. Errors: for root, a folder or
+    /// file that others can change; a file that is no journal by its first bytes, which is left as
+    /// it is; another process writes it; it is of a newer version; what the file system says.
     [[nodiscard]] static Result<Journal> open(const std::filesystem::path& path, std::string boot,
                                               UnixTime now);
 

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/journal_schema.hpp"
 
+#include "src/base/files.hpp"
+
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <unistd.h>
+
 namespace intellisched::service {
 namespace {
 
@@ -162,6 +169,30 @@ Result<std::int64_t> known(const Database& database, const std::string& path) {
 }
 
 } // namespace
+
+Result<void> check_is_journal(const std::filesystem::path& path) {
+    // The header of SQLite's file format (sqlite.org/fileformat.html): a magic string, and at 68
+    // the application_id, big-endian.
+    constexpr std::string_view magic("SQLite format 3", 16);
+    constexpr std::size_t id_at = 68;
+    std::array<char, id_at + 4> head{};
+    std::error_code error;
+    const auto status = std::filesystem::status(path, error);
+    if (status.type() == std::filesystem::file_type::not_found) return {};
+    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status))
+        return fail("{}: is no file; name another one for the journal", path.string());
+    const auto file = TRY(open_to_read(path));
+    const ssize_t size = ::pread(file.get(), head.data(), head.size(), 0);
+    if (size < 0) return fail("{}: cannot read: {}", path.string(), std::strerror(errno));
+    if (size == 0) return {};
+    std::uint32_t id = 0;
+    for (std::size_t i = 0; i < 4; ++i) id = id << 8 | static_cast<unsigned char>(head[id_at + i]);
+    const auto wanted = static_cast<std::uint32_t>(application);
+    if (std::string_view(head.data(), magic.size()) == magic && id == wanted) return {};
+    return fail("{}: is no journal of the service, by its first bytes, and is left as it is; name "
+                "another file for the journal, or move this one away",
+                path.string());
+}
 
 Result<void> make_schema(const Database& database, const std::string& path) {
     const auto there = TRY(known(database, path));

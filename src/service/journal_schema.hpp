@@ -4,9 +4,16 @@
 
 #include "src/service/sqlite.hpp"
 
+#include <filesystem>
+
 namespace intellisched::service {
 
 inline constexpr std::int64_t journal_schema_version = 4;
+
+/// Looks at a file by its first bytes, and opens no database: whether the service may take it for
+/// its journal, and put it aside when the rest is damaged. No file, or an empty one, will become
+/// one. Errors: a file of something else; what the file system says.
+[[nodiscard]] Result<void> check_is_journal(const std::filesystem::path& path);
 
 /// Makes the tables that are missing, in an empty file or one of an older version; all or none.
 /// Errors: a schema of a newer version; a database of another program; what SQLite says.

@@ -63,8 +63,9 @@ const char* way_out(int result, bool reading) {
     case SQLITE_INTERRUPT:
         return "it takes longer than a journal of the service can, or Ctrl-C has ended it";
     case SQLITE_CORRUPT:
-    case SQLITE_NOTADB:
         return "start the service again, which puts a damaged journal aside and begins a new one";
+    case SQLITE_NOTADB:
+        return "name a journal of the service";
     default:
         return "move the file away to begin a new one";
     }

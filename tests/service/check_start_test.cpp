@@ -61,6 +61,13 @@ TEST_CASE("check of a start: every mistake is a line") {
     spill(site.folder / "bad.bundle", "no bundle");
     CHECK(contains(site.said(good + site.set("bundle", "bad.bundle")), "bad.bundle"));
     CHECK(contains(site.said(good + site.set("metrics", "c/x.prom")), "metrics: the folder "));
+    spill(site.folder / "journal.db", "root:x:0:0\n");
+    CHECK(site.said(good) ==
+          fmt::format("{}/journal.db: is no journal of the service, by its first "
+                      "bytes, and is left as it is; name another file for the "
+                      "journal, or move this one away",
+                      site.folder.string()));
+    fs::remove(site.folder / "journal.db");
     fs::create_directory(site.folder / "journal.db");
     spill(site.folder / "socket", "");
     const std::string said = site.said(good);

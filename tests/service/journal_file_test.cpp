@@ -36,6 +36,11 @@ void by_hand(const fs::path& path, const char* sql) {
     REQUIRE(database->script(sql));
 }
 
+void make(const fs::path& path, const char* sql) {
+    spill(path, "");
+    by_hand(path, sql);
+}
+
 /// Makes a journal what version 2 left.
 constexpr const char* as_version_2 = "ALTER TABLE verdicts DROP COLUMN target_rate_limit_us;"
                                      "ALTER TABLE windows DROP COLUMN rate_limit_us;"
@@ -216,11 +221,10 @@ TEST_CASE("a damaged file is put aside, and a new one begun") {
     REQUIRE(size > 20'000);
     SUBCASE("cut off") { fs::resize_file(folder.journal(), size / 2); }
     SUBCASE("cut off within a page") { fs::resize_file(folder.journal(), size - 1000); }
-    SUBCASE("cut off within the header") { fs::resize_file(folder.journal(), 50); }
-    SUBCASE("garbage in the header") { overwrite(folder.journal(), 0, 100); }
+    SUBCASE("cut off within the first page") { fs::resize_file(folder.journal(), 100); }
+    SUBCASE("garbage in the header") { overwrite(folder.journal(), 16, 48); }
     SUBCASE("garbage in the middle") { overwrite(folder.journal(), size / 2, 8192); }
     SUBCASE("garbage at the first page's end") { overwrite(folder.journal(), 100, 3000); }
-    SUBCASE("a text") { spill(folder.journal(), std::string(5000, 'x')); }
     // A log of no meaning does not belong to the new one.
     spill(folder.journal().string() + "-wal", "log");
     // The name for the damaged one may be taken.
@@ -282,19 +286,53 @@ TEST_CASE("damage that comes while it is open, and rows that cannot be, are erro
     }
 }
 
-TEST_CASE("a newer version and a database of another program are left alone") {
+TEST_CASE("a file of something else is refused, and nothing at or beside it is changed") {
     const Folder folder;
-    std::string_view expected;
-    SUBCASE("newer") {
+    std::string_view what;
+    SUBCASE("a text") { what = "root:x:0:0:root:/root:/bin/bash\n"; }
+    SUBCASE("a long one") {
+        static const std::string text(100'000, 'x');
+        what = text;
+    }
+    SUBCASE("a program") {
+        what = "\x7f"
+               "ELF\2\1\1";
+    }
+    SUBCASE("a database of no program") {
+        make(folder.journal(), "CREATE TABLE songs(name); PRAGMA user_version = 1");
+    }
+    SUBCASE("a database of another program") {
+        make(folder.journal(), "PRAGMA application_id = 7; CREATE TABLE songs(name)");
+    }
+    SUBCASE("the beginning of a database, and no more") { what = "SQLite format 3"; }
+    SUBCASE("a journal whose header is lost") {
         fill(folder.journal());
-        by_hand(folder.journal(), "PRAGMA user_version = 5");
-        expected = "is of version 5, this program knows 4";
+        overwrite(folder.journal(), 0, 16);
     }
-    SUBCASE("another's") {
-        spill(folder.journal(), "");
-        by_hand(folder.journal(), "CREATE TABLE songs(name); PRAGMA user_version = 1");
-        expected = "another program";
-    }
+    if (!what.empty()) spill(folder.journal(), std::string(what));
+    REQUIRE(::chmod(folder.journal().c_str(), 0644) == 0);
+    const auto bytes = read_file(folder.journal(), 1 << 20).value();
+    const auto files = [&] { return std::distance(fs::directory_iterator(folder.path), {}); };
+    const auto before = files();
+
+    const auto journal = Journal::open(folder.journal(), "boot-1", epoch);
+    REQUIRE_FALSE(journal);
+    CHECK(journal.error().message ==
+          folder.journal().string() +
+              ": is no journal of the service, by its first bytes, and is left as it is; name "
+              "another file for the journal, or move this one away");
+    CHECK(files() == before); // no lock, no log, no new name
+    CHECK(read_file(folder.journal(), 1 << 20).value() == bytes);
+    struct stat status {};
+    REQUIRE(::stat(folder.journal().c_str(), &status) == 0);
+    CHECK((status.st_mode & 0777) == 0644);
+}
+
+TEST_CASE("a newer version is left alone") {
+    const Folder folder;
+    fill(folder.journal());
+    by_hand(folder.journal(), "PRAGMA user_version = 5");
+    const std::string_view expected = "is of version 5, this program knows 4";
     const auto size = fs::file_size(folder.journal());
     const auto journal = Journal::open(folder.journal(), "boot-1", epoch);
     REQUIRE_FALSE(journal);
@@ -304,6 +342,18 @@ TEST_CASE("a newer version and a database of another program are left alone") {
     CHECK(contains(reader.error().message, expected));
     CHECK(fs::file_size(folder.journal()) == size);
     CHECK(put_aside(folder).empty());
+}
+
+TEST_CASE("a reader refuses what is no journal") {
+    const Folder folder;
+    make(folder.journal(), "CREATE TABLE songs(name); PRAGMA user_version = 1");
+    const auto reader = JournalReader::open(folder.journal());
+    REQUIRE_FALSE(reader);
+    CHECK(contains(reader.error().message, "another program"));
+    spill(folder.journal(), "root:x:0:0\n");
+    const auto text = JournalReader::open(folder.journal());
+    REQUIRE_FALSE(text);
+    CHECK(contains(text.error().message, "not a database; name a journal of the service"));
 }
 
 TEST_CASE("a foreign database runs nothing and ends") {
