@@ -8,6 +8,7 @@
 #include "src/base/log.hpp"
 #include "src/host/apply.hpp"
 #include "src/host/observe.hpp"
+#include "src/layout/snapshot.hpp"
 #include "src/model/estimate.hpp"
 #include "src/model/sample.hpp"
 
@@ -50,8 +51,8 @@ Result<void> put_back(Configurator& configurator, const Pool& pool, const Arrang
     if (auto set = configurator.set_layout(pool, original); !set)
         return fail("{}: {} could not be put back: {}; run the benchmark again, or "
                     "`intellisched apply --pool {} --layout {} --max-cpus {}`",
-                    pool.name, to_string(original), set.error().message, pool.name,
-                    to_string(original.layout),
+                    pool.name, to_string(original), set.error().message,
+                    pool_argument(pool.name, pool.id), to_string(original.layout),
                     original.max_cpus == no_cap ? "none" : fmt::to_string(original.max_cpus));
     return {};
 }

@@ -7,6 +7,7 @@
 #include "src/cli/shared_options.hpp"
 #include "src/cli/source.hpp"
 #include "src/host/observe.hpp"
+#include "src/layout/snapshot.hpp"
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/sample.hpp"
@@ -190,7 +191,8 @@ std::vector<std::string> remarks(const Watched& watched) {
         remarks.push_back(fmt::format("{} is in force, which is {} runqueues; the table's layouts "
                                       "are without a cap: `intellisched apply --pool {} --layout "
                                       "{}` gives the {} that the model speaks of",
-                                      in_force, runqueues, facts.pool, to_string(facts.current),
+                                      in_force, runqueues, pool_argument(facts.pool, facts.pool_id),
+                                      to_string(facts.current),
                                       facts.runqueues[index(facts.current)]));
     else if (facts.current != facts.in_force.layout)
         remarks.push_back(fmt::format("{} is in force, which is the same runqueues as {}", in_force,
@@ -198,19 +200,11 @@ std::vector<std::string> remarks(const Watched& watched) {
     return remarks;
 }
 
-/// The pool for a command line: its name, or where a shell would read more into that, its number.
-std::string pool_argument(const PoolFacts& facts) {
-    const bool plain = !facts.pool.empty() && std::ranges::all_of(facts.pool, [](unsigned char c) {
-        return std::isalnum(c) != 0 || c == '-' || c == '_' || c == '.';
-    });
-    return plain && facts.pool.front() != '-' ? facts.pool : std::to_string(facts.pool_id);
-}
-
 /// What gives the pool that layout: a command, or on a Xen that cannot do it a boot parameter.
 std::string command_for(const PoolFacts& facts, Layout layout) {
     if (facts.can_rearrange)
-        return fmt::format("intellisched apply --pool {} --layout {}", pool_argument(facts),
-                           to_string(layout));
+        return fmt::format("intellisched apply --pool {} --layout {}",
+                           pool_argument(facts.pool, facts.pool_id), to_string(layout));
     return fmt::format("credit2_runqueue={} on Xen's command line (GRUB_CMDLINE_XEN_DEFAULT in "
                        "/etc/default/grub, then update-grub and a reboot)",
                        to_string(layout));
@@ -286,7 +280,7 @@ void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Ve
     if (verdict.decision != Decision::switch_option) return;
     const auto command = [&](unsigned us) {
         return fmt::format("intellisched apply --pool {} --rate-limit {}",
-                           pool_argument(watched.facts), us);
+                           pool_argument(watched.facts.pool, watched.facts.pool_id), us);
     };
     to.set_command(command(limit_of(verdict.option)));
     to.set_undo(command(in_force.value_or(default_rate_limit_us)));

@@ -4,6 +4,7 @@
 #include "src/cli/output.hpp"
 #include "src/cli/pool_text.hpp"
 #include "src/cli/shared_options.hpp"
+#include "src/layout/snapshot.hpp"
 #include "src/service/config.hpp"
 #include "src/service/control.hpp"
 
@@ -51,7 +52,7 @@ std::string table(const proto::ServiceStatus& status) {
                                 "--pool {} --rate-limit {}`\n",
                                 printable(pool.name(), 64),
                                 rate_limit_text(pool.recommended_rate_limit_us()),
-                                pool.rate_limit_gain() * 100, printable(pool.name(), 64),
+                                pool.rate_limit_gain() * 100, pool_argument(pool.name(), pool.id()),
                                 pool.recommended_rate_limit_us());
         if (pool.reasons().empty()) continue;
         text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), pool.decision());

@@ -2,6 +2,7 @@
 #include "src/host/apply.hpp"
 
 #include "src/base/ranges.hpp"
+#include "src/layout/snapshot.hpp"
 
 namespace intellisched {
 
@@ -86,7 +87,7 @@ tl::unexpected<Error> undo(Configurator& configurator, const Pool& pool,
     return fail("{} ({} was set, and {} could not be put back: {}; try `intellisched apply --pool "
                 "{} --rate-limit {}`)",
                 error.message, in_words(limit.after_us), in_words(limit.before_us),
-                back.error().message, pool.name, limit.before_us);
+                back.error().message, pool_argument(pool.name, pool.id), limit.before_us);
 }
 
 } // namespace

@@ -141,4 +141,15 @@ Result<Pool> find_pool(const std::vector<Pool>& pools, const std::string& name_o
                 known.empty() ? "is none at all" : "are: " + known);
 }
 
+std::string pool_argument(std::string_view name, unsigned id) {
+    const auto digit = [](char c) { return c >= '0' && c <= '9'; };
+    const auto plain = [&](char c) {
+        return digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '-' ||
+               c == '_' || c == '.';
+    };
+    const bool usable = !name.empty() && name.front() != '-' && std::ranges::all_of(name, plain) &&
+                        !std::ranges::all_of(name, digit);
+    return usable ? std::string(name) : std::to_string(id);
+}
+
 } // namespace intellisched

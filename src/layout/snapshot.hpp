@@ -35,4 +35,8 @@ struct HostView {
 /// The pool of that name or id, as xl takes it; the error lists the pools that there are.
 [[nodiscard]] Result<Pool> find_pool(const std::vector<Pool>& pools, const std::string& name_or_id);
 
+/// The pool as find_pool() and xl find it, for a command that somebody will type: its name, or its
+/// id where a shell would read more into the name, or either take it for an id or an option.
+[[nodiscard]] std::string pool_argument(std::string_view name, unsigned id);
+
 } // namespace intellisched

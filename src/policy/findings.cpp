@@ -2,6 +2,7 @@
 #include "src/policy/findings.hpp"
 
 #include "src/base/result.hpp"
+#include "src/layout/snapshot.hpp"
 
 #include <algorithm>
 #include <set>
@@ -21,7 +22,7 @@ constexpr double waits_most = 0.75, waits_below_share = 0.4, least_wanted = 0.05
 } // namespace
 
 void Findings::add(const WindowStats& window) {
-    pool_ = window.facts.pool;
+    pool_ = pool_argument(window.facts.pool, window.facts.pool_id);
     cpus_ = window.facts.cpus;
     seconds_ += window.seen_seconds();
     wake_waited_ += window.wake_waited / window.tsc_hz;
@@ -109,7 +110,7 @@ std::vector<std::string> Findings::text(const proto::HostSnapshot& snapshot) con
             "a wake-up: that is how the rate limit holds wake-ups back; try a shorter one, for "
             "example `xl sched-credit2 -p {} -s -r 100`",
             100 * held_back_ / wake_waited_, 1e3 * wake_waited_ / static_cast<double>(wakeups_),
-            printable(pool_, 64)));
+            pool_));
     return found;
 }
 

@@ -24,7 +24,7 @@ class Findings {
     struct Got {
         double running = 0, waiting = 0; ///< seconds
     };
-    std::string pool_;
+    std::string pool_; ///< for a command
     unsigned cpus_ = 0;
     double seconds_ = 0; ///< that were seen
     double wake_waited_ = 0, held_back_ = 0;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/rate_limit_advice.hpp"
 
+#include "src/layout/snapshot.hpp"
+
 namespace intellisched {
 
 bool RateLimitAdvice::saw(const Observation& window, const About& about, Nanoseconds time,
@@ -28,14 +30,14 @@ bool RateLimitAdvice::saw(const Observation& window, const About& about, Nanosec
     return true;
 }
 
-std::string RateLimitAdvice::text(const std::string& pool) const {
+std::string RateLimitAdvice::text(std::string_view pool, unsigned id) const {
     if (!advised_us_)
         return fmt::format(
             "rate-limit-right (no other rate limit is worth a change any more; {} is "
             "in force)",
             rate_limit_text(about_.in_force_us));
     return fmt::format("rate-limit-advised ({}; `intellisched apply --pool {} --rate-limit {}`)",
-                       why_, pool, *advised_us_);
+                       why_, pool_argument(pool, id), *advised_us_);
 }
 
 } // namespace intellisched

@@ -32,7 +32,7 @@ class RateLimitAdvice {
     [[nodiscard]] double gain() const { return gain_; } ///< that was expected when it was advised
 
     /// The advice as a line of a log, with the command that follows it.
-    [[nodiscard]] std::string text(const std::string& pool) const;
+    [[nodiscard]] std::string text(std::string_view pool, unsigned id) const;
 
   private:
     struct Seen {

@@ -106,7 +106,7 @@ void PoolKeeper::advise_on_rate_limit(const WindowSeen& seen, Moment now) {
     if (advice_.saw(*about, {*seen.rate_limit_us, state_.pool->in_force, state_.intent}, now.time,
                     config_.settings))
         BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
-                                << printable(advice_.text(pool_.name), 512);
+                                << printable(advice_.text(pool_.name, pool_.id), 512);
 }
 
 void PoolKeeper::applied(const ApplyResult& result, Nanoseconds finished, Moment now) {

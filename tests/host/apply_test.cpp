@@ -423,6 +423,12 @@ TEST_CASE("apply: a rate limit that cannot go back is told, and that of another 
           "no (rate limit 300 us was set, and rate limit 1000 us could not be put back: stuck; try "
           "`intellisched apply --pool Pool-0 --rate-limit 1000`)");
     CHECK(host.in_force == 300);
+    Pool odd = machine.pool;
+    odd.name = "Pool 0; reboot";
+    host = {};
+    host.meanwhile = [&] { host.stuck = true; };
+    CHECK(contains(error_of(apply(host, machine.topology, odd, both, false)),
+                   "try `intellisched apply --pool 0 --rate-limit 1000`)"));
     host = {};
     host.meanwhile = [&] { host.in_force = 7000; };
     CHECK(error_of(apply(host, machine.topology, machine.pool, both, false)) ==

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 #include "src/layout/layout.hpp"
+#include "src/layout/snapshot.hpp"
 
 #include <algorithm>
 #include <doctest/doctest.h>
@@ -78,6 +79,15 @@ TEST_CASE("layout: the rate limit that the boot options ask for, and those that 
     for (const unsigned us : {1U, 99U, 500'001U, UINT32_MAX}) CHECK_FALSE(possible_rate_limit(us));
     CHECK(rate_limit_text(0) == "off");
     CHECK(rate_limit_text(300) == "300 us");
+}
+
+TEST_CASE(
+    "pool_argument: a command names the pool by its name, or by its id where that may be odd") {
+    for (const char* plain : {"Pool-0", "a_b.c", "7a", "Z"})
+        CHECK(pool_argument(plain, 3) == plain);
+    for (const char* odd : {"", "7", "-p", "--pool", "a b", "a;reboot", "$(reboot)", "`x`", "a'b",
+                            "a\"b", "a\nb", "*", "~root", "a\\b", "p\xc3\xb6l"})
+        CHECK(pool_argument(odd, 3) == "3");
 }
 
 TEST_CASE("partition: four sockets on two nodes have five different ones") {

@@ -92,6 +92,9 @@ TEST_CASE("findings: wake-ups that end with another's slice") {
     stats.held_back = 0.9 * hz;
     CHECK(contains(found(stats, {}), "95% of the waiting after wake-ups"));
     CHECK(contains(found(stats, {}), "xl sched-credit2 -p Pool-0 -s -r 100"));
+    stats.facts.pool = "Pool 0; reboot";
+    stats.facts.pool_id = 5;
+    CHECK(contains(found(stats, {}), "xl sched-credit2 -p 5 -s -r 100"));
     stats.held_back = 0.4 * hz; // mostly otherwise
     CHECK(found(stats, {}).empty());
     stats.wake_waited = 0.05 * hz; // half a millisecond each

@@ -45,7 +45,9 @@ TEST_CASE("rate limit advice: told once when it is sure, and once when it is ove
     CHECK_FALSE(world.advice.advised_us());
     CHECK(world.seconds(100, longest) == 1);
     CHECK(world.advice.advised_us() == 10000);
-    CHECK(world.advice.text("Pool-0").find("apply --pool Pool-0 --rate-limit 10000`") !=
+    CHECK(world.advice.text("a b", 3).find("apply --pool 3 --rate-limit 10000`") !=
+          std::string::npos);
+    CHECK(world.advice.text("Pool-0", 3).find("apply --pool Pool-0 --rate-limit 10000`") !=
           std::string::npos);
 
     // Another load: not at once, lest it changes to and fro.
@@ -53,7 +55,7 @@ TEST_CASE("rate limit advice: told once when it is sure, and once when it is ove
     CHECK(world.advice.advised_us() == 10000);
     CHECK(world.seconds(200, boot_option) == 1);
     CHECK_FALSE(world.advice.advised_us());
-    CHECK(world.advice.text("Pool-0").find("1000 us is in force") != std::string::npos);
+    CHECK(world.advice.text("Pool-0", 3).find("1000 us is in force") != std::string::npos);
 }
 
 TEST_CASE("rate limit advice: what was seen under another limit or intent does not count") {
