@@ -19,6 +19,14 @@ std::string value_text(double value, const std::string& unit) {
     return fmt::format("{:.4g} {}", value, unit);
 }
 
+/// The two numbers of a row; of no window there are none.
+std::string figures(const auto& row, unsigned windows, int first, int second) {
+    if (windows == 0) return fmt::format("{:>{}}{:>{}}", "-", first, "-", second);
+    const double tenths = std::round(row.expected_gain() * 1000);
+    const std::string gain = tenths == 0 ? "0.0%" : fmt::format("{:+.1f}%", tenths / 10);
+    return fmt::format("{:>{}.1f}%{:>{}}", row.probability() * 100, first - 1, gain, second);
+}
+
 std::string rate_limit_part(const proto::Recommendation& all) {
     const auto& r = all.rate_limit();
     std::string text =
@@ -26,8 +34,8 @@ std::string rate_limit_part(const proto::Recommendation& all) {
     for (const auto& row : r.rate_limits()) {
         const bool current = all.has_rate_limit_us() && row.rate_limit_us() == all.rate_limit_us();
         const bool chosen = row.rate_limit_us() == r.recommended_us();
-        text += fmt::format("{:<12}{:>10.1f}%{:>14.1f}%{}\n", rate_limit_text(row.rate_limit_us()),
-                            row.probability() * 100, row.expected_gain() * 100,
+        text += fmt::format("{:<12}{}{}\n", rate_limit_text(row.rate_limit_us()),
+                            figures(row, r.windows(), 11, 15),
                             current  ? "   current"
                             : chosen ? "   <- recommended"
                                      : "");
@@ -61,11 +69,16 @@ std::string recommendation_text(const proto::Recommendation& r, std::string_view
         std::string same;
         for (const auto& other : row.equivalent_to()) same += (same.empty() ? "" : ", ") + other;
         const std::string_view mark = current ? "current" : chosen ? "<- recommended" : "";
-        text += fmt::format("{:<8}{:>12.1f}%{:>14.1f}%{:>11}   ", row.layout(),
-                            row.probability() * 100, row.expected_gain() * 100, row.runqueues());
+        text += fmt::format("{:<8}{}{:>11}   ", row.layout(), figures(row, r.windows(), 13, 15),
+                            row.runqueues());
         text += mark.empty() ? fmt::format("{}\n", same.empty() ? "-" : same)
                              : fmt::format("{:<18} {}\n", same.empty() ? "-" : same, mark);
     }
+    text += fmt::format("\nexpected gain: of the score of the pool's guests under intent {}, over "
+                        "what is current; 1% is worth as much as 1% more work of all guests\n"
+                        "probability: that it is the best; the highest expected gain decides, and "
+                        "the probability can only hold a switch back\n",
+                        intent);
     text += fmt::format("\nverdict: {}{}\n", r.verdict(),
                         r.verdict() == "switch" ? " to " + r.recommended() : "");
     for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);

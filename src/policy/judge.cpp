@@ -164,45 +164,57 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
                          verdict.reasons.empty() ? "; observe for longer" : "")});
         return verdict;
     }
+    // The table beside these sentences may have another option as the most probable one.
+    const auto& probability = verdict.mean.probability;
+    const auto most =
+        static_cast<std::size_t>(std::ranges::max_element(probability) - probability.begin());
+    const auto chosen = index(verdict.favourite);
+    const std::string though =
+        probability[most] <= probability[chosen]
+            ? std::string()
+            : fmt::format("; {} is the best with a higher probability, {:.1f}%, but the expected "
+                          "gain decides",
+                          name(all_options[most]), probability[most] * 100);
     const double over = probability_over(verdict.mean, verdict.favourite, current);
-    const double gain = verdict.mean.expected_gain[index(verdict.favourite)];
+    const double gain = verdict.mean.expected_gain[chosen];
     if (verdict.favourite == current) {
         verdict.decision = Decision::keep;
         verdict.reasons.push_back(
-            {"current-is-best",
-             fmt::format("no {} has a higher expected gain than the current one, {}; that it "
-                         "is the best has a probability of {:.0f}%",
-                         words_of(knob), name(current),
-                         verdict.mean.probability[index(current)] * 100)});
+            {"current-is-best", fmt::format("no {} has a higher expected gain than the current "
+                                            "one, {}{}",
+                                            words_of(knob), name(current), though)});
         return verdict;
     }
     // Too unsure to move is a reason to stay; the administrator still sees what the model favours.
     verdict.decision = Decision::keep;
+    const std::string promise = fmt::format("{} has the highest expected gain, {:+.1f}%",
+                                            name(verdict.favourite), gain * 100);
+    const std::string of_the_two = fmt::format(
+        "{:.0f}% of the probability that one of these two is the best ({:.1f}% against "
+        "{}'s {:.1f}%)",
+        over * 100, probability[chosen] * 100, name(current), probability[index(current)] * 100);
     if (verdict.agreement < margins.agreement)
         verdict.reasons.push_back(
             {"windows-disagree",
-             fmt::format("only {:.0f}% of the windows promise more of {}, {:.0f}% are needed",
-                         verdict.agreement * 100, name(verdict.favourite),
+             fmt::format("{}, but is better than {} in {:.0f}% of the windows only; {:.0f}% are "
+                         "needed to switch",
+                         promise, name(current), verdict.agreement * 100,
                          margins.agreement * 100)});
     else if (over < margins.confidence)
         verdict.reasons.push_back(
-            {"unsure",
-             fmt::format("{} is better than {} with {:.0f}% only, {:.0f}% are needed to switch",
-                         name(verdict.favourite), name(current), over * 100,
-                         margins.confidence * 100)});
+            {"unsure", fmt::format("{}, but only {}; {:.0f}% are needed to switch", promise,
+                                   of_the_two, margins.confidence * 100)});
     else if (gain < margins.gain)
-        verdict.reasons.push_back(
-            {"small-gain", fmt::format("{} promises {:+.1f}%, a switch needs {:+.1f}%",
-                                       name(verdict.favourite), gain * 100, margins.gain * 100)});
+        verdict.reasons.push_back({"small-gain", fmt::format("{}; a switch needs {:+.1f}%", promise,
+                                                             margins.gain * 100)});
     else {
         verdict.decision = Decision::switch_option;
         verdict.option = verdict.favourite;
         verdict.reasons.push_back(
             {knob == Knob::layout ? "better-layout" : "better-rate-limit",
-             fmt::format("{} is better than {} with {:.0f}%, by {:.0f}% of {} windows, and "
-                         "promises {:+.1f}%",
-                         name(verdict.favourite), name(current), over * 100,
-                         verdict.agreement * 100, verdict.windows, gain * 100)});
+             fmt::format("{} over {}, and is better in {:.0f}% of {} windows; it has {}{}", promise,
+                         name(current), verdict.agreement * 100, verdict.windows, of_the_two,
+                         though)});
     }
     return verdict;
 }

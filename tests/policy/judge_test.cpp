@@ -44,6 +44,33 @@ TEST_CASE("policy: sure, agreed and worth it is a switch") {
     CHECK(has(verdict, "better-layout"));
 }
 
+TEST_CASE("policy: the reason agrees with the table beside it, and says what decides") {
+    // By number: core gains most, node is the most probable, socket is in force.
+    auto one = window({0.1, 0.3, 0.2, 0.35, 0.05}, {0, 0.08, 0, 0.02, 0}, Layout::core);
+    const auto why = [&] { return verdict_on({one, one, one}).reasons.back().text; };
+    CHECK(why() ==
+          "core has the highest expected gain, +8.0% over socket, and is better in 100% of "
+          "3 windows; it has 60% of the probability that one of these two is the best "
+          "(30.0% against socket's 20.0%); node is the best with a higher probability, "
+          "35.0%, but the expected gain decides");
+    one.prediction.probability = {0.1, 0.15, 0.35, 0.35, 0.05};
+    CHECK(why() ==
+          "core has the highest expected gain, +8.0%, but only 30% of the probability that "
+          "one of these two is the best (15.0% against socket's 35.0%); 50% are needed to "
+          "switch");
+    one.prediction.probability = {0.05, 0.6, 0.2, 0.1, 0.05};
+    one.prediction.expected_gain = {0, 0.005, 0, 0.002, 0};
+    CHECK(why() == "core has the highest expected gain, +0.5%; a switch needs +1.0%");
+    one.prediction.expected_gain = {-0.1, -0.1, 0, -0.1, -0.1};
+    CHECK(why() == "no layout has a higher expected gain than the current one, socket; core is the "
+                   "best with a higher probability, 60.0%, but the expected gain decides");
+    auto other = one;
+    other.prediction.expected_gain[index(Layout::core)] = 0.5;
+    CHECK(verdict_on({one, other, one}).reasons.back().text ==
+          "core has the highest expected gain, +10.0%, but is better than socket in 33% of the "
+          "windows only; 60% are needed to switch");
+}
+
 TEST_CASE("policy: layouts as good as the favourite do not speak for the current one") {
     auto first = for_core;
     first.prediction.best = option_of(Layout::core);
