@@ -2,6 +2,7 @@
 #include "collector/window/features.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
+#include "src/cli/explanation.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/recommendation_text.hpp"
 #include "src/cli/shared_options.hpp"
@@ -37,26 +38,16 @@ struct RecommendArguments {
     bool json = false;
 };
 
-/// One window of the pool, kept for the explanation.
-struct Seen {
-    FeatureVector features;
-    PoolFacts facts;
-};
-
 /// What came of watching the pool.
 struct Watched {
     PoolFacts facts; ///< of the last window
-    std::vector<Seen> windows;
+    std::vector<ExplainedWindow> windows;
     std::vector<Observation> observations;
     std::vector<Observation> rate_limit; ///< the same windows with predictions of that
     Findings findings;
     proto::HostSnapshot snapshot; ///< the last one
     std::vector<std::string> odd; ///< what does not fit the host: its CPUs, its clocks
 };
-
-// Explaining takes about 2 ms a window; a few, evenly spread, say as much as all of them.
-constexpr std::size_t explained_windows = 16;
-constexpr std::size_t explained_features = 8;
 
 /// Whether the pool is the same machine to the model: its CPUs, its configuration, and what each
 /// layout would make of its runqueues.
@@ -139,42 +130,6 @@ Result<Watched> watch(const RecommendArguments& options, const Models& models, I
     return watched;
 }
 
-/// The weights of the features for a layout, averaged over some of the windows.
-Result<std::vector<Contribution>> explain(const Classifier& classifier, const Watched& watched,
-                                          Intent intent, std::span<const float> costs,
-                                          Option layout) {
-    const std::size_t count = watched.windows.size();
-    const std::size_t used = std::min(count, explained_windows);
-    std::map<std::size_t, Contribution> sums;
-    std::map<std::size_t, unsigned> values;
-    for (std::size_t i = 0; i < used; ++i) {
-        const Seen& seen = watched.windows[i * count / used];
-        auto contributions =
-            TRY(classifier.explain({&seen.features, intent, option_of(seen.facts.current),
-                                    classes_of(seen.facts.representatives), costs},
-                                   layout, model_feature_count()));
-        for (const Contribution& one : contributions) {
-            Contribution& sum = sums[one.feature];
-            sum.feature = one.feature;
-            sum.weight += one.weight / static_cast<double>(used);
-            if (std::isnan(one.value)) continue;
-            sum.value += one.value;
-            ++values[one.feature];
-        }
-    }
-    std::vector<Contribution> result;
-    for (auto& [feature, sum] : sums) {
-        const unsigned n = values[feature];
-        sum.value = n > 0 ? sum.value / n : std::numeric_limits<double>::quiet_NaN();
-        result.push_back(sum);
-    }
-    std::sort(result.begin(), result.end(), [](const Contribution& a, const Contribution& b) {
-        return std::abs(a.weight) > std::abs(b.weight);
-    });
-    result.resize(std::min(result.size(), explained_features));
-    return result;
-}
-
 /// What there is to say beside the verdict: of the layout in force, of what does not fit the host.
 std::vector<std::string> remarks(const Watched& watched) {
     const PoolFacts& facts = watched.facts;
@@ -221,6 +176,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     if (facts.rate_limit_us) out.set_rate_limit_us(*facts.rate_limit_us);
     out.set_recommended(std::string(to_string(layout_of(verdict.option))));
     out.set_verdict(std::string(to_string(verdict.decision)));
+    out.set_favoured(std::string(to_string(layout_of(verdict.favourite))));
     out.set_confidence(verdict.mean.probability[index(verdict.option)]);
     out.set_expected_gain(verdict.mean.expected_gain[index(verdict.option)]);
     for (Layout layout : all_layouts) {
@@ -263,6 +219,7 @@ void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Ve
     const auto in_force = watched.facts.rate_limit_us;
     to.set_recommended_us(verdict.option == current && in_force ? *in_force
                                                                 : limit_of(verdict.option));
+    to.set_favoured_us(limit_of(verdict.favourite));
     to.set_verdict(std::string(to_string(verdict.decision)));
     to.set_windows(verdict.windows);
     to.set_confidence(verdict.mean.probability[index(verdict.option)]);
@@ -284,28 +241,6 @@ void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Ve
     };
     to.set_command(command(limit_of(verdict.option)));
     to.set_undo(command(in_force.value_or(default_rate_limit_us)));
-}
-
-void add_explanation(proto::Recommendation& out, const Classifier& classifier,
-                     const std::vector<Contribution>& contributions) {
-    const auto schema = feature_schema();
-    for (const Contribution& one : contributions) {
-        auto* row = out.add_explanation();
-        row->set_feature(classifier.manifest().feature_names(static_cast<int>(one.feature)));
-        row->set_value(one.value);
-        row->set_contribution(one.weight);
-        if (one.feature < schema.size()) {
-            row->set_unit(std::string(schema[one.feature].unit));
-            row->set_meaning(std::string(schema[one.feature].meaning));
-        } else if (one.feature < first_intent_input()) {
-            row->set_meaning(
-                fmt::format("the machine's {}", sample_costs.at(one.feature - schema.size())));
-        } else {
-            const auto intent = all_intents.at(one.feature - first_intent_input());
-            row->set_unit("0 or 1");
-            row->set_meaning(fmt::format("the intent is {}", to_string(intent)));
-        }
-    }
 }
 
 /// The machine's costs from a file of them.
@@ -332,13 +267,17 @@ Result<int> recommend(RecommendArguments& options) {
     const Verdict limit = judge_rate_limit(watched);
     if (models.rate_limit) add_rate_limit(out, watched, limit);
     if (options.explain) {
-        auto contributions =
-            TRY(explain(models.layout, watched, *intent, options.costs, verdict.favourite));
-        add_explanation(out, models.layout, contributions);
+        const auto add = [&](const Classifier& model, Knob knob, Option option, auto* to) {
+            return explain(
+                model, watched.windows,
+                {.knob = knob, .option = option, .intent = *intent, .costs = options.costs}, *to);
+        };
+        TRY(add(models.layout, Knob::layout, verdict.favourite, out.mutable_explanation()));
+        if (models.rate_limit)
+            TRY(add(*models.rate_limit, Knob::rate_limit, limit.favourite,
+                    out.mutable_rate_limit()->mutable_explanation()));
     }
-    TRY(print(options.json ? to_json(out)
-                           : recommendation_text(out, options.intent,
-                                                 to_string(layout_of(verdict.favourite)))));
+    TRY(print(options.json ? to_json(out) : recommendation_text(out, options.intent)));
     const bool abstains = verdict.decision == Decision::abstain &&
                           (!models.rate_limit || limit.decision == Decision::abstain);
     return abstains ? abstained : done;
@@ -364,7 +303,8 @@ void add_recommend(CLI::App& app, Action& action) {
     command->add_option("--costs", options->costs_file,
                         "what things cost on this machine: a file that `intellisched-bench "
                         "calibrate` wrote; without it the model does without");
-    command->add_flag("--explain", options->explain, "show the features that moved the prediction");
+    command->add_flag("--explain", options->explain,
+                      "say what of the load speaks for and against what the models favour");
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, &action] { action = [options] { return recommend(*options); }; });
 }

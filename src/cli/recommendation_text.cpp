@@ -10,13 +10,75 @@
 namespace intellisched::cli {
 namespace {
 
+std::string short_number(double value) {
+    return std::abs(value) < 1000 ? fmt::format("{:.3g}", value) : fmt::format("{:.0f}", value);
+}
+
 /// A feature's value as a person would write it.
 std::string value_text(double value, const std::string& unit) {
-    if (std::isnan(value)) return "not seen";
-    if (unit == "0 or 1") return value > 0.5 ? "yes" : "no";
-    if (unit == "fraction") return fmt::format("{:.1f}%", value * 100);
-    if (unit.empty() || unit == "count" || unit == "ratio") return fmt::format("{:.4g}", value);
-    return fmt::format("{:.4g} {}", value, unit);
+    const double size = std::abs(value);
+    if (unit == "fraction") return short_number(value * 100) + "%";
+    if (unit == "us")
+        return size < 1e3   ? short_number(value) + " us"
+               : size < 1e6 ? short_number(value / 1e3) + " ms"
+                            : short_number(value / 1e6) + " s";
+    if (unit == "1/s") return short_number(value) + " a second";
+    if (unit == "1/s a CPU") return short_number(value) + " a second and CPU";
+    if (unit == "B/s")
+        return size < 1e6 ? short_number(value / 1e3) + " kB/s"
+                          : short_number(value / 1e6) + " MB/s";
+    if (unit.empty() || unit == "count" || unit == "ratio") return short_number(value);
+    return short_number(value) + " " + unit;
+}
+
+/// "20 us to 3 ms", "2 to 8 ms".
+std::string range_text(double least, double most, const std::string& unit) {
+    std::string from = value_text(least, unit);
+    const std::string to = value_text(most, unit);
+    const auto unit_at = to.find(' ');
+    if (unit_at != to.npos && from.ends_with(to.substr(unit_at)))
+        from.resize(from.size() - (to.size() - unit_at));
+    return from + " to " + to;
+}
+
+/// The value beside what the model knows of it.
+std::string compared(const proto::FeatureContribution& row) {
+    if (!row.has_value()) return "not seen";
+    if (row.unit() == "0 or 1") return row.value() > 0.5 ? "yes" : "no";
+    const auto text = [&](double value) { return value_text(value, row.unit()); };
+    std::string out = text(row.value());
+    // Where one in three or so of all hosts is: no word for it is better than one too many.
+    constexpr double much = 1.5;
+    if (row.has_usual()) {
+        const double value = std::abs(row.value()), usual = std::abs(row.usual());
+        const char* than = value > usual * much   ? "more than usual"
+                           : value < usual / much ? "less than usual"
+                                                  : "as usual";
+        out += fmt::format(", {} ({})", than, text(row.usual()));
+    }
+    if (row.has_least() && row.has_most())
+        out += fmt::format("; {} in the training", range_text(row.least(), row.most(), row.unit()));
+    return out;
+}
+
+/// What speaks for the favoured option and against it, a sentence each.
+std::string explanation(const auto& rows, const std::string& favoured) {
+    if (rows.empty()) return {};
+    // Alone it changes the odds of being the best by half and more; or by less than a tenth.
+    constexpr double strong = 0.405, weak = 0.095;
+    std::string text = fmt::format("\nwhat the model saw that speaks for {0} and against {0}, the "
+                                   "weightiest first:\n",
+                                   favoured);
+    for (const auto& row : rows) {
+        const double weight = std::abs(row.contribution());
+        text +=
+            fmt::format("  - {} {}: {}: {}\n",
+                        weight >= strong ? "strongly"
+                        : weight < weak  ? "slightly"
+                                         : "clearly",
+                        row.contribution() > 0 ? "for" : "against", row.meaning(), compared(row));
+    }
+    return text;
 }
 
 /// The two numbers of a row; of no window there are none.
@@ -47,6 +109,7 @@ std::string rate_limit_part(const proto::Recommendation& all) {
     if (!r.command().empty())
         text += fmt::format("to do it, on any Xen:  {}\nand to undo it:        {}\n", r.command(),
                             r.undo());
+    text += explanation(r.explanation(), rate_limit_text(r.favoured_us()));
     if (!r.command().empty() && !all.command().empty())
         text +=
             "one at a time: either gain is with the other as it is now, and they do not add up; do "
@@ -56,8 +119,7 @@ std::string rate_limit_part(const proto::Recommendation& all) {
 
 } // namespace
 
-std::string recommendation_text(const proto::Recommendation& r, std::string_view intent,
-                                std::string_view explained) {
+std::string recommendation_text(const proto::Recommendation& r, std::string_view intent) {
     std::string text = fmt::format(
         "cpupool {}: layout {}{} now, intent {}, {} windows\n\n", printable(r.pool()), r.current(),
         r.has_rate_limit_us() ? ", rate limit " + rate_limit_text(r.rate_limit_us()) : "", intent,
@@ -83,12 +145,7 @@ std::string recommendation_text(const proto::Recommendation& r, std::string_view
                         r.verdict() == "switch" ? " to " + r.recommended() : "");
     for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
     if (!r.command().empty()) text += fmt::format("to do it:  {}\n", printable(r.command(), 256));
-    if (!r.explanation().empty()) {
-        text += fmt::format("\nwhat speaks for (+) and against (-) {}, in log-odds:\n", explained);
-        for (const auto& row : r.explanation())
-            text += fmt::format("  {:+6.2f}  {} = {} ({})\n", row.contribution(), row.meaning(),
-                                value_text(row.value(), row.unit()), row.feature());
-    }
+    text += explanation(r.explanation(), r.favoured());
     if (r.has_rate_limit()) text += rate_limit_part(r);
     const auto& model = r.model();
     text += fmt::format("\nmodel {} ({}), {} samples; {}\n", model.name(), model.id(),

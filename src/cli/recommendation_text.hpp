@@ -10,8 +10,8 @@
 namespace intellisched::cli {
 
 /// The table of the layouts, that of the rate limits where there is one, verdicts and reasons, and
-/// the explanation, which is of the layout `explained`.
+/// the explanations that it has.
 [[nodiscard]] std::string recommendation_text(const proto::Recommendation& recommendation,
-                                              std::string_view intent, std::string_view explained);
+                                              std::string_view intent);
 
 } // namespace intellisched::cli

@@ -189,6 +189,21 @@ Result<std::vector<Contribution>> Classifier::explain(const Question& question, 
     return contributions;
 }
 
+UsualValues Classifier::usual(std::size_t feature) const {
+    const auto& manifest = impl_->manifest;
+    UsualValues values;
+    if (feature >= feature_schema().size()) return values;
+    const auto of = [&](const auto& range) {
+        return feature < static_cast<std::size_t>(range.size())
+                   ? static_cast<double>(range[static_cast<int>(feature)])
+                   : values.usual;
+    };
+    values.least = of(manifest.feature_min());
+    values.most = of(manifest.feature_max());
+    if (impl_->novelty) values.usual = impl_->novelty->usual(feature);
+    return values;
+}
+
 Result<Models> Models::load(const Bundle& bundle) {
     Models models{TRY(Classifier::load(bundle))};
     if (bundle.rate_limit) models.rate_limit = TRY(Classifier::load(*bundle.rate_limit));

@@ -46,6 +46,13 @@ struct Contribution {
     double weight = 0;       ///< towards (above 0) or against the option
 };
 
+/// A feature's values in the training; NaN: not known.
+struct UsualValues {
+    double usual = std::numeric_limits<double>::quiet_NaN(); ///< Novelty::usual()
+    double least = std::numeric_limits<double>::quiet_NaN();
+    double most = std::numeric_limits<double>::quiet_NaN();
+};
+
 /// exp(margin / temperature) by option, normalised to a sum of 1.
 [[nodiscard]] std::array<double, option_count> softmax(std::span<const float> margins,
                                                        double temperature);
@@ -96,6 +103,10 @@ class Classifier {
     /// `option`. About 2 ms: a hundred times a prediction.
     [[nodiscard]] Result<std::vector<Contribution>> explain(const Question& question, Option option,
                                                             std::size_t limit) const;
+
+    /// Of an input by its index in the manifest's feature_names; only the schema's features have
+    /// them.
+    [[nodiscard]] UsualValues usual(std::size_t feature) const;
 
     Classifier(Classifier&&) noexcept;
     Classifier& operator=(Classifier&&) noexcept;

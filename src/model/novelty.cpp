@@ -33,6 +33,8 @@ double in_logs(float value) {
     return std::copysign(std::min(log, largest_log), static_cast<double>(value));
 }
 
+double from_logs(double log) { return std::copysign(std::expm1(std::fabs(log)) / log_scale, log); }
+
 double product(const Row& a, const Row& b) {
     return std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
 }

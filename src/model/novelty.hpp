@@ -33,6 +33,7 @@ inline constexpr double least_threshold = 1;
 
 /// ln(1 + 30 value), with the value's sign; NaN of NaN.
 [[nodiscard]] double in_logs(float value);
+[[nodiscard]] double from_logs(double log); ///< the value of that
 
 [[nodiscard]] double product(const Row& a, const Row& b);
 
@@ -58,6 +59,11 @@ class Novelty {
     /// From a bundle. Errors: not of every feature; a number that no training gives.
     [[nodiscard]] static Result<Novelty> load(const proto::Novelty& stored);
     [[nodiscard]] proto::Novelty stored() const;
+
+    /// What was ordinary in the training: the value of the mean log.
+    [[nodiscard]] double usual(std::size_t feature) const {
+        return novelty::from_logs(center_[feature]);
+    }
 
     /// From 0 to most_novel; above 1 a window is novel. `features` are as many as the schema has.
     /// Missing ones (NaN) are taken to be what the others foretell, and so add nothing.

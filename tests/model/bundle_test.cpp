@@ -2,9 +2,12 @@
 // The bundle file: what is written is read back, and a cut, edited, foreign or outdated one gives
 // its one line.
 #include "bench/training/synthetic.hpp"
+#include "collector/window/schema.hpp"
 #include "src/base/files.hpp"
 #include "src/model/bundle.hpp"
 #include "src/model/classifier.hpp"
+#include "src/model/novelty.hpp"
+#include "test_paths.hpp"
 #include "tests/model/bundle_bytes.hpp"
 #include "tests/support/files.hpp"
 
@@ -128,6 +131,23 @@ TEST_CASE("bundle: other versions and other features are told apart") {
     CHECK(contains(changed_manifest([](auto& m) { m.set_knob("rate-limit"); }),
                    "about 'rate-limit'"));
     CHECK(contains(changed_manifest([](auto& m) { m.set_intents(0, "speed"); }), "intents"));
+}
+
+TEST_CASE("novelty: what is usual is a value, as the features have them") {
+    for (const float value : {0.0F, 0.02F, 3.0F, 34'000.0F, -2.0F})
+        CHECK(novelty::from_logs(novelty::in_logs(value)) ==
+              doctest::Approx(static_cast<double>(value)));
+    const auto bundle = read_bundle(std::filesystem::path(INTELLISCHED_BUNDLES) / "default.bundle");
+    REQUIRE(bundle);
+    const auto model = Classifier::load(*bundle);
+    REQUIRE(model);
+    for (std::size_t i = 0; i < feature_schema().size(); ++i) {
+        const UsualValues values = model->usual(i);
+        if (std::isnan(values.least)) continue; // it never had a value
+        CHECK(values.usual >= values.least - 1e-3);
+        CHECK(values.usual <= values.most * 1.001);
+    }
+    CHECK(std::isnan(model->usual(feature_schema().size()).usual)); // a cost
 }
 
 TEST_CASE("bundle: a novelty that cannot be is refused") {
