@@ -124,7 +124,7 @@ Result<int> run_bench(const BenchArguments& options) {
     for (const auto& [name, bytes] :
          {std::pair{"bench.samples", &samples}, std::pair{"report.html", &page}})
         TRY(replace_file(out / name, std::as_bytes(std::span(*bytes))));
-    const std::string text = options.json ? to_json(report) : bench::report_text(report);
+    const std::string text = options.json ? json_output(report) : bench::report_text(report);
     TRY(print(text));
     return report.failures().empty() ? done : failed;
 }

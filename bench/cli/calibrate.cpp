@@ -160,7 +160,7 @@ Result<int> calibrate_host(const CalibrateArguments& options) {
         const std::string text = calibrate::costs_text(found);
         TRY(replace_file(options.out, std::as_bytes(std::span(text))));
     }
-    TRY(print(options.json ? to_json(found) : calibrate::table(found)));
+    TRY(print(options.json ? json_output(found) : calibrate::table(found)));
     return done;
 }
 

@@ -127,7 +127,7 @@ Result<int> evaluate(const EvaluateArguments& options) {
         const std::string page = evaluation_page(report);
         TRY(replace_file(options.out, std::as_bytes(std::span(page))));
     }
-    const std::string text = options.json ? to_json(report) : evaluation_text(report);
+    const std::string text = options.json ? json_output(report) : evaluation_text(report);
     TRY(print(text));
     return done;
 }

@@ -57,9 +57,9 @@ Result<int> train_bundle(TrainArguments& options) {
         bundle.rate_limit = TRY(train_model(some, options.training));
     TRY(write_bundle(bundle, options.out));
 
-    std::string text = options.json ? to_json(bundle.manifest) : told(bundle, options.out);
+    std::string text = options.json ? json_output(bundle.manifest) : told(bundle, options.out);
     if (bundle.rate_limit)
-        text += options.json ? to_json(bundle.rate_limit->manifest)
+        text += options.json ? json_output(bundle.rate_limit->manifest)
                              : told(*bundle.rate_limit, options.out);
     TRY(print(text));
     return done;

@@ -20,6 +20,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/base/parallel.hpp"
 #include "src/host/simulator.hpp"
+#include "src/proto/json_output.hpp"
 #include "src/proto/text.hpp"
 
 #include <CLI/CLI.hpp>
@@ -94,7 +95,7 @@ Result<void> work(const Options& options) {
         if (options.details) fmt::print("{}\n", bench::details_of(day, phases));
     }
     bench::sum_up(report);
-    fmt::print("{}", options.json ? to_json(report) : bench::text_of(report));
+    fmt::print("{}", options.json ? json_output(report) : bench::text_of(report));
     return {};
 }
 

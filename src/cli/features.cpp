@@ -37,7 +37,7 @@ Result<int> describe(bool json) {
         text += fmt::format("{:<26} {:<12} {}; from {}\n", info.name, info.unit, info.meaning,
                             info.source);
     }
-    TRY(print(json ? to_json(schema) : text));
+    TRY(print(json ? json_output(schema) : text));
     return done;
 }
 
@@ -100,7 +100,7 @@ Result<int> features(const FeaturesArguments& options) {
             if (!std::isnan(vector.values[i])) // JSON has no word for a missing number but absence
                 (*window.mutable_features())[std::string(feature_schema()[i].name)] =
                     vector.values[i];
-        printed = print(to_json(window));
+        printed = print(json_output(window));
     });
     if (!observed) return tl::unexpected(observed.error());
     if (!printed) return tl::unexpected(printed.error());

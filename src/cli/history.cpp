@@ -167,7 +167,7 @@ std::string line_of(const service::Event& event, bool json) {
             proto::HistoryEntry message;
             message.set_pool(entry.pool.name);
             fill(message, entry.what);
-            return to_json(message);
+            return json_output(message);
         },
         event);
 }

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "src/base/result.hpp"
-#include "src/proto/text.hpp" // to_json
+#include "src/proto/json_output.hpp"
 
 #include <string>
 

@@ -173,6 +173,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     out.set_pool(facts.pool);
     out.set_current(std::string(to_string(facts.current)));
     out.set_runqueues(static_cast<std::uint32_t>(facts.runqueues_in_force.size()));
+    out.set_max_cpus(facts.in_force.max_cpus);
     if (facts.rate_limit_us) out.set_rate_limit_us(*facts.rate_limit_us);
     out.set_recommended(std::string(to_string(layout_of(verdict.option))));
     out.set_verdict(std::string(to_string(verdict.decision)));
@@ -277,7 +278,7 @@ Result<int> recommend(RecommendArguments& options) {
             TRY(add(*models.rate_limit, Knob::rate_limit, limit.favourite,
                     out.mutable_rate_limit()->mutable_explanation()));
     }
-    TRY(print(options.json ? to_json(out) : recommendation_text(out, options.intent)));
+    TRY(print(options.json ? json_output(out) : recommendation_text(out, options.intent)));
     const bool abstains = verdict.decision == Decision::abstain &&
                           (!models.rate_limit || limit.decision == Decision::abstain);
     return abstains ? abstained : done;

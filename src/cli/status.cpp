@@ -66,7 +66,7 @@ Result<int> show_status(const StatusArguments& options) {
     proto::ControlRequest request;
     request.set_status(true);
     const auto reply = TRY(ask(options, request));
-    TRY(print(options.json ? to_json(reply.status()) : table(reply.status())));
+    TRY(print(options.json ? json_output(reply.status()) : table(reply.status())));
     return done;
 }
 

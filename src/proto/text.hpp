@@ -19,7 +19,7 @@ namespace intellisched {
                                            google::protobuf::Message& message);
 
 /// The message in protobuf's JSON mapping, on one line, with the field names as written in the
-/// .proto and fields of value 0 shown.
+/// .proto and fields of value 0 shown: for files that are read again. Commands print json_output().
 [[nodiscard]] std::string to_json(const google::protobuf::Message& message);
 
 } // namespace intellisched
