@@ -104,7 +104,8 @@ Result<int> apply_change(const ApplyArguments& options) {
 
     const Change change = requested(options, info);
     auto applied = TRY(apply(xl.configurator(), host.topology, pool, change, options.dry_run));
-    TRY(print(options.json ? json_output(message(pool, change, applied)) : describe(pool, applied)));
+    TRY(print(options.json ? json_output(message(pool, change, applied))
+                           : describe(pool, applied)));
     return done;
 }
 
