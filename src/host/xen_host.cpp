@@ -4,6 +4,7 @@
 #include "collector/counters/xenstat.hpp"
 #include "collector/trace/live.hpp"
 #include "src/base/log.hpp"
+#include "src/host/duty_cycle.hpp"
 #include "src/host/piped_trace.hpp"
 #include "src/host/xl.hpp"
 
@@ -19,7 +20,7 @@ using std::chrono::milliseconds;
 
 // Xen wakes us when a buffer is half full; the others must not wait for that.
 constexpr milliseconds drain_interval{100};
-constexpr milliseconds duty_period{1000};
+constexpr double mebibyte = 1 << 20;
 
 /// Comes due once an interval, counted from the time it was due before, so that it does not drift;
 /// what was missed is left out.
@@ -49,8 +50,8 @@ struct XenHost::Impl {
     std::optional<PipedTrace> piped;
     Ticker snapshots;
     Ticker samples;
-    Ticker duty_on;
-    Ticker duty_off;
+    DutyCycle duty;
+    bool told_dense = false;
     std::string last_snapshot; ///< serialised, without its time
     bool snapshot_failed = false;
     bool sample_failed = false;
@@ -83,18 +84,17 @@ Result<std::unique_ptr<XenHost>> XenHost::open(const XenOptions& options) {
     auto xenstat = TRY(counters::XenStat::open());
 
     const auto now = Clock::now();
-    auto impl = std::make_unique<Impl>(
-        Impl{.options = options,
-             .xl = std::move(xl),
-             .xenstat = std::move(xenstat),
-             .info = std::move(info),
-             .live = {},
-             .piped = {},
-             .snapshots = Ticker(now, options.snapshot_interval),
-             .samples = Ticker(now, options.interval),
-             .duty_on = Ticker(now + duty_period, duty_period),
-             .duty_off = Ticker(now + milliseconds(options.duty_ms), duty_period),
-             .last_snapshot = {}});
+    auto impl =
+        std::make_unique<Impl>(Impl{.options = options,
+                                    .xl = std::move(xl),
+                                    .xenstat = std::move(xenstat),
+                                    .info = std::move(info),
+                                    .live = {},
+                                    .piped = {},
+                                    .snapshots = Ticker(now, options.snapshot_interval),
+                                    .samples = Ticker(now, options.interval),
+                                    .duty = DutyCycle(now, options.duty_ms, options.trace_bytes_s),
+                                    .last_snapshot = {}});
     // Last, so that nothing is traced that will not be read.
     if (options.trace_from.empty()) {
         impl->live = TRY(trace::LiveTrace::open({.pages_per_cpu = options.buffer_pages}));
@@ -160,18 +160,21 @@ std::optional<proto::CounterSample> XenHost::Impl::sample() {
 }
 
 Result<void> XenHost::Impl::turn_duty(Clock::time_point now) {
-    if (options.duty_ms == 1000) return {};
-    const bool off = duty_off.expire(now);
-    const bool on = duty_on.expire(now);
-    // After a long wait both may have come; what counts is where in the period we are.
-    if (on && duty_off.due() <= duty_on.due()) return live->resume();
-    if (off) return live->pause();
+    const auto turn = duty.turn(now);
+    if (duty.too_many() > 0 && !std::exchange(told_dense, true))
+        BOOST_LOG_TRIVIAL(info) << fmt::format(
+            "trace-dense (the trace had {:.0f} MiB in a second, {:.0f} are allowed: from now on it "
+            "is on for so much of every second as that needs, {} ms at first; trace_mb and duty "
+            "set it)",
+            duty.too_many() / mebibyte, options.trace_bytes_s / mebibyte, duty.duty_ms());
+    if (turn == DutyCycle::Turn::on) return live->resume();
+    if (turn == DutyCycle::Turn::off) return live->pause();
     return {};
 }
 
 milliseconds XenHost::Impl::until_due(Clock::time_point now) const {
     Clock::time_point due = std::min({now + drain_interval, snapshots.due(), samples.due()});
-    if (live && options.duty_ms != 1000) due = std::min({due, duty_on.due(), duty_off.due()});
+    if (live) due = std::min(due, duty.due());
     return std::max(std::chrono::ceil<milliseconds>(due - now), milliseconds(0));
 }
 
@@ -186,6 +189,7 @@ Result<std::optional<HostItem>> XenHost::Impl::read_trace(milliseconds wait) {
     pollfd ready{live->fd(), POLLIN, 0};
     if (::poll(&ready, 1, static_cast<int>(wait.count())) > 0) TRY(live->acknowledge());
     TRY(live->drain(trace.bytes));
+    duty.read(trace.bytes.size());
     return trace;
 }
 

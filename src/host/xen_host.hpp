@@ -21,6 +21,9 @@ struct XenOptions {
     unsigned buffer_pages = 64;
     /// Milliseconds of every second in which tracing is on, 1 to 1000 (always).
     unsigned duty_ms = 1000;
+    /// Bytes a second that the trace may have: where it has more, tracing is on for less of every
+    /// second, which is logged once. 0: no bound.
+    double trace_bytes_s = 0;
     /// Empty: the live trace buffers. Otherwise where xentrace writes: the path of a FIFO or file,
     /// or "-" for standard input (xentrace needs the name of a file: `xentrace -e 0x2f000
     /// /dev/stdout | ...`).

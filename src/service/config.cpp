@@ -127,6 +127,9 @@ template<> const std::vector<Key<ServiceConfig>>& keys() {
         // The model learnt from windows of a second; a few more leave room for a trial's windows
         // before they are too old.
         {"interval", whole(1, 5, [](C& c, double n) { c.interval = count(n); })},
+        {"duty", whole(1, 1000, [](C& c, double n) { c.duty = count(n); })},
+        {"buffer_pages", whole(1, 65535, [](C& c, double n) { c.buffer_pages = count(n); })},
+        {"trace_mb", whole(1, 4096, [](C& c, double n) { c.trace_mb = count(n); })},
         {"journal", path(&C::journal, true, 4000)}, // SQLite adds endings of its own
         {"journal_days", whole(1, 3650, [](C& c, double n) { c.journal_days = count(n); })},
         {"journal_mb", whole(8, 1 << 20, [](C& c, double n) { c.journal_mb = count(n); })},

@@ -32,6 +32,9 @@ struct PoolConfig {
 struct ServiceConfig {
     std::filesystem::path bundle = {}; ///< empty: the one that is installed with the program
     unsigned interval = 1;             ///< of a window, in seconds
+    unsigned duty = 1000;              ///< ms of every second in which the live trace is on
+    unsigned buffer_pages = 64;        ///< 4 KiB each, a CPU, of Xen's trace buffers
+    unsigned trace_mb = 32; ///< MiB a second that the trace may have; then the duty falls
     std::filesystem::path journal = "/var/lib/intellisched/journal.db";
     unsigned journal_days = 30; ///< that windows are kept
     unsigned journal_mb = 1024; ///< MiB that its rows may take; then the oldest go

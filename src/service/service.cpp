@@ -92,6 +92,9 @@ Result<void> Service::begin_loop() {
     const std::chrono::seconds interval(config_.interval);
     XenOptions xen;
     xen.interval = interval;
+    xen.duty_ms = config_.duty;
+    xen.buffer_pages = config_.buffer_pages;
+    xen.trace_bytes_s = static_cast<double>(std::uint64_t{config_.trace_mb} << 20);
     guest_scores_ = config_.guest_scores();
     xen.published_scores = [this] { return guest_scores_.load(); };
     watcher_ = TRY(

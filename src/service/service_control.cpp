@@ -249,9 +249,10 @@ Result<void> Service::reload() {
         auto config = TRY(read_config(options_.config));
         auto models = TRY(load_bundle(config));
         if (config.journal != config_.journal || config.socket != config_.socket ||
-            config.interval != config_.interval)
-            BOOST_LOG_TRIVIAL(warning)
-                << "another journal, socket or interval counts from the next start on";
+            config.interval != config_.interval || config.duty != config_.duty ||
+            config.buffer_pages != config_.buffer_pages || config.trace_mb != config_.trace_mb)
+            BOOST_LOG_TRIVIAL(warning) << "another journal, socket, interval, duty, buffer_pages "
+                                          "or trace_mb counts from the next start on";
         config_ = std::move(config);
         guest_scores_ = config_.guest_scores();
         models_ = std::move(models);

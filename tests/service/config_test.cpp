@@ -73,7 +73,8 @@ TEST_CASE("configuration: the example has every key, at its default") {
     std::vector<std::string> keys;
     for (const ConfigKey& key : config_keys(all)) keys.emplace_back(key.name);
     CHECK(fmt::format("{}", fmt::join(keys, " ")) ==
-          "bundle interval journal journal_days journal_mb socket control_group_may metrics "
+          "bundle interval duty buffer_pages trace_mb journal journal_days journal_mb socket "
+          "control_group_may metrics "
           "log_level "
           "return_to_boot_layout "
           "mode intent pools");
@@ -108,6 +109,7 @@ TEST_CASE("configuration: what is set") {
     const ServiceConfig config = good("bundle = '/b'; interval = 2\n"
                                       "journal = \"/j \\\"q\\\"\" # a comment, \"pools = 1\n"
                                       "journal_days = \"7\"\njournal_mb = 64\n"
+                                      "duty = 200\nbuffer_pages = 256\ntrace_mb = 8\n"
                                       "socket = \"/s\"\nmetrics = \"/m.prom\"\n"
                                       "control_group_may = \"change\"\n"
                                       "log_level = \"debug\"\nreturn_to_boot_layout = 1\n"
@@ -122,6 +124,9 @@ TEST_CASE("configuration: what is set") {
     CHECK(config.journal == "/j \"q\"");
     CHECK(config.journal_days == 7);
     CHECK(config.journal_mb == 64);
+    CHECK(config.duty == 200);
+    CHECK(config.buffer_pages == 256);
+    CHECK(config.trace_mb == 8);
     CHECK(config.socket == "/s");
     CHECK(config.control_group_changes);
     CHECK(config.metrics == "/m.prom");
@@ -165,7 +170,8 @@ TEST_CASE("configuration: mistakes are named, all of them, with their lines") {
                "          \"name=b\" ]\n"
                "interval = 1\n"
                "mode = \"on\"\n") ==
-          "conf:2: dwell: no such key; there are bundle, interval, journal, journal_days, "
+          "conf:2: dwell: no such key; there are bundle, interval, duty, buffer_pages, trace_mb, "
+          "journal, journal_days, "
           "journal_mb, socket, "
           "control_group_may, metrics, log_level, return_to_boot_layout, mode, intent, pools\n"
           "conf:3: journal: a list; it takes a single value\n"
