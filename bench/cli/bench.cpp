@@ -120,11 +120,22 @@ Result<int> run_bench(const BenchArguments& options) {
     if (options.stored && report.cells().empty())
         return fail("{}: it has no runs of {}; name the plan that it was made with", options.out,
                     options.plan);
-    const std::string page = bench::report_page(report);
+    const page::About about{
+        .subject = "Plan " + options.plan,
+        .date = page::today(),
+        .origin = plan.live() ? "measured on a live host" : "simulated, with Xen's own credit2",
+        .costs = plan.live() ? ""
+                 : plan.costs.ByteSizeLong() > 0
+                     ? "machine costs of the plan"
+                     : "machine costs as each scenario says, else the simulator's defaults"};
+    const std::string page = bench::report_page(report, about);
     for (const auto& [name, bytes] :
          {std::pair{"bench.samples", &samples}, std::pair{"report.html", &page}})
         TRY(replace_file(out / name, std::as_bytes(std::span(*bytes))));
-    const std::string text = options.json ? json_output(report) : bench::report_text(report);
+    const std::string text =
+        options.json ? json_output(report)
+                     : bench::report_text(report) + fmt::format("\nthe report as a page: {}\n",
+                                                                (out / "report.html").string());
     TRY(print(text));
     return report.failures().empty() ? done : failed;
 }

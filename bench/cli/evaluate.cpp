@@ -9,6 +9,8 @@
 #include "src/base/interrupt.hpp"
 #include "src/cli/output.hpp"
 
+#include <algorithm>
+#include <cmath>
 #include <thread>
 
 namespace intellisched::cli {
@@ -108,6 +110,25 @@ Result<void> judge_given(const EvaluateArguments& options, std::span<const proto
     return {};
 }
 
+/// Only of simulated hosts are all costs known.
+page::About about(const EvaluateArguments& options, std::span<const proto::Sample> samples) {
+    const auto simulated =
+        static_cast<std::size_t>(std::ranges::count_if(samples, [](const proto::Sample& one) {
+            return one.costs_size() > 0 &&
+                   std::ranges::none_of(one.costs(), [](float cost) { return std::isnan(cost); });
+        }));
+    const bool all = simulated == samples.size();
+    return {.subject = (options.bundle.empty() ? "Samples " : options.bundle + " on samples ") +
+                       options.samples,
+            .date = page::today(),
+            .origin = all ? "simulated, with Xen's own credit2"
+                      : simulated == 0
+                          ? "measured"
+                          : fmt::format("{} of {} samples simulated, the others measured",
+                                        simulated, samples.size()),
+            .costs = simulated > 0 ? "machine costs as the samples have them" : ""};
+}
+
 Result<int> evaluate(const EvaluateArguments& options) {
     auto samples = TRY(read_samples(options.samples));
     TRY(keep_knob(samples, options.knob));
@@ -124,10 +145,12 @@ Result<int> evaluate(const EvaluateArguments& options) {
             samples, options.snapshot ? snapshot_inputs() : every_input(), options.learning.seed));
     }
     if (!options.out.empty()) {
-        const std::string page = evaluation_page(report);
+        const std::string page = evaluation_page(report, about(options, samples));
         TRY(replace_file(options.out, std::as_bytes(std::span(page))));
     }
-    const std::string text = options.json ? json_output(report) : evaluation_text(report);
+    std::string text = options.json ? json_output(report) : evaluation_text(report);
+    if (!options.out.empty() && !options.json)
+        text += fmt::format("\nthe report as a page: {}\n", options.out);
     TRY(print(text));
     return done;
 }

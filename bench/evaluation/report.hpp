@@ -2,6 +2,7 @@
 // What an evaluation found, for a terminal and as a page.
 #pragma once
 
+#include "bench/page/page.hpp"
 #include "bench/proto/evaluation.pb.h"
 
 #include <string>
@@ -13,6 +14,11 @@ namespace intellisched {
 
 /// An HTML page that needs nothing else: the same tables whole, plots of regret by method and of
 /// calibration, and which layout was taken for which.
-[[nodiscard]] std::string evaluation_page(const proto::EvaluationReport& report);
+[[nodiscard]] std::string evaluation_page(const proto::EvaluationReport& report,
+                                          const page::About& about);
+
+/// What was captured of what there was to gain, as "40.3%"; "-": there was nothing, or so little
+/// that the share is chance.
+[[nodiscard]] std::string captured_text(const proto::Figures& figures);
 
 } // namespace intellisched

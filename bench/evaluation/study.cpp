@@ -249,6 +249,7 @@ proto::Figures figures_of(std::string method, std::span<const CaseOutcome> outco
     figures.set_cases(all.cases);
     figures.set_accuracy(all.accuracy);
     figures.set_mean_regret(all.regret.mean);
+    figures.set_regret_error(all.regret_error);
     figures.set_median_regret(all.regret.median);
     figures.set_p95_regret(all.regret.p95);
     figures.set_max_regret(all.regret.max);

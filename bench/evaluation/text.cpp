@@ -12,9 +12,9 @@ constexpr int shown_cells = 4; // of each kind, the worst
 
 std::string figures_line(const proto::Figures& f, std::string_view name) {
     std::string text =
-        fmt::format("{:<32}{:>8}{:>8.2f}%{:>8.2f}%{:>8.2f}%{:>8.1f}%{:>10.1f}%{:>7.2f}%{:>8.3f}",
+        fmt::format("{:<32}{:>8}{:>8.2f}%{:>8.2f}%{:>8.2f}%{:>8.1f}%{:>11}{:>7.2f}%{:>8.3f}",
                     printable(name, 31), f.cases(), f.mean_regret() * 100, f.median_regret() * 100,
-                    f.p95_regret() * 100, f.max_regret() * 100, f.captured() * 100, f.harm() * 100,
+                    f.p95_regret() * 100, f.max_regret() * 100, captured_text(f), f.harm() * 100,
                     f.calibration_error());
     if (!std::isnan(f.work()))
         text += fmt::format("{:>+7.2f}%{:>+7.2f}%{:>+7.1f}%{:>+8.3f}", f.work() * 100,
@@ -29,6 +29,13 @@ std::string head(std::string_view what) {
 }
 
 } // namespace
+
+std::string captured_text(const proto::Figures& figures) {
+    constexpr double nothing = 0.0005; // as many as are shown as 0.0%
+    return figures.default_regret() < nothing || !std::isfinite(figures.captured())
+               ? "-"
+               : fmt::format("{:.1f}%", figures.captured() * 100);
+}
 
 std::string evaluation_text(const proto::EvaluationReport& report) {
     std::string text;

@@ -30,20 +30,54 @@ struct Scale {
     }
 };
 
-/// The axis begins at a round number below all that is drawn.
-Scale scale_of(const proto::ReportCell& cell) {
+/// Half of the 95% interval of a score; 0: not known.
+double interval(const proto::Report& report, const proto::ReportCell::Row& row) {
+    const double half = row.spread() * report.confidence_factor();
+    return std::isfinite(half) ? half : 0;
+}
+
+/// One axis for all cells of an intent, which are compared: it begins at a round number below all
+/// that is drawn.
+Scale scale_of(const proto::Report& report, std::string_view intent) {
     double low = 1;
-    for (const auto& row : cell.rows()) {
-        low = std::min(low, row.score() - row.deviation());
-        if (!std::isnan(row.spread())) low = std::min(low, row.score() - row.spread());
-    }
+    for (const proto::ReportCell& cell : report.cells())
+        for (const auto& row : cell.rows())
+            if (cell.intent() == intent)
+                low = std::min(
+                    {low, row.score() - row.deviation(), row.score() - interval(report, row)});
     for (const double step : {0.002, 0.01, 0.05, 0.2})
         if (1 - low <= 5 * step) return {1 - step * std::max(1.0, std::ceil((1 - low) / step))};
     return {0};
 }
 
-std::string plot(const proto::ReportCell& cell) {
-    const Scale scale = scale_of(cell);
+/// What came of an intent, in words: the boot default, and the one layout that is best for all.
+std::string sentence(const proto::Report& report, const std::string& intent) {
+    std::array<double, layout_count> sums{}, counts{};
+    double entries = 0;
+    for (const proto::ReportCell& cell : report.cells()) {
+        if (cell.intent() != intent) continue;
+        entries += cell.entries();
+        for (const auto& row : cell.rows())
+            if (const auto layout = layout_from_string(row.layout())) {
+                sums[index(*layout)] += row.score() * cell.entries();
+                counts[index(*layout)] += cell.entries();
+            }
+    }
+    // One that some entries have no score of would be compared on others.
+    const auto behind = [&](Layout layout) {
+        return counts[index(layout)] == entries ? 1 - sums[index(layout)] / entries : 1;
+    };
+    const Layout best = *std::ranges::min_element(all_layouts, {}, behind);
+    std::string text = fmt::format("Under {}, {} entries: ", intent, entries);
+    if (behind(Layout::socket) < 1)
+        text += fmt::format("the boot default, socket, is {:.1f}% behind the best layout of each "
+                            "entry in the mean; ",
+                            behind(Layout::socket) * 100);
+    return text + fmt::format("the best for all alike is {}, {:.1f}% behind.", to_string(best),
+                              behind(best) * 100);
+}
+
+std::string plot(const proto::Report& report, const proto::ReportCell& cell, const Scale& scale) {
     const double bottom = top + row_height * cell.rows_size();
     std::string svg;
     for (const double at : {scale.low, (scale.low + 1) / 2, 1.0}) {
@@ -56,9 +90,8 @@ std::string plot(const proto::ReportCell& cell) {
         svg += page::words("", label - 8, y + 4, "end", row.layout());
         svg += page::line("deviation", scale.x(s - row.deviation()), y,
                           scale.x(s + row.deviation()), y);
-        if (!std::isnan(row.spread()))
-            svg +=
-                page::line("interval", scale.x(s - row.spread()), y, scale.x(s + row.spread()), y);
+        if (const double half = interval(report, row); half > 0)
+            svg += page::line("interval", scale.x(s - half), y, scale.x(s + half), y);
         svg += page::circle(row.best() > 0 ? "best" : "score", scale.x(s), y, 4);
         svg += page::words("value", width - right + 12, y + 4, "start",
                            fmt::format("{:.3f}, best {}×", s, row.best()));
@@ -72,7 +105,7 @@ std::string parts_table(const proto::Report& report) {
         "<h2>What the scores are made of</h2>\n<p>Against socket, means over the entries: work; "
         "CPU "
         "time for the same work; tail (p99 of responses, else of waits); share error.</p>\n"
-        "<table>\n<tr><th></th>";
+        "<div class=\"wide\"><table>\n<tr><th></th>";
     for (const Layout layout : all_layouts) out += fmt::format("<th>{}</th>", to_string(layout));
     out += "</tr>\n";
     for (const proto::ReportParts& parts : report.parts()) {
@@ -90,23 +123,31 @@ std::string parts_table(const proto::Report& report) {
         }
         out += "</tr>\n";
     }
-    return out + "</table>\n";
+    return out + "</table></div>\n";
 }
 
 } // namespace
 
-std::string report_page(const proto::Report& report) {
-    std::string out = page::begin("Scores by layout", style);
+std::string report_page(const proto::Report& report, const page::About& about) {
+    std::vector<std::string> summary;
+    std::vector<std::string> intents;
+    for (const proto::ReportCell& cell : report.cells())
+        if (std::ranges::find(intents, cell.intent()) == intents.end())
+            intents.push_back(cell.intent());
+    for (const std::string& one : intents) summary.push_back(sentence(report, one));
+    if (report.failures_size() > 0)
+        summary.push_back(
+            fmt::format("{} runs failed; they are at the end.", report.failures_size()));
+    std::string out = page::begin("Scores by layout", about, summary, style);
     out += fmt::format("<p>{} entries, {} runs, {} samples, {} failures. A score of 1 is the best "
                        "layout of an entry, 0.99 is 1% behind it. Dots: mean over the entries of "
-                       "a workload family on a topology (red: the best of at least one). Dark "
-                       "bars: standard error between the repeats of one entry{}. Light bars: "
-                       "standard deviation between the entries.</p>\n",
+                       "a workload family on a topology (red: the best of at least one). {}Light "
+                       "bars: standard deviation between the entries. All plots of an intent have "
+                       "one axis.</p>\n",
                        report.entries(), report.runs(), report.samples(), report.failures_size(),
-                       std::isnan(report.confidence_factor())
-                           ? std::string()
-                           : fmt::format(" ({:.3g} of them are a 95% confidence interval)",
-                                         report.confidence_factor()));
+                       std::isfinite(report.confidence_factor())
+                           ? "Dark bars: 95% interval, from the repeats of one entry. "
+                           : "One repeat tells no interval. ");
     std::string_view intent;
     for (const proto::ReportCell& cell : report.cells()) {
         if (cell.intent() != intent) {
@@ -117,7 +158,8 @@ std::string report_page(const proto::Report& report) {
         out += fmt::format("<figure><figcaption>{} <span>on {}: {} entries, {} ties</span>"
                            "</figcaption>\n{}\n</figure>\n",
                            page::escaped(cell.family()), page::escaped(cell.topology()),
-                           cell.entries(), cell.ties(), plot(cell));
+                           cell.entries(), cell.ties(),
+                           plot(report, cell, scale_of(report, cell.intent())));
     }
     if (!intent.empty()) out += "</div>\n";
     if (!report.parts().empty()) out += parts_table(report);

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "bench/experiment/results.hpp"
+#include "bench/page/page.hpp"
 
 #include <span>
 #include <string>
@@ -19,7 +20,7 @@ namespace intellisched::bench {
 [[nodiscard]] std::string report_text(const proto::Report& report);
 
 /// The report as an HTML page that needs nothing else, with a plot for each cell.
-[[nodiscard]] std::string report_page(const proto::Report& report);
+[[nodiscard]] std::string report_page(const proto::Report& report, const page::About& about);
 
 /// The factor that makes a standard error of so many repeats a 95% confidence interval: the
 /// quantile of Student's t with repeats - 1 degrees of freedom; NaN for fewer than two.

@@ -3,6 +3,9 @@
 
 #include "src/base/result.hpp"
 
+#include <ctime>
+#include <fmt/chrono.h>
+
 namespace intellisched::page {
 
 std::string escaped(std::string_view text) {
@@ -31,20 +34,36 @@ std::string escaped(std::string_view text) {
     return out;
 }
 
-std::string begin(std::string_view title, std::string_view style) {
-    return fmt::format(R"(<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><title>{0}</title>
+std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr))); }
+
+std::string begin(std::string_view title, const About& about, std::span<const std::string> summary,
+                  std::string_view style) {
+    std::string out =
+        fmt::format(R"(<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>{0}: {1}, {2}</title>
 <style>
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 960px; padding: 0 1em;
        color: #222; background: #fff }}
-h2 {{ margin-top: 2em }}
-figure {{ margin: 0 }} figcaption {{ font-weight: 600 }}
+h2 {{ margin-top: 2em }} h1, h2, p, li, caption {{ overflow-wrap: anywhere }}
+figure {{ margin: 0; max-width: 100%; break-inside: avoid }} figcaption {{ font-weight: 600 }}
+svg {{ max-width: 100%; height: auto }}
 svg text {{ font: 12px system-ui, sans-serif; fill: #222 }} svg .value {{ fill: #666 }}
-.grid {{ stroke: #ddd }}
-{1}</style></head><body>
+.grid {{ stroke: #ddd }} .wide {{ overflow-x: auto; max-width: 100% }}
+@media (max-width: 520px) {{ body {{ margin: 1em auto; font-size: 14px }} }}
+@media print {{ body {{ max-width: none; margin: 0; font-size: 10pt }} .wide {{ overflow: visible }}
+               table {{ font-size: 7pt }} tr {{ break-inside: avoid }} h2 {{ break-after: avoid }} }}
+{4}</style></head><body>
 <h1>{0}</h1>
+<p class="about">{1}, {2}. Hosts: {3}.</p>
 )",
-                       escaped(title), style);
+                    escaped(title), escaped(about.subject), escaped(about.date),
+                    escaped(about.origin + (about.costs.empty() ? "" : ", " + about.costs)), style);
+    if (!summary.empty()) out += "<ul class=\"summary\">\n";
+    for (const std::string& sentence : summary)
+        out += fmt::format("<li>{}</li>\n", escaped(sentence));
+    if (!summary.empty()) out += "</ul>\n";
+    return out;
 }
 
 std::string end() { return "</body></html>\n"; }

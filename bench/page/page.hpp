@@ -2,6 +2,7 @@
 // What reports as pages share: plain HTML and inline SVG, nothing fetched from anywhere.
 #pragma once
 
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -10,8 +11,22 @@ namespace intellisched::page {
 /// `text` for HTML: what could be markup is none.
 [[nodiscard]] std::string escaped(std::string_view text);
 
-/// From the doctype to the page's heading; `style` is added to the style that all pages have.
-[[nodiscard]] std::string begin(std::string_view title, std::string_view style);
+/// What a page is about, told before all else in it.
+struct About {
+    std::string subject; ///< the host, plan or samples
+    std::string date;    ///< today()
+    std::string origin;  ///< "simulated" or "measured", or some of both
+    std::string costs;   ///< the cost model of simulated hosts; empty: there is none
+};
+
+/// The date of UTC, as 2026-11-21.
+[[nodiscard]] std::string today();
+
+/// From the doctype to the page's heading, what it is about, and its result in words, a sentence an
+/// item. `style` is added to the style that all pages have: a page is read at 500 pixels, too, and
+/// on paper.
+[[nodiscard]] std::string begin(std::string_view title, const About& about,
+                                std::span<const std::string> summary, std::string_view style);
 [[nodiscard]] std::string end();
 
 /// A drawing of so many pixels, around its parts.

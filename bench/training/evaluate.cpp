@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <string_view>
 
 namespace intellisched {
 
@@ -81,6 +83,22 @@ std::vector<CaseOutcome> judge_repeats(const Case& one) {
 
 bool under_default(const Case& one) { return one.equivalent(one.current, boot_option); }
 
+namespace {
+
+/// Standard error of the mean regret. Windows and intents of one scenario are no independent
+/// evidence, so it is of the scenarios' sums (cluster-robust, as of a mean of unequal clusters).
+double error_over_scenarios(std::span<const CaseOutcome> outcomes, double mean) {
+    std::map<std::string_view, double> sums;
+    for (const CaseOutcome& one : outcomes) sums[one.of->sample->scenario()] += one.regret - mean;
+    const auto scenarios = static_cast<double>(sums.size());
+    if (scenarios < 2) return NAN;
+    double squares = 0;
+    for (const auto& [scenario, sum] : sums) squares += sum * sum;
+    return std::sqrt(squares * scenarios / (scenarios - 1)) / static_cast<double>(outcomes.size());
+}
+
+} // namespace
+
 Evaluation summarise(std::span<const CaseOutcome> outcomes) {
     Evaluation all;
     if (outcomes.empty()) return all;
@@ -109,8 +127,8 @@ Evaluation summarise(std::span<const CaseOutcome> outcomes) {
     all.regret.median = quantile(regrets, 0.5);
     all.regret.p95 = quantile(regrets, 0.95);
     all.regret.max = regrets.back();
-    all.captured = all.default_regret > 0 ? 1 - all.regret.mean / all.default_regret
-                                          : (all.regret.mean > 0 ? 0 : 1);
+    all.captured = all.default_regret > 0 ? 1 - all.regret.mean / all.default_regret : NAN;
+    all.regret_error = error_over_scenarios(outcomes, all.regret.mean);
     for (auto& bin : all.calibration) {
         if (bin.cases == 0) continue;
         const auto cases = static_cast<double>(bin.cases);

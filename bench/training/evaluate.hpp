@@ -60,8 +60,9 @@ struct Evaluation {
     double accuracy = 0;
     Regret regret;
     double default_regret = 0; ///< mean
-    /// Share of the oracle's advantage over the boot default: 1 - regret / default_regret; 1 when
-    /// there is no advantage and nothing was lost.
+    double regret_error = 0;   ///< standard error of the mean, over scenarios; NaN: of one of them
+    /// Share of the oracle's advantage over the boot default: 1 - regret / default_regret; NaN when
+    /// there is no advantage.
     double captured = 0;
     double harm = 0;   ///< share of the cases in which the choice does harm
     ScoreParts gained; ///< mean over the cases of which it is known; NaN without any

@@ -3,11 +3,13 @@
 #include "bench/evaluation/report.hpp"
 #include "bench/evaluation/study.hpp"
 #include "bench/training/synthetic.hpp"
+#include "tests/support/files.hpp"
 
 #include <cmath>
 #include <doctest/doctest.h>
 
 using namespace intellisched;
+using intellisched::test::contains;
 
 namespace {
 
@@ -159,7 +161,20 @@ TEST_CASE("study: groups are held out whole, whatever the number of threads") {
     proto::EvaluationReport report;
     *report.add_sections() = *section;
     report.mutable_sections(0)->set_title("<script>");
-    const std::string page = evaluation_page(report);
+    CHECK(section->methods(0).regret_error() > 0);
+    CHECK(section->methods(0).regret_error() < section->methods(0).max_regret());
+    auto& nothing = *report.add_sections() = *section;
+    nothing.mutable_methods(0)->set_default_regret(0);
+    nothing.mutable_methods(0)->set_captured(NAN);
+    const page::About about{"Samples s", "2026-11-21", "simulated", "costs"};
+    const std::string page = evaluation_page(report, about);
+    CHECK(contains(page, "<title>What the model is worth: Samples s, 2026-11-21</title>"));
+    CHECK(contains(page, "throughput: there was nothing to gain; the choices are "));
+    CHECK(contains(page, "they capture "));
+    CHECK(contains(page, " ± "));
+    CHECK(contains(page, "class=\"interval\""));
+    CHECK_FALSE(contains(page, "nan"));
+    CHECK_FALSE(contains(evaluation_text(report), "nan"));
     CHECK(page.find("<script>") == std::string::npos);
     CHECK(page.find("&lt;script&gt;") != std::string::npos);
     CHECK(evaluation_text(report).find("worst by family") != std::string::npos);

@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cmath>
 #include <doctest/doctest.h>
+#include <regex>
 #include <thread>
 
 using namespace intellisched;
@@ -393,11 +394,44 @@ TEST_CASE("bench report: figures of a cell, and names that are no markup") {
     CHECK(report.confidence_factor() == doctest::Approx(12.706).epsilon(0.001));
     CHECK(report.samples() == 36);
 
-    const std::string page = bench::report_page(report);
+    const page::About about{"Plan <b>", "2026-11-21", "simulated", "machine costs of the plan"};
+    const std::string page = bench::report_page(report, about);
+    CHECK(contains(page, "<title>Scores by layout: Plan &lt;b&gt;, 2026-11-21</title>"));
+    CHECK(
+        contains(page, "Plan &lt;b&gt;, 2026-11-21. Hosts: simulated, machine costs of the plan."));
+    CHECK(contains(page,
+                   "<ul class=\"summary\">\n<li>Under throughput, 2 entries: the boot default, "
+                   "socket, is "));
+    CHECK(contains(page, "the best for all alike is all, 0.0% behind.</li>"));
+    CHECK(contains(page, "Dark bars: 95% interval"));
+    CHECK(contains(page, "@media print"));
+    CHECK(contains(page, "@media (max-width: 520px)"));
     CHECK(!contains(page, "<script"));
     CHECK(contains(page, "&lt;script&gt;alert(1)&lt;/script&gt;&amp;&quot;"));
     CHECK(!contains(page, "http"));
     CHECK(contains(page, "<svg"));
+    // A cell that is far behind lengthens the axis of all plots of its intent, and of no other.
+    auto two = report;
+    for (const char* intent : {"throughput", "latency"}) {
+        auto& other = *two.add_cells() = cell;
+        other.set_intent(intent);
+        other.set_family("other");
+        for (auto& row : *other.mutable_rows())
+            if (row.score() < 1 && std::string_view(intent) == "throughput") row.set_score(0.5);
+    }
+    const auto axes = [](const std::string& of) {
+        std::vector<std::string> begins;
+        const std::regex begin("<text class=\"value\" x=\"60.0\"[^>]*>([^<]*)<");
+        for (std::sregex_iterator i(of.begin(), of.end(), begin), end; i != end; ++i)
+            begins.push_back((*i)[1]);
+        return begins;
+    };
+    const auto before = axes(page), after = axes(bench::report_page(two, about));
+    REQUIRE(before.size() == 1);
+    REQUIRE(after.size() == 3);
+    CHECK(after[0] == after[1]);
+    CHECK(after[0] != before[0]);
+    CHECK(after[2] == before[0]);
     CHECK(page::escaped("a'b\x1b") == "a&#39;b?");
     CHECK(contains(bench::report_text(report), "2 entries, 20 runs, 36 samples, 0 failures"));
 }

@@ -141,7 +141,7 @@ void use_results(const fs::path& directory) {
         for (const auto& row : cell.rows())
             if (!std::isfinite(row.score()) || !std::isfinite(row.spread())) std::abort();
     (void)bench::report_text(report);
-    (void)bench::report_page(report);
+    (void)bench::report_page(report, {});
     const auto file = bench::samples_file(wanted, entries, *opened);
     if (!file) std::abort();
     const fs::path path = directory / "out.samples";
