@@ -15,6 +15,8 @@ extern "C" {
 #include <cstring>
 #include <functional>
 #include <map>
+#include <set>
+#include <span>
 #include <sys/un.h>
 
 namespace intellisched {
@@ -225,6 +227,24 @@ class Parsed {
     int error_;
 };
 
+/// The first and the last line of the setting that the line is of.
+std::pair<unsigned, unsigned> statement(std::span<const ConfigKey> keys, unsigned line) {
+    for (const ConfigKey& key : keys)
+        if (key.line <= line && line <= key.end) return {key.line, key.end};
+    return {line, line};
+}
+
+/// Makes spaces of lines, so that those after them keep their numbers.
+void blank(std::string& text, std::pair<unsigned, unsigned> lines) {
+    unsigned line = 1;
+    for (char& c : text) {
+        if (c == '\n')
+            ++line;
+        else if (line >= lines.first && line <= lines.second)
+            c = ' ';
+    }
+}
+
 class Reader {
   public:
     explicit Reader(std::string name) : name_(std::move(name)) {}
@@ -235,7 +255,9 @@ class Reader {
     void wrong(unsigned line, fmt::format_string<Args...> format, Args&&... args) {
         errors_.emplace_back(line, fmt::format(format, std::forward<Args>(args)...));
     }
-    void syntax(const Parsed& parsed);
+    void parse(std::string text);
+    std::set<unsigned> syntax(const Parsed& parsed);
+    void settings(const XLU_Config* config);
     const Key<ServiceConfig>* usable(const ConfigKey& key);
     void pools(const XLU_Config* config);
     void pool(std::string_view entry, unsigned line);
@@ -258,31 +280,45 @@ Result<ServiceConfig> Reader::read(std::string_view given) {
         return fail("{}:{}: a zero byte; this is no text, write the file anew", name_,
                     1 + std::count(given.begin(), given.begin() + static_cast<long>(zero), '\n'));
     // Nor does it take a comment for one without the end of its line.
-    const std::string text = std::string(given) + '\n';
+    std::string text = std::string(given) + '\n';
     keys_ = config_keys(text);
     if (keys_.size() > max_config_settings)
         return fail("{}:{}: more than the {} settings that a configuration may have", name_,
                     keys_[max_config_settings].line, max_config_settings);
-    const Parsed parsed(text);
-    if (parsed.error() != 0) {
-        syntax(parsed);
-        return result();
+    parse(std::move(text));
+    return result();
+}
+
+/// Of a text that libxlutil refuses the rest is looked at without what it refuses.
+void Reader::parse(std::string text) {
+    constexpr int most_rounds = 32;
+    for (int round = 0; round < most_rounds; ++round) {
+        keys_ = config_keys(text);
+        const Parsed parsed(text);
+        if (parsed.error() == 0) return settings(parsed.get());
+        const std::string before = text;
+        for (const unsigned line : syntax(parsed)) blank(text, statement(keys_, line));
+        if (text == before) return;
     }
+}
+
+void Reader::settings(const XLU_Config* config) {
     for (const ConfigKey& key : keys_) {
         const char* set = nullptr;
         const auto* known = usable(key);
         if (!known || key.name == "pools") continue;
-        if (xlu_cfg_get_string(parsed.get(), std::string(key.name).c_str(), &set, 1) != 0)
+        if (xlu_cfg_get_string(config, std::string(key.name).c_str(), &set, 1) != 0)
             wrong(key.line, "{}: a list; it takes a single value", key.name);
         else if (const auto mistake = known->assign(config_, set); !mistake.empty())
             wrong(key.line, "{}: {}", key.name, mistake);
     }
-    pools(parsed.get());
-    return result();
+    pools(config);
 }
 
-/// What libxlutil reported: lines of ":LINE: what", and general remarks on Python.
-void Reader::syntax(const Parsed& parsed) {
+/// What libxlutil reported: lines of ":LINE: what", and general remarks on Python. Returns the
+/// lines.
+std::set<unsigned> Reader::syntax(const Parsed& parsed) {
+    std::set<unsigned> lines;
     std::string_view rest = parsed.said();
     while (!rest.empty()) {
         const std::string_view said = rest.substr(0, rest.find('\n'));
@@ -296,9 +332,11 @@ void Reader::syntax(const Parsed& parsed) {
             printable(trim(std::string_view(at + 1, static_cast<std::size_t>(end - at - 1))), 256);
         // libxlutil 4.17 takes the end of a line for one of the line before.
         if (what.find("unexpected NEWLINE") != what.npos) ++line;
+        lines.insert(line);
         wrong(line, "{}; what is no whole number stands in quotes, lists in [ ]", what);
     }
     if (errors_.empty()) wrong(0, "cannot be parsed: {}", std::strerror(parsed.error()));
+    return lines;
 }
 
 /// The key that is set; null when it cannot be, which has been told.

@@ -54,8 +54,8 @@ struct ServiceConfig {
 };
 
 /// Parses `text`; `name` is for messages. Errors: everything that is wrong with it, one line each,
-/// in order: what libxlutil cannot parse (of neighbouring lines it reports the first); else unknown
-/// keys, keys that are set twice, and values of a wrong type or out of their range.
+/// in order: what libxlutil cannot parse (of neighbouring lines it reports the first), and in the
+/// rest unknown keys, keys that are set twice, and values of a wrong type or out of their range.
 [[nodiscard]] Result<ServiceConfig> parse_config(std::string_view text, const std::string& name);
 
 /// parse_config() of a file. At `usual` no file is needed: then it is the defaults. Errors: also a

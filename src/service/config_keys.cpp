@@ -45,7 +45,7 @@ std::vector<ConfigKey> config_keys(std::string_view text) {
             const std::size_t end = after(at, identifier);
             const std::string_view rest = text.substr(after(end, " \t"));
             if (depth == 0)
-                keys.push_back({text.substr(at, end - at), line, rest.starts_with("+=")});
+                keys.push_back({text.substr(at, end - at), line, rest.starts_with("+="), {}, line});
             at = end;
         } else {
             if (c == '\n') ++line;
@@ -53,10 +53,11 @@ std::vector<ConfigKey> config_keys(std::string_view text) {
                 entry();
                 ++depth;
             }
-            if (c == ']' && depth > 0) --depth;
+            if (c == ']' && depth > 0 && --depth == 0 && !keys.empty()) keys.back().end = line;
             ++at;
         }
     }
+    if (depth > 0 && !keys.empty()) keys.back().end = line;
     return keys;
 }
 

@@ -14,6 +14,8 @@ struct ConfigKey {
     unsigned line = 0;
     bool addition = false;
     std::vector<unsigned> entries = {}; ///< the lines of a list's entries
+    unsigned end =
+        0; ///< the line of its last token that is known; of a list without end, the text's
 };
 
 /// The settings of a text, in order, by the tokens of libxlutil's lexer. Never fails: of a text

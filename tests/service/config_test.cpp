@@ -9,6 +9,7 @@
 #include <fmt/ranges.h>
 #include <random>
 #include <regex>
+#include <sstream>
 
 using namespace intellisched;
 using namespace intellisched::test;
@@ -287,6 +288,41 @@ TEST_CASE("configuration: what libxlutil cannot parse, each with its line") {
     CHECK_FALSE(contains(python, "Python"));
     CHECK(contains(said("a = \"\x1b" + std::string(10'000, 'x') + "\n"), "near `\"?xxx"));
     CHECK(said("a = \"\x1b" + std::string(10'000, 'x') + "\n").size() < 1000);
+}
+
+TEST_CASE("configuration: what cannot be parsed hides no other mistake") {
+    // Lines 2, 5 and 9 cannot be parsed, the last one in a list over three lines.
+    const std::string text = said("interval = 9\n"
+                                  "mode = auto\n"
+                                  "dwell = 300\n"
+                                  "journal_days = 0\n"
+                                  "journal_mb 7\n"
+                                  "mode = 'on'\n"
+                                  "pools = [ 'name=a,mode=off',\n"
+                                  "          'name=b',\n"
+                                  "          name=c ]\n"
+                                  "intent = 'x'\n");
+    std::vector<std::string> lines;
+    std::istringstream in(text);
+    for (std::string line; std::getline(in, line);) lines.push_back(line);
+    REQUIRE(lines.size() == 8);
+    CHECK(lines[0] == "conf:1: interval: '9' is not a whole number from 1 to 5");
+    CHECK(contains(lines[1], "conf:2: config parsing error near `auto'"));
+    CHECK(contains(lines[2], "conf:3: dwell: no such key"));
+    CHECK(lines[3] == "conf:4: journal_days: '0' is not a whole number from 1 to 3650");
+    CHECK(contains(lines[4], "conf:5: config parsing error near `7'"));
+    CHECK(contains(lines[5], "conf:6: mode: 'on' is none of"));
+    CHECK(contains(lines[6], "conf:9: config parsing error near `name'"));
+    CHECK(contains(lines[7], "conf:10: intent: 'x' is none of"));
+    // A list without an end has what follows in it: one mistake, and none that is not.
+    const std::string open =
+        said("interval = 9\npools = [ 'name=a',\nmode = 'off'\nintent = 'latency'\n");
+    CHECK(std::count(open.begin(), open.end(), '\n') == 1);
+    CHECK(contains(open, "conf:1: interval"));
+    CHECK(contains(open, "\nconf:3: config parsing error"));
+    std::string many;
+    for (int i = 0; i < 5000; ++i) many += "= 1\n\n";
+    CHECK(said(many) != ""); // and ends
 }
 
 TEST_CASE("configuration: what libxlutil must not be given") {
