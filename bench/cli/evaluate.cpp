@@ -177,19 +177,7 @@ void add_evaluate(CLI::App& app, Action& action) {
     command->add_option("--bundle", options->bundle, "judge this bundle on the samples as well");
     command->add_option("--costs-sensitivity", options->other_samples,
                         "judge it on these samples, made with other machine costs, too");
-    command->add_option("--rounds", options->learning.rounds, "as for train")
-        ->capture_default_str()
-        ->check(CLI::Range(1U, 1000U));
-    command->add_option("--depth", options->learning.max_depth, "as for train")
-        ->capture_default_str()
-        ->check(CLI::Range(1U, 12U));
-    command->add_option("--learning-rate", options->learning.learning_rate, "as for train")
-        ->capture_default_str()
-        ->check(CLI::Range(1e-6, 1.0));
-    command->add_option("--leaf", options->learning.leaf, "as for train")
-        ->capture_default_str()
-        ->check(CLI::Range(1e-6, 1e9));
-    command->add_option("--seed", options->learning.seed, "as for train")->capture_default_str();
+    add_learning(*command, options->learning);
     command->add_option("--jobs", options->jobs, "folds at a time")
         ->capture_default_str()
         ->check(CLI::Range(1U, 1024U));

@@ -80,17 +80,7 @@ void add_train(CLI::App& app, Action& action) {
     command->add_option("--jobs", training.jobs, "threads; they change nothing in the model")
         ->capture_default_str()
         ->check(CLI::Range(1U, 1024U));
-    command->add_option("--rounds", training.rounds, "boosting rounds (trees a layout and model)")
-        ->capture_default_str();
-    command->add_option("--depth", training.max_depth, "depth of a tree, at most")
-        ->capture_default_str();
-    command->add_option("--learning-rate", training.learning_rate, "shrinkage of each round")
-        ->capture_default_str();
-    command
-        ->add_option("--leaf", training.leaf, "least weight of a leaf: about as many rows, or more")
-        ->capture_default_str();
-    command->add_option("--seed", training.seed, "the same seed gives the same model to the byte")
-        ->capture_default_str();
+    add_learning(*command, training);
     command->add_flag("--json", options->json, "print each model's manifest as JSON");
     command->callback(
         [options, &action] { action = [options] { return train_bundle(*options); }; });

@@ -64,8 +64,8 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
     const auto* word = std::find_if(argv + 1, argv + argc, [](const char* a) { return *a != '-'; });
     if (word != argv + argc &&
         app.get_subcommands([&](const CLI::App* one) { return one->check_name(*word); }).empty()) {
-        fmt::print(stderr, "intellisched: no command '{}'{}; try `{} --help`\n",
-                   printable(*word, 64), suggestion(app, *word), app.get_name());
+        fmt::print(stderr, "{0}: no command '{1}'{2}; try `{0} --help`\n", app.get_name(),
+                   printable(*word, 64), suggestion(app, *word));
         return wrong_usage;
     }
     try {
@@ -75,7 +75,7 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
         return app.exit(help); // --help, --version
     } catch (const CLI::ParseError& error) {
         const auto commands = app.get_subcommands();
-        fmt::print(stderr, "intellisched: {}; try `{}{}{} --help`\n", error.what(), app.get_name(),
+        fmt::print(stderr, "{0}: {1}; try `{0}{2}{3} --help`\n", app.get_name(), error.what(),
                    commands.empty() ? "" : " ",
                    commands.empty() ? "" : commands.front()->get_name());
         return wrong_usage;
@@ -89,7 +89,7 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
     limit_memory();
     const auto status = action();
     if (status) return *status;
-    fmt::print(stderr, "intellisched: {}\n", status.error().message);
+    fmt::print(stderr, "{}: {}\n", app.get_name(), status.error().message);
     return failed;
 }
 
@@ -100,11 +100,13 @@ int run_program(CLI::App& app, const Action& action, int argc, char** argv) {
     try {
         return run(app, action, argc, argv);
     } catch (const std::bad_alloc&) {
-        std::fputs("intellisched: it would take more than half of this host's memory; give it less "
-                   "to read, or run it elsewhere\n",
-                   stderr);
+        std::fprintf(stderr,
+                     "%s: it would take more than half of this host's memory; give it less to "
+                     "read, or run it elsewhere\n",
+                     app.get_name().c_str());
     } catch (const std::exception& error) {
-        std::fprintf(stderr, "intellisched: internal error: %s; please report it\n", error.what());
+        std::fprintf(stderr, "%s: internal error: %s; please report it\n", app.get_name().c_str(),
+                     error.what());
     }
     return failed;
 }
