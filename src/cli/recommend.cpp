@@ -165,6 +165,16 @@ std::string command_for(const PoolFacts& facts, Layout layout) {
                        to_string(layout));
 }
 
+/// What takes command_for() back.
+std::string undo_for(const PoolFacts& facts) {
+    const Arrangement& now = facts.in_force;
+    if (facts.can_rearrange)
+        return fmt::format("intellisched apply --pool {} --layout {} --max-cpus {}",
+                           pool_argument(facts.pool, facts.pool_id), to_string(now.layout),
+                           now.max_cpus == no_cap ? "none" : std::to_string(now.max_cpus));
+    return fmt::format("the same with credit2_runqueue={}", to_string(now.layout));
+}
+
 proto::Recommendation message(const Classifier& classifier, const Watched& watched,
                               const Verdict& verdict) {
     const PoolFacts& facts = watched.facts;
@@ -192,8 +202,10 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
                 row->add_equivalent_to(std::string(to_string(other)));
     }
     for (const Reason& reason : verdict.reasons) out.add_reasons(reason.text);
-    if (verdict.decision == Decision::switch_option)
+    if (verdict.decision == Decision::switch_option) {
         out.set_command(command_for(facts, layout_of(verdict.option)));
+        out.set_undo(undo_for(facts));
+    }
     for (const std::string& remark : remarks(watched)) out.add_reasons(remark);
     for (const std::string& finding : watched.findings.text(watched.snapshot))
         out.add_reasons(finding);

@@ -144,7 +144,9 @@ std::string recommendation_text(const proto::Recommendation& r, std::string_view
     text += fmt::format("\nverdict: {}{}\n", r.verdict(),
                         r.verdict() == "switch" ? " to " + r.recommended() : "");
     for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
-    if (!r.command().empty()) text += fmt::format("to do it:  {}\n", printable(r.command(), 256));
+    if (!r.command().empty())
+        text += fmt::format("to do it:        {}\nand to undo it:  {}\n",
+                            printable(r.command(), 256), printable(r.undo(), 256));
     text += explanation(r.explanation(), r.favoured());
     if (r.has_rate_limit()) text += rate_limit_part(r);
     const auto& model = r.model();

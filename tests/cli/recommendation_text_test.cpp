@@ -60,6 +60,17 @@ TEST_CASE("recommendation: numbers only where a window gave them") {
                    "core                -              -          8"));
 }
 
+TEST_CASE("recommendation: what to do and the way back") {
+    auto r = some();
+    CHECK_FALSE(contains(recommendation_text(r, "latency"), "to do it"));
+    r.set_command("intellisched apply --pool Pool-0 --layout core");
+    r.set_undo("intellisched apply --pool Pool-0 --layout socket --max-cpus 16");
+    CHECK(contains(recommendation_text(r, "latency"),
+                   "to do it:        intellisched apply --pool Pool-0 --layout core\n"
+                   "and to undo it:  intellisched apply --pool Pool-0 --layout socket --max-cpus "
+                   "16\n"));
+}
+
 TEST_CASE("recommendation: an explanation has the units of people and what is usual") {
     auto r = some();
     auto* rows = r.mutable_explanation();
