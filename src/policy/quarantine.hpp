@@ -36,5 +36,9 @@ const Quarantined& quarantine(std::vector<Quarantined>& entries, Knob knob, Opti
 [[nodiscard]] Nanoseconds doubled(Nanoseconds base, unsigned times, Nanoseconds longest);
 /// The sum, without overflow.
 [[nodiscard]] Nanoseconds later(Nanoseconds time, Nanoseconds by);
+/// Whether so much time has passed at `now` since then.
+[[nodiscard]] inline bool passed(Nanoseconds time, Nanoseconds stretch, Nanoseconds now) {
+    return now >= later(time, stretch);
+}
 
 } // namespace intellisched

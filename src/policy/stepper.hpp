@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// One step of the machine, in parts; for machine.cpp and trials.cpp only. The first takes the
-// inputs and judges, the second switches, tries and goes back.
+// One step of the machine, in parts; for the files of the machine only. machine.cpp takes the
+// inputs, choice.cpp judges, trials.cpp switches, tries and goes back.
 #pragma once
 
 #include "src/policy/machine.hpp"
@@ -34,7 +34,7 @@ class Stepper {
         verdict_.reasons.push_back({code, fmt::format(format, std::forward<Args>(args)...)});
     }
 
-    // machine.cpp
+    // choice.cpp
     void judge_pool();
     [[nodiscard]] Verdict judged(Knob knob);
     [[nodiscard]] std::vector<Observation> evidence(Knob knob);
@@ -50,6 +50,7 @@ class Stepper {
     [[nodiscard]] Margins margins(Knob knob) const;
     /// The latest windows with a score, oldest first.
     [[nodiscard]] std::vector<TrialWindow> samples(std::size_t most) const;
+    // machine.cpp
     void forget_pool();
     /// Somebody else turned the knob; `anew`: nobody did, the pool was formed anew.
     void foreign(Knob knob, bool anew);

@@ -2,7 +2,7 @@
 # Runs in the laboratory's dom0; tests/lab/service looks at what it leaves in $LAB_OUT.
 cd "$LAB_OUT" || exit 1
 trial_windows=100 # it is to be killed in the trial, some calls of the program after its beginning
-pool_keys=,guest_scores=1
+pool_keys=,guest_scores=1,rate_limit=keep # which tests/lab/rate-limit is about
 . /lab/in/eager-service.sh
 
 # What was done when, for the one who reads a run that took too long.

@@ -45,7 +45,7 @@ beside() { nsenter -t "$systemd" -m -p "$@"; }
 package() { beside /usr/bin/dpkg --force-depends --force-bad-path "$@"; }
 configure() { # LINE...
     printf '%s\n' 'metrics = "/var/lib/prometheus/node-exporter/intellisched.prom"' \
-        'pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows='$trial_windows',dwell=10,longest_dwell=10,switches_an_hour=60" ]' \
+        'pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows='$trial_windows',dwell=10,longest_dwell=10,switches_an_hour=60,rate_limit=keep" ]' \
         "$@" >/etc/intellisched/intellisched.conf
 }
 # What dpkg, systemd and the laboratory keep of packages and services in general is left out.
