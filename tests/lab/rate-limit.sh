@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Runs in the laboratory's dom0; tests/lab/rate-limit looks at what it leaves in $LAB_OUT.
 cd "$LAB_OUT" || exit 1
-trial_windows=100 # it is to be killed in the trial
+trial_windows=60 # it is to be killed in the trial
 . /lab/in/eager-service.sh
 echo 'return_to_boot_layout = 1' >>service.conf
 
