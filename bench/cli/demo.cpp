@@ -25,6 +25,7 @@ struct DemoArguments {
     std::string pool = "Pool-0";
     std::string intent = "balanced";
     std::string bundle;
+    bool stock = false;
 };
 
 /// What the guests do at that time, in the scenario's words.
@@ -44,6 +45,14 @@ std::string loads_at(const proto::Scenario& scenario, double at_s) {
     return kinds.empty() ? "idle" : fmt::format("{}", fmt::join(kinds, " + "));
 }
 
+double gain_of(const Verdict& verdict) {
+    return verdict.mean.expected_gain[index(verdict.favourite)];
+}
+
+std::string prediction_text(Knob knob, const Verdict& verdict) {
+    return fmt::format("{} {:+.1f}%", name_of(knob, verdict.favourite), 100 * gain_of(verdict));
+}
+
 std::string percent(double utility) { return fmt::format("{:+.1f}%", 100 * std::expm1(utility)); }
 
 class Demo {
@@ -51,7 +60,11 @@ class Demo {
     Demo(const DemoArguments& options, const proto::Scenario& scenario, const Models& models)
         : options_(options), scenario_(scenario), intent_(*intent_from_string(options.intent)),
           loop_(models,
-                {.pool = options.pool, .intent = intent_, .settings = {}, .stop = &interrupted},
+                {.pool = options.pool,
+                 .intent = intent_,
+                 .stock = options.stock,
+                 .settings = {},
+                 .stop = &interrupted},
                 {.acts = [this](const PoolVerdict& verdict) { return acts(verdict); },
                  .passed = [this] { return loop_.now() >= next_row_ ? row() : Result<void>(); }}) {}
 
@@ -118,28 +131,31 @@ class Demo {
         }
         const PoolVerdict& last = loop_.last();
         std::string predicted = "-", verdict(to_string(last.decision));
-        if (last.evidence) {
-            const Verdict& evidence = *last.evidence;
-            predicted = fmt::format("{} {:+.1f}%", name_of(Knob::layout, evidence.favourite),
-                                    100 * evidence.mean.expected_gain[index(evidence.favourite)]);
-        }
+        if (last.evidence) predicted = prediction_text(Knob::layout, *last.evidence);
+        // What promises more of the two.
+        if (last.evidence && last.of_rate_limit &&
+            gain_of(*last.of_rate_limit) > gain_of(*last.evidence))
+            predicted = prediction_text(Knob::rate_limit, *last.of_rate_limit);
         if (!last.reasons.empty()) verdict += ": " + last.reasons.front().text;
         const double at_s = now_s();
         follow(next_row_ + row_every);
-        return print(fmt::format("{:>5.0f} s  {:<18} {:<8} {:<15} {:>8}{:>8}{:>8}{:>8}  {}\n", at_s,
-                                 loads_at(scenario_, at_s - 1),
-                                 to_string(loop_.state().pool->in_force.layout), predicted, score,
-                                 work, p99, share, verdict));
+        const PoolSeen& pool = *loop_.state().pool;
+        return print(fmt::format("{:>5.0f} s  {:<18} {:<8} {:>8} {:<15} {:>8}{:>8}{:>8}{:>8}  {}\n",
+                                 at_s, loads_at(scenario_, at_s - 1),
+                                 to_string(pool.in_force.layout),
+                                 pool.rate_limit_us ? rate_limit_text(*pool.rate_limit_us) : "-",
+                                 predicted, score, work, p99, share, verdict));
     }
 
     std::string head() const {
         const proto::Machine& machine = scenario_.machine();
         return fmt::format(
             "A simulated host of {} sockets x {} cores x {} threads, {} guests, intent {}, booted "
-            "with {};\nthe policy as it is shipped. Virtual time.\n\n{:>7}  {:<18} {:<8} {:<15} "
+            "with {};\nthe policy as it is shipped. Virtual time.\n\n{:>7}  {:<18} {:<8} {:>8} "
+            "{:<15} "
             "{:>8}{:>8}{:>8}{:>8}  {}\n",
             machine.sockets(), machine.cores(), machine.threads(), scenario_.guests_size() - 1,
-            to_string(intent_), to_string(managed_->info().boot), "time", "load", "layout",
+            to_string(intent_), to_string(managed_->info().boot), "time", "load", "layout", "limit",
             "prediction", "score *", "work *", "tail *", "share *", "verdict");
     }
 
@@ -191,6 +207,8 @@ void add_demo(CLI::App& app, Action& action) {
         ->capture_default_str();
     command->add_option("--bundle", options->bundle,
                         "the model (default: $INTELLISCHED_BUNDLE, or the installed one)");
+    command->add_flag("--stock", options->stock,
+                      "as on a stock hypervisor: the rate limit can be changed, no layout");
     command->callback([options, &action] { action = [options] { return demo(*options); }; });
 }
 

@@ -146,12 +146,9 @@ std::vector<double> numbers_of(std::span<const TrialWindow> samples, std::size_t
     return out;
 }
 
-// Workload's numbers are in units of what layouts do.
-constexpr double layouts_doing = 1;
-
 bool another_load(const Difference& number, const TrialSettings& settings) {
     const double doubt = student(settings.sure, number.freedom) * number.error;
-    return std::abs(number.value) > layouts_doing && std::abs(number.value) > doubt;
+    return std::abs(number.value) > settings.another_load && std::abs(number.value) > doubt;
 }
 
 } // namespace

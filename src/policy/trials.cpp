@@ -140,14 +140,13 @@ void Stepper::void_trial(Ending ending) {
 }
 
 Comparison Stepper::comparison() const {
-    return compare(state_.trial->before, state_.trial->after, state_.intent, settings_.trial);
+    return compare(state_.trial->before, state_.trial->after, state_.intent,
+                   settings_.trial_of(state_.trial->knob));
 }
 
 void Stepper::measure(const WindowSeen& window) {
-    const TrialSettings& settings = settings_.trial;
     Trial& trial = *state_.trial;
-    const unsigned settle =
-        trial.knob == Knob::rate_limit ? settings.settle_rate_limit : settings.settle;
+    const TrialSettings settings = settings_.trial_of(trial.knob);
     const auto observation = window.about(trial.knob);
     if (!observation)
         because("window-unusable", "there is no prediction about the {}", words_of(trial.knob));
@@ -155,9 +154,10 @@ void Stepper::measure(const WindowSeen& window) {
         because("window-unusable", "{}", reason->text);
     else if (!scored(window, settings_.gate))
         because("window-unusable", "it has no score");
-    else if (trial.settled < settle) {
+    else if (trial.settled < settings.settle) {
         ++trial.settled;
-        because("settling", "window {} of {} after the switch, not counted", trial.settled, settle);
+        because("settling", "window {} of {} after the switch, not counted", trial.settled,
+                settings.settle);
     } else {
         const double gain_back = observation->prediction.expected_gain[index(trial.from_option)];
         trial.after.push_back({window.utility, gain_back, window.workload, window.guests});
@@ -178,8 +178,8 @@ bool Stepper::small_promise(const Trial& trial) const {
 }
 
 void Stepper::conclude() {
-    const TrialSettings& settings = settings_.trial;
     Trial& trial = *state_.trial;
+    const TrialSettings settings = settings_.trial_of(trial.knob);
     const Comparison found = comparison();
     const bool favoured = found.gain_back <= -settings_.stay_gain;
     switch (find(found, settings)) {
@@ -214,9 +214,12 @@ void Stepper::conclude() {
 void Stepper::end(Ending ending) {
     const Trial trial = std::move(*state_.trial);
     TrialReport report{
-        ending,         trial.knob,
-        trial.from,     trial.to,
-        trial.promised, compare(trial.before, trial.after, state_.intent, settings_.trial)};
+        ending,
+        trial.knob,
+        trial.from,
+        trial.to,
+        trial.promised,
+        compare(trial.before, trial.after, state_.intent, settings_.trial_of(trial.knob))};
     state_.trial.reset();
     state_.history.clear();
     const Comparison& found = report.comparison;

@@ -45,8 +45,9 @@ TEST_CASE("policy rate limit: a clear gain ends its trial early, after a short s
     REQUIRE(world.switched().decision == Decision::switch_option);
     const Nanoseconds begun = world.time;
     REQUIRE(world.windows(60).trial);
-    const TrialSettings& trial = world.settings.trial;
-    CHECK(world.time - begun <= (trial.settle_rate_limit + trial.early_windows) * second);
+    const TrialSettings trial = world.settings.trial_of(Knob::rate_limit);
+    CHECK(trial.settle < world.settings.trial.settle);
+    CHECK(world.time - begun <= (trial.settle + trial.early_windows) * second);
 }
 
 TEST_CASE("policy rate limit: one that harms goes back and is not tried again on that load") {
