@@ -136,7 +136,7 @@ class Demo {
         if (last.evidence && last.of_rate_limit &&
             gain_of(*last.of_rate_limit) > gain_of(*last.evidence))
             predicted = prediction_text(Knob::rate_limit, *last.of_rate_limit);
-        if (!last.reasons.empty()) verdict += ": " + last.reasons.front().text;
+        if (!last.reasons.empty()) verdict += ": " + last.reasons.back().text;
         const double at_s = now_s();
         follow(next_row_ + row_every);
         const PoolSeen& pool = *loop_.state().pool;

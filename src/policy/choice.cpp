@@ -55,6 +55,13 @@ bool Stepper::turns_rate_limit() const {
            });
 }
 
+bool Stepper::may_have(const Trial& trial) const {
+    const auto us = trial.to.rate_limit_us;
+    return !us || trial.check ||
+           (settings_.tune_rate_limit && *us >= settings_.least_rate_limit_us &&
+            *us <= settings_.highest_rate_limit_us);
+}
+
 std::vector<Observation> Stepper::evidence(Knob knob) {
     const PoolSeen& pool = *state_.pool;
     const Classes classes = pool.classes(knob);
@@ -121,9 +128,7 @@ void Stepper::judge_pool() {
 
 void Stepper::try_out(Knob knob, const Verdict& judged) {
     if (judged.decision != Decision::switch_option || obstacles(knob, judged)) return;
-    if (knob == Knob::rate_limit) // the layout's are there already
-        verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(),
-                                judged.reasons.end());
+    if (knob == Knob::rate_limit) verdict_.reasons = judged.reasons; // not the layout's
     begin({.knob = knob,
            .to = turn(knob, judged.option),
            .to_option = judged.option,
@@ -150,9 +155,13 @@ Margins Stepper::margins(Knob knob) const {
 }
 
 bool Stepper::obstacles(Knob knob, const Verdict& judged) {
+    const PoolSeen& pool = *state_.pool;
+    if (knob == Knob::layout && !pool.can_rearrange) {
+        because("cannot-rearrange", "the host cannot change the layout while the pool runs");
+        return true;
+    }
     const std::size_t before = verdict_.reasons.size();
     const Nanoseconds now = state_.now;
-    const PoolSeen& pool = *state_.pool;
     const Classes classes = pool.classes(knob);
     if (pool.exactly(knob) && classes[index(judged.option)] == classes[index(pool.option(knob))])
         because("equivalent", "{} gives what is there already",
@@ -166,8 +175,6 @@ bool Stepper::obstacles(Knob knob, const Verdict& judged) {
     if (now < state_.breaker_until)
         because("breaker-open", "too many switches were wrong: none for another {}",
                 text_of(state_.breaker_until - now));
-    if (knob == Knob::layout && !pool.can_rearrange)
-        because("cannot-rearrange", "the host cannot change the layout while the pool runs");
     const auto changed_at = state_.of(knob).changed_at;
     if (changed_at && !passed(*changed_at, dwell(knob), now))
         because("dwell", "the {} changed {} ago, {} are needed between changes", words_of(knob),
@@ -201,7 +208,9 @@ bool Stepper::obstacles(Knob knob, const Verdict& judged) {
 }
 
 bool Stepper::check_unmeasured(Knob knob) {
-    if (!state_.of(knob).unmeasured || state_.mode != Mode::automatic || state_.paused)
+    if (!state_.of(knob).unmeasured || state_.mode != Mode::automatic || state_.paused ||
+        state_.now < state_.stand_down_until || state_.now < state_.breaker_until ||
+        (knob == Knob::rate_limit && !settings_.tune_rate_limit))
         return false;
     const Unmeasured unmeasured = *state_.of(knob).unmeasured;
     if (state_.now < unmeasured.due) return false;

@@ -75,11 +75,15 @@ std::vector<double> utilities_of(std::span<const TrialWindow> samples) {
 // A choice: a guest that came or went early in a side has a mean of its own there.
 constexpr double most_windows = 0.75;
 constexpr double most_claims = 0.5;
+const double most_of_tail = std::log(2);
 
 /// What a guest weighs, the same in every window: else a guest that wants less now and more then
 /// would look like a gain or a loss of all.
 struct Weights {
     double claim = 0, demand = 0;
+    /// Its mean tail before; nothing: it has none in most windows of either side, and a tail that
+    /// is there on one side only would be a loss or a gain by itself.
+    std::optional<double> tail = {};
 };
 using Common = std::map<std::uint64_t, Weights>; ///< by identity
 
@@ -89,6 +93,7 @@ std::optional<Common> common_guests(std::span<const TrialWindow> before,
                                     std::span<const TrialWindow> after) {
     struct Seen : Weights {
         std::array<double, 2> present{}, active{}; ///< windows of either side
+        std::array<double, 2> with_tail{}, tails{};
     };
     // What all claim is counted by UUID: a guest that changes is not many guests.
     std::map<std::uint64_t, Seen> by_identity, by_uuid;
@@ -101,6 +106,9 @@ std::optional<Common> common_guests(std::span<const TrialWindow> before,
                     one->demand = std::max(one->demand, guest.terms.demand);
                     ++one->present[side];
                     if (guest.terms.work || guest.terms.tail) ++one->active[side];
+                    if (!guest.terms.tail) continue;
+                    ++one->with_tail[side];
+                    one->tails[side] += *guest.terms.tail;
                 }
     const auto count = [&](std::size_t side) {
         return std::max(static_cast<double>(sides[side].size()), 1.0);
@@ -115,7 +123,10 @@ std::optional<Common> common_guests(std::span<const TrialWindow> before,
         if (one.present[0] < most_windows * count(0) || one.present[1] < most_windows * count(1))
             continue;
         compared += claim(one);
-        common.emplace(identity, one);
+        Weights& weights = common.emplace(identity, one).first->second;
+        if (one.with_tail[0] >= most_windows * count(0) &&
+            one.with_tail[1] >= most_windows * count(1))
+            weights.tail = one.tails[0] / one.with_tail[0];
     }
     if (all <= 0 || compared < most_claims * all) return std::nullopt;
     return common;
@@ -134,6 +145,13 @@ std::vector<double> utilities_of(std::span<const TrialWindow> samples, const Com
             GuestTerms& own = terms.emplace_back(guest.terms);
             own.claim = weights->second.claim;
             own.demand = weights->second.demand;
+            // A guest chooses how long its requests take. So its tail counts by its claim alone,
+            // those of all others being 0, and up to twice or half of what it was.
+            const auto before = weights->second.tail;
+            own.tail = !before ? 0
+                       : own.tail
+                           ? std::clamp(*own.tail, *before - most_of_tail, *before + most_of_tail)
+                           : *before;
         }
         out.push_back(utility(intent, terms).value_or(std::numeric_limits<double>::quiet_NaN()));
     }

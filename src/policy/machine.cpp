@@ -89,10 +89,10 @@ void Stepper::take(const WindowSeen& window) {
     if (window.in_force != state_.pool->in_force)
         return because("other-layout", "the window is of another layout, {}",
                        to_string(window.in_force));
-    if (window.rate_limit_us && state_.pool->rate_limit_us &&
-        window.rate_limit_us != state_.pool->rate_limit_us)
+    if (state_.pool->rate_limit_us && window.rate_limit_us != state_.pool->rate_limit_us)
         return because("other-rate-limit", "the window is of another rate limit, {}",
-                       rate_limit_text(*window.rate_limit_us));
+                       window.rate_limit_us ? rate_limit_text(*window.rate_limit_us)
+                                            : "which was not told");
     if (state_.trial) return measure(window);
 
     const std::size_t most = 2 * std::max(settings_.windows, settings_.trial.windows) + 1;
@@ -111,7 +111,9 @@ void Stepper::take(const PoolSeen& pool) {
     }
     const PoolSeen old = *state_.pool;
     state_.pool = pool;
-    state_.unread = false;
+    // A rate limit that was told, and is not for once, is what it was until it is told again.
+    state_.unread = old.rate_limit_us && !pool.rate_limit_us;
+    if (state_.unread) state_.pool->rate_limit_us = old.rate_limit_us;
 
     const bool other_topology = pool.topology != old.topology || pool.same != old.same;
     if (other_topology) {
@@ -126,15 +128,16 @@ void Stepper::take(const PoolSeen& pool) {
     const bool foreign_rate_limit = old.rate_limit_us && pool.rate_limit_us &&
                                     pool.rate_limit_us != old.rate_limit_us &&
                                     pool.rate_limit_us != asked.rate_limit_us;
-    if (state_.pending && pool.has(asked))
+    if (state_.pending && !state_.unread && pool.has(asked))
         in_force();
     else if (state_.pending && !state_.pending->revert && !state_.pending->in_flight &&
-             !foreign_layout && !foreign_rate_limit)
+             !foreign_layout && !foreign_rate_limit && !state_.unread)
         not_in_force("the host still has what it had");
     // A pool that was made anew has the layout and the rate limit of the boot; nobody chose them.
     if (foreign_layout) foreign(Knob::layout, other_topology && pool.in_force == pool.boot);
     if (other_topology && state_.trial) void_trial(Ending::voided_topology);
-    if (foreign_rate_limit && !other_topology) foreign(Knob::rate_limit, false);
+    if (foreign_rate_limit)
+        foreign(Knob::rate_limit, other_topology && pool.rate_limit_us == pool.boot_rate_limit_us);
 }
 
 void Stepper::foreign(Knob knob, bool anew) {
@@ -146,7 +149,7 @@ void Stepper::foreign(Knob knob, bool anew) {
     const bool advised = knob == Knob::rate_limit && pool.rate_limit_us == pool.advised_limit_us;
     const std::string now = to_string(pool.now(turn(knob, boot_option)));
     if (anew)
-        because("pool-anew", "the pool was formed anew, with the boot layout, {}", now);
+        because("pool-anew", "the pool was formed anew, with what it was booted with, {}", now);
     else if (advised)
         because("advice-followed", "the pool has {} now, as was advised", now);
     else
@@ -237,6 +240,8 @@ void Stepper::failed() {
 }
 
 void Stepper::chase() {
+    if (state_.trial && !state_.trial->cancelled && !may_have(*state_.trial))
+        void_trial(Ending::voided_mode);
     if (state_.trial && state_.trial->in_force &&
         passed(state_.trial->since, settings_.trial.longest, state_.now)) {
         if (state_.trial->after.size() >= settings_.trial.least_windows)

@@ -19,7 +19,10 @@ bool RateLimitAdvice::saw(const Observation& window, const About& about, Nanosec
     // Too few windows, or unusable ones, are no reason to take anything back.
     if (verdict.decision == Decision::abstain) return false;
     std::optional<unsigned> advised;
-    if (verdict.decision == Decision::switch_option) advised = limit_of(verdict.option);
+    if (verdict.decision == Decision::switch_option &&
+        limit_of(verdict.option) >= settings.least_rate_limit_us &&
+        limit_of(verdict.option) <= settings.highest_rate_limit_us)
+        advised = limit_of(verdict.option);
     // A load at the edge of a margin would have it change every second.
     if (advised == advised_us_ || (changed_at_ && time < *changed_at_ + settings.dwell))
         return false;

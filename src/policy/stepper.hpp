@@ -50,6 +50,9 @@ class Stepper {
     [[nodiscard]] Margins margins(Knob knob) const;
     /// The latest windows with a score, oldest first.
     [[nodiscard]] std::vector<TrialWindow> samples(std::size_t most) const;
+    /// Whether the settings, which may have changed since, allow what is on trial.
+    [[nodiscard]] bool may_have(const Trial& trial) const;
+
     // machine.cpp
     void forget_pool();
     /// Somebody else turned the knob; `anew`: nobody did, the pool was formed anew.
@@ -77,6 +80,9 @@ class Stepper {
     [[nodiscard]] std::optional<Change> after_check(const Trial& trial, Ending ending);
     /// Keeps the option from being tried for a while on the load that there was before the trial.
     void quarantine_option(const Trial& trial, Option option);
+    /// What the pool is to have when the breaker trips: its boot layout, or of the rate limit what
+    /// there was before the trial.
+    [[nodiscard]] Change at_breaker(const Trial& trial) const;
     /// Counts a switch that came to nothing; whether the breaker trips.
     bool trips_breaker();
     [[nodiscard]] Comparison comparison() const;

@@ -38,7 +38,8 @@ std::string_view meaning(Ending ending) {
     case Ending::kept_better:
         return "the new one is better";
     case Ending::kept_unclear:
-        return "no difference beyond chance, and the prediction still favours the new one";
+        return "no more than chance or the load explains, and the prediction still favours the new "
+               "one";
     case Ending::kept_predicted:
         return "the load or the guests changed, so nothing can be compared; the prediction favours "
                "the new one still, and it will be measured later";
@@ -49,7 +50,8 @@ std::string_view meaning(Ending ending) {
     case Ending::reverted_worse:
         return "the new one is worse";
     case Ending::reverted_unclear:
-        return "no difference beyond chance, and nothing speaks for the new one any more";
+        return "no more than chance or the load explains, and nothing speaks for the new one any "
+               "more";
     case Ending::reverted_changed:
         return "it is worse since, and the load or the guests changed, too: not held against it";
     case Ending::reverted_predicted:
@@ -252,7 +254,7 @@ void Stepper::quarantine_option(const Trial& trial, Option option) {
 bool Stepper::trips_breaker() {
     state_.reverts.push_back(state_.now);
     if (state_.reverts.size() < settings_.breaker_reverts) return false;
-    because("breaker-tripped", "{} reverts within {}: as booted, and recommendations only for {}",
+    because("breaker-tripped", "{} reverts within {}: recommendations only for {}",
             state_.reverts.size(), text_of(settings_.breaker_within),
             text_of(settings_.breaker_for));
     state_.breaker_until = later(state_.now, settings_.breaker_for);
@@ -278,7 +280,7 @@ std::optional<Change> Stepper::after_trial(const Trial& trial, Ending ending) {
     // Another load is no sign of a model that is wrong; windows that cannot be used, three times in
     // a row, are a sign of somebody who sees to it.
     const bool counts = blamed || ending == Ending::reverted_untested;
-    return counts && trips_breaker() ? boot_of(*state_.pool, settings_) : trial.from;
+    return counts && trips_breaker() ? at_breaker(trial) : trial.from;
 }
 
 std::optional<Change> Stepper::after_check(const Trial& trial, Ending ending) {
@@ -292,7 +294,13 @@ std::optional<Change> Stepper::after_check(const Trial& trial, Ending ending) {
     ++knob.setbacks;
     if (ending == Ending::kept_better) quarantine_option(trial, trial.from_option);
     if (!trips_breaker()) return std::nullopt;
-    return boot_of(*state_.pool, settings_);
+    return at_breaker(trial);
+}
+
+Change Stepper::at_breaker(const Trial& trial) const {
+    if (trial.knob == Knob::layout) return {.arrangement = state_.pool->boot};
+    // What there was has stood its own trial, or is what somebody chose. Of a check it is in force.
+    return trial.check ? trial.to : trial.from;
 }
 
 } // namespace intellisched

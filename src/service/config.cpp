@@ -406,6 +406,12 @@ void Reader::pool(std::string_view entry, unsigned line) {
         mistakes.push_back(fmt::format("rate_limit_max: {} is less than the rate_limit_min of {}; "
                                        "set both",
                                        s.highest_rate_limit_us, s.least_rate_limit_us));
+    else if (std::ranges::none_of(rate_limits_us, [&](unsigned us) {
+                 return us >= s.least_rate_limit_us && us <= s.highest_rate_limit_us;
+             }))
+        mistakes.push_back(fmt::format("rate_limit_min, rate_limit_max: none of {} lies between; "
+                                       "set others, or rate_limit=keep",
+                                       fmt::join(rate_limits_us, ", ")));
     // A switch needs a third more before it, none of them too old.
     const unsigned windows = s.trial.windows + s.trial.windows / 3;
     if (windows * config_.interval > s.window_age / second)

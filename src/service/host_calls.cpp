@@ -18,6 +18,14 @@ Result<void> apply_to(Configurator& configurator, const HostView& host, const Re
     // By the name alone: a pool that is called "1" is not the pool whose number is 1.
     for (const Pool& pool : host.pools) {
         if (pool.name != asked.pool.name) continue;
+        // Somebody may have been faster, or the call late: what is there is not to be overwritten.
+        const auto another = [](const auto& now, const auto& from, const auto& to) {
+            return now && from && now != from && now != to;
+        };
+        if (another(pool.rate_limit_us, asked.from.rate_limit_us, asked.change.rate_limit_us) ||
+            another(pool.arrangement, asked.from.arrangement, asked.change.arrangement))
+            return fail("{}: somebody else changed the pool meanwhile; it is left as it is",
+                        printable(asked.pool.name, 64));
         TRY(intellisched::apply(configurator, host.topology, pool, asked.change, false));
         return {};
     }

@@ -34,6 +34,7 @@ struct Request {
     PoolName pool;
     std::uint64_t serial = 0; ///< the result has it too
     Change change;
+    Change from = {}; ///< what is in force of it, as far as the policy knows; else it is refused
 };
 
 /// The pools as they were read. `taken`: when the reading began, on the policy's clock.

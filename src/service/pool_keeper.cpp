@@ -191,7 +191,8 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
         BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
                                 << printable(in_words(verdict), 1024);
     if (of_window || acts || told) last_ = std::move(verdict);
-    if (acts && last_.asks()) ask_({pool_, last_.serial, last_.target});
+    if (acts && last_.asks())
+        ask_({pool_, last_.serial, last_.target, state_.pool->now(last_.target)});
     return last_;
 }
 
@@ -239,7 +240,10 @@ void PoolKeeper::count(const Input& input, const PoolVerdict& verdict) {
 std::optional<Request> PoolKeeper::return_to_boot(Moment now) {
     if (state_.mode != Mode::automatic || !state_.pool || state_.now < state_.stand_down_until)
         return std::nullopt;
-    const Change boot = boot_of(*state_.pool, config_.settings);
+    Change boot = boot_of(*state_.pool, config_.settings);
+    // What is on trial goes back, whatever may be turned now.
+    if (state_.trial && state_.trial->knob == Knob::rate_limit && !boot.rate_limit_us)
+        boot.rate_limit_us = state_.trial->from.rate_limit_us;
     if (boot == Change{} || (!state_.pending && state_.pool->has(boot))) return std::nullopt;
     const Request asked{pool_, state_.serial, boot};
     // For the policy this is what a boot is: any trial is over, and the pool has what it has.

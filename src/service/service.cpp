@@ -393,9 +393,12 @@ void Service::shut_down() {
 }
 
 void Service::return_to_boot_layouts() {
+    const Nanoseconds until = host_clock() + shut_down_within;
+    // A change that is under way would refuse another one, and then be what stays.
+    while (applier_->applying() > 0 && host_clock() < until)
+        if (!turn(100ms)) return;
     for (const std::string& name : present_)
         if (const auto asked = keepers_.at(name)->return_to_boot(now())) applier_->apply(*asked);
-    const Nanoseconds until = host_clock() + shut_down_within;
     while (applier_->applying() > 0 && host_clock() < until)
         if (!turn(100ms)) return;
     on_call(); // what failed is logged

@@ -230,8 +230,8 @@ class Chaos {
         }
         if (verdict.decision == Decision::revert) {
             REQUIRE_FALSE(open_);
-            const bool known =
-                verdict.target == from_ || verdict.target == boot_of(world_.pool, settings);
+            const bool known = verdict.target == from_ || world_.pool.has(verdict.target) ||
+                               verdict.target == Change{.arrangement = world_.pool.boot};
             REQUIRE(known);
             for (const Knob knob : all_knobs)
                 if (turns(verdict.target, knob)) last_change_[knob] = world_.time;

@@ -156,7 +156,7 @@ TEST_CASE("policy rate limit: a restart in the trial goes on with it, and what w
     }
 }
 
-TEST_CASE("policy rate limit: the breaker gives both knobs back") {
+TEST_CASE("policy rate limit: the breaker gives back what there was before the trial") {
     World world = with_limit();
     world.pool.boot = {Layout::socket, 16};
     world.read();
@@ -171,9 +171,67 @@ TEST_CASE("policy rate limit: the breaker gives both knobs back") {
         REQUIRE(verdict.decision == Decision::revert);
     }
     CHECK(has(verdict, "breaker-tripped"));
-    CHECK(verdict.target == boot_of(world.pool, world.settings));
-    CHECK(verdict.target.rate_limit_us == 1000u);
-    CHECK(verdict.target.arrangement == world.pool.boot);
+    CHECK(verdict.target == Change{.rate_limit_us = 1000});
+    CHECK(world.state.breaker_until > world.time);
+}
+
+TEST_CASE("policy rate limit: a reading that does not tell it loses neither trial nor owner") {
+    World world = with_limit();
+    world.limit_utility[index(long_limit)] = -0.3;
+    REQUIRE(world.switched().decision == Decision::switch_option);
+    world.pool.rate_limit_us.reset();
+    world.read();
+    CHECK(has(world.window(), "layout-unread"));
+    SUBCASE("the trial goes on") {
+        world.pool.rate_limit_us = 10'000;
+        world.read();
+        const PoolVerdict ended = world.windows(60);
+        REQUIRE(ended.trial);
+        CHECK(ended.target == Change{.rate_limit_us = 1000});
+    }
+    SUBCASE("somebody's change is seen") {
+        world.pool.rate_limit_us = 500;
+        CHECK(has(world.read(), "foreign-change"));
+    }
+}
+
+TEST_CASE("policy rate limit: what the settings no longer allow goes back") {
+    World world = with_limit();
+    REQUIRE(world.switched().decision == Decision::switch_option);
+    SUBCASE("left alone") { world.settings.tune_rate_limit = false; }
+    SUBCASE("bounded") { world.settings.highest_rate_limit_us = 3000; }
+    const PoolVerdict verdict = world.window();
+    REQUIRE(verdict.trial);
+    CHECK(verdict.trial->ending == Ending::voided_mode);
+    CHECK(verdict.target == Change{.rate_limit_us = 1000});
+}
+
+TEST_CASE("policy rate limit: it is somebody's, too, when the CPUs changed at the same time") {
+    World world = with_limit();
+    ++world.pool.topology;
+    world.pool.rate_limit_us = 500;
+    CHECK(has(world.read(), "foreign-change"));
+    CHECK(world.state.stand_down_until > world.time);
+}
+
+TEST_CASE("policy rate limit: a guest's own choice of long requests is bounded in a trial") {
+    std::vector<TrialWindow> before, after;
+    for (int i = 0; i < 30; ++i) {
+        const double noise = i % 2 == 0 ? 0.01 : -0.01;
+        const auto window = [&](double tail) {
+            // 95% of the claims only compute.
+            return TrialWindow{.utility = 0,
+                               .gain_back = 0,
+                               .workload = usual_load,
+                               .guests = {{1, 1, {.claim = 5, .work = 0.0, .tail = tail}},
+                                          {2, 2, {.claim = 95, .work = noise}}}};
+        };
+        before.push_back(window(0.3));
+        after.push_back(window(8));
+    }
+    const Comparison found = compare(before, after, Intent::latency, {});
+    CHECK(found.difference > -0.02);
+    CHECK(found.difference < 0);
 }
 
 TEST_CASE("policy rate limit: windows of another limit are of no use") {

@@ -225,8 +225,14 @@ TEST_CASE("configuration: the range of every number") {
     range("confidence", "-0.1", "0", "1", "1.01", entry, "pools: a: ");
     range("stand_down", "-1", "0", "2592000", "2592001", entry, "pools: a: ");
     range("trial_windows", "9", "10", "200", "201", entry, "pools: a: ");
-    range("rate_limit_min", "-1", "0", "500000", "500001", entry, "pools: a: ");
+    CHECK(said(pool("name=a,rate_limit_min=10000")) == "");
+    CHECK(said(pool("name=a,rate_limit_min=500001")) ==
+          "conf:1: pools: a: rate_limit_min: '500001' is not a whole number from 0 to 500000");
     range("rate_limit_max", "-1", "0", "500000", "500001", entry, "pools: a: ");
+    CHECK(
+        said(pool("name=a,rate_limit_min=4000,rate_limit_max=9000")) ==
+        "conf:1: pools: a: rate_limit_min, rate_limit_max: none of 0, 300, 1000, 3000, 10000 lies "
+        "between; set others, or rate_limit=keep");
     range("guest_scores", "-1", "0", "1", "2", entry, "pools: a: ");
     CHECK(said("interval = 1.5") != "");
     CHECK(said(pool("name=a,dwell=0.5")) ==
