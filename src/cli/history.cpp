@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // What the service has seen, decided and done, from its journal: the service need not run.
 #include "src/cli/commands.hpp"
+#include "src/cli/history_lines.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
 #include "src/layout/snapshot.hpp"
@@ -16,7 +17,6 @@
 namespace intellisched::cli {
 namespace {
 
-using service::Entry;
 using service::UnixTime;
 
 constexpr std::size_t most_entries = 100'000;
@@ -27,12 +27,26 @@ struct HistoryArguments {
     std::string pool; ///< empty: all
     std::string since;
     std::size_t limit = 50;
-    bool json = false;
+    std::string format = "text";
+    bool all = false, json = false;
 };
 
-/// "90s", "30min", "2h" or "7d" ago, or "2026-11-21", also with " 18:30" or " 18:30:15", of the
-/// local time; nothing: it is none of these.
+/// The beginning of the day that is so many days ago, of the local time.
+UnixTime midnight(int days_ago) {
+    const std::time_t now = std::time(nullptr);
+    std::tm day{};
+    ::localtime_r(&now, &day);
+    day.tm_mday -= days_ago;
+    day.tm_hour = day.tm_min = day.tm_sec = 0;
+    day.tm_isdst = -1;
+    return static_cast<UnixTime>(std::mktime(&day)) * ns_of_second;
+}
+
+/// "90s", "30min", "2h" or "7d" ago, "today" or "yesterday", or "2026-11-21", also with " 18:30" or
+/// " 18:30:15", of the local time; nothing: it is none of these.
 std::optional<UnixTime> time_from(const std::string& text) {
+    if (text == "today") return midnight(0);
+    if (text == "yesterday") return midnight(1);
     std::uint32_t number = 0;
     const char* end = text.data() + text.size();
     const auto parsed = std::from_chars(text.data(), end, number);
@@ -60,23 +74,13 @@ std::optional<UnixTime> time_from(const std::string& text) {
     return std::nullopt;
 }
 
-std::string time_text(UnixTime time, bool json) {
-    const std::time_t seconds = time / ns_of_second;
-    std::tm parts{};
-    json ? ::gmtime_r(&seconds, &parts) : ::localtime_r(&seconds, &parts);
-    char text[64] = {};
-    (void)std::strftime(text, sizeof text, json ? "%Y-%m-%dT%H:%M:%SZ" : "%Y-%m-%d %H:%M:%S",
-                        &parts);
-    return text;
-}
-
 void fill_rate_limits(auto& told, const auto& of) {
     if (of.from_rate_limit_us) told.set_from_rate_limit_us(*of.from_rate_limit_us);
     if (of.to_rate_limit_us) told.set_to_rate_limit_us(*of.to_rate_limit_us);
 }
 
 void fill(proto::HistoryEntry& out, const service::StoredVerdict& verdict) {
-    out.set_time(time_text(verdict.time, true));
+    out.set_time(utc_text(verdict.time));
     auto& told = *out.mutable_verdict();
     told.set_decision(std::string(to_string(verdict.decision)));
     if (verdict.target && verdict.target->arrangement)
@@ -93,7 +97,7 @@ void fill(proto::HistoryEntry& out, const service::StoredVerdict& verdict) {
 }
 
 void fill(proto::HistoryEntry& out, const service::StoredSwitch& change) {
-    out.set_time(time_text(change.asked, true));
+    out.set_time(utc_text(change.asked));
     auto& told = *out.mutable_change();
     told.set_revert(change.revert);
     *told.mutable_from() = message_of(change.from);
@@ -104,7 +108,7 @@ void fill(proto::HistoryEntry& out, const service::StoredSwitch& change) {
 }
 
 void fill(proto::HistoryEntry& out, const service::StoredTrial& trial) {
-    out.set_time(time_text(trial.time(), true));
+    out.set_time(utc_text(trial.time()));
     auto& told = *out.mutable_trial();
     *told.mutable_from() = message_of(trial.from);
     *told.mutable_to() = message_of(trial.to);
@@ -116,54 +120,9 @@ void fill(proto::HistoryEntry& out, const service::StoredTrial& trial) {
     told.set_error(trial.comparison->error);
 }
 
-std::string in_words(const service::StoredVerdict& verdict) {
-    std::string text(to_string(verdict.decision));
-    if (verdict.target) text += " to " + to_string(*verdict.target);
-    for (std::size_t i = 0; i < verdict.reasons.size(); ++i)
-        text += (i == 0 ? ": " : "; ") + printable(verdict.reasons[i].text, 512);
-    return text;
-}
-
-/// What of the pool was changed, before and after.
-std::pair<Change, Change> what_of(const auto& of) {
-    Change from, to;
-    if (of.from_rate_limit_us != of.to_rate_limit_us) {
-        from.rate_limit_us = of.from_rate_limit_us;
-        to.rate_limit_us = of.to_rate_limit_us;
-    }
-    if (of.from != of.to || !to.rate_limit_us) from.arrangement = of.from, to.arrangement = of.to;
-    return {from, to};
-}
-
-std::string in_words(const service::StoredSwitch& change) {
-    const auto [from, to] = what_of(change);
-    std::string text = fmt::format("{} from {} to {}: {}", change.revert ? "revert" : "switch",
-                                   to_string(from), to_string(to), to_string(change.outcome));
-    if (!change.text.empty()) text += ": " + printable(change.text, 512);
-    return text;
-}
-
-std::string in_words(const service::StoredTrial& trial) {
-    const auto [from, to] = what_of(trial);
-    std::string text = fmt::format("trial of {} after {}: {}", to_string(to), to_string(from),
-                                   trial.ending.empty() ? "open" : printable(trial.ending));
-    if (trial.comparison)
-        text += fmt::format(", {:+.1f}% (standard error {:.1f}%, promised {:+.1f}%)",
-                            trial.comparison->difference * 100, trial.comparison->error * 100,
-                            trial.promised * 100);
-    return text;
-}
-
-UnixTime time_of(const service::StoredVerdict& verdict) { return verdict.time; }
-UnixTime time_of(const service::StoredSwitch& change) { return change.asked; }
-UnixTime time_of(const service::StoredTrial& trial) { return trial.time(); }
-
-std::string line_of(const service::Event& event, bool json) {
+std::string json_of(const service::Event& event) {
     return std::visit(
-        [&](const auto& entry) -> std::string {
-            if (!json)
-                return fmt::format("{}  {}  {}\n", time_text(time_of(entry.what), false),
-                                   printable(entry.pool.name, 64), in_words(entry.what));
+        [&](const auto& entry) {
             proto::HistoryEntry message;
             message.set_pool(entry.pool.name);
             fill(message, entry.what);
@@ -172,27 +131,67 @@ std::string line_of(const service::Event& event, bool json) {
         event);
 }
 
+/// All entries, or those that in_short() makes lines of; oldest first.
+Result<std::vector<service::Event>> events_of(const service::JournalReader& journal,
+                                              const service::Filter& filter, bool all) {
+    std::vector<service::Event> events;
+    if (all) {
+        events = TRY(journal.history(filter));
+    } else {
+        service::Filter each = filter;
+        each.telling = true;
+        // A switch and its way back are one line, and so are recommendations of the same.
+        each.limit = 2 * most_entries;
+        events = TRY(journal.history(each));
+    }
+    std::ranges::reverse(events);
+    return events;
+}
+
+/// Why there is nothing to show.
+Result<void> say_empty(const HistoryArguments& options, const std::string& path,
+                       const service::JournalReader& journal) {
+    std::vector<std::string> pools;
+    for (const auto& entry : TRY(journal.last_verdicts()))
+        pools.push_back(printable(entry.pool.name, 64));
+    const bool known =
+        options.pool.empty() ? !pools.empty() : std::ranges::count(pools, options.pool) > 0;
+    fmt::print(
+        stderr, "history: {}{}{} is in {}; {}\n",
+        known && !options.all ? "no switch, recommendation or other event" : "nothing",
+        options.pool.empty() ? "" : " of pool " + printable(options.pool, 64),
+        options.since.empty() ? "" : " since " + options.since, path,
+        known && !options.all
+            ? "--all shows each verdict"
+            : fmt::format("it has {}",
+                          fmt::join(pools.empty() ? std::vector<std::string>{"no pool yet"} : pools,
+                                    ", ")));
+    return {};
+}
+
 Result<int> show_history(const HistoryArguments& options) {
     const auto config = TRY(read_config(options.config));
     const auto journal = TRY(service::JournalReader::open(config.journal));
     service::Filter filter{.limit = options.limit};
     if (!options.pool.empty()) filter.pool = options.pool;
     if (!options.since.empty()) filter.since = *time_from(options.since);
-    auto events = TRY(journal.history(filter));
-    std::reverse(events.begin(), events.end());
+    const bool all = options.all || options.json;
+    const auto events = TRY(events_of(journal, filter, all));
     std::string text;
-    for (const service::Event& event : events) text += line_of(event, options.json);
-    TRY(print(text));
-    if (events.empty()) {
-        std::vector<std::string> pools;
-        for (const auto& entry : TRY(journal.last_verdicts()))
-            pools.push_back(printable(entry.pool.name, 64));
-        fmt::print(
-            stderr, "history: nothing{}{} is in {}; it has {}\n",
-            options.pool.empty() ? "" : " of pool " + printable(options.pool, 64),
-            options.since.empty() ? "" : " since " + options.since, config.journal.string(),
-            fmt::join(pools.empty() ? std::vector<std::string>{"no pool yet"} : pools, ", "));
+    bool empty = events.empty();
+    if (options.json) {
+        for (const service::Event& event : events) text += json_of(event);
+    } else {
+        const auto lines = all ? each_entry(events) : in_short(events);
+        empty = lines.empty();
+        const bool csv = options.format == "csv";
+        if (csv) text += csv_head;
+        const std::size_t first = lines.size() - std::min(lines.size(), options.limit);
+        for (std::size_t i = first; i < lines.size(); ++i)
+            text += csv ? csv_of(lines[i]) : text_of(lines[i]);
     }
+    TRY(print(text));
+    if (empty) TRY(say_empty(options, config.journal.string(), journal));
     return done;
 }
 
@@ -206,19 +205,28 @@ void add_history(CLI::App& app, Action& action) {
     command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
     command
         ->add_option("--since", options->since,
-                     "nothing older: 90s, 30min, 2h, 7d, or 2026-11-21 or '2026-11-21 18:30'")
+                     "nothing older: 90s, 30min, 2h, 7d, today, yesterday, or 2026-11-21 or "
+                     "'2026-11-21 18:30'")
         ->check(CLI::Validator(
             [](const std::string& text) {
                 return time_from(text)
                            ? std::string()
-                           : fmt::format("{} is no time; 90s, 30min, 2h, 7d and 2026-11-21 are",
+                           : fmt::format("{} is no time; 90s, 30min, 2h, 7d, yesterday and "
+                                         "2026-11-21 are",
                                          printable(text));
             },
             "T"));
-    command->add_option("--limit", options->limit, "the newest so many")
+    command->add_flag("--all", options->all,
+                      "every entry: verdicts, switches, trials; without it a line a switch, a "
+                      "recommendation, or what else happened");
+    command->add_option("--format", options->format, "text or csv")
+        ->capture_default_str()
+        ->check(CLI::IsMember({"text", "csv"}));
+    command->add_option("--limit", options->limit, "the newest so many lines")
         ->capture_default_str()
         ->check(CLI::Range(std::size_t{1}, most_entries));
-    command->add_flag("--json", options->json, "print JSON, an object a line");
+    command->add_flag("--json", options->json, "print every entry as JSON, an object a line")
+        ->excludes("--format");
     command->callback(
         [options, &action] { action = [options] { return show_history(*options); }; });
 }

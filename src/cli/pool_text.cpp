@@ -17,6 +17,16 @@ std::string stretch(std::uint64_t seconds) {
     return fmt::format("{} h", seconds / 3600);
 }
 
+std::string change_text(const proto::RecommendedChange& change) {
+    const std::string to = change.has_rate_limit_us()
+                               ? "rate limit " + rate_limit_text(change.rate_limit_us())
+                               : "layout " + printable(change.layout(), 16);
+    return fmt::format("recommended for {}: {}, {:+.1f}%; {}", stretch(change.for_s()), to,
+                       change.expected_gain() * 100,
+                       change.by_hand() ? "to do it: " + printable(change.command(), 256)
+                                        : "the service does it when nothing is in the way");
+}
+
 std::string remark(const proto::PoolStatus& pool) {
     std::string text;
     const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };

@@ -155,17 +155,7 @@ std::vector<std::string> remarks(const Watched& watched) {
     return remarks;
 }
 
-/// What gives the pool that layout: a command, or on a Xen that cannot do it a boot parameter.
-std::string command_for(const PoolFacts& facts, Layout layout) {
-    if (facts.can_rearrange)
-        return fmt::format("intellisched apply --pool {} --layout {}",
-                           pool_argument(facts.pool, facts.pool_id), to_string(layout));
-    return fmt::format("credit2_runqueue={} on Xen's command line (GRUB_CMDLINE_XEN_DEFAULT in "
-                       "/etc/default/grub, then update-grub and a reboot)",
-                       to_string(layout));
-}
-
-/// What takes command_for() back.
+/// What takes layout_command() back.
 std::string undo_for(const PoolFacts& facts) {
     const Arrangement& now = facts.in_force;
     if (facts.can_rearrange)
@@ -203,7 +193,8 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     }
     for (const Reason& reason : verdict.reasons) out.add_reasons(reason.text);
     if (verdict.decision == Decision::switch_option) {
-        out.set_command(command_for(facts, layout_of(verdict.option)));
+        out.set_command(layout_command(facts.pool, facts.pool_id, facts.can_rearrange,
+                                       layout_of(verdict.option)));
         out.set_undo(undo_for(facts));
     }
     for (const std::string& remark : remarks(watched)) out.add_reasons(remark);
@@ -249,8 +240,7 @@ void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Ve
                                    rate_limit_text(*in_force), rate_limit_text(limit_of(current))));
     if (verdict.decision != Decision::switch_option) return;
     const auto command = [&](unsigned us) {
-        return fmt::format("intellisched apply --pool {} --rate-limit {}",
-                           pool_argument(watched.facts.pool, watched.facts.pool_id), us);
+        return rate_limit_command(watched.facts.pool, watched.facts.pool_id, us);
     };
     to.set_command(command(limit_of(verdict.option)));
     to.set_undo(command(in_force.value_or(default_rate_limit_us)));

@@ -47,13 +47,8 @@ std::string table(const proto::ServiceStatus& status) {
         text += row + "\n";
     }
     for (const auto& pool : status.pools()) {
-        if (pool.has_recommended_rate_limit_us())
-            text += fmt::format("\n{}: a rate limit of {} promises {:+.1f}%: `intellisched apply "
-                                "--pool {} --rate-limit {}`\n",
-                                printable(pool.name(), 64),
-                                rate_limit_text(pool.recommended_rate_limit_us()),
-                                pool.rate_limit_gain() * 100, pool_argument(pool.name(), pool.id()),
-                                pool.recommended_rate_limit_us());
+        for (const auto& change : pool.recommendations())
+            text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), change_text(change));
         if (pool.reasons().empty()) continue;
         text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), pool.decision());
         for (const auto& reason : pool.reasons())
@@ -91,7 +86,7 @@ void add_pause_and_resume(CLI::App& app, Action& action) {
     for (const bool pause : {true, false}) {
         auto* command = app.add_subcommand(
             pause ? "pause" : "resume",
-            pause ? "have the service switch no layouts, until `resume`; a trial comes to its end"
+            pause ? "have the service switch nothing, until `resume`; a trial comes to its end"
                   : "end a pause, and the respect for somebody else's choice of a configuration");
         auto options = std::make_shared<StatusArguments>();
         add_config(*command, options->config);

@@ -199,12 +199,8 @@ void add_details(Lines& lines, const proto::PoolStatus& pool, const TopView& vie
                             ascii(pool.mode(), 16), ascii(pool.intent(), 16), pool.windows(),
                             pool.switches(), pool.reverts(), pool.failed_applies()),
                 view);
-    if (pool.has_recommended_rate_limit_us())
-        add_wrapped(lines,
-                    fmt::format("  a rate limit of {} promises {:+.1f}%",
-                                rate_limit_text(pool.recommended_rate_limit_us()),
-                                pool.rate_limit_gain() * 100),
-                    view);
+    for (const auto& change : pool.recommendations())
+        add_wrapped(lines, "  " + ascii(change_text(change)), view);
     const auto& window = pool.window();
     if (pool.has_window() && window.age_s() > stale_s)
         lines.push_back(

@@ -152,4 +152,17 @@ std::string pool_argument(std::string_view name, unsigned id) {
     return usable ? std::string(name) : std::to_string(id);
 }
 
+std::string layout_command(std::string_view pool, unsigned id, bool can_rearrange, Layout layout) {
+    if (can_rearrange)
+        return fmt::format("intellisched apply --pool {} --layout {}", pool_argument(pool, id),
+                           to_string(layout));
+    return fmt::format("credit2_runqueue={} on Xen's command line (GRUB_CMDLINE_XEN_DEFAULT in "
+                       "/etc/default/grub, then update-grub and a reboot)",
+                       to_string(layout));
+}
+
+std::string rate_limit_command(std::string_view pool, unsigned id, unsigned us) {
+    return fmt::format("intellisched apply --pool {} --rate-limit {}", pool_argument(pool, id), us);
+}
+
 } // namespace intellisched

@@ -39,4 +39,11 @@ struct HostView {
 /// id where a shell would read more into the name, or either take it for an id or an option.
 [[nodiscard]] std::string pool_argument(std::string_view name, unsigned id);
 
+/// What gives the pool that layout: a command, or on a Xen that cannot do it (`can_rearrange`) a
+/// boot parameter.
+[[nodiscard]] std::string layout_command(std::string_view pool, unsigned id, bool can_rearrange,
+                                         Layout layout);
+/// What gives the pool that rate limit, on any Xen.
+[[nodiscard]] std::string rate_limit_command(std::string_view pool, unsigned id, unsigned us);
+
 } // namespace intellisched

@@ -16,6 +16,7 @@ namespace intellisched {
 
 enum class Knob : std::uint8_t { layout, rate_limit };
 inline constexpr std::array all_knobs{Knob::layout, Knob::rate_limit};
+[[nodiscard]] constexpr std::size_t index(Knob knob) { return static_cast<std::size_t>(knob); }
 /// "layout" or "rate-limit".
 [[nodiscard]] std::string_view to_string(Knob knob);
 [[nodiscard]] std::optional<Knob> knob_from_string(std::string_view name);

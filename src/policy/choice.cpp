@@ -48,8 +48,8 @@ bool turns(const Change& change, Knob knob) {
     return knob == Knob::layout ? change.arrangement.has_value() : change.rate_limit_us.has_value();
 }
 
-bool Stepper::turns_rate_limit() const {
-    return settings_.tune_rate_limit && state_.pool->rate_limit_us &&
+bool Stepper::has_rate_limit() const {
+    return state_.pool->rate_limit_us &&
            std::ranges::any_of(state_.history, [](const PastWindow& past) {
                return past.window.of_rate_limit.has_value();
            });
@@ -102,8 +102,18 @@ std::vector<Observation> Stepper::evidence(Knob knob) {
 }
 
 Verdict Stepper::judged(Knob knob) {
-    return judge(evidence(knob), knob, state_.pool->option(knob), state_.pool->classes(knob),
-                 settings_.gate, margins(knob));
+    const PoolSeen& pool = *state_.pool;
+    const Option current = pool.option(knob);
+    const Classes classes = pool.classes(knob);
+    Verdict verdict = judge(evidence(knob), knob, current, classes, settings_.gate, margins(knob));
+    if (verdict.decision == Decision::switch_option && pool.exactly(knob) &&
+        classes[index(verdict.option)] == classes[index(current)]) {
+        verdict.decision = Decision::keep;
+        verdict.reasons.push_back({"equivalent", fmt::format("{} gives what is there already",
+                                                             text_of(knob, verdict.option))});
+        verdict.option = current;
+    }
+    return verdict;
 }
 
 void Stepper::judge_pool() {
@@ -116,24 +126,44 @@ void Stepper::judge_pool() {
                             of_layout.reasons.end());
     verdict_.decision = of_layout.decision;
     if (of_layout.decision == Decision::switch_option) verdict_.decision = Decision::keep;
-    if (turns_rate_limit()) verdict_.of_rate_limit = judged(Knob::rate_limit);
+    if (has_rate_limit()) verdict_.of_rate_limit = judged(Knob::rate_limit);
 
     if (!check_unmeasured(Knob::rate_limit) && !check_unmeasured(Knob::layout)) {
-        if (verdict_.of_rate_limit && state_.mode == Mode::automatic)
-            try_out(Knob::rate_limit, *verdict_.of_rate_limit);
+        if (verdict_.of_rate_limit) try_out(Knob::rate_limit, *verdict_.of_rate_limit);
         if (!state_.trial) try_out(Knob::layout, of_layout);
     }
     verdict_.evidence = std::move(of_layout);
 }
 
 void Stepper::try_out(Knob knob, const Verdict& judged) {
-    if (judged.decision != Decision::switch_option || obstacles(knob, judged)) return;
+    if (judged.decision != Decision::switch_option) return;
+    const Change to = turn(knob, judged.option);
+    const bool recommended = by_hand(state_, settings_, knob);
+    if (!recommended && obstacles(knob)) return;
+    if (recommended) {
+        if (knob == Knob::rate_limit) // the layout's are there already
+            verdict_.reasons.insert(verdict_.reasons.end(), judged.reasons.begin(),
+                                    judged.reasons.end());
+        return recommend(knob, to);
+    }
     if (knob == Knob::rate_limit) verdict_.reasons = judged.reasons; // not the layout's
     begin({.knob = knob,
-           .to = turn(knob, judged.option),
+           .to = to,
            .to_option = judged.option,
            .promised = judged.mean.expected_gain[index(judged.option)]},
           samples(settings_.trial.windows));
+}
+
+void Stepper::recommend(Knob knob, const Change& to) {
+    verdict_.decision = Decision::recommend;
+    if (to.arrangement) verdict_.target.arrangement = to.arrangement;
+    if (to.rate_limit_us) verdict_.target.rate_limit_us = to.rate_limit_us;
+    if (state_.mode == Mode::recommend)
+        because("mode-recommend", "it is recommended only: the pool's mode is recommend");
+    else if (knob == Knob::layout)
+        because("cannot-rearrange", "the host cannot change the layout while the pool runs");
+    else
+        because("rate-limit-kept", "the rate limit is left alone: the pool's rate_limit is keep");
 }
 
 Nanoseconds Stepper::dwell(Knob knob) const {
@@ -154,20 +184,9 @@ Margins Stepper::margins(Knob knob) const {
     return margins;
 }
 
-bool Stepper::obstacles(Knob knob, const Verdict& judged) {
-    const PoolSeen& pool = *state_.pool;
-    if (knob == Knob::layout && !pool.can_rearrange) {
-        because("cannot-rearrange", "the host cannot change the layout while the pool runs");
-        return true;
-    }
+bool Stepper::obstacles(Knob knob) {
     const std::size_t before = verdict_.reasons.size();
     const Nanoseconds now = state_.now;
-    const Classes classes = pool.classes(knob);
-    if (pool.exactly(knob) && classes[index(judged.option)] == classes[index(pool.option(knob))])
-        because("equivalent", "{} gives what is there already",
-                to_string(turn(knob, judged.option)));
-    if (state_.mode == Mode::recommend)
-        because("mode-recommend", "it is recommended only: the pool's mode is recommend");
     if (state_.paused) because("paused", "the policy is paused");
     if (now < state_.stand_down_until)
         because("standing-down", "somebody else changed the pool: respected for another {}",

@@ -29,6 +29,8 @@ std::string_view to_string(Decision decision) {
         return "switch";
     case Decision::revert:
         return "revert";
+    case Decision::recommend:
+        return "recommend";
     case Decision::abstain:
         break;
     }

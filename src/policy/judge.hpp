@@ -44,8 +44,14 @@ struct Observation {
 /// What the policy sees of `window`, with the model's prediction for it.
 [[nodiscard]] Observation observation_of(const WindowStats& window, const Prediction& prediction);
 
-enum class Decision : std::uint8_t { keep, switch_option, abstain, revert };
-/// "keep", "switch", "abstain" or "revert"; judge() never gives the last.
+enum class Decision : std::uint8_t {
+    keep,
+    switch_option,
+    abstain,
+    revert,    ///< of a trial; judge() never gives it
+    recommend, ///< a switch is worth it, and is a person's to make; nor this
+};
+/// "keep", "switch", "abstain", "revert" or "recommend".
 [[nodiscard]] std::string_view to_string(Decision decision);
 
 /// Why: a stable name for programs, and a sentence for people.

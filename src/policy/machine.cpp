@@ -41,6 +41,12 @@ std::string text_of(Nanoseconds time) {
     return fmt::format("{:.1f} h", seconds / 3600);
 }
 
+bool by_hand(const State& state, const PolicySettings& settings, Knob knob) {
+    if (state.mode != Mode::automatic) return true;
+    return knob == Knob::layout ? !state.pool || !state.pool->can_rearrange
+                                : !settings.tune_rate_limit;
+}
+
 Change boot_of(const PoolSeen& pool, const PolicySettings& settings) {
     Change boot;
     if (pool.can_rearrange) boot.arrangement = pool.boot;
@@ -191,7 +197,10 @@ void Stepper::take(const SetIntent& set) {
     if (state_.trial) void_trial(Ending::voided_intent);
 }
 
-void Stepper::take(const Pause& /*pause*/) { state_.paused = true; }
+void Stepper::take(const Pause& /*pause*/) {
+    state_.paused = true;
+    because("paused-by-hand", "paused by hand: no switches until `intellisched resume`");
+}
 
 void Stepper::take(const Resume& /*resume*/) {
     state_.paused = false;

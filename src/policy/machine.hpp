@@ -42,13 +42,13 @@
 //    follows recommendations by hand, and setting "auto" then is asking for more.
 //  - A trial of one knob goes back when somebody else turns the other one.
 //
-// Codes of reasons, beside judge()'s: mode-off, mode-observe, mode-recommend, paused,
-// standing-down, breaker-open, cannot-rearrange, equivalent, no-pool, layout-unread, other-layout,
-// other-rate-limit,
-// dwell, rate-limit, no-baseline, load-changing, guests-changing, quarantined, apply-pending,
-// apply-failed, late-result, in-force, reverting, foreign-change, advice-followed, pool-anew,
-// topology-changed, settling, measuring, trial-running, trial-prolonged, window-unusable,
-// breaker-tripped, resumed, restarted, pool-gone, and the names of Ending.
+// Codes of reasons, beside judge()'s: mode-off, mode-observe, mode-recommend, rate-limit-kept,
+// paused, paused-by-hand, standing-down, breaker-open, cannot-rearrange, equivalent, no-pool,
+// layout-unread, other-layout, other-rate-limit, dwell, rate-limit, no-baseline, load-changing,
+// guests-changing, quarantined, apply-pending, apply-failed, late-result, in-force, reverting,
+// foreign-change, advice-followed, pool-anew, topology-changed, settling, measuring, trial-running,
+// trial-prolonged, window-unusable, breaker-tripped, resumed, restarted, pool-gone, and the names
+// of Ending.
 #pragma once
 
 #include "src/policy/state.hpp"
@@ -94,7 +94,7 @@ struct TrialReport {
 
 struct PoolVerdict {
     Decision decision = Decision::keep;
-    Change target;
+    Change target; ///< of a switch, a revert or a recommendation (then of both knobs, maybe)
     std::uint64_t serial = 0; ///< of what is asked for
     std::vector<Reason> reasons;
     std::optional<TrialReport> trial = {};     ///< one has ended; exactly once for every switch
@@ -107,6 +107,10 @@ struct PoolVerdict {
         return decision == Decision::switch_option || decision == Decision::revert;
     }
 };
+
+/// Whether the knob is a person's to turn: the policy judges it, and only recommends. Where it is
+/// the policy's, there may be obstacles for a while.
+[[nodiscard]] bool by_hand(const State& state, const PolicySettings& settings, Knob knob);
 
 /// Both knobs as the host was booted, as far as the policy may turn them on this pool.
 [[nodiscard]] Change boot_of(const PoolSeen& pool, const PolicySettings& settings);

@@ -34,7 +34,7 @@ struct PoolSeen {
     Arrangement boot;                ///< what the host was booted with
     std::optional<unsigned> rate_limit_us = {}; ///< in force; nothing: not told
     unsigned boot_rate_limit_us = default_rate_limit_us;
-    /// That was advised last (rate_limit_advice.hpp): whoever sets it follows the service.
+    /// That was advised last (advice.hpp): whoever sets it follows the service.
     std::optional<unsigned> advised_limit_us = {};
 
     /// What is in force of what `change` is about.

@@ -38,11 +38,13 @@ class Stepper {
     void judge_pool();
     [[nodiscard]] Verdict judged(Knob knob);
     [[nodiscard]] std::vector<Observation> evidence(Knob knob);
-    /// Whether the rate limit may be turned here.
-    [[nodiscard]] bool turns_rate_limit() const;
-    /// Begins a trial if the verdict is to switch and nothing is in the way.
+    /// Whether there is a rate limit here, and a model of it.
+    [[nodiscard]] bool has_rate_limit() const;
+    /// If the verdict is to switch, begins a trial when nothing is in the way; recommends it where
+    /// the knob is a person's to turn.
     void try_out(Knob knob, const Verdict& judged);
-    [[nodiscard]] bool obstacles(Knob knob, const Verdict& judged);
+    void recommend(Knob knob, const Change& to);
+    [[nodiscard]] bool obstacles(Knob knob);
     /// Puts an option that was kept on a prediction alone on trial, when that is due.
     bool check_unmeasured(Knob knob);
     [[nodiscard]] Nanoseconds dwell(Knob knob) const;

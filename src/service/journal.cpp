@@ -259,7 +259,8 @@ Result<void> Journal::add_verdict(const Step& step, std::int64_t pool) {
     const PoolVerdict& verdict = *step.verdict;
     StoredVerdict stored{
         .time = step.time, .decision = verdict.decision, .bundle = step.bundle, .reasons = {}};
-    if (verdict.asks()) stored.target = verdict.target, stored.serial = verdict.serial;
+    if (verdict.asks() || verdict.decision == Decision::recommend) stored.target = verdict.target;
+    if (verdict.asks()) stored.serial = verdict.serial;
     if (verdict.evidence) stored.recommended = layout_of(verdict.evidence->option);
     TRY(insert(database_, pool, step.pool.id, stored));
     const std::int64_t id = database_.last_id();

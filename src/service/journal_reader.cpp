@@ -37,7 +37,7 @@ class Row {
     void read(Layout& value) { read_name(value, all_layouts, "layout"); }
     void read(Decision& value) {
         using enum Decision;
-        read_name(value, std::array{keep, switch_option, abstain, revert}, "decision");
+        read_name(value, std::array{keep, switch_option, abstain, revert, recommend}, "decision");
     }
     void read(SwitchOutcome& value) {
         using enum SwitchOutcome;
@@ -113,11 +113,12 @@ Result<std::vector<Entry<Record>>> entries(Result<Statement> statement, const st
 /// The entries that the filter lets through, newest first.
 template<class Record>
 Result<std::vector<Entry<Record>>> filtered(const Database& database, const std::string& path,
-                                            const char* time, const Filter& filter) {
+                                            const char* time, const Filter& filter,
+                                            const std::string& also = {}) {
     constexpr std::size_t most = std::numeric_limits<std::int64_t>::max(); // below 0 is "all"
     const std::string sql = fmt::format("{0} WHERE (?1 IS NULL OR name = ?1) AND {1} >= ?2 AND "
-                                        "{1} <= ?3 ORDER BY {1} DESC, t.id DESC LIMIT ?4",
-                                        TRY(select<Record>(database)), time);
+                                        "{1} <= ?3 {2} ORDER BY {1} DESC, t.id DESC LIMIT ?4",
+                                        TRY(select<Record>(database)), time, also);
     return entries<Record>(database.prepare(sql.c_str(), filter.pool, filter.since, filter.until,
                                             std::min(filter.limit, most)),
                            path);
@@ -136,6 +137,13 @@ with_reasons(const Database& database, const std::string& path,
                 row.read(reason.text);
             }));
     return verdicts;
+}
+
+/// Verdicts that Filter::telling leaves.
+std::string telling() {
+    return fmt::format("AND (decision = '{}' OR EXISTS (SELECT 1 FROM reasons r WHERE r.verdict = "
+                       "t.id AND r.code IN ('{}')))",
+                       to_string(Decision::recommend), fmt::join(happenings, "', '"));
 }
 
 UnixTime time_of(const Event& event) {
@@ -190,8 +198,10 @@ Result<std::vector<Event>> JournalReader::history(const Filter& filter) const {
         TRY(take(filtered<StoredTrial>(database_, path_, "coalesce(closed, opened, 0)", filter)));
     if (wanted(Kind::change)) TRY(take(filtered<StoredSwitch>(database_, path_, "asked", filter)));
     if (wanted(Kind::verdict))
-        TRY(take(with_reasons(database_, path_,
-                              filtered<StoredVerdict>(database_, path_, "time", filter))));
+        TRY(take(
+            with_reasons(database_, path_,
+                         filtered<StoredVerdict>(database_, path_, "time", filter,
+                                                 filter.telling ? telling() : std::string()))));
     std::stable_sort(events.begin(), events.end(),
                      [](const Event& a, const Event& b) { return time_of(a) > time_of(b); });
     if (events.size() > filter.limit)

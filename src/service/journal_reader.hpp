@@ -39,12 +39,17 @@ struct StoredReason {
 struct StoredVerdict {
     UnixTime time = 0;
     Decision decision = Decision::abstain;
-    std::optional<Change> target = {}; ///< of a switch or a revert, as is the serial
-    std::optional<std::uint64_t> serial = {};
-    std::optional<Layout> recommended = {}; ///< by judge(), whatever may be done
-    std::string bundle;                     ///< id of the model
+    std::optional<Change> target = {};        ///< of a switch, a revert or a recommendation
+    std::optional<std::uint64_t> serial = {}; ///< of a switch or a revert
+    std::optional<Layout> recommended = {};   ///< by judge(), whatever may be done
+    std::string bundle;                       ///< id of the model
     std::vector<StoredReason> reasons;
 };
+
+/// Codes of reasons that tell what happened to a pool, beside switches and trials.
+inline constexpr std::array<std::string_view, 9> happenings{
+    "paused-by-hand",   "resumed",         "foreign-change", "advice-followed", "pool-anew",
+    "topology-changed", "breaker-tripped", "pool-gone",      "leaving"};
 
 enum class SwitchOutcome : std::uint8_t {
     waiting, ///< no result yet
@@ -97,7 +102,9 @@ struct Filter {
     UnixTime since = std::numeric_limits<UnixTime>::min();
     UnixTime until = std::numeric_limits<UnixTime>::max(); ///< not after it
     std::optional<Kind> kind = {};                         ///< of no meaning for windows
-    std::size_t limit = 100;                               ///< at most so many, the newest
+    /// Of verdicts only those that recommend something, or tell of happenings.
+    bool telling = false;
+    std::size_t limit = 100; ///< at most so many, the newest
 };
 
 /// Since the journal was begun.

@@ -70,6 +70,10 @@ void add_layout(Families& to, const std::string& pool, const std::optional<Arran
            1.0);
 }
 
+Labels of_knob(const std::string& pool, Knob knob) {
+    return {{"pool", pool}, {"knob", knob == Knob::layout ? "layout" : "rate-limit"}};
+}
+
 } // namespace
 
 std::string metrics_text(const ServiceMetrics& metrics) {
@@ -110,6 +114,8 @@ std::string metrics_text(const ServiceMetrics& metrics) {
            static_cast<double>(metrics.journal_errors));
     global(MetricType::Gauge, "last_loop_duration_seconds", "How long the last loop took.",
            metrics.loop_seconds);
+    global(MetricType::Gauge, "written_timestamp_seconds",
+           "When this was written, in seconds of the Unix epoch.", metrics.written_seconds);
 
     to.begin(MetricType::Gauge, "pool_mode_info", "What may be done with the pool.");
     for (const auto& [pool, of] : pools)
@@ -132,13 +138,37 @@ std::string metrics_text(const ServiceMetrics& metrics) {
                            ? static_cast<double>(*of.requested_rate_limit_us) / 1e6
                            : NAN;
             });
+    to.begin(MetricType::Gauge, "pool_recommended_layout_info",
+             "The layout that is worth a change; absent where none is.");
+    for (const auto& [pool, of] : pools)
+        if (const auto& change = of->recommended[index(Knob::layout)])
+            to.add({{"pool", pool}, {"layout", std::string(to_string(layout_of(change->option)))}},
+                   1.0);
     by_pool(MetricType::Gauge, "pool_recommended_rate_limit_seconds",
             "The rate limit that is worth a change; absent where none is.",
             [](const PoolMetrics& of) {
-                return of.recommended_rate_limit_us
-                           ? static_cast<double>(*of.recommended_rate_limit_us) / 1e6
-                           : NAN;
+                const auto& change = of.recommended[index(Knob::rate_limit)];
+                return change ? static_cast<double>(limit_of(change->option)) / 1e6 : NAN;
             });
+    /// A family with a value for each knob that a change is recommended of.
+    const auto by_change = [&](const char* name, const char* help, auto member) {
+        to.begin(MetricType::Gauge, name, help);
+        for (const auto& [pool, of] : pools)
+            for (const Knob knob : all_knobs)
+                if (const auto& change = of->recommended[index(knob)])
+                    to.add(of_knob(pool, knob), (*change).*member);
+    };
+    by_change("pool_recommended_gain_ratio",
+              "Gain that is expected of the recommended change; 0.05 is 5%.",
+              &RecommendedChange::gain);
+    by_change("pool_recommended_timestamp_seconds",
+              "Since when the change is recommended, in seconds of the Unix epoch.",
+              &RecommendedChange::since_seconds);
+    to.begin(MetricType::Gauge, "pool_can_apply",
+             "1 where the knob can be turned while the pool runs, 0 where a reboot is needed.");
+    for (const auto& [pool, of] : pools)
+        for (const Knob knob : all_knobs)
+            to.add(of_knob(pool, knob), of->can_apply[index(knob)] ? 1.0 : 0.0);
 
     by_layout("pool_layout_probability", "Probability that the layout is the pool's best, 0 to 1.",
               &Prediction::probability);

@@ -14,18 +14,25 @@
 
 namespace intellisched {
 
+/// A change that is worth it.
+struct RecommendedChange {
+    Option option = boot_option;
+    double gain = 0;          ///< that is expected of it
+    double since_seconds = 0; ///< of the Unix epoch
+};
+
 /// Of one pool. Counts are since the service was started. A missing value, or NaN, is left out.
 struct PoolMetrics {
     std::string name;
     Mode mode = Mode::observe;
-    std::optional<Arrangement> requested = {};              ///< by the service, last
-    std::optional<unsigned> requested_rate_limit_us = {};   ///< likewise
-    std::optional<Arrangement> effective = {};              ///< in force
-    std::optional<unsigned> rate_limit_us = {};             ///< in force
-    std::optional<unsigned> recommended_rate_limit_us = {}; ///< worth a change
-    double rate_limit_gain = 0;                             ///< that is expected of it
-    std::optional<Prediction> prediction = {};              ///< of the last window that was judged
-    std::optional<double> utility = {};                     ///< of the last window
+    std::optional<Arrangement> requested = {};            ///< by the service, last
+    std::optional<unsigned> requested_rate_limit_us = {}; ///< likewise
+    std::optional<Arrangement> effective = {};            ///< in force
+    std::optional<unsigned> rate_limit_us = {};           ///< in force
+    std::array<std::optional<RecommendedChange>, all_knobs.size()> recommended = {};
+    std::array<bool, all_knobs.size()> can_apply = {}; ///< to the running pool
+    std::optional<Prediction> prediction = {};         ///< of the last window that was judged
+    std::optional<double> utility = {};                ///< of the last window
     std::uint64_t windows = 0;
     std::map<std::string, std::uint64_t> rejected = {}; ///< windows, by the code of the reason
     std::uint64_t switches = 0, reverts = 0, failed_applies = 0;
@@ -38,7 +45,8 @@ struct ServiceMetrics {
     std::uint64_t windows = 0;      ///< of all pools
     std::uint64_t journal_errors = 0;
     std::string model_id = {}, model_name = {};
-    double loop_seconds = 0; ///< that the last loop took
+    double loop_seconds = 0;    ///< that the last loop took
+    double written_seconds = 0; ///< when, of the Unix epoch: the file outlives the service
     std::vector<PoolMetrics> pools = {};
 };
 

@@ -2,9 +2,11 @@
 #include "src/service/pool_keeper.hpp"
 
 #include "src/base/log.hpp"
+#include "src/layout/snapshot.hpp"
 #include "src/model/score.hpp"
 
 #include <algorithm>
+#include <boost/log/sources/record_ostream.hpp>
 
 namespace intellisched::service {
 namespace {
@@ -34,13 +36,23 @@ proto::Sample sample_of(const FeatureVector& features, const PoolSeen& pool, boo
     return sample;
 }
 
-std::string in_words(const PoolVerdict& verdict) {
-    std::string text;
-    if (verdict.asks())
-        text = fmt::format("{} to {}", to_string(verdict.decision), to_string(verdict.target));
+/// A step as a line of the log: an id that stays the same, and in brackets a text for people.
+/// `from`: what is in force of what is asked for.
+std::string in_words(const PoolVerdict& verdict, const Change& from) {
+    std::vector<std::string> parts;
+    std::string id;
+    if (verdict.trial) {
+        id = "trial-ended"; // what came of it is among the reasons
+        parts.emplace_back(to_string(verdict.trial->ending));
+    } else if (verdict.asks()) {
+        id = to_string(verdict.decision);
+        parts.push_back(fmt::format("{} to {}", to_string(from), to_string(verdict.target)));
+    }
     for (const Reason& reason : verdict.reasons)
-        text += fmt::format("{}{} ({})", text.empty() ? "" : "; ", reason.code, reason.text);
-    return text;
+        parts.push_back(id.empty() ? fmt::format("{} ({})", reason.code, reason.text)
+                                   : reason.text);
+    const std::string text = fmt::format("{}", fmt::join(parts, "; "));
+    return id.empty() ? text : fmt::format("{} ({})", id, text);
 }
 
 } // namespace
@@ -61,7 +73,7 @@ PoolKeeper::PoolKeeper(PoolName pool, const PoolConfig& config, Journal& journal
 
 void PoolKeeper::configure(const PoolConfig& config, Moment now) {
     config_ = config;
-    advice_ = {}; // of other margins, or not wanted any more
+    recommended_ = {}; // of other margins, or not wanted any more
     feed(SetMode{config.mode}, now);
     feed(SetIntent{config.intent}, now);
 }
@@ -70,7 +82,8 @@ void PoolKeeper::saw(const PoolSeen& pool, unsigned id, Nanoseconds taken, Momen
     if (taken < not_before_) return;
     pool_.id = id;
     PoolSeen seen = pool;
-    seen.advised_limit_us = advice_.advised_us();
+    if (const auto advised = recommended_[index(Knob::rate_limit)].advice.option())
+        seen.advised_limit_us = limit_of(*advised);
     feed(seen, now);
 }
 
@@ -91,22 +104,36 @@ void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nano
                         .decisions = seen.observation.decisions,
                         .utility = seen.utility,
                         .prediction = seen.observation.prediction};
-    feed(seen, now, &window, &features);
-    advise_on_rate_limit(seen, now);
+    advise(feed(seen, now, &window, &features), now);
 }
 
-void PoolKeeper::advise_on_rate_limit(const WindowSeen& seen, Moment now) {
-    const auto about = seen.about(Knob::rate_limit);
-    const bool acts = state_.mode == Mode::automatic && config_.settings.tune_rate_limit;
-    // A layout on trial is not the one to advise about.
-    if (!about || !seen.rate_limit_us || acts ||
-        (state_.mode != Mode::recommend && state_.mode != Mode::automatic) || !state_.pool ||
-        state_.trial || state_.pending)
-        return;
-    if (advice_.saw(*about, {*seen.rate_limit_us, state_.pool->in_force, state_.intent}, now.time,
-                    config_.settings))
-        BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
-                                << printable(advice_.text(pool_.name, pool_.id), 512);
+void PoolKeeper::advise(const PoolVerdict& verdict, Moment now) {
+    if (verdict.asks()) recommended_ = {}; // a trial tells more
+    for (const Knob knob : all_knobs) {
+        const auto& judged = knob == Knob::layout ? verdict.evidence : verdict.of_rate_limit;
+        if (!judged || verdict.asks()) continue;
+        const PoolSeen& pool = *state_.pool;
+        auto& [advice, since] = recommended_[index(knob)];
+        if (!advice.saw(*judged, {{pool.in_force, pool.rate_limit_us}, state_.intent}, now.time,
+                        config_.settings.dwell))
+            continue;
+        since = now.wall;
+        if (!by_hand(knob)) continue;
+        const auto to = advice.option();
+        const std::string text =
+            to ? fmt::format("recommended ({}: {}; {})", words_of(knob), advice.why(),
+                             command_for(knob, *to))
+               : fmt::format("nothing-recommended ({}: no other is worth a change any more; {} is "
+                             "in force)",
+                             words_of(knob), to_string(pool.now(turn(knob, boot_option))));
+        BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": " << printable(text, 1024);
+    }
+}
+
+std::string PoolKeeper::command_for(Knob knob, Option option) const {
+    if (knob == Knob::rate_limit) return rate_limit_command(pool_.name, pool_.id, limit_of(option));
+    return layout_command(pool_.name, pool_.id, state_.pool && state_.pool->can_rearrange,
+                          layout_of(option));
 }
 
 void PoolKeeper::applied(const ApplyResult& result, Nanoseconds finished, Moment now) {
@@ -131,7 +158,7 @@ void PoolKeeper::tick(Moment now) {
 }
 
 void PoolKeeper::gone(Moment now) {
-    advice_ = {};
+    recommended_ = {};
     if (state_.pool || state_.trial) feed(PoolGone{}, now);
 }
 
@@ -187,9 +214,14 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
         }
     }
     count(input, verdict);
-    if (acts || told)
-        BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
-                                << printable(in_words(verdict), 1024);
+    if (acts || told) {
+        // That a change was done is what its line has said would be; the reading of it follows.
+        const bool quiet_answer = answer && answer->done && !verdict.trial && !verdict.asks();
+        const Change from = state_.pool ? state_.pool->now(verdict.target) : Change{};
+        BOOST_LOG_STREAM_SEV(boost::log::trivial::logger::get(),
+                             quiet_answer ? boost::log::trivial::debug : boost::log::trivial::info)
+            << printable(pool_.name, 64) << ": " << printable(in_words(verdict, from), 1024);
+    }
     if (of_window || acts || told) last_ = std::move(verdict);
     if (acts && last_.asks())
         ask_({pool_, last_.serial, last_.target, state_.pool->now(last_.target)});
@@ -261,13 +293,13 @@ PoolMetrics PoolKeeper::metrics() const {
         metrics.effective = state_.pool->in_force;
         metrics.rate_limit_us = state_.pool->rate_limit_us;
     }
-    if (const auto& judged = last_.of_rate_limit;
-        judged && judged->decision == Decision::switch_option) {
-        metrics.recommended_rate_limit_us = limit_of(judged->option);
-        metrics.rate_limit_gain = judged->mean.expected_gain[index(judged->option)];
-    } else if (const auto us = advice_.advised_us()) {
-        metrics.recommended_rate_limit_us = us;
-        metrics.rate_limit_gain = advice_.gain();
+    metrics.can_apply[index(Knob::layout)] = state_.pool && state_.pool->can_rearrange;
+    metrics.can_apply[index(Knob::rate_limit)] = state_.pool && state_.pool->rate_limit_us;
+    for (const Knob knob : all_knobs) {
+        const auto& [advice, since] = recommended_[index(knob)];
+        if (const auto option = advice.option())
+            metrics.recommended[index(knob)] = {*option, advice.gain(),
+                                                static_cast<double>(since) / 1e9};
     }
     metrics.trial = state_.trial.has_value();
     metrics.breaker_open = state_.now < state_.breaker_until;

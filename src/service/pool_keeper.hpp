@@ -10,7 +10,7 @@
 #pragma once
 
 #include "collector/window/schema.hpp"
-#include "src/policy/rate_limit_advice.hpp"
+#include "src/policy/advice.hpp"
 #include "src/service/config.hpp"
 #include "src/service/journal.hpp"
 #include "src/service/metrics.hpp"
@@ -62,16 +62,22 @@ class PoolKeeper {
     [[nodiscard]] const State& state() const { return state_; }
     /// The verdict on the last window, or on what has happened since.
     [[nodiscard]] const PoolVerdict& verdict() const { return last_; }
-    [[nodiscard]] const RateLimitAdvice& advice() const { return advice_; }
     [[nodiscard]] PoolMetrics metrics() const;
+    /// Whether the knob is a person's to turn.
+    [[nodiscard]] bool by_hand(Knob knob) const {
+        return intellisched::by_hand(state_, config_.settings, knob);
+    }
+    /// What gives the pool that option, to be typed.
+    [[nodiscard]] std::string command_for(Knob knob, Option option) const;
     [[nodiscard]] std::uint64_t journal_errors() const { return journal_errors_; }
 
   private:
     const PoolVerdict& feed(const Input& input, Moment now, const Window* window = nullptr,
                             const FeatureVector* features = nullptr);
+    /// Takes what a verdict on a window recommends. What changed, and is a person's to do, is
+    /// logged.
+    void advise(const PoolVerdict& verdict, Moment now);
     /// Whether a verdict on a window differs from the one that was kept last.
-    /// Where the policy does not turn the rate limit itself. Advice that changed is logged.
-    void advise_on_rate_limit(const WindowSeen& seen, Moment now);
     [[nodiscard]] bool is_news(const PoolVerdict& verdict, Moment now);
     void note(const Result<void>& recorded, Moment now);
     void count(const Input& input, const PoolVerdict& verdict);
@@ -82,7 +88,11 @@ class PoolKeeper {
     Ask ask_;
     State state_;
     PoolVerdict last_;
-    RateLimitAdvice advice_;
+    struct Recommended {
+        Advice advice;
+        UnixTime since = 0;
+    };
+    std::array<Recommended, all_knobs.size()> recommended_;
     std::string bundle_;
     Nanoseconds last_input_ = 0;
     Nanoseconds not_before_ = 0; ///< readings from before are of no use

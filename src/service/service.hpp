@@ -126,7 +126,7 @@ void add_runqueues(proto::PoolStatus& status, const Topology& topology, const Po
                    const Arrangement& in_force, const proto::WindowStatus* window);
 
 /// What `status` says of a pool.
-[[nodiscard]] proto::PoolStatus status_of(const PoolKeeper& keeper, bool present);
+[[nodiscard]] proto::PoolStatus status_of(const PoolKeeper& keeper, bool present, Moment now);
 
 /// The arrangement as a message.
 

@@ -81,7 +81,7 @@ void add_runqueues(proto::PoolStatus& status, const Topology& topology, const Po
     }
 }
 
-proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
+proto::PoolStatus status_of(const PoolKeeper& keeper, bool present, Moment now) {
     const State& state = keeper.state();
     const PoolVerdict& verdict = keeper.verdict();
     const PoolMetrics metrics = keeper.metrics();
@@ -96,9 +96,20 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present) {
         out.set_can_rearrange(state.pool->can_rearrange);
         if (state.pool->rate_limit_us) out.set_rate_limit_us(*state.pool->rate_limit_us);
     }
-    if (const auto us = metrics.recommended_rate_limit_us) {
-        out.set_recommended_rate_limit_us(*us);
-        out.set_rate_limit_gain(metrics.rate_limit_gain);
+    for (const Knob knob : all_knobs) {
+        const auto& change = metrics.recommended[index(knob)];
+        if (!change) continue;
+        proto::RecommendedChange& told = *out.add_recommendations();
+        if (knob == Knob::layout)
+            told.set_layout(std::string(to_string(layout_of(change->option))));
+        else
+            told.set_rate_limit_us(limit_of(change->option));
+        told.set_expected_gain(change->gain);
+        told.set_for_s(static_cast<std::uint64_t>(
+            std::max(0.0, static_cast<double>(now.wall) / 1e9 - change->since_seconds)));
+        told.set_can_apply(metrics.can_apply[index(knob)]);
+        told.set_by_hand(keeper.by_hand(knob));
+        told.set_command(keeper.command_for(knob, change->option));
     }
     out.set_paused(state.paused);
     out.set_decision(std::string(to_string(verdict.decision)));
@@ -150,7 +161,7 @@ proto::ServiceStatus Service::status() const {
     out.set_journal_errors(told.journal_errors);
     for (const auto& [name, keeper] : keepers_) {
         proto::PoolStatus& pool = *out.add_pools();
-        pool = status_of(*keeper, present_.count(name) > 0);
+        pool = status_of(*keeper, present_.count(name) > 0, now());
         add_seen(pool, *keeper);
     }
     return out;
@@ -178,7 +189,8 @@ ServiceMetrics Service::metrics() const {
                        .windows = windows_,
                        .model_id = models_->layout.manifest().id(),
                        .model_name = models_->layout.manifest().name(),
-                       .loop_seconds = turn_seconds_};
+                       .loop_seconds = turn_seconds_,
+                       .written_seconds = static_cast<double>(now().wall) / 1e9};
     for (const auto& [name, keeper] : keepers_) {
         out.journal_errors += keeper->journal_errors();
         if (present_.count(name) > 0) out.pools.push_back(keeper->metrics());

@@ -71,7 +71,9 @@ TEST_CASE("policy machine: only mode auto switches") {
     World world(Mode::recommend);
     for (int i = 0; i < 100; ++i) CHECK(world.window().decision != Decision::switch_option);
     PoolVerdict verdict = world.window();
-    CHECK(verdict.decision == Decision::keep);
+    CHECK(verdict.decision == Decision::recommend);
+    CHECK(verdict.target == Change{.arrangement = Arrangement{Layout::core, no_cap}});
+    CHECK_FALSE(verdict.asks());
     CHECK(has(verdict, "mode-recommend"));
     REQUIRE(verdict.evidence);
     CHECK(verdict.evidence->option == option_of(Layout::core));
@@ -103,7 +105,7 @@ TEST_CASE("policy machine: hands off where the host cannot rearrange") {
     World world;
     world.pool.can_rearrange = false;
     world.read();
-    CHECK(world.windows(100).decision == Decision::keep);
+    CHECK(world.windows(100).decision == Decision::recommend);
     CHECK(has(world.window(), "cannot-rearrange"));
 }
 

@@ -87,13 +87,21 @@ TEST_CASE("policy rate limit: of two promises it is the first to be tried, one a
 
 TEST_CASE("policy rate limit: bounds and the key that leaves it alone are kept") {
     World world = with_limit();
-    SUBCASE("left alone") { world.settings.tune_rate_limit = false; }
+    SUBCASE("left alone") {
+        world.settings.tune_rate_limit = false;
+        const PoolVerdict verdict = world.windows(40);
+        CHECK(verdict.decision == Decision::recommend);
+        CHECK(verdict.target == Change{.rate_limit_us = 10'000});
+        CHECK(has(verdict, "rate-limit-kept"));
+        CHECK(has(verdict, "better-rate-limit"));
+    }
     SUBCASE("not above") { world.settings.highest_rate_limit_us = 3000; }
     SUBCASE("mode recommend") {
         world.feed(SetMode{Mode::recommend});
         const PoolVerdict verdict = world.windows(40);
         REQUIRE(verdict.of_rate_limit);
         CHECK(verdict.of_rate_limit->option == long_limit);
+        CHECK(verdict.decision == Decision::recommend);
     }
     SUBCASE("not told") {
         world.pool.rate_limit_us.reset();

@@ -17,11 +17,15 @@ TEST_CASE("metrics: the whole text") {
                            .journal_errors = 0,
                            .model_id = "0123456789ab",
                            .model_name = "default",
-                           .loop_seconds = 0.0125};
+                           .loop_seconds = 0.0125,
+                           .written_seconds = 1.5e9 + 2};
     PoolMetrics pool{.name = "Pool-0", .mode = Mode::automatic};
     pool.requested = Arrangement{Layout::core, no_cap};
     pool.effective = Arrangement{Layout::socket, 16};
     pool.rate_limit_us = 300;
+    pool.recommended[index(Knob::layout)] = {option_of(Layout::core), 0.03, 1.5e9};
+    pool.recommended[index(Knob::rate_limit)] = {all_options.back(), 0.015, 1.5e9 + 1};
+    pool.can_apply = {false, true};
     pool.prediction = Prediction{.probability = {0.1, 0.5, 0.2, 0.15, 0.05},
                                  .expected_gain = {-0.02, 0.03, 0, 1e-9, 0}};
     pool.utility = -0.25;
@@ -51,6 +55,10 @@ TEST_CASE("metrics: the whole text") {
           "# HELP intellisched_last_loop_duration_seconds How long the last loop took.\n"
           "# TYPE intellisched_last_loop_duration_seconds gauge\n"
           "intellisched_last_loop_duration_seconds 0.0125\n"
+          "# HELP intellisched_written_timestamp_seconds When this was written, in seconds of the "
+          "Unix epoch.\n"
+          "# TYPE intellisched_written_timestamp_seconds gauge\n"
+          "intellisched_written_timestamp_seconds 1500000002\n"
           "# HELP intellisched_pool_mode_info What may be done with the pool.\n"
           "# TYPE intellisched_pool_mode_info gauge\n"
           "intellisched_pool_mode_info{pool=\"Pool-0\",mode=\"auto\"} 1\n"
@@ -68,6 +76,33 @@ TEST_CASE("metrics: the whole text") {
           "# HELP intellisched_pool_rate_limit_seconds The rate limit in force; 0: off.\n"
           "# TYPE intellisched_pool_rate_limit_seconds gauge\n"
           "intellisched_pool_rate_limit_seconds{pool=\"Pool-0\"} 0.0003\n"
+          "# HELP intellisched_pool_recommended_layout_info The layout that is worth a change; "
+          "absent where none is.\n"
+          "# TYPE intellisched_pool_recommended_layout_info gauge\n"
+          "intellisched_pool_recommended_layout_info{pool=\"Pool-0\",layout=\"core\"} 1\n"
+          "# HELP intellisched_pool_recommended_rate_limit_seconds The rate limit that is worth a "
+          "change; absent where none is.\n"
+          "# TYPE intellisched_pool_recommended_rate_limit_seconds gauge\n"
+          "intellisched_pool_recommended_rate_limit_seconds{pool=\"Pool-0\"} 0.01\n"
+          "# HELP intellisched_pool_recommended_gain_ratio Gain that is expected of the "
+          "recommended change; 0.05 is 5%.\n"
+          "# TYPE intellisched_pool_recommended_gain_ratio gauge\n"
+          "intellisched_pool_recommended_gain_ratio{pool=\"Pool-0\",knob=\"layout\"} 0.03\n"
+          "intellisched_pool_recommended_gain_ratio{pool=\"Pool-0\",knob=\"rate-limit\"} 0.015\n"
+          "# HELP intellisched_pool_recommended_timestamp_seconds Since when the change is "
+          "recommended, in seconds of the Unix epoch.\n"
+          "# TYPE intellisched_pool_recommended_timestamp_seconds gauge\n"
+          "intellisched_pool_recommended_timestamp_seconds{pool=\"Pool-0\",knob=\"layout\"} "
+          "1500000000\n"
+          "intellisched_pool_recommended_timestamp_seconds{pool=\"Pool-0\",knob=\"rate-limit\"} "
+          "1500000001\n"
+          "# HELP intellisched_pool_can_apply 1 where the knob can be turned while the pool runs, "
+          "0 where a reboot is needed.\n"
+          "# TYPE intellisched_pool_can_apply gauge\n"
+          "intellisched_pool_can_apply{pool=\"Pool-0\",knob=\"layout\"} 0\n"
+          "intellisched_pool_can_apply{pool=\"Pool-0\",knob=\"rate-limit\"} 1\n"
+          "intellisched_pool_can_apply{pool=\"db\",knob=\"layout\"} 0\n"
+          "intellisched_pool_can_apply{pool=\"db\",knob=\"rate-limit\"} 0\n"
           "# HELP intellisched_pool_layout_probability Probability that the layout is the pool's "
           "best, 0 to 1.\n"
           "# TYPE intellisched_pool_layout_probability gauge\n"
@@ -142,7 +177,11 @@ TEST_CASE("metrics: nothing but the service") {
           "intellisched_journal_errors_total 0\n"
           "# HELP intellisched_last_loop_duration_seconds How long the last loop took.\n"
           "# TYPE intellisched_last_loop_duration_seconds gauge\n"
-          "intellisched_last_loop_duration_seconds 0\n");
+          "intellisched_last_loop_duration_seconds 0\n"
+          "# HELP intellisched_written_timestamp_seconds When this was written, in seconds of the "
+          "Unix epoch.\n"
+          "# TYPE intellisched_written_timestamp_seconds gauge\n"
+          "intellisched_written_timestamp_seconds 0\n");
 }
 
 TEST_CASE("metrics: names that are hostile") {

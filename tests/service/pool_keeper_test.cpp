@@ -3,9 +3,19 @@
 // on after a kill (the objects are dropped, the journal is opened again) at every point of a
 // switch, and what happens while the journal cannot be written.
 #include "src/model/sample.hpp"
-#include "src/service/pool_keeper.hpp"
+#include "src/service/service.hpp"
 #include "tests/policy/policy_world.hpp"
 #include "tests/service/journal_steps.hpp"
+
+#include <algorithm>
+#include <boost/core/null_deleter.hpp>
+#include <boost/log/core.hpp>
+#include <boost/log/expressions.hpp>
+#include <boost/log/sinks/sync_frontend.hpp>
+#include <boost/log/sinks/text_ostream_backend.hpp>
+#include <boost/log/trivial.hpp>
+#include <boost/smart_ptr/make_shared.hpp>
+#include <sstream>
 
 using namespace intellisched;
 using namespace intellisched::service;
@@ -116,6 +126,36 @@ class Broken {
 
   private:
     sqlite3* other_ = nullptr;
+};
+
+/// What is logged at info and above while it lives.
+class Log {
+  public:
+    Log() {
+        backend_->add_stream(boost::shared_ptr<std::ostream>(&stream_, boost::null_deleter()));
+        sink_ = boost::make_shared<Sink>(backend_);
+        sink_->set_filter(boost::log::trivial::severity >= boost::log::trivial::info);
+        boost::log::core::get()->add_sink(sink_);
+    }
+    ~Log() { boost::log::core::get()->remove_sink(sink_); }
+    Log(const Log&) = delete;
+    Log& operator=(const Log&) = delete;
+
+    /// How many lines there were since the last call; the first begins with `head`.
+    std::size_t take(const std::string& head = {}) {
+        text = stream_.str();
+        stream_.str({});
+        CHECK_MESSAGE(text.starts_with(head), text);
+        return static_cast<std::size_t>(std::ranges::count(text, '\n'));
+    }
+    std::string text; ///< that was taken last
+
+  private:
+    using Backend = boost::log::sinks::text_ostream_backend;
+    using Sink = boost::log::sinks::synchronous_sink<Backend>;
+    std::ostringstream stream_;
+    boost::shared_ptr<Backend> backend_ = boost::make_shared<Backend>();
+    boost::shared_ptr<Sink> sink_;
 };
 
 } // namespace
@@ -330,6 +370,94 @@ TEST_CASE("pause, resume and mode") {
     REQUIRE(kept.asked.size() == 2);
     CHECK(kept.asked[1].change.arrangement == Arrangement{Layout::socket, no_cap});
     CHECK(kept.all<StoredTrial>()[0].what.ending == "voided-mode");
+}
+
+TEST_CASE("pool keeper: a line of the log for each thing that happens, with its id") {
+    Log log;
+    Kept kept;
+    kept.world.utility[index(Layout::core)] = 0.1;
+    log.take();
+    SUBCASE("a switch and the end of its trial") {
+        REQUIRE(kept.until_asked());
+        CHECK(log.take("Pool-0: switch (socket to core; ") == 1);
+        kept.carry_out();
+        kept.answer();
+        kept.read();
+        for (unsigned i = 0; i < 60 && kept.state().trial; ++i) kept.window();
+        CHECK(log.take("Pool-0: trial-ended (kept-better; core after socket: ") == 1);
+    }
+    SUBCASE("a trial that goes back") {
+        kept.world.utility[index(Layout::core)] = -0.1;
+        REQUIRE(kept.until_asked());
+        kept.carry_out();
+        kept.answer();
+        kept.read();
+        log.take();
+        REQUIRE(kept.until_asked());
+        CHECK(log.take("Pool-0: trial-ended (reverted-") == 1);
+        kept.answer();
+        CHECK(log.take() == 0);
+    }
+    SUBCASE("a switch that fails") {
+        REQUIRE(kept.until_asked());
+        log.take();
+        kept.answer(false, "no memory");
+        CHECK(log.take("Pool-0: apply-failed (core could not be applied: no memory)") == 1);
+    }
+    SUBCASE("a pause and a resume, in every mode") {
+        for (const Mode mode : {Mode::off, Mode::observe, Mode::recommend, Mode::automatic}) {
+            kept.config.mode = mode;
+            kept.keeper->configure(kept.config, kept.now());
+            log.take();
+            kept.keeper->pause(kept.now());
+            kept.keeper->pause(kept.now());
+            CHECK(log.take("Pool-0: paused-by-hand (") == 1);
+            kept.keeper->resume(kept.now());
+            CHECK(log.take("Pool-0: resumed (") == 1);
+        }
+    }
+    SUBCASE("a recommendation, with what to do, and its end") {
+        kept.config.mode = Mode::recommend;
+        kept.keeper->configure(kept.config, kept.now());
+        for (unsigned i = 0; i < 30; ++i) kept.window();
+        CHECK(log.take("Pool-0: recommended (layout: core has the highest expected gain, +") == 1);
+        CHECK(log.text.find("; intellisched apply --pool Pool-0 --layout core)") !=
+              std::string::npos);
+        kept.world.favoured = Layout::socket;
+        log.take();
+        for (unsigned i = 0; i < 400; ++i) kept.window();
+        CHECK(log.take("Pool-0: nothing-recommended (layout: ") == 1);
+    }
+}
+
+TEST_CASE("pool keeper: a recommendation is called one, with its age and whether it can be done") {
+    Kept kept;
+    kept.world.pool.can_rearrange = false;
+    kept.read();
+    for (unsigned i = 0; i < 100; ++i) kept.window();
+    CHECK(kept.asked.empty());
+    CHECK(kept.keeper->verdict().decision == Decision::recommend);
+    const auto metrics = kept.keeper->metrics();
+    const auto& change = metrics.recommended[index(Knob::layout)];
+    REQUIRE(change);
+    CHECK(change->option == option_of(Layout::core));
+    CHECK(change->gain == doctest::Approx(0.1));
+    CHECK(static_cast<double>(kept.now().wall) / 1e9 - change->since_seconds > 80);
+    CHECK_FALSE(metrics.can_apply[index(Knob::layout)]);
+    CHECK_FALSE(metrics.recommended[index(Knob::rate_limit)]);
+    const auto status = status_of(*kept.keeper, true, kept.now());
+    CHECK(status.decision() == "recommend");
+    REQUIRE(status.recommendations_size() == 1);
+    CHECK(status.recommendations(0).layout() == "core");
+    CHECK(status.recommendations(0).by_hand());
+    CHECK(status.recommendations(0).for_s() > 80);
+    CHECK(status.recommendations(0).command().starts_with("credit2_runqueue=core on Xen's"));
+    const auto stored = kept.journal->history({.kind = Kind::verdict, .telling = true}).value();
+    REQUIRE(stored.size() == 1);
+    const auto& told = std::get<Entry<StoredVerdict>>(stored[0]).what;
+    CHECK(told.decision == Decision::recommend);
+    CHECK(told.target == Change{.arrangement = core_any});
+    CHECK_FALSE(told.serial);
 }
 
 TEST_CASE("a pool that is off is not looked at") {
