@@ -121,8 +121,7 @@ Result<std::unique_ptr<World>> open_world(const Options& options, bool tracing) 
     }
     const std::string& release = options.release.empty() ? scenario.xen() : options.release;
     if (!release.empty() && release != Machine::release()) return become(release);
-    auto machine = TRY(machine_options(scenario, tracing));
-    machine.layout = layout;
+    const auto machine = TRY(machine_options(scenario, tracing));
     auto booted = TRY(Machine::boot(machine));
     return World::create(std::move(booted), std::move(scenario), layout);
 }

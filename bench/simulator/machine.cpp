@@ -68,18 +68,9 @@ std::string Machine::release() {
     return std::string(version.substr(0, version.find('.', version.find('.') + 1)));
 }
 
-/// Of two values of a parameter Xen takes the last. A cap of all CPUs is none.
-std::string args_of(const MachineOptions& options) {
-    if (xen_can_rearrange || !options.layout) return options.xen_args;
-    const unsigned cap = options.layout->max_cpus();
-    return fmt::format("{} credit2_runqueue={} sched_credit2_max_cpus_runqueue={}",
-                       options.xen_args, options.layout->layout(),
-                       cap == intellisched::no_cap ? XEN_MAX_CPUS : cap);
-}
-
 MachineImpl::MachineImpl(const MachineOptions& options)
     : engine_(topology_of(options), options.slow_speed, options.costs), threads_(options.threads),
-      xen_args_(args_of(options)) {
+      xen_args_(options.xen_args) {
     engine_.set_platform(*this);
     machine_exists = true;
 }

@@ -30,8 +30,6 @@ struct MachineOptions {
     double slow_speed = 1;
     unsigned llcs = 1;    ///< last-level caches of a socket
     std::string xen_args; ///< as on Xen's command line, e.g. "credit2_runqueue=core"
-    /// Of all pools: in those arguments where Xen cannot change it later, without our patches.
-    std::optional<proto::Arrangement> layout;
     Costs costs;
     bool tracing = true; ///< whether there are trace records from the start
 };

@@ -122,7 +122,7 @@ proto::HostSnapshot MachineImpl::snapshot() const {
             *pool.mutable_arrangement() = in_force->arrangement();
             pool.set_runqueues(in_force->runqueues());
         }
-        pool.set_can_rearrange(xen_can_rearrange);
+        pool.set_can_rearrange(true);
         if (const auto us = rate_limit(id)) pool.set_rate_limit_us(*us);
     }
     for (const auto& one : engine_.domains()) {

@@ -373,7 +373,9 @@ TEST_CASE("a rearrangement that runs out of memory changes nothing") {
         run(*machine, 0.03);
         CHECK(scheduled(machine->drain_trace()) == runqueues);
     }
-    CHECK(failures >= 16); // a runqueue for each CPU
+    // A runqueue for each of 16 CPUs, and each attempt leaves those that it has got to the next
+    // one.
+    CHECK(failures >= 5);
     CHECK(machine->layout(0)->arrangement().layout() == "cpu");
 }
 

@@ -98,13 +98,11 @@ def cache_dir():
 
 def tree(xen="stock", toolstack=None, release="4.17"):
     """What to boot: a hypervisor and a toolstack, each a name or a path; toolstack None: the hypervisor's."""
-    if release != "4.17" and (HYPERVISORS.get(xen) or toolstack == "patched"):
-        raise LabError(SETUP, f"--release {release}: there are patches for 4.17 only; take --xen stock")
     chosen = stock(release)
     if toolstack is None:
         toolstack = "patched" if HYPERVISORS.get(xen) else "stock"
     if HYPERVISORS.get(xen) or toolstack == "patched":
-        built = _built()
+        built = _built(release)
     if HYPERVISORS.get(xen):
         chosen.xen = built / HYPERVISORS[xen]
     elif xen != "stock":
@@ -116,9 +114,9 @@ def tree(xen="stock", toolstack=None, release="4.17"):
     return chosen
 
 
-def _built():
+def _built(release):
     """The patched Xen, built now if it is missing or old: never an older one in silence."""
-    build = subprocess.Popen([str(BUILD)], stdin=subprocess.DEVNULL)
+    build = subprocess.Popen([str(BUILD), "--release", release], stdin=subprocess.DEVNULL)
     try:
         status = build.wait()
     except BaseException:
@@ -128,7 +126,7 @@ def _built():
     if status != 0:
         raise LabError(SETUP, f"{BUILD.parent.name}/{BUILD.name}: no patched Xen, see above; run scripts/setup --lab, "
                               "or take --xen stock")
-    return cache_dir().parent / "xen/patched"
+    return cache_dir().parent / "xen" / _name("patched", release)
 
 
 def _hypervisor_file(text):
@@ -151,8 +149,13 @@ def _toolstack_folder(text):
     return path
 
 
+def _name(kind, release):
+    """Of a folder in the cache; for patched ones the one that xen-patches/build chooses."""
+    return kind if release == "4.17" else f"{kind}-{release}"
+
+
 def _tree(release):
-    return Tree(cache_dir() / ("stock" if release == "4.17" else f"stock-{release}"), release)
+    return Tree(cache_dir() / _name("stock", release), release)
 
 
 def stock(release="4.17"):

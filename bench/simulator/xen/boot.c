@@ -22,29 +22,6 @@ bool opt_dom0_vcpus_pin, dom0_affinity_relaxed;
 cpumask_t dom0_cpus;
 typeof(tb_init_done) tb_init_done; /* an int in 4.17 */
 
-/* What credit2 was told, and begins with (struct xen_layout's numbers are its own). */
-struct xen_layout sim_boot_layout = { 2, 16 };
-
-static bool note_layout(const char *name, const char *value)
-{
-    static const char *const layouts[] = { "cpu", "core", "socket", "node", "all" };
-    unsigned int i;
-
-    if ( !strcmp(name, "sched_credit2_max_cpus_runqueue") )
-    {
-        sim_boot_layout.max_cpus = simple_strtoll(value, NULL, 0);
-        if ( !sim_boot_layout.max_cpus && !xen_can_rearrange )
-            return false; /* Xen divides by it */
-        if ( sim_boot_layout.max_cpus >= XEN_MAX_CPUS )
-            sim_boot_layout.max_cpus = 0; /* none */
-    }
-    if ( !strcmp(name, "credit2_runqueue") )
-        for ( i = 0; i < ARRAY_SIZE(layouts); i++ )
-            if ( !strcmp(value, layouts[i]) )
-                sim_boot_layout.layout = i;
-    return true;
-}
-
 /* The engine has put the data back to what was linked. */
 void xen_reset(void *memory, size_t size)
 {
@@ -126,8 +103,6 @@ static int parse_command_line(const char *line, char *bad, size_t bad_size)
         for ( param = __setup_start; param < __setup_end; param++ )
             if ( !strcmp(param->name, name) && !parse_value(param, value ?: "", negated) )
                 return -EINVAL;
-        if ( !note_layout(name, value ?: "") )
-            return -EINVAL;
     }
     return 0;
 }

@@ -170,9 +170,6 @@ int xen_pool_query(unsigned int pool, struct xen_pool_info *info)
     return 0;
 }
 
-#ifdef XEN_SYSCTL_SCHEDOP_put_runqueue /* with xen-patches */
-const bool xen_can_rearrange = true;
-
 int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set)
 {
     struct xen_sysctl_scheduler_op op = {
@@ -188,33 +185,6 @@ int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set)
                                        op.u.credit2_runqueue.nr_runqueues };
     return rc;
 }
-
-#else
-const bool xen_can_rearrange = false;
-
-/* The layout is that of the boot, for all pools. */
-int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set)
-{
-    struct cpupool *c = cpupool_get_by_id(pool);
-    unsigned int cpu, other;
-    struct xen_layout now = sim_boot_layout;
-
-    if ( !c )
-        return -ESRCH;
-    for_each_cpu ( cpu, c->cpu_valid )
-    {
-        for_each_cpu ( other, c->cpu_valid )
-            if ( xen_runqueue_of(other) == xen_runqueue_of(cpu) )
-                break;
-        now.runqueues += other == cpu;
-    }
-    cpupool_put(c);
-    if ( set && (layout->layout != now.layout || layout->max_cpus != now.max_cpus) )
-        return -EOPNOTSUPP;
-    *layout = now;
-    return 0;
-}
-#endif
 
 int xen_pool_rate_limit(unsigned int pool, unsigned int *us, int set)
 {

@@ -182,7 +182,6 @@ int xen_pool_destroy(unsigned int pool);
 int xen_pool_add_cpu(unsigned int pool, unsigned int cpu);
 int xen_pool_remove_cpu(unsigned int pool, unsigned int cpu);
 int xen_pool_query(unsigned int pool, struct xen_pool_info *info);
-extern const bool xen_can_rearrange; /* else all pools have the layout of the boot, and keep it */
 int xen_pool_arrange(unsigned int pool, struct xen_layout *layout, int set);
 int xen_pool_rate_limit(unsigned int pool, unsigned int *us, int set);
 int xen_cpu_up(unsigned int cpu);

@@ -40,8 +40,6 @@ static inline struct sim_vcpu *sim_vcpu(const struct vcpu *v)
 
 extern struct xen_place sim_cpu_places[NR_CPUS];
 
-extern struct xen_layout sim_boot_layout; /* of the command line; its `runqueues` is 0 */
-
 void sim_heap_init(void *memory, size_t size);
 void sim_cpus_init(void *memory);       /* takes sim_cpus_size() bytes */
 size_t sim_cpus_size(void);
