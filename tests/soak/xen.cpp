@@ -146,9 +146,9 @@ Cpus Xen::hard_affinity(std::uint32_t domid, unsigned vcpu) {
 }
 
 Domain Xen::domain(std::uint32_t domid) {
-    xc_dominfo_t info = {};
-    if (xc_domain_getinfo(xc_, domid, 1, &info) != 1 || info.domid != domid) return {};
-    return {true, info.paused != 0, info.cpupool, info.max_vcpu_id + 1};
+    xc_domaininfo_t info = {};
+    if (xc_domain_getinfolist(xc_, domid, 1, &info) != 1 || info.domain != domid) return {};
+    return {true, (info.flags & XEN_DOMINF_paused) != 0, info.cpupool, info.max_vcpu_id + 1};
 }
 
 Vcpu Xen::vcpu(std::uint32_t domid, unsigned vcpu) {
