@@ -181,6 +181,10 @@ class HostMaker {
                     return fail("pool '{}' has CPU {}, which the topology of `xl info -n` lacks; "
                                 "paste both of one host and one time",
                                 printable(name), cpu);
+                if (!online_.contains(cpu))
+                    return fail("pool '{}' has CPU {}, which is offline by nr_cpus of `xl info` "
+                                "({} of {} CPUs are online); paste both of one time",
+                                printable(name), cpu, online_.size(), text_.cpus.size());
                 if (!pool_of_cpu_.emplace(cpu, id).second)
                     return fail("pool '{}' has CPU {}, which another pool has as well; paste "
                                 "`xl cpupool-list -c` of one time",

@@ -169,6 +169,11 @@ TEST_CASE("import: with hyperthreads off the table has CPUs that are not online"
     const auto contradicted = made(off + info, second);
     REQUIRE_FALSE(contradicted);
     CHECK(has(contradicted.error().message, "nothing else says which"));
+    // Pools have CPUs that are told to be offline.
+    const std::string all = "\nName               CPU list\nPool-0             0-3\n";
+    const auto offline = made(off + info + all, idle);
+    REQUIRE_FALSE(offline);
+    CHECK(has(offline.error().message, "pool 'Pool-0' has CPU 1, which is offline by nr_cpus"));
     off.replace(off.find(": 2"), 3, ": 3");
     CHECK(has(refused(off + info, 1), "3 of 4 CPUs are online, and nothing else says which"));
 }
