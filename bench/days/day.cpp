@@ -35,7 +35,7 @@ constexpr const char* incomplete = "its day-NN.json is not complete; remove that
 Result<std::unique_ptr<SimHost>> open_with(const proto::Scenario& scenario, const Change& change,
                                            bool tracing) {
     auto host = SimHost::open(scenario, {.tracing = tracing, .stop = &interrupted});
-    if (!host || change == Change{}) return host;
+    if (!host || change.empty()) return host;
     const HostView& seen = (*host)->first_view();
     const Pool pool = TRY(find_pool(seen.pools, pool_name));
     TRY(apply(**host, seen.topology, pool, change, false));

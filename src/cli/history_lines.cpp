@@ -159,7 +159,7 @@ std::string csv_field(std::string_view field) {
 }
 
 std::string of_change(const Change& change) {
-    return change == Change{} ? std::string() : to_string(change);
+    return change.empty() ? std::string() : to_string(change);
 }
 
 } // namespace
@@ -178,8 +178,8 @@ std::vector<HistoryLine> in_short(const std::vector<service::Event>& events) {
 std::string text_of(const HistoryLine& line) {
     std::string text = fmt::format("{}  {}  {}", local_text(line.time), printable(line.pool, 64),
                                    printable(line.event, 64));
-    if (line.from != Change{}) text += " from " + to_string(line.from);
-    if (line.to != Change{}) text += " to " + to_string(line.to);
+    if (!line.from.empty()) text += " from " + to_string(line.from);
+    if (!line.to.empty()) text += " to " + to_string(line.to);
     if (!line.outcome.empty()) text += ": " + printable(line.outcome, 64);
     if (line.comparison)
         text += fmt::format(", {:+.1f}% (standard error {:.1f}%, promised {:+.1f}%)",

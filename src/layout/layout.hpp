@@ -99,6 +99,7 @@ inline constexpr std::string_view possible_rate_limits = "0 (off) and 100 to 500
 struct Change {
     std::optional<Arrangement> arrangement = {};
     std::optional<unsigned> rate_limit_us = {};
+    [[nodiscard]] bool empty() const { return !arrangement && !rate_limit_us; }
     friend bool operator==(const Change&, const Change&) = default;
 };
 

@@ -157,7 +157,7 @@ class StateParser {
         Change out;
         if (in.has_arrangement()) out.arrangement = arrangement(in.arrangement());
         if (in.has_rate_limit_us()) out.rate_limit_us = rate_limit(in.rate_limit_us());
-        if (out == Change{}) refuse("a change of nothing");
+        if (out.empty()) refuse("a change of nothing");
         return out;
     }
 

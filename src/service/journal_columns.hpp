@@ -63,7 +63,7 @@ template<class Column> void columns(Column&& column, StoredVerdict& verdict) {
     column("bundle", verdict.bundle);
     Change change{.arrangement = {}, .rate_limit_us = rate_limit_us};
     if (target) change.arrangement = {*target, max_cpus.value_or(no_cap)};
-    if (change != Change{}) verdict.target = change;
+    if (!change.empty()) verdict.target = change;
 }
 
 template<class Column> void columns(Column&& column, StoredSwitch& change) {

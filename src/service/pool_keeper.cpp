@@ -276,7 +276,7 @@ std::optional<Request> PoolKeeper::return_to_boot(Moment now) {
     // What is on trial goes back, whatever may be turned now.
     if (state_.trial && state_.trial->knob == Knob::rate_limit && !boot.rate_limit_us)
         boot.rate_limit_us = state_.trial->from.rate_limit_us;
-    if (boot == Change{} || (!state_.pending && state_.pool->has(boot))) return std::nullopt;
+    if (boot.empty() || (!state_.pending && state_.pool->has(boot))) return std::nullopt;
     const Request asked{pool_, state_.serial, boot};
     // For the policy this is what a boot is: any trial is over, and the pool has what it has.
     leaving_ = true;

@@ -350,7 +350,7 @@ TEST_CASE("credit2-sim: the ready-made scenarios are right") {
         CHECK(done.status == 0);
         ++count;
     }
-    CHECK(count == 5);
+    CHECK(count == 6);
 }
 
 TEST_CASE("credit2-sim serve: a client steps it and changes the layout") {
