@@ -28,7 +28,8 @@ struct PoolVcpus {
     /// The longest time from a tickle until the woken vCPU runs, and from the end of one vCPU's run
     /// until the next one's.
     static constexpr double longest_tickle_s = 100e-6, longest_switch_s = 20e-6;
-    /// Of a burst on a cold cache, how long filling it lasts at most: 2 MB at 10 GB/s.
+    /// Of a burst on a cold cache, how long filling it lasts at most. Fitted
+    /// (src/pool/live_score.hpp).
     static constexpr double refill_s = 200e-6;
     /// A vCPU that waits beside an idle CPU for so long is reported as a stall.
     static constexpr double least_stall_s = 0.5;

@@ -101,10 +101,10 @@ struct PolicySettings {
 
     /// Reverts for cause, or of what nothing could be measured of, that open the breaker ...
     unsigned breaker_reverts = 3;
-    /// ... within this time: the model does not understand this pool. It gets its boot layout and
-    /// is left alone. One layout on one load alone does not come to that: quarantine lets it be
-    /// tried at 0, 1, 3 and 7 hours, and a pool that is served well otherwise need not suffer for
-    /// it.
+    /// ... within this time: the model does not understand this pool. It gets its boot layout, or
+    /// the rate limit before the trial, and is left alone. One layout on one load alone does not
+    /// come to that: quarantine lets it be tried at 0, 1, 3 and 7 hours, and a pool that is served
+    /// well otherwise need not suffer for it.
     Nanoseconds breaker_within = 2 * hour;
     Nanoseconds breaker_for = 24 * hour;
     /// How long somebody else's choice of a layout is respected.
