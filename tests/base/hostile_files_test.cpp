@@ -214,8 +214,10 @@ TEST_CASE("records: empty messages in messages do not become gigabytes") {
     // 16 MB of domains without a field, each of which takes two bytes here and a hundred in memory.
     proto::HostSnapshot small;
     small.add_domains();
+    const std::string empty = small.SerializeAsString();
+    REQUIRE(empty.size() == 2);
     std::string payload;
-    while (payload.size() < max_record_payload - 2) payload += small.SerializeAsString();
+    for (std::size_t i = 0; i < max_record_payload / 2 - 1; ++i) payload += empty;
     SUBCASE("in the message") {}
     SUBCASE("one deeper") {
         payload.resize(payload.size() / 4 * 2);
