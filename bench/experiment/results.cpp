@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "bench/experiment/results.hpp"
 
+#include "bench/experiment/scores.hpp"
 #include "bench/training/samples.hpp"
 #include "collector/window/schema.hpp"
 #include "src/base/folder.hpp"
