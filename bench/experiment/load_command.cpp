@@ -3,8 +3,8 @@
 
 #include "src/base/files.hpp"
 #include "src/base/log.hpp"
+#include "src/base/spawn.hpp"
 #include "src/host/simulator.hpp"
-#include "src/host/spawn.hpp"
 
 #include <array>
 #include <cerrno>

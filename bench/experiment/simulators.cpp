@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "bench/experiment/simulators.hpp"
 
+#include "src/base/spawn.hpp"
 #include "src/host/simulator.hpp"
-#include "src/host/spawn.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 // The program of a dom0. What belongs to the instrument (bench/) is in a program of its own,
-// intellisched-bench; its commands are handed to that one, as git does with its own.
+// intellisched-bench, and what assistants use in intellisched-mcp; their commands are handed to
+// those, as git does with its own.
 #include "src/base/companion.hpp"
 #include "src/base/log.hpp"
 #include "src/cli/commands.hpp"
@@ -16,28 +17,45 @@ using namespace intellisched;
 
 namespace {
 
-constexpr std::array<std::string_view, 7> bench_commands{
-    "bench", "train", "evaluate", "export", "import", "calibrate", "demo"};
+/// Another program's command.
+struct Companion {
+    std::string_view command;
+    const char* program = "intellisched-bench";
+    const char* built_in = "bench/cli";
+    const char* package = "intellisched-bench";
+    const char* description = ""; ///< for our help; without it the command is in the footer
+};
+constexpr std::array companions{
+    Companion{"bench"},
+    Companion{"train"},
+    Companion{"evaluate"},
+    Companion{"export"},
+    Companion{"import"},
+    Companion{"calibrate"},
+    Companion{"demo"},
+    Companion{"mcp", "intellisched-mcp", "src/mcp", "intellisched",
+              "offer these commands as tools to an assistant (Model Context Protocol)"}};
 
-/// The command of the command line that intellisched-bench has; empty when it is not one of them.
-std::string_view bench_command(int argc, char** argv) {
+/// Whose the command of the command line is; nobody's when it is our own.
+const Companion* companion_of(int argc, char** argv) {
     for (int i = 1; i < argc; ++i) {
         const std::string_view word = argv[i];
         if (word.starts_with('-')) continue;
-        return std::ranges::find(bench_commands, word) != bench_commands.end() ? word : "";
+        const auto found = std::ranges::find(companions, word, &Companion::command);
+        return found != companions.end() ? &*found : nullptr;
     }
-    return "";
+    return nullptr;
 }
 
-/// Becomes intellisched-bench; comes back with an exit status where that cannot be.
-int hand_over(std::string_view command, char** argv) {
+/// Becomes that program; comes back with an exit status where that cannot be.
+int hand_over(const Companion& companion, char** argv) {
     start_log(boost::log::trivial::severity_level::warning); // stdout is the command's
-    const auto program = find_companion("intellisched-bench", "bench/cli");
+    const auto program = find_companion(companion.program, companion.built_in);
     if (!program) {
         fmt::print(stderr,
-                   "intellisched: {} is a command of intellisched-bench, which is not here; "
-                   "install the package intellisched-bench\n",
-                   command);
+                   "intellisched: {} is a command of {}, which is not here; "
+                   "install the package {}\n",
+                   companion.command, companion.program, companion.package);
         return cli::failed;
     }
     ::execv(program->c_str(), argv);
@@ -49,16 +67,20 @@ int hand_over(std::string_view command, char** argv) {
 } // namespace
 
 int main(int argc, char** argv) {
-    if (const auto command = bench_command(argc, argv); !command.empty())
-        return hand_over(command, argv);
+    if (const Companion* companion = companion_of(argc, argv); companion != nullptr)
+        return hand_over(*companion, argv);
     CLI::App app{"Chooses the credit2 runqueue layout and rate limit of Xen cpupools from what "
                  "their guests do.",
                  "intellisched"};
     app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is \"abstain\".\n"
                "With the package intellisched-bench also: bench, train, evaluate, export, import, "
                "calibrate, demo.");
-    // Hidden, and never reached: a mistyped command may be one of these.
-    for (const auto name : bench_commands) app.add_subcommand(std::string(name))->group("");
+    // Never reached: for the help, and for a mistyped command that may be one of these.
+    for (const Companion& companion : companions) {
+        CLI::App* command =
+            app.add_subcommand(std::string(companion.command), companion.description);
+        if (command->get_description().empty()) command->group("");
+    }
     cli::Action action;
     cli::add_recommend(app, action);
     cli::add_apply(app, action);

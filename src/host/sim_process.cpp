@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/sim_process.hpp"
 
+#include "src/base/spawn.hpp"
 #include "src/host/simulator.hpp"
-#include "src/host/spawn.hpp"
 #include "src/proto/framing.hpp"
 
 #include <algorithm>

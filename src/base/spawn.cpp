@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "src/host/spawn.hpp"
+#include "src/base/spawn.hpp"
 
 #include "src/base/files.hpp"
 

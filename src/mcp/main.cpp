@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: MIT
+// intellisched-mcp: the commands of `intellisched` as tools for assistants, by the Model Context
+// Protocol over standard input and output. `intellisched mcp` runs it.
+#include "src/base/companion.hpp"
+#include "src/base/interrupt.hpp"
+#include "src/base/log.hpp"
+#include "src/mcp/runner.hpp"
+#include "src/mcp/server.hpp"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <deque>
+#include <fmt/core.h>
+#include <unistd.h>
+
+using namespace intellisched;
+
+namespace {
+
+constexpr std::size_t most_waiting = 16;
+
+struct Options {
+    std::string config, host;
+    bool allow_changes = false;
+};
+
+/// What comes in and goes out, a line each.
+class Session {
+  public:
+    Session(const Options& options, const std::filesystem::path& program)
+        : options_(options), server_(INTELLISCHED_VERSION, options.allow_changes),
+          runner_(program) {}
+
+    /// Until the client closes its end, or a signal.
+    Result<void> serve() {
+        while (!interrupted) {
+            if (!runner_.running()) TRY(start_next());
+            const auto [output, errors] = runner_.descriptors();
+            std::array waited_for{pollfd{STDIN_FILENO, POLLIN, 0}, output, errors};
+            if (::poll(waited_for.data(), waited_for.size(), runner_.timeout_ms()) < 0 &&
+                errno != EINTR)
+                return fail("standard input: {}", std::strerror(errno));
+            if (const auto outcome = runner_.finished(); outcome) {
+                if (wanted_) TRY(write(server_.answer(*wanted_, *outcome)));
+                wanted_.reset();
+            }
+            if (waited_for[0].revents != 0 && !TRY(listen())) break;
+        }
+        return {};
+    }
+
+  private:
+    static Result<void> write(std::string line) {
+        line += '\n';
+        return write_all(STDOUT_FILENO, std::as_bytes(std::span(line)), "standard output");
+    }
+
+    Result<void> start_next() {
+        while (!waiting_.empty() && !runner_.running()) {
+            mcp::Call call = std::move(waiting_.front());
+            waiting_.pop_front();
+            std::vector<std::string> arguments = call.arguments;
+            if (call.tool->looks && !options_.host.empty())
+                arguments.push_back("--host=" + options_.host);
+            if (!call.tool->looks && !options_.config.empty())
+                arguments.push_back("--config=" + options_.config);
+            if (const auto started = runner_.start(arguments); !started)
+                TRY(write(mcp::Server::refusal(call.id, started.error().message)));
+            else
+                wanted_ = std::move(call);
+        }
+        return {};
+    }
+
+    /// Reads what there is, and takes the messages in it. False at the end.
+    Result<bool> listen() {
+        std::array<char, 65536> piece{};
+        const ssize_t got = ::read(STDIN_FILENO, piece.data(), piece.size());
+        if (got < 0 && (errno == EINTR || errno == EAGAIN)) return true;
+        if (got < 0) return fail("standard input: {}", std::strerror(errno));
+        if (got == 0) return false;
+        for (const char c : std::string_view(piece.data(), static_cast<std::size_t>(got))) {
+            if (c != '\n') {
+                // One more than the longest tells that it is too long; the rest is dropped.
+                if (line_.size() <= mcp::longest_message) line_ += c;
+                continue;
+            }
+            const std::string line = std::exchange(line_, {});
+            if (line.size() > mcp::longest_message)
+                TRY(write(mcp::Server::refusal(nullptr, "the message is longer than a megabyte")));
+            else if (!line.empty() && line != "\r")
+                TRY(take(line));
+        }
+        return true;
+    }
+
+    Result<void> take(const std::string& line) {
+        mcp::Asked asked = server_.take(line);
+        if (const auto* answer = std::get_if<std::string>(&asked)) return write(*answer);
+        if (auto* call = std::get_if<mcp::Call>(&asked)) {
+            if (waiting_.size() < most_waiting)
+                waiting_.push_back(std::move(*call));
+            else
+                TRY(write(mcp::Server::refusal(call->id, "too many calls are waiting; ask again "
+                                                         "when one has been answered")));
+        }
+        if (const auto* cancellation = std::get_if<mcp::Cancellation>(&asked)) {
+            std::erase_if(waiting_,
+                          [&](const mcp::Call& call) { return call.id == cancellation->id; });
+            if (wanted_ && wanted_->id == cancellation->id) {
+                wanted_.reset();
+                runner_.end();
+            }
+        }
+        return {};
+    }
+
+    const Options& options_;
+    mcp::Server server_;
+    mcp::Runner runner_;
+    std::string line_; ///< the beginning of a message
+    std::deque<mcp::Call> waiting_;
+    std::optional<mcp::Call> wanted_; ///< what runs, unless it was cancelled
+};
+
+Result<void> run(const Options& options) {
+    const auto program = find_companion("intellisched", "src/cli");
+    if (!program) return fail("the program intellisched: is not there; install its package");
+    watch_signals();
+    return Session(options, *program).serve();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    CLI::App app{"Offers the commands of intellisched as tools to an assistant: the Model Context "
+                 "Protocol (revisions 2026-07-28 and 2025-11-25) on standard input and output.",
+                 "intellisched mcp"};
+    Options options;
+    app.add_option("--config", options.config, "the service's configuration")
+        ->check(CLI::ExistingFile);
+    app.add_option("--host", options.host,
+                   "where recommend and explain look: xen, capture:PATH or sim:SCENARIO");
+    app.add_flag("--allow-changes", options.allow_changes,
+                 "also pause and resume: the service itself does all switches, within its bounds; "
+                 "without it nothing can be changed");
+    app.footer("Exit status: 0 the client has closed its end, 1 failed, 2 wrong usage.");
+    try {
+        // `intellisched mcp` hands over the command line as it was.
+        std::vector<std::string> words(argv + 1, argv + argc);
+        if (const auto own = std::ranges::find(words, "mcp"); own != words.end()) words.erase(own);
+        std::ranges::reverse(words);
+        app.parse(words);
+    } catch (const CLI::ParseError& error) {
+        return app.exit(error) == 0 ? 0 : 2;
+    }
+    start_log(boost::log::trivial::severity_level::warning);
+    const auto served = run(options);
+    if (served) return 0;
+    fmt::print(stderr, "intellisched mcp: {}\n", served.error().message);
+    return 1;
+}
