@@ -43,6 +43,7 @@ has_windows() { intellisched status --json | grep -Eq '"windows":"?[1-9]'; }
 beside() { nsenter -t "$systemd" -m -p "$@"; }
 # Not busybox' dpkg, which the shell would take. dom0's libraries are not from packages.
 package() { beside /usr/bin/dpkg --force-depends --force-bad-path "$@"; }
+start() { beside systemctl enable --now intellisched; }
 configure() { # LINE...
     printf '%s\n' 'metrics = "/var/lib/prometheus/node-exporter/intellisched.prom"' \
         'pools = [ "name=Pool-0,mode=auto,gain=0,confidence=0,trial_windows='$trial_windows',dwell=10,longest_dwell=10,switches_an_hour=60,rate_limit=keep" ]' \
@@ -58,6 +59,9 @@ step "install"
 layout() { xl sched-credit2 -s -p Pool-0; }
 layout >layout.boot
 package -i /lab/package.deb >install.out 2>&1
+[ -n "$(main 2>/dev/null)" ] && echo "it runs" >installed.runs
+ls -l /etc/systemd/system/multi-user.target.wants >installed.enabled 2>/dev/null
+start
 answers
 intellisched status --json >status.installed
 ls -l /etc/systemd/system/multi-user.target.wants >enabled
@@ -79,6 +83,7 @@ ls -l /etc/intellisched /var/lib/intellisched >files.removed
 step "install again, and purge"
 configure "return_to_boot_layout = 1"
 package -i /lab/package.deb >again.out 2>&1
+start
 soon 90 has_windows
 layout >layout.again
 package -P intellisched >purge.out 2>&1
@@ -90,6 +95,12 @@ trial_windows=20
 mkdir /etc/intellisched
 configure
 package --force-confold -i /lab/package.deb >third.out 2>&1
+start
+answers
+before=$(main)
+package --force-confold -i /lab/package.deb >upgrade.out 2>&1
+soon 90 answers
+echo "$before $(main)" >upgraded
 soon 90 has_windows
 intellisched status
 cat /proc/"$(main)"/status /proc/"$(main)"/limits >process
