@@ -48,17 +48,23 @@ std::string check_live(const std::string& host) {
                        printable(host));
 }
 
+/// Nothing: it is none, or "boot".
+std::optional<unsigned> rate_limit_from(const std::string& text) {
+    return text == rate_limit_text(0) ? 0 : number_from(text);
+}
+
 std::string check_rate_limit(const std::string& text) {
-    const auto number = number_from(text);
+    const auto number = rate_limit_from(text);
     if (text == "boot" || (number && possible_rate_limit(*number))) return {};
-    return fmt::format("{} or boot are accepted, not '{}'", possible_rate_limits, printable(text));
+    return fmt::format("off (0), 100 to {} us or boot are accepted, not '{}'", most_rate_limit_us,
+                       printable(text));
 }
 
 Change requested(const ApplyArguments& options, const HostInfo& host) {
     Change change;
     if (!options.rate_limit.empty())
         change.rate_limit_us =
-            number_from(options.rate_limit).value_or(boot_rate_limit(host.xen_command_line));
+            rate_limit_from(options.rate_limit).value_or(boot_rate_limit(host.xen_command_line));
     if (options.layout.empty()) return change;
     // Without --max-cpus: the partition that a layout is named for, and of the boot all of it.
     const bool as_booted =
@@ -132,9 +138,9 @@ void add_apply(CLI::App& app, Action& action) {
     command
         ->add_option(
             "--rate-limit", options->rate_limit,
-            "how long a vCPU may run before a wake-up may preempt it: 100 to 500000 us, 0: "
-            "off, or boot: as booted")
-        ->check(CLI::Validator(check_rate_limit, "US|boot"));
+            "how long a vCPU may run before a wake-up may preempt it: 100 to 500000 us, off (0 is "
+            "the same), or boot: as booted")
+        ->check(CLI::Validator(check_rate_limit, "US|off|boot"));
     command->add_flag("--dry-run", options->dry_run, "say what would be done, and change nothing");
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, &action] {

@@ -5,6 +5,7 @@
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
 #include "src/cli/source.hpp"
+#include "src/host/xl.hpp"
 #include "src/service/check_start.hpp"
 #include "src/service/service.hpp"
 
@@ -16,14 +17,32 @@ struct DaemonArguments {
     bool check_config = false, stop_tracing = false;
 };
 
+/// The names of the host's credit2 pools; nullopt: this is no dom0, or libxl does not answer.
+std::optional<std::set<std::string>> pools_here() {
+    if (!trace::LiveTrace::available()) return std::nullopt;
+    auto xl = Xl::open();
+    if (!xl) return std::nullopt;
+    const auto host = xl->snapshot();
+    if (!host) return std::nullopt;
+    std::set<std::string> names;
+    for (const Pool& pool : host->pools)
+        if (pool.scheduler == "credit2") names.insert(pool.name);
+    return names;
+}
+
 Result<int> run_daemon(DaemonArguments& options) {
     if (options.check_config) {
         auto bundle = TRY(bundle_path());
-        TRY(service::check_start(options.service.config, bundle));
+        const auto warnings =
+            TRY(service::check_start(options.service.config, bundle, pools_here()));
+        for (const std::string& warning : warnings)
+            fmt::print(stderr, "{}: warning: {}\n", options.service.config.string(), warning);
         std::error_code error;
         const bool there = std::filesystem::exists(options.service.config, error);
         TRY(print(fmt::format("{}: {}\n", options.service.config.string(),
-                              there ? "nothing wrong" : "not there; the defaults are in force")));
+                              !there             ? "not there; the defaults are in force"
+                              : warnings.empty() ? "nothing wrong"
+                                                 : "nothing wrong but for the warnings")));
         return done;
     }
     if (options.stop_tracing) {

@@ -4,6 +4,8 @@
 #include "src/base/result.hpp"
 #include "src/layout/snapshot.hpp"
 
+#include <algorithm>
+
 namespace intellisched::cli {
 
 std::string layout_text(const proto::Arrangement& told) {
@@ -17,14 +19,28 @@ std::string stretch(std::uint64_t seconds) {
     return fmt::format("{} h", seconds / 3600);
 }
 
-std::string change_text(const proto::RecommendedChange& change) {
+namespace {
+
+/// When the service makes a change that is its own to make.
+std::string when(const proto::PoolStatus& pool) {
+    if (pool.paused()) return "the service does it after `intellisched resume`";
+    if (const auto wait = std::max(pool.stand_down_s(), pool.breaker_s()); wait > 0)
+        return fmt::format("the service does it, in {} at the earliest", stretch(wait));
+    if (pool.has_trial() || pool.has_trial_rate_limit_us())
+        return "the service does it, after the trial";
+    return "the service does it when nothing is in the way";
+}
+
+} // namespace
+
+std::string change_text(const proto::PoolStatus& pool, const proto::RecommendedChange& change) {
     const std::string to = change.has_rate_limit_us()
                                ? "rate limit " + rate_limit_text(change.rate_limit_us())
                                : "layout " + printable(change.layout(), 16);
     return fmt::format("recommended for {}: {}, {:+.1f}%; {}", stretch(change.for_s()), to,
                        change.expected_gain() * 100,
                        change.by_hand() ? "to do it: " + printable(change.command(), 256)
-                                        : "the service does it when nothing is in the way");
+                                        : when(pool));
 }
 
 std::string remark(const proto::PoolStatus& pool) {

@@ -8,8 +8,10 @@
 
 namespace intellisched::cli {
 
-/// "recommended for 5 min: layout core, +3.0%; to do it: ..." in a line.
-[[nodiscard]] std::string change_text(const proto::RecommendedChange& change);
+/// "recommended for 5 min: layout core, +3.0%; to do it: ..." in a line: what a person types, or
+/// when the service does it.
+[[nodiscard]] std::string change_text(const proto::PoolStatus& pool,
+                                      const proto::RecommendedChange& change);
 
 /// "core", or "core capped at 16"; "?" for a layout that this version does not know.
 [[nodiscard]] std::string layout_text(const proto::Arrangement& told);

@@ -75,7 +75,13 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
         return app.exit(help); // --help, --version
     } catch (const CLI::ParseError& error) {
         const auto commands = app.get_subcommands();
-        fmt::print(stderr, "{0}: {1}; try `{0}{2}{3} --help`\n", app.get_name(), error.what(),
+        // CLI11 names these from the last to the first.
+        const std::string what =
+            dynamic_cast<const CLI::ExtrasError*>(&error)
+                ? fmt::format("not expected: {}",
+                              printable(fmt::format("{}", fmt::join(app.remaining(true), " "))))
+                : error.what();
+        fmt::print(stderr, "{0}: {1}; try `{0}{2}{3} --help`\n", app.get_name(), what,
                    commands.empty() ? "" : " ",
                    commands.empty() ? "" : commands.front()->get_name());
         return wrong_usage;

@@ -48,7 +48,8 @@ std::string table(const proto::ServiceStatus& status) {
     }
     for (const auto& pool : status.pools()) {
         for (const auto& change : pool.recommendations())
-            text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), change_text(change));
+            text +=
+                fmt::format("\n{}: {}\n", printable(pool.name(), 64), change_text(pool, change));
         if (pool.reasons().empty()) continue;
         text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), pool.decision());
         for (const auto& reason : pool.reasons())
@@ -57,10 +58,24 @@ std::string table(const proto::ServiceStatus& status) {
     return text;
 }
 
+/// Leaves the pool of that name alone.
+Result<void> keep_only(proto::ServiceStatus& status, const std::string& name) {
+    auto& pools = *status.mutable_pools();
+    std::vector<std::string> there;
+    for (const auto& pool : pools) there.push_back(printable(pool.name(), 64));
+    pools.erase(std::remove_if(pools.begin(), pools.end(),
+                               [&](const auto& pool) { return pool.name() != name; }),
+                pools.end());
+    if (!pools.empty()) return {};
+    return fail("no credit2 cpupool '{}'; there is: {}", printable(name, 64),
+                there.empty() ? "none yet" : fmt::format("{}", fmt::join(there, ", ")));
+}
+
 Result<int> show_status(const StatusArguments& options) {
     proto::ControlRequest request;
     request.set_status(true);
-    const auto reply = TRY(ask(options, request));
+    auto reply = TRY(ask(options, request));
+    if (!options.pool.empty()) TRY(keep_only(*reply.mutable_status(), options.pool));
     TRY(print(options.json ? json_output(reply.status()) : table(reply.status())));
     return done;
 }
@@ -78,6 +93,7 @@ void add_status(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand("status", "what the service sees, thinks and does");
     auto options = std::make_shared<StatusArguments>();
     add_config(*command, options->config);
+    command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
     command->add_flag("--json", options->json, "print JSON");
     command->callback([options, &action] { action = [options] { return show_status(*options); }; });
 }

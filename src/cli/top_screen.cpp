@@ -200,7 +200,7 @@ void add_details(Lines& lines, const proto::PoolStatus& pool, const TopView& vie
                             pool.switches(), pool.reverts(), pool.failed_applies()),
                 view);
     for (const auto& change : pool.recommendations())
-        add_wrapped(lines, "  " + ascii(change_text(change)), view);
+        add_wrapped(lines, "  " + ascii(change_text(pool, change)), view);
     const auto& window = pool.window();
     if (pool.has_window() && window.age_s() > stale_s)
         lines.push_back(

@@ -162,7 +162,8 @@ std::string layout_command(std::string_view pool, unsigned id, bool can_rearrang
 }
 
 std::string rate_limit_command(std::string_view pool, unsigned id, unsigned us) {
-    return fmt::format("intellisched apply --pool {} --rate-limit {}", pool_argument(pool, id), us);
+    return fmt::format("intellisched apply --pool {} --rate-limit {}", pool_argument(pool, id),
+                       us == no_rate_limit_us ? rate_limit_text(us) : std::to_string(us));
 }
 
 } // namespace intellisched

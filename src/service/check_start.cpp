@@ -5,6 +5,8 @@
 #include "src/service/config.hpp"
 #include "src/service/journal_schema.hpp"
 
+#include <algorithm>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
@@ -36,9 +38,35 @@ Result<void> check_place(std::string_view key, const fs::path& file, const fs::p
     return {};
 }
 
+/// The folders that the unit lets the service write to.
+constexpr std::array<std::string_view, 3> writable{"/var/lib/intellisched", "/run/intellisched",
+                                                   "/var/lib/prometheus/node-exporter"};
+
+std::vector<std::string> warnings_of(const ServiceConfig& config,
+                                     const std::optional<std::set<std::string>>& pools) {
+    std::vector<std::string> warnings;
+    for (const auto& [key, file] : {std::pair{"journal", config.journal},
+                                    {"socket", config.socket},
+                                    {"metrics", config.metrics}})
+        if (const auto folder = file.parent_path();
+            !file.empty() && std::ranges::find(writable, folder.string()) == writable.end())
+            warnings.push_back(fmt::format("{}: intellisched.service may not write to {} unless a "
+                                           "drop-in names it in ReadWritePaths=",
+                                           key, folder.string()));
+    if (config.interval != 1)
+        warnings.push_back("interval: the models that are shipped learnt from windows of 1 second");
+    for (const PoolConfig& pool : config.pools)
+        if (pools && !pools->contains(pool.name))
+            warnings.push_back(fmt::format(
+                "pools: {}: there is no credit2 cpupool of that name; there is: {}",
+                printable(pool.name, 64), printable(fmt::format("{}", fmt::join(*pools, ", ")))));
+    return warnings;
+}
+
 } // namespace
 
-Result<void> check_start(const fs::path& path, const fs::path& bundle) {
+Result<std::vector<std::string>> check_start(const fs::path& path, const fs::path& bundle,
+                                             const std::optional<std::set<std::string>>& pools) {
     const auto config = TRY(read_config(path));
     const ServiceConfig usual;
     std::string wrong;
@@ -55,7 +83,7 @@ Result<void> check_start(const fs::path& path, const fs::path& bundle) {
     if (!config.metrics.empty())
         add(check_place("metrics", config.metrics, usual.metrics, fs::file_type::regular));
     if (!wrong.empty()) return tl::unexpected(Error{wrong});
-    return {};
+    return warnings_of(config, pools);
 }
 
 } // namespace intellisched::service

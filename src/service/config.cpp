@@ -18,6 +18,7 @@ extern "C" {
 #include <set>
 #include <span>
 #include <sys/un.h>
+#include <type_traits>
 
 namespace intellisched {
 namespace {
@@ -191,6 +192,18 @@ template<class T> const Key<T>* find_key(std::string_view name) {
 }
 
 template<class T> std::string no_such(std::string_view name) {
+    // It may be one of the other kind.
+    if constexpr (std::is_same_v<T, ServiceConfig>) {
+        if (find_key<PoolConfig>(name))
+            return fmt::format("{0}: no such key by itself; it is of a pool: pools = [ "
+                               "\"name=Pool-0,{0}=...\" ]",
+                               name);
+    } else if (find_key<ServiceConfig>(name)) {
+        return fmt::format(
+            "{0}: no such key of a pool; it is of the service, on a line of its own: "
+            "{0} = ...",
+            name);
+    }
     std::vector<std::string_view> names;
     for (const Key<T>& key : keys<T>()) names.push_back(key.name);
     return fmt::format("{}: no such key; there are {}", printable(name, 64),

@@ -130,13 +130,14 @@ Result<void> Service::run() {
                             << models_->layout.manifest().id() << ")";
     sd_notify(0, "READY=1");
     publish();
-    while (!stop_) {
+    while (!stop_ && !failed_) {
         const auto took = TRY(turn(tick_every));
         turn_seconds_ = std::chrono::duration<double>(took).count();
     }
     BOOST_LOG_TRIVIAL(info) << "stopping";
     sd_notify(0, "STOPPING=1");
     shut_down();
+    if (failed_) return tl::unexpected(*failed_);
     return {};
 }
 
@@ -171,7 +172,13 @@ void Service::on_news() {
             const auto& ended = std::get<HostEnded>(*news);
             watching_ = false;
             host_ = ended.error ? ended.error->message : "ended";
-            BOOST_LOG_TRIVIAL(info)
+            if (ended.error && !last_) { // it was never there
+                failed_ = ended.error;
+                return;
+            }
+            BOOST_LOG_STREAM_SEV(boost::log::trivial::logger::get(),
+                                 ended.error ? boost::log::trivial::warning
+                                             : boost::log::trivial::info)
                 << "the host has ended" << (ended.error ? ": " + ended.error->message : "");
         }
     }

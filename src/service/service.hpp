@@ -32,7 +32,8 @@ class Service {
     Service(const Service&) = delete;
     Service& operator=(const Service&) = delete;
 
-    /// Runs until SIGTERM or SIGINT. Errors: the event loop's.
+    /// Runs until SIGTERM or SIGINT. Errors: the event loop's; a recorded or simulated host that
+    /// cannot be opened. A live one is tried again.
     [[nodiscard]] Result<void> run();
 
   private:
@@ -103,6 +104,7 @@ class Service {
     std::set<std::string> present_;                ///< credit2 pools of the last reading
     std::optional<Reading> last_;
     std::string host_ = "opening the host";
+    std::optional<Error> failed_; ///< why the host of its own time could not be opened
     bool watching_ = false, stop_ = false, stopping_ = false, prune_more_ = false;
     bool away_told_ = false, fed_ = true;        ///< the watchdog
     Nanoseconds host_start_ = 0, host_time_ = 0; ///< of a host of its own time

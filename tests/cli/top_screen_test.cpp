@@ -2,6 +2,7 @@
 // The screen of `top`: what stands where, what does not fit, and messages that no service of ours
 // would send.
 #include "src/base/result.hpp"
+#include "src/cli/pool_text.hpp"
 #include "src/cli/top_screen.hpp"
 
 #include <algorithm>
@@ -111,6 +112,28 @@ TEST_CASE("top: the whole screen as text") {
           "    sentence\n"
           "  2 runqueues: their CPUs, and how busy these were\n"
           "  0-3 [###.......]  30%   4-7 [#######...]  70%\n");
+}
+
+TEST_CASE("top: what is recommended, with what to type or when the service does it") {
+    auto status = status_of({"Pool-0"});
+    auto& pool = *status.mutable_pools(0);
+    auto& change = *pool.add_recommendations();
+    change.set_rate_limit_us(0);
+    change.set_expected_gain(0.05);
+    change.set_for_s(90);
+    change.set_command("intellisched apply --pool Pool-0 --rate-limit off");
+    const auto told = [&] { return change_text(pool, change); };
+    const std::string what = "recommended for 90 s: rate limit off, +5.0%; ";
+    CHECK(told() == what + "the service does it when nothing is in the way");
+    pool.mutable_trial()->set_layout("core");
+    CHECK(told() == what + "the service does it, after the trial");
+    pool.set_breaker_s(600);
+    CHECK(told() == what + "the service does it, in 10 min at the earliest");
+    pool.set_paused(true);
+    CHECK(told() == what + "the service does it after `intellisched resume`");
+    change.set_by_hand(true);
+    CHECK(told() == what + "to do it: intellisched apply --pool Pool-0 --rate-limit off");
+    CHECK(says(top_screen(status, {.width = 120}), "  " + told()));
 }
 
 TEST_CASE("top: the marked pool alone has details, and the keys are below") {

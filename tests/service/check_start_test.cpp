@@ -75,6 +75,29 @@ TEST_CASE("check of a start: every mistake is a line") {
     CHECK(contains(said, "\nsocket: something else has the name "));
 }
 
+TEST_CASE("check of a start: what is only a warning") {
+    const Site site;
+    const auto warned = [&](const std::string& text,
+                            const std::optional<std::set<std::string>>& pools) {
+        spill(site.config, site.set("journal", "journal.db") + site.set("socket", "socket") + text);
+        const auto checked = service::check_start(site.config, bundle, pools);
+        REQUIRE_MESSAGE(checked, checked.error().message);
+        return *checked;
+    };
+    const std::set<std::string> there{"Pool-0", "db"};
+    const auto plain = warned("", there);
+    REQUIRE(plain.size() == 2); // its files are in a temporary folder
+    CHECK(plain[0] == fmt::format("journal: intellisched.service may not write to {} unless a "
+                                  "drop-in names it in ReadWritePaths=",
+                                  site.folder.string()));
+    CHECK(plain[1].starts_with("socket: "));
+    CHECK(contains(warned("interval = 5", there)[2], "interval: "));
+    const std::string pools = "pools = [ \"name=Pool-0\", \"name=bd\" ]";
+    CHECK(warned(pools, there)[2] ==
+          "pools: bd: there is no credit2 cpupool of that name; there is: Pool-0, db");
+    CHECK(warned(pools, std::nullopt).size() == 2);
+}
+
 TEST_CASE("check of a start: a folder that this user may not write to") {
     const Site site;
     const bool root = ::geteuid() == 0; // who may write anywhere

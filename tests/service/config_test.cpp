@@ -171,10 +171,8 @@ TEST_CASE("configuration: mistakes are named, all of them, with their lines") {
                "          \"name=b\" ]\n"
                "interval = 1\n"
                "mode = \"on\"\n") ==
-          "conf:2: dwell: no such key; there are bundle, interval, duty, buffer_pages, trace_mb, "
-          "journal, journal_days, "
-          "journal_mb, socket, "
-          "control_group_may, metrics, log_level, return_to_boot_layout, mode, intent, pools\n"
+          "conf:2: dwell: no such key by itself; it is of a pool: pools = [ "
+          "\"name=Pool-0,dwell=...\" ]\n"
           "conf:3: journal: a list; it takes a single value\n"
           "conf:4: pools: a: intent: 'x' is none of throughput, latency, balanced\n"
           "conf:4: pools: a: mode: 'atuo' is none of off, observe, recommend, auto\n"
@@ -258,6 +256,15 @@ TEST_CASE("configuration: entries of pools") {
         "conf:1: pools: a: Mode: no such key; there are name, mode, intent, dwell, longest_dwell, "
         "switches_an_hour, gain, confidence, stand_down, trial_windows, rate_limit, "
         "rate_limit_min, rate_limit_max, guest_scores");
+    CHECK(said(pool("name=a,duty=200")) ==
+          "conf:1: pools: a: duty: no such key of a pool; it is of the service, on a line of its "
+          "own: duty = ...");
+    CHECK(said("rate_limit = \"keep\"") == "conf:1: rate_limit: no such key by itself; it is of a "
+                                           "pool: pools = [ \"name=Pool-0,rate_limit=...\" ]");
+    CHECK(said("limit = 1") ==
+          "conf:1: limit: no such key; there are bundle, interval, duty, buffer_pages, trace_mb, "
+          "journal, journal_days, journal_mb, socket, control_group_may, metrics, log_level, "
+          "return_to_boot_layout, mode, intent, pools");
     // Whatever a name has in it, a message stays a line.
     CHECK(said(pool("name=a\\nb\xff,mode=\x1b[2J")) ==
           "conf:1: pools: a?b?: mode: '?[2J' is none of off, observe, recommend, auto");
