@@ -151,6 +151,15 @@ std::string time_text(UnixTime time, bool utc) {
     return text;
 }
 
+/// What happened, where the outcome's name does not say it.
+std::string_view meaning_of(const std::string& outcome) {
+    if (const auto ending = ending_from_string(outcome)) return meaning(*ending);
+    if (outcome == "unrecorded") return "its end could not be written down";
+    if (outcome == "waiting") return "there is no result yet";
+    if (outcome == "unknown") return "the service ended before there was a result";
+    return {};
+}
+
 std::string csv_field(std::string_view field) {
     if (field.find_first_of(",\"\r\n") == field.npos) return std::string(field);
     std::string text = "\"";
@@ -180,7 +189,9 @@ std::string text_of(const HistoryLine& line) {
                                    printable(line.event, 64));
     if (!line.from.empty()) text += " from " + to_string(line.from);
     if (!line.to.empty()) text += " to " + to_string(line.to);
+    const std::string_view means = meaning_of(line.outcome);
     if (!line.outcome.empty()) text += ": " + printable(line.outcome, 64);
+    if (!means.empty()) text += fmt::format(" ({})", means);
     if (line.comparison)
         text += fmt::format(", {:+.1f}% (standard error {:.1f}%, promised {:+.1f}%)",
                             line.comparison->difference * 100, line.comparison->error * 100,

@@ -9,9 +9,10 @@
 namespace intellisched::cli {
 
 Result<void> print(const std::string& text) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0)
-        return fail("standard output: cannot write: {}", std::strerror(errno));
-    return {};
+    if (std::fwrite(text.data(), 1, text.size(), stdout) == text.size() && std::fflush(stdout) == 0)
+        return {};
+    if (errno == EPIPE) return tl::unexpected(Error{});
+    return fail("standard output: cannot write: {}", std::strerror(errno));
 }
 
 Progress::Progress() : terminal_(::isatty(STDERR_FILENO) == 1) {}

@@ -8,7 +8,8 @@
 
 namespace intellisched::cli {
 
-/// Writes to stdout; an error when it cannot take it (a full disk, a closed pipe).
+/// Writes to stdout. Errors: it cannot take it (a full disk). A reader that has gone, as `head`
+/// does, has seen what it wanted: that error has no message, and run_program() says nothing.
 [[nodiscard]] Result<void> print(const std::string& text);
 
 /// Rewrites one line of progress on stderr when that is a terminal; elsewhere writes nothing.

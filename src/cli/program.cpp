@@ -6,6 +6,7 @@
 #include "src/base/memory.hpp"
 
 #include <algorithm>
+#include <csignal>
 #include <cstdio>
 #include <exception>
 #include <google/protobuf/stubs/logging.h>
@@ -95,6 +96,7 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
     limit_memory();
     const auto status = action();
     if (status) return *status;
+    if (status.error().message.empty()) return 128 + SIGPIPE; // print()'s: as a shell has it
     fmt::print(stderr, "{}: {}\n", app.get_name(), status.error().message);
     return failed;
 }

@@ -171,7 +171,10 @@ void Stepper::foreign(Knob knob, bool anew) {
 
 void Stepper::take(const ApplyResult& result) {
     if (!state_.pending || !state_.pending->in_flight || state_.pending->serial != result.serial)
-        return because("late-result", "a result of something that is no longer waited for");
+        return because("late-result",
+                       "what was asked for {}, but too late: it had been given up, and what the "
+                       "pool has now is read again",
+                       result.done ? "was done" : "has failed");
     const Pending& pending = *state_.pending;
     if (result.done) {
         const Change& target = pending.target;
@@ -230,6 +233,12 @@ void Stepper::take(const PoolGone& /*gone*/) {
     because("pool-gone", "there is no credit2 cpupool of that name any more");
     forget_pool();
     if (state_.trial) end(Ending::voided_gone);
+}
+
+void Stepper::take(const Leaving& /*leaving*/) {
+    because("leaving", "the service stops, and the pool gets back what it was booted with");
+    forget_pool();
+    if (state_.trial) end(Ending::voided_stop);
 }
 
 void Stepper::forget_pool() {

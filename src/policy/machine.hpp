@@ -47,8 +47,8 @@
 // layout-unread, other-layout, other-rate-limit, dwell, rate-limit, no-baseline, load-changing,
 // guests-changing, quarantined, apply-pending, apply-failed, late-result, in-force, reverting,
 // foreign-change, advice-followed, pool-anew, topology-changed, settling, measuring, trial-running,
-// trial-prolonged, window-unusable, breaker-tripped, resumed, restarted, pool-gone, and the names
-// of Ending.
+// trial-prolonged, window-unusable, breaker-tripped, resumed, restarted, pool-gone, leaving, and
+// the names of Ending.
 #pragma once
 
 #include "src/policy/state.hpp"
@@ -79,10 +79,12 @@ struct Restarted {
 };
 /// There is no pool of that name any more. One that comes later is another one.
 struct PoolGone {};
+/// The caller gives the pool what it was booted with, and ends: the state is as after a boot.
+struct Leaving {};
 struct Tick {};
 
 using Input = std::variant<WindowSeen, PoolSeen, ApplyResult, SetMode, SetIntent, Pause, Resume,
-                           Restarted, PoolGone, Tick>;
+                           Restarted, PoolGone, Leaving, Tick>;
 
 struct TrialReport {
     Ending ending = Ending::not_applied;

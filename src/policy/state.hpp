@@ -91,11 +91,14 @@ enum class Ending : std::uint8_t {
     voided_layout,      ///< somebody else changed the layout meanwhile; reverted
     voided_reboot,      ///< the host was booted anew, into its boot layout
     voided_gone,        ///< the pool was destroyed or renamed; what it has, it keeps
+    voided_stop,        ///< the service stopped, and gave the pool what it was booted with
     not_applied,        ///< the switch never came into force
 };
 /// "kept-better" and so on: stable names.
 [[nodiscard]] std::string_view to_string(Ending ending);
 [[nodiscard]] std::optional<Ending> ending_from_string(std::string_view name);
+/// What happened, as a sentence: "the new one is better".
+[[nodiscard]] std::string_view meaning(Ending ending);
 
 /// From the decision to switch to the end of the trial.
 struct Trial {

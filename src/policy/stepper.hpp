@@ -20,6 +20,7 @@ class Stepper {
     void take(const Resume& resume);
     void take(const Restarted& restarted);
     void take(const PoolGone& gone);
+    void take(const Leaving& leaving);
     void take(const Tick& /*tick*/) {}
 
     /// Forgets what is too old to matter.

@@ -33,54 +33,6 @@ Ending lost(const Trial& trial) {
     return trial.check ? Ending::went_back : Ending::reverted_changed;
 }
 
-std::string_view meaning(Ending ending) {
-    switch (ending) {
-    case Ending::kept_better:
-        return "the new one is better";
-    case Ending::kept_unclear:
-        return "no more than chance or the load explains, and the prediction still favours the new "
-               "one";
-    case Ending::kept_predicted:
-        return "the load or the guests changed, so nothing can be compared; the prediction favours "
-               "the new one still, and it will be measured later";
-    case Ending::went_back:
-        return "the one before is back: nothing showed that the other one is better";
-    case Ending::reverted_harm:
-        return "the new one does much harm";
-    case Ending::reverted_worse:
-        return "the new one is worse";
-    case Ending::reverted_unclear:
-        return "no more than chance or the load explains, and nothing speaks for the new one any "
-               "more";
-    case Ending::reverted_changed:
-        return "it is worse since, and the load or the guests changed, too: not held against it";
-    case Ending::reverted_predicted:
-        return "the load or the guests changed, so nothing can be compared; the prediction does "
-               "not favour the new one any more";
-    case Ending::reverted_untested:
-        return "too few windows could be used to tell what the new one does";
-    case Ending::voided_mode:
-        return "the pool's mode is no longer auto";
-    case Ending::voided_intent:
-        return "the pool's intent is another one";
-    case Ending::voided_topology:
-        return "the pool is another one";
-    case Ending::voided_foreign:
-        return "somebody else changed it";
-    case Ending::voided_rate_limit:
-        return "somebody else changed the rate limit";
-    case Ending::voided_layout:
-        return "somebody else changed the layout";
-    case Ending::voided_reboot:
-        return "the host was booted anew";
-    case Ending::voided_gone:
-        return "the pool is there no more, or under another name";
-    case Ending::not_applied:
-        return "the new one never came into force";
-    }
-    return "";
-}
-
 } // namespace
 
 void Stepper::begin(Trial trial, std::vector<TrialWindow> before) {

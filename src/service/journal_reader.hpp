@@ -47,9 +47,10 @@ struct StoredVerdict {
 };
 
 /// Codes of reasons that tell what happened to a pool, beside switches and trials.
-inline constexpr std::array<std::string_view, 9> happenings{
-    "paused-by-hand",   "resumed",         "foreign-change", "advice-followed", "pool-anew",
-    "topology-changed", "breaker-tripped", "pool-gone",      "leaving"};
+inline constexpr std::array<std::string_view, 11> happenings{
+    "paused-by-hand", "resumed",          "foreign-change",      "advice-followed",
+    "pool-anew",      "topology-changed", "breaker-tripped",     "pool-gone",
+    "leaving",        "returned-to-boot", "not-returned-to-boot"};
 
 enum class SwitchOutcome : std::uint8_t {
     waiting, ///< no result yet

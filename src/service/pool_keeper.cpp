@@ -173,9 +173,6 @@ const PoolVerdict& PoolKeeper::feed(const Input& input, Moment now, const Window
     if (of_window && state_.mode == Mode::automatic && !state_.trial) before = state_;
     last_input_ = now.time;
     PoolVerdict verdict = step(state_, now.time, input, config_.settings);
-    if (leaving_)
-        verdict.reasons = {
-            {"leaving", "the service stops, and the pool gets back what it was booted with"}};
 
     const auto* answer = std::get_if<ApplyResult>(&input);
     bool acts = verdict.asks() || verdict.trial || answer;
@@ -278,11 +275,25 @@ std::optional<Request> PoolKeeper::return_to_boot(Moment now) {
         boot.rate_limit_us = state_.trial->from.rate_limit_us;
     if (boot.empty() || (!state_.pending && state_.pool->has(boot))) return std::nullopt;
     const Request asked{pool_, state_.serial, boot};
-    // For the policy this is what a boot is: any trial is over, and the pool has what it has.
-    leaving_ = true;
-    feed(Restarted{true}, {state_.now, now.wall});
+    feed(Leaving{}, now);
     if (unstored_) return std::nullopt;
+    returning_ = boot;
     return asked;
+}
+
+void PoolKeeper::returned(const ApplyResult& result, Moment now) {
+    if (!returning_) return;
+    PoolVerdict told;
+    told.reasons = {result.done ? Reason{"returned-to-boot", fmt::format("the pool has {} again",
+                                                                         to_string(*returning_))}
+                                : Reason{"not-returned-to-boot",
+                                         fmt::format("{} could not be given back: {}",
+                                                     to_string(*returning_), result.text)}};
+    returning_.reset();
+    note(journal_.record({.pool = pool_, .time = now.wall, .verdict = &told, .bundle = bundle_}),
+         now);
+    BOOST_LOG_TRIVIAL(info) << printable(pool_.name, 64) << ": "
+                            << printable(in_words(told, {}), 1024);
 }
 
 PoolMetrics PoolKeeper::metrics() const {

@@ -53,8 +53,10 @@ class PoolKeeper {
     /// For a service that is being stopped: the request that brings back what the pool was booted
     /// with. Nothing if that is in force, somebody else changed the pool, its mode is not auto, or
     /// the state could not be stored. The state is then as after a boot: whatever the pool has at
-    /// the next start is taken as it is. No input may follow.
+    /// the next start is taken as it is. Nothing but returned() may follow.
     [[nodiscard]] std::optional<Request> return_to_boot(Moment now);
+    /// Takes the result of that request, the last of all.
+    void returned(const ApplyResult& result, Moment now);
 
     /// Whether the policy waits for a reading of the pool.
     [[nodiscard]] bool wants_reading() const;
@@ -98,8 +100,8 @@ class PoolKeeper {
     Nanoseconds not_before_ = 0; ///< readings from before are of no use
     Nanoseconds stored_at_ = 0;
     bool unstored_ = true; ///< the stored state is not the one to go on from after a kill
-    bool leaving_ = false;
-    std::string kept_; ///< what the verdict that was kept last says
+    std::optional<Change> returning_; ///< of return_to_boot(), until its result
+    std::string kept_;                ///< what the verdict that was kept last says
     Nanoseconds kept_at_ = 0;
 
     PoolMetrics metrics_;

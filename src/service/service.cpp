@@ -290,9 +290,12 @@ void Service::on_call() {
             if (!applied->result.done)
                 BOOST_LOG_TRIVIAL(warning)
                     << printable(applied->pool.name, 64) << ": " << applied->result.text;
-            if (stopping_) continue;
             const auto found = keepers_.find(applied->pool.name);
             if (found == keepers_.end()) continue;
+            if (stopping_) {
+                found->second->returned(applied->result, now());
+                continue;
+            }
             found->second->applied(applied->result, applied->finished, now());
             if (applied->reading) saw(*applied->reading);
             continue;

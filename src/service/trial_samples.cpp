@@ -43,6 +43,7 @@ bool measured(Ending ending) {
     case Ending::voided_layout:
     case Ending::voided_reboot:
     case Ending::voided_gone:
+    case Ending::voided_stop:
     case Ending::not_applied:
         break;
     }

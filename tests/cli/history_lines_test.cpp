@@ -75,9 +75,9 @@ TEST_CASE("history: a switch, its trial and its way back are one line") {
         change(2, 60, true),
         trial(1, 0, 60, "reverted-worse"),
     };
-    CHECK(texts(in_short(events)) ==
-          Texts{"Pool-0  switch from socket to core: reverted-worse, -4.0% (standard error 1.0%, "
-                "promised +5.0%); back to socket: done\n"});
+    CHECK(texts(in_short(events)) == Texts{"Pool-0  switch from socket to core: reverted-worse "
+                                           "(the new one is worse), -4.0% (standard error 1.0%, "
+                                           "promised +5.0%); back to socket: done\n"});
     CHECK(each_entry(events).size() == events.size());
     CHECK(texts(each_entry(events))[2] == "Pool-0  keep: 3 of 20 windows\n");
 }
@@ -86,6 +86,11 @@ TEST_CASE(
     "history: a switch that is on trial, one that failed, and a trial before the first line") {
     std::vector<Event> events{change(1, 0, false), trial(1, 0, {}, "")};
     CHECK(texts(in_short(events)) == Texts{"Pool-0  switch from socket to core: on trial\n"});
+    auto waiting = change(1, 0, false);
+    waiting.what.outcome = SwitchOutcome::unknown;
+    CHECK(texts(in_short({waiting})) ==
+          Texts{"Pool-0  switch from socket to core: unknown (the service ended before there was a "
+                "result)\n"});
     auto failed = change(1, 0, false);
     failed.what.outcome = SwitchOutcome::failed;
     failed.what.text = "no memory";
@@ -95,7 +100,8 @@ TEST_CASE(
     events = {trial(1, 0, 60, "kept-better"), change(7, 90, true)};
     const auto lines = texts(in_short(events));
     REQUIRE(lines.size() == 2);
-    CHECK(lines[0].starts_with("Pool-0  trial from socket to core: kept-better, "));
+    CHECK(lines[0].starts_with(
+        "Pool-0  trial from socket to core: kept-better (the new one is better), "));
     CHECK(lines[1] == "Pool-0  revert from core to socket: done\n"); // of no trial
 }
 

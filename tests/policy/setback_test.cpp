@@ -362,6 +362,21 @@ TEST_CASE("policy setback: a reboot ends the trial; quarantines and dwell go on 
     CHECK_FALSE(has(verdict, "foreign-change"));
 }
 
+TEST_CASE(
+    "policy: a stop that gives back what was booted ends the trial, and is no change by others") {
+    World world;
+    REQUIRE(world.switched().decision == Decision::switch_option);
+    PoolVerdict verdict = world.feed(Leaving{});
+    REQUIRE(verdict.trial);
+    CHECK(verdict.trial->ending == Ending::voided_stop);
+    CHECK(has(verdict, "leaving"));
+    CHECK(verdict.decision == Decision::keep); // the caller does it
+    world.pool.in_force = world.pool.boot;
+    world.feed(Restarted{});
+    CHECK_FALSE(has(world.read(), "foreign-change"));
+    CHECK(world.state.stand_down_until == 0);
+}
+
 TEST_CASE("policy: a pool that is gone has no trial, and another of its name begins anew") {
     World world;
     bool applied = true;

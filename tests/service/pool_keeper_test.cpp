@@ -494,6 +494,19 @@ TEST_CASE("back to the boot layout at the end, and no offence taken at the next 
         REQUIRE(asked);
         CHECK(asked->change.arrangement == kept.world.pool.boot);
         kept.world.pool.in_force = *asked->change.arrangement;
+        kept.keeper->returned({asked->serial, true}, kept.now());
+        kept.keeper->returned({asked->serial, true}, kept.now()); // one is enough
+        CHECK(kept.all<StoredVerdict>()[0].what.reasons[0].code == "returned-to-boot");
+        CHECK(kept.all<StoredVerdict>()[1].what.reasons[0].code == "leaving");
+        CHECK(kept.all<StoredTrial>()[0].what.ending == "voided-stop");
+    }
+    SUBCASE("it fails") {
+        const auto asked = kept.keeper->return_to_boot(kept.now());
+        REQUIRE(asked);
+        kept.keeper->returned({asked->serial, false, "no memory"}, kept.now());
+        const auto told = kept.all<StoredVerdict>()[0].what.reasons[0];
+        CHECK(told.code == "not-returned-to-boot");
+        CHECK(told.text.find("could not be given back: no memory") != std::string::npos);
     }
     SUBCASE("stored, but not done") { REQUIRE(kept.keeper->return_to_boot(kept.now())); }
     kept.world.time += minute;
