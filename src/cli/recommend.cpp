@@ -155,6 +155,21 @@ std::vector<std::string> remarks(const Watched& watched) {
     return remarks;
 }
 
+/// Of those that a verdict rests on.
+std::vector<ExplainedWindow> usable(const std::vector<ExplainedWindow>& windows,
+                                    const std::vector<Observation>& seen) {
+    std::vector<ExplainedWindow> used;
+    for (std::size_t i = 0; i < std::min(windows.size(), seen.size()); ++i)
+        if (!rejected(seen[i], InputGate())) used.push_back(windows[i]);
+    return used;
+}
+
+/// What the bundle tells of the model's worth under the intent.
+void add_held_out(auto& to, const Classifier& model, std::string_view intent) {
+    for (const proto::HeldOut& one : model.manifest().training().held_out())
+        if (one.intent() == intent) *to.mutable_held_out() = one;
+}
+
 /// What takes layout_command() back.
 std::string undo_for(const PoolFacts& facts) {
     const Arrangement& now = facts.in_force;
@@ -207,14 +222,20 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     out.mutable_model()->set_source(manifest.training().source());
     out.mutable_model()->set_score_version(score_version_of(manifest));
     out.set_windows(verdict.windows);
+    out.set_needed_gain(Margins().gain);
     return out;
 }
 
-Verdict judge_rate_limit(const Watched& watched) {
-    Margins margins; // the windows of a single look, the gain that the model card speaks of
+/// The windows of a single look, the gain that the model card speaks of.
+Margins rate_limit_margins() {
+    Margins margins;
     margins.gain = PolicySettings().switch_margins.gain;
+    return margins;
+}
+
+Verdict judge_rate_limit(const Watched& watched) {
     return judge(watched.rate_limit, Knob::rate_limit, rate_limit_option(watched.facts),
-                 all_options, {}, margins);
+                 all_options, {}, rate_limit_margins());
 }
 
 void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Verdict& verdict) {
@@ -226,6 +247,7 @@ void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Ve
     to.set_favoured_us(limit_of(verdict.favourite));
     to.set_verdict(std::string(to_string(verdict.decision)));
     to.set_windows(verdict.windows);
+    to.set_needed_gain(rate_limit_margins().gain);
     to.set_confidence(verdict.mean.probability[index(verdict.option)]);
     to.set_expected_gain(verdict.mean.expected_gain[index(verdict.option)]);
     for (const Option option : all_options) {
@@ -268,17 +290,29 @@ Result<int> recommend(RecommendArguments& options) {
               classes_of(watched.facts.representatives));
     proto::Recommendation out = message(models.layout, watched, verdict);
     const Verdict limit = judge_rate_limit(watched);
-    if (models.rate_limit) add_rate_limit(out, watched, limit);
+    add_held_out(*out.mutable_model(), models.layout, options.intent);
+    if (models.rate_limit) {
+        add_rate_limit(out, watched, limit);
+        add_held_out(*out.mutable_rate_limit(), *models.rate_limit, options.intent);
+    }
     if (options.explain) {
-        const auto add = [&](const Classifier& model, Knob knob, Option option, auto* to) {
-            return explain(
-                model, watched.windows,
-                {.knob = knob, .option = option, .intent = *intent, .costs = options.costs}, *to);
+        const auto add = [&](const Classifier& model, Knob knob, const Verdict& judged,
+                             const std::vector<Observation>& seen, auto& to) -> Result<void> {
+            if (judged.windows == 0) {
+                to.add_reasons("nothing is explained: no window could be used");
+                return {};
+            }
+            return explain(model, usable(watched.windows, seen),
+                           {.knob = knob,
+                            .option = judged.favourite,
+                            .intent = *intent,
+                            .costs = options.costs},
+                           *to.mutable_explanation());
         };
-        TRY(add(models.layout, Knob::layout, verdict.favourite, out.mutable_explanation()));
+        TRY(add(models.layout, Knob::layout, verdict, watched.observations, out));
         if (models.rate_limit)
-            TRY(add(*models.rate_limit, Knob::rate_limit, limit.favourite,
-                    out.mutable_rate_limit()->mutable_explanation()));
+            TRY(add(*models.rate_limit, Knob::rate_limit, limit, watched.rate_limit,
+                    *out.mutable_rate_limit()));
     }
     TRY(print(options.json ? json_output(out) : recommendation_text(out, options.intent)));
     const bool abstains = verdict.decision == Decision::abstain &&

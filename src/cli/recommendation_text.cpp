@@ -117,6 +117,15 @@ std::string rate_limit_part(const proto::Recommendation& all) {
     return text;
 }
 
+/// How often the advice is wrong, as far as the bundle tells.
+std::string worth(const std::string& knob, const proto::HeldOut& told) {
+    return fmt::format("on workloads that it had not seen, its {} was the best in {:.0f}% of the "
+                       "cases, and {:.1f}% behind the best in the mean, as the boot default is by "
+                       "{:.1f}%\n",
+                       knob, told.accuracy() * 100, told.regret() * 100,
+                       told.default_regret() * 100);
+}
+
 } // namespace
 
 std::string recommendation_text(const proto::Recommendation& r, std::string_view intent) {
@@ -141,6 +150,14 @@ std::string recommendation_text(const proto::Recommendation& r, std::string_view
                         "probability: that it is the best; the highest expected gain decides, and "
                         "the probability can only hold a switch back\n",
                         intent);
+    text += fmt::format("a switch needs {:+.1f}%{}; the service asks for its setting gain, of "
+                        "either\n",
+                        r.needed_gain() * 100,
+                        r.has_rate_limit()
+                            ? fmt::format(" of a layout and {:+.1f}% of a rate limit, where advice "
+                                          "is wrong more often",
+                                          r.rate_limit().needed_gain() * 100)
+                            : "");
     text += fmt::format("\nverdict: {}{}\n", r.verdict(),
                         r.verdict() == "switch" ? " to " + r.recommended() : "");
     for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
@@ -152,6 +169,11 @@ std::string recommendation_text(const proto::Recommendation& r, std::string_view
     const auto& model = r.model();
     text += fmt::format("\nmodel {} ({}), {} samples; {}\n", model.name(), model.id(),
                         model.samples(), model.source());
+    if (model.has_held_out()) text += worth("layout", model.held_out());
+    if (r.rate_limit().has_held_out()) text += worth("rate limit", r.rate_limit().held_out());
+    if (!r.command().empty() || !r.rate_limit().command().empty())
+        text += "to see what a change does: `intellisched record` before and after it and "
+                "`intellisched features` of both, or `intellisched top` while the service runs\n";
     if (model.score_version() != score_version)
         text += fmt::format("its gains are of version {} of the score, this program's is version "
                             "{}: read them as an order, not as percents\n",

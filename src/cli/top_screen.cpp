@@ -139,26 +139,39 @@ void add_table(Lines& lines, const proto::ServiceStatus& status, const TopView& 
     if (all > room) lines.push_back({fmt::format("  {} of {} pools", room, all)});
 }
 
+void add_head(Lines& lines, const char* knob, unsigned windows) {
+    lines.push_back(
+        {fmt::format("  {:<8} {:<{}}  {:>7}", knob,
+                     fmt::format("best? ({})",
+                                 windows == 1 ? "last window" : fmt::format("{} windows", windows)),
+                     bar_width + 7, "gain")});
+}
+
+void add_option(Lines& lines, const std::string& name, const auto& option, bool in_force) {
+    lines.push_back({fmt::format("  {:<8} {} {:>4}   {:>7}{}", name, bar(option.probability()),
+                                 percent(option.probability()), gain_text(option.expected_gain()),
+                                 in_force ? "  in force" : "")});
+}
+
 void add_layouts(Lines& lines, const proto::PoolStatus& pool) {
     if (pool.layouts().empty()) return;
-    lines.push_back({fmt::format(
-        "  {:<8} {:<{}}  {:>7}", "layout",
-        fmt::format("best? ({})", pool.layout_windows() == 1
-                                      ? "last window"
-                                      : fmt::format("{} windows", pool.layout_windows())),
-        bar_width + 7, "gain")});
+    add_head(lines, "layout", pool.layout_windows());
     for (const auto& layout : pool.layouts()) {
         const std::string name = ascii(layout.layout(), 8);
-        if (!layout.same_as().empty()) {
+        if (!layout.same_as().empty())
             lines.push_back({fmt::format("  {:<8} as {}", name, ascii(layout.same_as(), 8))});
-            continue;
-        }
-        const bool in_force = pool.has_in_force() && pool.in_force().layout() == layout.layout();
-        lines.push_back(
-            {fmt::format("  {:<8} {} {:>4}   {:>7}{}", name, bar(layout.probability()),
-                         percent(layout.probability()), gain_text(layout.expected_gain()),
-                         in_force ? "  in force" : "")});
+        else
+            add_option(lines, name, layout,
+                       pool.has_in_force() && pool.in_force().layout() == layout.layout());
     }
+}
+
+void add_rate_limits(Lines& lines, const proto::PoolStatus& pool) {
+    if (pool.rate_limits().empty()) return;
+    add_head(lines, "limit", pool.rate_limit_windows());
+    for (const auto& limit : pool.rate_limits())
+        add_option(lines, rate_limit_text(limit.rate_limit_us()), limit,
+                   pool.has_rate_limit_us() && pool.rate_limit_us() == limit.rate_limit_us());
 }
 
 void add_runqueues(Lines& lines, const proto::PoolStatus& pool, const TopView& view) {
@@ -210,6 +223,7 @@ void add_details(Lines& lines, const proto::PoolStatus& pool, const TopView& vie
             {fmt::format("  the trace covers {} of the window", percent(window.coverage())),
              Style::alarm});
     add_layouts(lines, pool);
+    add_rate_limits(lines, pool);
     lines.push_back({fmt::format("  decision: {}", ascii(pool.decision(), 16))});
     for (const auto& reason : pool.reasons())
         add_wrapped(lines, "  - " + ascii(reason.text()), view);

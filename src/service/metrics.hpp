@@ -32,6 +32,7 @@ struct PoolMetrics {
     std::array<std::optional<RecommendedChange>, all_knobs.size()> recommended = {};
     std::array<bool, all_knobs.size()> can_apply = {}; ///< to the running pool
     std::optional<Prediction> prediction = {};         ///< of the last window that was judged
+    std::optional<Prediction> of_rate_limit = {};      ///< likewise, of the rate limit
     std::optional<double> utility = {};                ///< of the last window
     std::uint64_t windows = 0;
     std::map<std::string, std::uint64_t> rejected = {}; ///< windows, by the code of the reason

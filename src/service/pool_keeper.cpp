@@ -94,6 +94,7 @@ void PoolKeeper::saw(const WindowSeen& seen, const FeatureVector& features, Nano
     ++metrics_.windows;
     metrics_.utility = seen.utility;
     metrics_.prediction = seen.observation.prediction;
+    metrics_.of_rate_limit = seen.of_rate_limit;
     if (const auto reason = rejected(seen.observation, config_.settings.gate))
         ++metrics_.rejected[std::string(reason->code)];
     const Window window{.begin = now.wall - static_cast<UnixTime>(length),

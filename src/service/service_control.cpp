@@ -40,6 +40,16 @@ void add_layouts(proto::PoolStatus& out, const Prediction& prediction, const Rep
     out.set_layout_windows(windows);
 }
 
+void add_rate_limits(proto::PoolStatus& out, const Prediction& prediction, unsigned windows) {
+    for (const Option option : all_options) {
+        proto::RateLimitStatus& told = *out.add_rate_limits();
+        told.set_rate_limit_us(limit_of(option));
+        told.set_probability(prediction.probability[index(option)]);
+        told.set_expected_gain(prediction.expected_gain[index(option)]);
+    }
+    out.set_rate_limit_windows(windows);
+}
+
 } // namespace
 
 proto::WindowStatus window_status(const WindowStats& stats, const FeatureVector& features) {
@@ -124,6 +134,10 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present, Moment now) 
         add_layouts(out, verdict.evidence->mean, state.pool->same, verdict.evidence->windows);
     else if (state.pool && metrics.prediction)
         add_layouts(out, *metrics.prediction, state.pool->same, 1);
+    if (verdict.of_rate_limit && verdict.of_rate_limit->windows > 0)
+        add_rate_limits(out, verdict.of_rate_limit->mean, verdict.of_rate_limit->windows);
+    else if (metrics.of_rate_limit)
+        add_rate_limits(out, *metrics.of_rate_limit, 1);
     for (const Reason& reason : verdict.reasons) {
         proto::PolicyReason& told = *out.add_reasons();
         told.set_code(std::string(reason.code));

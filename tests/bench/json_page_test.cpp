@@ -136,3 +136,25 @@ TEST_CASE("the page of the JSON output has each output as it is printed, with ev
     }
     CHECK(page.size() == outputs().size());
 }
+
+TEST_CASE("the page's example of a recommendation does not contradict itself") {
+    const std::string text = examples().at("recommend").at(0);
+    proto::Recommendation told;
+    REQUIRE(
+        google::protobuf::util::JsonStringToMessage("{" + text.substr(text.find(',') + 1), &told)
+            .ok());
+    REQUIRE(told.verdict() == "switch");
+    CHECK(told.expected_gain() >= told.needed_gain());
+    CHECK(told.undo().ends_with(fmt::format("--max-cpus {}", told.max_cpus())));
+    for (const auto& row : told.layouts())
+        if (row.layout() == told.recommended()) {
+            CHECK(row.probability() == told.confidence());
+            CHECK(row.expected_gain() == told.expected_gain());
+        }
+    const auto& limit = told.rate_limit();
+    REQUIRE(limit.verdict() == "switch");
+    CHECK(limit.expected_gain() >= limit.needed_gain());
+    CHECK(limit.recommended_us() == limit.favoured_us());
+    CHECK(limit.reasons(0).starts_with(
+        fmt::format("{} us has the highest expected gain", limit.recommended_us())));
+}

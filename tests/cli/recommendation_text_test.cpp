@@ -71,6 +71,28 @@ TEST_CASE("recommendation: what to do and the way back") {
                    "16\n"));
 }
 
+TEST_CASE("recommendation: what it takes, how often it is wrong, and how to see what it does") {
+    auto r = some();
+    r.set_needed_gain(0.01);
+    CHECK(contains(recommendation_text(r, "latency"), "\na switch needs +1.0%; the service"));
+    CHECK_FALSE(contains(recommendation_text(r, "latency"), "had not seen"));
+    CHECK_FALSE(contains(recommendation_text(r, "latency"), "to see what a change does"));
+    r.mutable_rate_limit()->set_needed_gain(0.02);
+    r.mutable_rate_limit()->set_command("intellisched apply --pool Pool-0 --rate-limit 3000");
+    auto& told = *r.mutable_model()->mutable_held_out();
+    told.set_accuracy(0.56);
+    told.set_regret(0.016);
+    told.set_default_regret(0.024);
+    const std::string text = recommendation_text(r, "latency");
+    CHECK(contains(text,
+                   "\na switch needs +1.0% of a layout and +2.0% of a rate limit, where advice "
+                   "is wrong more often; the service"));
+    CHECK(contains(
+        text, "\non workloads that it had not seen, its layout was the best in 56% of the cases, "
+              "and 1.6% behind the best in the mean, as the boot default is by 2.4%\n"));
+    CHECK(contains(text, "\nto see what a change does: `intellisched record` before"));
+}
+
 TEST_CASE("recommendation: an explanation has the units of people and what is usual") {
     auto r = some();
     auto* rows = r.mutable_explanation();

@@ -47,6 +47,13 @@ proto::PoolStatus pool_of(const std::string& name) {
         layout.set_expected_gain(-0.012);
     }
     pool.mutable_layouts(3)->set_same_as("socket");
+    pool.set_rate_limit_windows(1);
+    for (const unsigned us : {0, 300, 10'000}) {
+        auto& limit = *pool.add_rate_limits();
+        limit.set_rate_limit_us(us);
+        limit.set_probability(0.4);
+        limit.set_expected_gain(0.013);
+    }
     for (unsigned i = 0; i < 2; ++i) {
         auto& runqueue = *pool.add_runqueues();
         for (unsigned cpu = 0; cpu < 4; ++cpu) runqueue.add_cpus(4 * i + cpu);
@@ -107,6 +114,10 @@ TEST_CASE("top: the whole screen as text") {
           "  socket   [##........]  20%     -1.2%  in force\n"
           "  node     as socket\n"
           "  all      [##........]  20%     -1.2%\n"
+          "  limit    best? (last window)     gain\n"
+          "  off      [####......]  40%     +1.3%\n"
+          "  300 us   [####......]  40%     +1.3%  in force\n"
+          "  10000 us [####......]  40%     +1.3%\n"
           "  decision: keep\n"
           "  - core promises +3.1%, a switch needs +4.0%, and it is a long way to the end of this\n"
           "    sentence\n"
