@@ -102,7 +102,9 @@ void add_pause_and_resume(CLI::App& app, Action& action) {
     for (const bool pause : {true, false}) {
         auto* command = app.add_subcommand(
             pause ? "pause" : "resume",
-            pause ? "have the service switch nothing, until `resume`; a trial comes to its end"
+            pause ? "have the service switch neither layout nor rate limit until `resume`; a trial "
+                    "comes to "
+                    "its end"
                   : "end a pause, and the respect for somebody else's choice of a configuration");
         auto options = std::make_shared<StatusArguments>();
         add_config(*command, options->config);

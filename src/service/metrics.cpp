@@ -185,11 +185,13 @@ std::string metrics_text(const ServiceMetrics& metrics) {
     for (const auto& [pool, of] : pools)
         for (const auto& [reason, count] : of->rejected)
             to.add({{"pool", pool}, {"reason", reason}}, count);
-    by_pool(MetricType::Counter, "pool_switches_total", "Switches of the pool's layout.",
+    by_pool(MetricType::Counter, "pool_switches_total",
+            "Switches of the pool's layout or rate limit, without ways back.",
             [](const PoolMetrics& of) { return of.switches; });
     by_pool(MetricType::Counter, "pool_reverts_total", "Switches that were taken back.",
             [](const PoolMetrics& of) { return of.reverts; });
-    by_pool(MetricType::Counter, "pool_apply_failures_total", "Layouts that could not be applied.",
+    by_pool(MetricType::Counter, "pool_apply_failures_total",
+            "Layouts and rate limits that could not be applied.",
             [](const PoolMetrics& of) { return of.failed_applies; });
     by_pool(MetricType::Gauge, "pool_trial_in_progress", "1 while a switch is on trial.",
             [](const PoolMetrics& of) { return of.trial ? 1.0 : 0.0; });

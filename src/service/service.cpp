@@ -371,10 +371,11 @@ void Service::publish() {
     std::string text = host_text();
     for (const std::string& name : present_) {
         const State& state = keepers_.at(name)->state();
+        const Change both =
+            state.pool ? Change{state.pool->in_force, state.pool->rate_limit_us} : Change{};
         text += fmt::format("; {}: {}, {}{}{}", printable(name, 64),
-                            state.pool ? to_string(state.pool->in_force) : "not read",
-                            to_string(state.mode), state.paused ? ", paused" : "",
-                            state.trial ? ", on trial" : "");
+                            state.pool ? to_string(both) : "not read", to_string(state.mode),
+                            state.paused ? ", paused" : "", state.trial ? ", on trial" : "");
     }
     if (text != told_) {
         told_ = text;
