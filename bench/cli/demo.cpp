@@ -139,6 +139,7 @@ class Demo {
         if (!last.reasons.empty()) verdict += ": " + last.reasons.back().text;
         const double at_s = now_s();
         follow(next_row_ + row_every);
+        shown_ = true;
         const PoolSeen& pool = *loop_.state().pool;
         return print(fmt::format("{:>5.0f} s  {:<18} {:<8} {:>8} {:<15} {:>8}{:>8}{:>8}{:>8}  {}\n",
                                  at_s, loads_at(scenario_, at_s - 1),
@@ -160,6 +161,12 @@ class Demo {
     }
 
     std::string summary() const {
+        if (!shown_)
+            return fmt::format(
+                "\nThe scenario ended after {:.0f} s, before the first row: there is one "
+                "every {} s, and a switch wants 40 s before it and 35 for its trial. "
+                "Give it a longer measured_s.\n",
+                now_s(), row_every / second);
         return fmt::format(
             "\n{} switches, {} reverts. Score over all: {} against staying with {}.\n* against the "
             "same host left alone, since the row before, from what the guests achieved: score, "
@@ -177,7 +184,8 @@ class Demo {
     std::future<Result<void>> followed_;
     Nanoseconds next_row_ = 0;
     double total_ = 0;
-    unsigned rows_ = 0;
+    unsigned rows_ = 0; ///< that have a score
+    bool shown_ = false;
 };
 
 Result<int> demo(const DemoArguments& options) {

@@ -74,13 +74,20 @@ void add_daemon(CLI::App& app, Action& action) {
                                  "say what a start would find wrong with the configuration, the "
                                  "model and the folders, and end")
                       ->excludes(stop);
+    auto* host =
+        command
+            ->add_option("--host", service.host,
+                         "where to look: xen (default), capture:PATH or sim:SCENARIO")
+            // A host that fails is tried again without end; one that cannot be is not to be.
+            ->check(host_validator())
+            ->excludes(check)
+            ->excludes(stop);
     command
-        ->add_option("--host", service.host,
-                     "where to look: xen (default), capture:PATH or sim:SCENARIO")
-        // A host that fails is tried again without end; one that cannot be is not to be.
-        ->check(host_validator())
-        ->excludes(check)
-        ->excludes(stop);
+        ->add_flag(
+            "--stock", service.stock,
+            "of a simulated host: as on a stock hypervisor the rate limit can be changed, no "
+            "layout")
+        ->needs(host);
     command->callback([options, &app, &action] {
         options->service.verbose = app.get_option("--verbose")->as<bool>();
         action = [options] { return run_daemon(*options); };

@@ -209,7 +209,7 @@ void Service::saw(const Reading& reading) {
             pool_seen(pool_facts(snapshot, topology, pool, *reading.boot.arrangement, {}), topology,
                       pool, reading.boot);
         // What was recorded cannot be changed, whatever could be at the time.
-        if (options_.host.starts_with("capture:")) seen.can_rearrange = false;
+        if (options_.stock || options_.host.starts_with("capture:")) seen.can_rearrange = false;
         keeper({pool.name, pool.id}).saw(seen, pool.id, reading.taken, now());
     }
     if (first) look_back();

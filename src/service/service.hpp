@@ -19,6 +19,7 @@ struct ServiceOptions {
     std::string host = {};             ///< as --host: "", "xen", "capture:PATH", "sim:SCENARIO"
     std::filesystem::path bundle = {}; ///< where the configuration names none
     std::string version = {};
+    bool stock = false;   ///< no layout can be changed, as on a stock hypervisor
     bool verbose = false; ///< log more than the configuration says
 };
 

@@ -66,7 +66,7 @@ class Site:
 class Service:
     """The daemon, and what it tells systemd."""
 
-    def __init__(self, site, host):
+    def __init__(self, site, host, *more):
         self.told = []
         self.notify = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         path = site.path("notify")
@@ -77,7 +77,7 @@ class Service:
         threading.Thread(target=self.listen, daemon=True).start()
         self.log = open(site.path("log"), "w+")
         self.process = subprocess.Popen(
-            [site.program, "daemon", "--config", site.config, "--host", host], stderr=self.log,
+            [site.program, "daemon", "--config", site.config, "--host", host, *more], stderr=self.log,
             env=dict(site.environment, NOTIFY_SOCKET=path, WATCHDOG_USEC="2000000"))
 
     def __enter__(self):
