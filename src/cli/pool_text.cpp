@@ -43,6 +43,16 @@ std::string change_text(const proto::PoolStatus& pool, const proto::RecommendedC
                                         : when(pool));
 }
 
+Foremost foremost(const proto::PoolStatus& pool) {
+    const auto most = std::ranges::max_element(pool.recommendations(), {},
+                                               &proto::RecommendedChange::expected_gain);
+    if (most == pool.recommendations().end())
+        return {printable(pool.recommended(), 16), pool.expected_gain()};
+    return {most->has_rate_limit_us() ? rate_limit_text(most->rate_limit_us())
+                                      : printable(most->layout(), 16),
+            most->expected_gain()};
+}
+
 std::string remark(const proto::PoolStatus& pool) {
     std::string text;
     const auto add = [&](const std::string& part) { text += (text.empty() ? "" : ", ") + part; };

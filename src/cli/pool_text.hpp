@@ -19,6 +19,14 @@ namespace intellisched::cli {
 /// "90 s", "5 min" or "3 h".
 [[nodiscard]] std::string stretch(std::uint64_t seconds);
 
+/// What is recommended of the two knobs, the one that promises more, or else the best layout, and its
+/// gain: "core", "3000us"; empty when the model has said nothing yet.
+struct Foremost {
+    std::string option;
+    double gain = 0;
+};
+[[nodiscard]] Foremost foremost(const proto::PoolStatus& pool);
+
 /// What is special about the pool now: paused, on trial and so on; empty: nothing.
 [[nodiscard]] std::string remark(const proto::PoolStatus& pool);
 

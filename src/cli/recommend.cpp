@@ -284,6 +284,8 @@ Result<int> recommend(RecommendArguments& options) {
     const Bundle bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
     const auto models = TRY(Models::load(bundle));
     auto watched = TRY(watch(options, models, *intent));
+    if (interrupted)
+        fmt::print(stderr, "intellisched: interrupted; the verdict is of what was seen so far\n");
 
     const Verdict verdict =
         judge(watched.observations, Knob::layout, option_of(watched.facts.current),

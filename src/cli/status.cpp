@@ -34,15 +34,15 @@ std::string table(const proto::ServiceStatus& status) {
                         "pool", width, "mode", "intent", "layout", "rate limit", "recommended",
                         "gain", "switches", "");
     for (const auto& pool : status.pools()) {
-        const bool judged = !pool.recommended().empty();
+        const auto [option, gain] = foremost(pool);
         std::string row =
             fmt::format("{:<{}}  {:<9}  {:<10}  {:<20}  {:<10}  {:<11}  {:>6}  {:>8}  {}",
                         printable(pool.name(), 64), width, pool.mode(), pool.intent(),
                         pool.has_in_force() ? layout_text(pool.in_force()) : "not read",
                         pool.has_rate_limit_us() ? rate_limit_text(pool.rate_limit_us()) : "-",
-                        judged ? pool.recommended() : "-",
-                        judged ? fmt::format("{:+.1f}%", pool.expected_gain() * 100) : "-",
-                        pool.switches(), remark(pool));
+                        option.empty() ? "-" : option,
+                        option.empty() ? "-" : fmt::format("{:+.1f}%", gain * 100), pool.switches(),
+                        remark(pool));
         row.erase(row.find_last_not_of(' ') + 1);
         text += row + "\n";
     }

@@ -103,10 +103,9 @@ struct Columns {
 std::string pool_row(const proto::PoolStatus& pool, const Columns& columns, bool marked) {
     const auto& window = pool.window();
     const bool seen = pool.has_window();
+    const auto [option, gain] = foremost(pool);
     const std::string best =
-        pool.recommended().empty()
-            ? "-"
-            : fmt::format("{} {}", ascii(pool.recommended(), 6), gain_text(pool.expected_gain()));
+        option.empty() ? "-" : fmt::format("{} {}", ascii(option, 8), gain_text(gain));
     return columns.row(marked ? ">" : "", ascii(pool.name(), columns.name), ascii(pool.mode(), 9),
                        short_layout(pool), best, seen ? percent(window.busy()) : "-",
                        seen && window.waiting() >= 0 && window.waiting() < 1e4

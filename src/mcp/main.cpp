@@ -33,12 +33,17 @@ class Session {
         : options_(options), server_(INTELLISCHED_VERSION, options.allow_changes),
           runner_(program) {}
 
-    /// Until the client closes its end, or a signal.
+    /// Until the client has closed its end and has its answers, or does not listen any more, or a
+    /// signal.
     Result<void> serve() {
+        bool asks = true;
         while (!interrupted) {
             if (!runner_.running()) TRY(start_next());
+            if (!asks && !runner_.running()) break;
             const auto [output, errors] = runner_.descriptors();
-            std::array waited_for{pollfd{STDIN_FILENO, POLLIN, 0}, output, errors};
+            std::array waited_for{
+                pollfd{asks ? STDIN_FILENO : -1, POLLIN, 0}, output, errors,
+                pollfd{STDOUT_FILENO, 0, 0}}; // that of a pipe tells when nobody reads
             if (::poll(waited_for.data(), waited_for.size(), runner_.timeout_ms()) < 0 &&
                 errno != EINTR)
                 return fail("standard input: {}", std::strerror(errno));
@@ -46,7 +51,8 @@ class Session {
                 if (wanted_) TRY(write(server_.answer(*wanted_, *outcome)));
                 wanted_.reset();
             }
-            if (waited_for[0].revents != 0 && !TRY(listen())) break;
+            if ((waited_for[3].revents & POLLERR) != 0) break;
+            if (waited_for[0].revents != 0) asks = TRY(listen());
         }
         return {};
     }
@@ -125,6 +131,18 @@ class Session {
     std::optional<mcp::Call> wanted_; ///< what runs, unless it was cancelled
 };
 
+/// What is wrong with it; nothing: it may do.
+std::string check_host(const std::string& host) {
+    const std::string_view kind = std::string_view(host).substr(0, host.find(':'));
+    if (host == "xen") return {};
+    std::error_code error;
+    if ((kind == "sim" || kind == "capture") &&
+        std::filesystem::exists(host.substr(kind.size() + 1), error))
+        return {};
+    return fmt::format("xen, or capture: or sim: with a path that is there, are accepted, not '{}'",
+                       printable(host));
+}
+
 Result<void> run(const Options& options) {
     const auto program = find_companion("intellisched", "src/cli");
     if (!program) return fail("the program intellisched: is not there; install its package");
@@ -142,7 +160,8 @@ int main(int argc, char** argv) {
     app.add_option("--config", options.config, "the service's configuration")
         ->check(CLI::ExistingFile);
     app.add_option("--host", options.host,
-                   "where recommend and explain look: xen, capture:PATH or sim:SCENARIO");
+                   "where recommend and explain look: xen (default), capture:PATH or sim:SCENARIO")
+        ->check(CLI::Validator(check_host, ""));
     app.add_flag("--allow-changes", options.allow_changes,
                  "also pause and resume: the service itself does all switches, within its bounds; "
                  "without it nothing can be changed");
@@ -154,7 +173,9 @@ int main(int argc, char** argv) {
         std::ranges::reverse(words);
         app.parse(words);
     } catch (const CLI::ParseError& error) {
-        return app.exit(error) == 0 ? 0 : 2;
+        if (error.get_exit_code() == 0) return app.exit(error); // --help
+        fmt::print(stderr, "intellisched: {}; try `intellisched mcp --help`\n", error.what());
+        return 2;
     }
     start_log(boost::log::trivial::severity_level::warning);
     const auto served = run(options);

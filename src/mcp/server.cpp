@@ -29,9 +29,9 @@ constexpr unsigned fresh_for_ms = 3'600'000;
 constexpr const char* instructions =
     "Xen's credit2 scheduler groups the CPUs of a cpupool into runqueues (the layout), and lets a "
     "vCPU run for some time before another may preempt it (the rate limit). intellisched chooses "
-    "both by what the guests do. Begin with status; where no service runs, with recommend. A gain "
-    "is a prediction, in percent of the score that the reasons name: below 2% leave things as "
-    "they are. A verdict \"abstain\" means that nothing can be said, and the reasons tell why.";
+    "both by what the guests do. Begin with status; where no service runs, with recommend. Go by "
+    "the verdict: \"switch\" where the expected gain is worth it, \"keep\", or \"abstain\" where "
+    "nothing can be said; the reasons tell why. Gains are predictions, as fractions: 0.05 is 5%.";
 
 std::string line_of(const json& message) {
     return message.dump(-1, ' ', false, json::error_handler_t::replace);
@@ -184,6 +184,7 @@ std::string Server::answer(const Call& call, const Outcome& outcome) const {
         text = fmt::format("the answer is longer than {} kB; ask for less, by a limit or a pool",
                            longest_output >> 10);
     }
+    if (!failed && text.empty()) text = outcome.errors; // "nothing of pool x"
     json content = json::array();
     content.push_back({{"type", "text"}, {"text", text}});
     json result{{"isError", failed}, {"content", std::move(content)}};

@@ -179,9 +179,10 @@ void Stepper::end(Ending ending) {
     const Comparison& found = report.comparison;
     if (trial.after.size() >= 2)
         because(to_string(ending),
-                "{} after {}: {}; utility {:+.1f}% (standard error {:.1f}%, promised {:+.1f}%)",
+                "{} after {}: {}; utility {:+.1f}% (standard error {:.1f}%, promised {:+.1f}%; up "
+                "to {:.1f}% may be the load's, which wants another amount of CPU time now)",
                 to_string(trial.to), to_string(trial.from), meaning(ending), found.difference * 100,
-                found.error * 100, trial.promised * 100);
+                found.error * 100, trial.promised * 100, found.undeserved * 100);
     else
         because(to_string(ending), "{} after {}: {}", to_string(trial.to), to_string(trial.from),
                 meaning(ending));

@@ -154,6 +154,7 @@ TEST_CASE("mcp: answers of commands") {
     const json text = result({0, "Pool-0 is paused\n", ""});
     CHECK(!text.contains("structuredContent"));
     CHECK(text["content"][0]["text"] == "Pool-0 is paused\n");
+    CHECK(result({0, "", "nothing of pool x\n"})["content"][0]["text"] == "nothing of pool x\n");
     const json failed = result({1, "", "intellisched: no service\n"});
     CHECK(failed["isError"] == true);
     CHECK(failed["content"][0]["text"] == "intellisched: no service\n");
