@@ -26,7 +26,7 @@ class SpawnPlan {
         sigset_t signals;
         sigemptyset(&signals);
         posix_spawnattr_setsigmask(&attributes, &signals);
-        for (const int signal : std::array{SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ})
+        for (const int signal : std::array{SIGINT, SIGTERM, SIGHUP, SIGPIPE, SIGXFSZ, SIGCHLD})
             sigaddset(&signals, signal);
         posix_spawnattr_setsigdefault(&attributes, &signals);
     }

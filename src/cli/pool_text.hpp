@@ -19,8 +19,8 @@ namespace intellisched::cli {
 /// "90 s", "5 min" or "3 h".
 [[nodiscard]] std::string stretch(std::uint64_t seconds);
 
-/// What is recommended of the two knobs, the one that promises more, or else the best layout, and its
-/// gain: "core", "3000us"; empty when the model has said nothing yet.
+/// What is recommended of the two knobs, the one that promises more, or else the best layout, and
+/// its gain: "core", "3000us"; empty when the model has said nothing yet.
 struct Foremost {
     std::string option;
     double gain = 0;

@@ -10,6 +10,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cerrno>
+#include <climits>
+#include <csignal>
 #include <cstring>
 #include <deque>
 #include <fmt/core.h>
@@ -38,32 +40,46 @@ class Session {
     Result<void> serve() {
         bool asks = true;
         while (!interrupted) {
-            if (!runner_.running()) TRY(start_next());
-            if (!asks && !runner_.running()) break;
+            if (!runner_.running() && !stuffed()) start_next();
+            if (!asks && !runner_.running() && answers_.empty()) break;
             const auto [output, errors] = runner_.descriptors();
-            std::array waited_for{
-                pollfd{asks ? STDIN_FILENO : -1, POLLIN, 0}, output, errors,
-                pollfd{STDOUT_FILENO, 0, 0}}; // that of a pipe tells when nobody reads
-            if (::poll(waited_for.data(), waited_for.size(), runner_.timeout_ms()) < 0 &&
-                errno != EINTR)
+            // A pipe that nobody reads any more tells so without being asked.
+            std::array waited_for{pollfd{asks && !stuffed() ? STDIN_FILENO : -1, POLLIN, 0},
+                                  pollfd{STDOUT_FILENO, short(answers_.empty() ? 0 : POLLOUT), 0},
+                                  output, errors};
+            if (::poll(waited_for.data(), waited_for.size(), runner_.timeout_ms()) < 0) {
+                if (errno == EINTR) continue;
                 return fail("standard input: {}", std::strerror(errno));
+            }
             if (const auto outcome = runner_.finished(); outcome) {
-                if (wanted_) TRY(write(server_.answer(*wanted_, *outcome)));
+                if (wanted_) answer(server_.answer(*wanted_, *outcome));
                 wanted_.reset();
             }
-            if ((waited_for[3].revents & POLLERR) != 0) break;
+            if ((waited_for[1].revents & POLLERR) != 0) break;
+            if ((waited_for[1].revents & POLLOUT) != 0) TRY(write_some());
             if (waited_for[0].revents != 0) asks = TRY(listen());
         }
         return {};
     }
 
   private:
-    static Result<void> write(std::string line) {
-        line += '\n';
-        return write_all(STDOUT_FILENO, std::as_bytes(std::span(line)), "standard output");
+    void answer(const std::string& line) { answers_ += line + '\n'; }
+    /// Nothing more is taken from a client that does not read its answers.
+    [[nodiscard]] bool stuffed() const { return answers_.size() > mcp::longest_message; }
+
+    /// A piece that a pipe takes at once when it takes anything: a client that reads slowly must
+    /// not keep us from our command.
+    Result<void> write_some() {
+        const std::size_t piece = std::min<std::size_t>(answers_.size(), PIPE_BUF);
+        const ssize_t written = ::write(STDOUT_FILENO, answers_.data(), piece);
+        if (written >= 0)
+            answers_.erase(0, static_cast<std::size_t>(written));
+        else if (errno != EINTR && errno != EAGAIN)
+            return fail("standard output: {}", std::strerror(errno));
+        return {};
     }
 
-    Result<void> start_next() {
+    void start_next() {
         while (!waiting_.empty() && !runner_.running()) {
             mcp::Call call = std::move(waiting_.front());
             waiting_.pop_front();
@@ -73,11 +89,10 @@ class Session {
             if (!call.tool->looks && !options_.config.empty())
                 arguments.push_back("--config=" + options_.config);
             if (const auto started = runner_.start(arguments); !started)
-                TRY(write(mcp::Server::refusal(call.id, started.error().message)));
+                answer(mcp::Server::refusal(call.id, started.error().message));
             else
                 wanted_ = std::move(call);
         }
-        return {};
     }
 
     /// Reads what there is, and takes the messages in it. False at the end.
@@ -95,22 +110,22 @@ class Session {
             }
             const std::string line = std::exchange(line_, {});
             if (line.size() > mcp::longest_message)
-                TRY(write(mcp::Server::refusal(nullptr, "the message is longer than a megabyte")));
+                answer(mcp::Server::refusal(nullptr, "the message is longer than a megabyte"));
             else if (!line.empty() && line != "\r")
-                TRY(take(line));
+                take(line);
         }
         return true;
     }
 
-    Result<void> take(const std::string& line) {
+    void take(const std::string& line) {
         mcp::Asked asked = server_.take(line);
-        if (const auto* answer = std::get_if<std::string>(&asked)) return write(*answer);
+        if (const auto* text = std::get_if<std::string>(&asked)) answer(*text);
         if (auto* call = std::get_if<mcp::Call>(&asked)) {
             if (waiting_.size() < most_waiting)
                 waiting_.push_back(std::move(*call));
             else
-                TRY(write(mcp::Server::refusal(call->id, "too many calls are waiting; ask again "
-                                                         "when one has been answered")));
+                answer(mcp::Server::refusal(call->id, "too many calls are waiting; ask again when "
+                                                      "one has been answered"));
         }
         if (const auto* cancellation = std::get_if<mcp::Cancellation>(&asked)) {
             std::erase_if(waiting_,
@@ -120,13 +135,13 @@ class Session {
                 runner_.end();
             }
         }
-        return {};
     }
 
     const Options& options_;
     mcp::Server server_;
     mcp::Runner runner_;
-    std::string line_; ///< the beginning of a message
+    std::string line_;    ///< the beginning of a message
+    std::string answers_; ///< that have still to be written
     std::deque<mcp::Call> waiting_;
     std::optional<mcp::Call> wanted_; ///< what runs, unless it was cancelled
 };
@@ -147,6 +162,8 @@ Result<void> run(const Options& options) {
     const auto program = find_companion("intellisched", "src/cli");
     if (!program) return fail("the program intellisched: is not there; install its package");
     watch_signals();
+    // Whoever started us may ignore it, and then no command's status could be had.
+    std::signal(SIGCHLD, SIG_DFL);
     return Session(options, *program).serve();
 }
 
@@ -165,11 +182,16 @@ int main(int argc, char** argv) {
     app.add_flag("--allow-changes", options.allow_changes,
                  "also pause and resume: the service itself does all switches, within its bounds; "
                  "without it nothing can be changed");
+    bool verbose = false;
+    app.add_flag("-v,--verbose", verbose, "log more, to standard error");
+    app.set_version_flag("--version", "intellisched " INTELLISCHED_VERSION);
     app.footer("Exit status: 0 the client has closed its end, 1 failed, 2 wrong usage.");
     try {
         // `intellisched mcp` hands over the command line as it was.
         std::vector<std::string> words(argv + 1, argv + argc);
-        if (const auto own = std::ranges::find(words, "mcp"); own != words.end()) words.erase(own);
+        const auto command = std::ranges::find_if(
+            words, [](const std::string& word) { return !word.starts_with('-'); });
+        if (command != words.end() && *command == "mcp") words.erase(command);
         std::ranges::reverse(words);
         app.parse(words);
     } catch (const CLI::ParseError& error) {
@@ -177,7 +199,8 @@ int main(int argc, char** argv) {
         fmt::print(stderr, "intellisched: {}; try `intellisched mcp --help`\n", error.what());
         return 2;
     }
-    start_log(boost::log::trivial::severity_level::warning);
+    start_log(verbose ? boost::log::trivial::severity_level::debug
+                      : boost::log::trivial::severity_level::warning);
     const auto served = run(options);
     if (served) return 0;
     fmt::print(stderr, "intellisched mcp: {}\n", served.error().message);

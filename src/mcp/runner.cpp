@@ -78,7 +78,8 @@ std::array<pollfd, 2> Runner::descriptors() const {
 }
 
 int Runner::timeout_ms() const {
-    if (!running()) return -1;
+    // A signal may come just before the wait begins.
+    if (!running()) return 1000;
     // A command that has closed both may still run.
     if (output_.get() < 0 && errors_.get() < 0) return 20;
     const auto left =
@@ -110,7 +111,7 @@ std::optional<Outcome> Runner::finished() {
     const pid_t ended = ::waitpid(pid_, &status, WNOHANG);
     if (ended == 0 || (ended < 0 && errno == EINTR)) return std::nullopt;
     pid_ = -1;
-    outcome_.status = !ending_ && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    outcome_.status = ended > 0 && !ending_ && WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     if (ending_) outcome_.errors = "it was ended before it was done";
     return std::move(outcome_);
 }

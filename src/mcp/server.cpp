@@ -21,7 +21,6 @@ constexpr const char* key_of_server = "io.modelcontextprotocol/serverInfo";
 constexpr int not_json = -32700, no_request = -32600, no_method = -32601, wrong_arguments = -32602,
               unknown_version = -32022, cannot = -32000;
 
-constexpr int deepest = 32;             // of a message
 constexpr std::size_t longest_id = 256; // it is sent back
 // The tools are the same for as long as the program runs.
 constexpr unsigned fresh_for_ms = 3'600'000;
@@ -40,11 +39,10 @@ std::string line_of(const json& message) {
 std::string error_line(const json& id, int code, std::string_view message, json data = {}) {
     json error{{"code", code}, {"message", message}};
     if (!data.is_null()) error["data"] = std::move(data);
-    return line_of({{"jsonrpc", "2.0"}, {"id", id}, {"error", std::move(error)}});
+    json whole{{"jsonrpc", "2.0"}, {"error", std::move(error)}};
+    if (!id.is_null()) whole["id"] = id; // none, where JSON-RPC has null
+    return line_of(whole);
 }
-
-/// What is deeper than any message needs is left out: nothing may recurse as deep as a client says.
-bool shallow(int depth, json::parse_event_t, json&) { return depth <= deepest; }
 
 bool possible_id(const json& id) {
     return id.is_number_integer() ||
@@ -88,13 +86,15 @@ struct Server::Request {
 };
 
 Asked Server::take(std::string_view message) {
-    const json parsed = json::parse(message, shallow, false);
+    // Neither parsing nor forgetting it recurses, however deep it is.
+    const json parsed = json::parse(message, nullptr, false);
     if (parsed.is_discarded()) return error_line(nullptr, not_json, "this is not JSON");
     const json& id = member(parsed, "id");
     const bool has_id = parsed.is_object() && parsed.contains("id");
     const std::string method = text_of(member(parsed, "method"));
     if (text_of(member(parsed, "jsonrpc")) != "2.0" || (has_id && !possible_id(id)))
-        return error_line(nullptr, no_request, "this is not a request of JSON-RPC 2.0");
+        return error_line(possible_id(id) ? id : json(), no_request,
+                          "this is not a request of JSON-RPC 2.0");
     const json& params = member(parsed, "params");
     if (!has_id) {
         // A notification, which nobody waits for an answer to.
@@ -112,7 +112,7 @@ Asked Server::take(std::string_view message) {
     Request request{id, method, params, !version.is_null()};
     if (request.stateless && text_of(version) != stateless_revision)
         return error_line(id, unknown_version, "this revision of the protocol is not spoken here",
-                          {{"supported", {stateless_revision, session_revision}},
+                          {{"supported", json::array({stateless_revision})},
                            {"requested", printable(text_of(version))}});
     if (request.stateless && !member(meta, key_of_capabilities).is_object())
         return error_line(id, wrong_arguments,
@@ -136,7 +136,7 @@ Asked Server::answer_to(const Request& request) {
                                       "initialize first",
                                       key_of_version));
     if (request.stateless && request.method == "server/discover")
-        return result_of(request, {{"supportedVersions", {stateless_revision, session_revision}},
+        return result_of(request, {{"supportedVersions", json::array({stateless_revision})},
                                    {"capabilities", capabilities},
                                    {"instructions", instructions},
                                    {"ttlMs", fresh_for_ms},
@@ -169,7 +169,9 @@ Asked Server::call_of(const Request& request) const {
     if (!given.is_null() && !given.is_object())
         return error_line(request.id, wrong_arguments, "the arguments are not an object");
     auto line = command_line(*tool, given.is_null() ? json::object() : given);
-    if (!line) return error_line(request.id, wrong_arguments, line.error().message);
+    // An assistant sees what a tool says, and not what the protocol does.
+    if (!line)
+        return answer({request.id, request.stateless, nullptr}, {1, {}, line.error().message});
     return Call{request.id, request.stateless, &*tool, std::move(*line)};
 }
 

@@ -2,6 +2,7 @@
 #include "src/mcp/tools.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <fmt/ranges.h>
 #include <nlohmann/json.hpp>
 
@@ -27,7 +28,7 @@ const std::vector<Tool> all{
      .description = "What the running service sees and does: by cpupool its layout, rate limit, "
                     "recommendation, trial and reasons. Needs the service.",
      .command = {"status", "--json"},
-     .parameters = {}},
+     .parameters = {any_pool}},
     {.name = "recommend",
      .description =
          "Watches the guests of a cpupool for some seconds and names the best runqueue layout and "
@@ -66,12 +67,12 @@ const std::vector<Tool> all{
 /// The value as it is on a command line.
 Result<std::string> text_of(const Parameter& parameter, const json& value) {
     if (parameter.most > 0) {
-        const bool whole = value.is_number_unsigned();
-        const auto number = whole ? value.get<std::uint64_t>() : 0;
-        if (!whole || number < parameter.least || number > parameter.most)
+        const double number = value.is_number() ? value.get<double>() : -1;
+        if (!(number >= parameter.least && number <= parameter.most) ||
+            number != std::floor(number))
             return fail("{}: give a whole number from {} to {}", parameter.name, parameter.least,
                         parameter.most);
-        return std::to_string(number);
+        return std::to_string(static_cast<unsigned>(number));
     }
     if (!value.is_string()) return fail("{}: give a text", parameter.name);
     const auto& text = value.get_ref<const std::string&>();

@@ -107,11 +107,12 @@ std::string_view meaning(Ending ending) {
     case Ending::voided_layout:
         return "somebody else changed the layout";
     case Ending::voided_reboot:
-        return "the host was booted anew";
+        return "the host was booted anew; in journals of an older version also: the service was "
+               "stopped, and was to give back what the host was booted with";
     case Ending::voided_gone:
         return "the pool is there no more, or under another name";
     case Ending::voided_stop:
-        return "the service was stopped, and gave back what the host was booted with";
+        return "the service was stopped, and was to give back what the host was booted with";
     case Ending::not_applied:
         return "the new one never came into force";
     }

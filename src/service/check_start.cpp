@@ -49,7 +49,10 @@ std::vector<std::string> warnings_of(const ServiceConfig& config,
                                     {"socket", config.socket},
                                     {"metrics", config.metrics}})
         if (const auto folder = file.parent_path();
-            !file.empty() && std::ranges::find(writable, folder.string()) == writable.end())
+            !file.empty() && std::ranges::none_of(writable, [&](std::string_view top) {
+                const std::string inside = folder.lexically_normal().string();
+                return inside == top || inside.starts_with(std::string(top) + "/");
+            }))
             warnings.push_back(fmt::format("{}: intellisched.service may not write to {} unless a "
                                            "drop-in names it in ReadWritePaths=",
                                            key, folder.string()));

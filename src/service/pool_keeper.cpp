@@ -275,21 +275,22 @@ std::optional<Request> PoolKeeper::return_to_boot(Moment now) {
     if (state_.trial && state_.trial->knob == Knob::rate_limit && !boot.rate_limit_us)
         boot.rate_limit_us = state_.trial->from.rate_limit_us;
     if (boot.empty() || (!state_.pending && state_.pool->has(boot))) return std::nullopt;
-    const Request asked{pool_, state_.serial, boot};
+    // A serial of its own: what was asked for before may come to its end meanwhile.
+    const Request asked{pool_, state_.serial + 1, boot};
     feed(Leaving{}, now);
     if (unstored_) return std::nullopt;
-    returning_ = boot;
+    returning_ = asked;
     return asked;
 }
 
 void PoolKeeper::returned(const ApplyResult& result, Moment now) {
-    if (!returning_) return;
+    if (!returning_ || result.serial != returning_->serial) return;
+    const std::string boot = to_string(returning_->change);
     PoolVerdict told;
-    told.reasons = {result.done ? Reason{"returned-to-boot", fmt::format("the pool has {} again",
-                                                                         to_string(*returning_))}
-                                : Reason{"not-returned-to-boot",
-                                         fmt::format("{} could not be given back: {}",
-                                                     to_string(*returning_), result.text)}};
+    told.reasons = {result.done
+                        ? Reason{"returned-to-boot", fmt::format("the pool has {} again", boot)}
+                        : Reason{"not-returned-to-boot",
+                                 fmt::format("{} could not be given back: {}", boot, result.text)}};
     returning_.reset();
     note(journal_.record({.pool = pool_, .time = now.wall, .verdict = &told, .bundle = bundle_}),
          now);

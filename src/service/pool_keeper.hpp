@@ -100,8 +100,8 @@ class PoolKeeper {
     Nanoseconds not_before_ = 0; ///< readings from before are of no use
     Nanoseconds stored_at_ = 0;
     bool unstored_ = true; ///< the stored state is not the one to go on from after a kill
-    std::optional<Change> returning_; ///< of return_to_boot(), until its result
-    std::string kept_;                ///< what the verdict that was kept last says
+    std::optional<Request> returning_; ///< return_to_boot()'s, until its result
+    std::string kept_;                 ///< what the verdict that was kept last says
     Nanoseconds kept_at_ = 0;
 
     PoolMetrics metrics_;

@@ -15,7 +15,6 @@ function check(what, good) {
 
 async function session(revision, client, transport) {
   await client.connect(transport);
-  check(`${revision}: the client connects`, true);
   if (client.getNegotiatedProtocolVersion)
     check(`${revision}: that is the revision`, client.getNegotiatedProtocolVersion() === revision);
   check(`${revision}: it is told who we are`, client.getServerVersion().name === "intellisched");
@@ -28,9 +27,8 @@ async function session(revision, client, transport) {
   const failed = await client.callTool({ name: "recommend", arguments: { pool: "no such pool" } });
   check(`${revision}: what the command complains of is the tool's error`,
     failed.isError && failed.content[0].text.includes("no such pool"));
-  const refused = await client.callTool({ name: "recommend", arguments: { seconds: 1000 } }).then(
-    () => "", (error) => error.message);
-  check(`${revision}: a wrong argument is named`, refused.includes("seconds"));
+  const refused = await client.callTool({ name: "recommend", arguments: { seconds: 1000 } });
+  check(`${revision}: a wrong argument is named`, refused.isError && refused.content[0].text.includes("seconds"));
   await client.close();
 }
 

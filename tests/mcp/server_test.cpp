@@ -49,7 +49,7 @@ TEST_CASE("mcp: the revision without sessions") {
     Server server("1.2", false);
     const json found = answered(server, request("server/discover"));
     CHECK(found["id"] == 7);
-    CHECK(found["result"]["supportedVersions"] == json{"2026-07-28", "2025-11-25"});
+    CHECK(found["result"]["supportedVersions"] == json::array({"2026-07-28"}));
     CHECK(found["result"]["resultType"] == "complete");
     CHECK(found["result"]["ttlMs"].is_number_unsigned());
     CHECK(found["result"]["_meta"]["io.modelcontextprotocol/serverInfo"]["version"] == "1.2");
@@ -115,12 +115,17 @@ TEST_CASE("mcp: a call becomes a command line, in which nothing is an option but
              {"recommend", {{"pool", std::string("a\0b", 3)}}},
              {"recommend", {{"pool", std::string(300, 'a')}}},
              {"recommend", {{"pool", json::array()}}},
-             {"recommend", json::array({1})},
-             {"status", {{"pool", "a"}}},
-             {"apply", json::object()}}) {
+             {"status", {{"limit", 5}}}}) {
         CAPTURE(arguments.dump());
-        CHECK(error_of(server, call_of(tool, arguments)) == -32602);
+        const json answer = answered(server, call_of(tool, arguments));
+        CHECK(answer["result"]["isError"] == true);
+        CHECK(answer["result"]["content"][0]["text"].get<std::string>().starts_with(
+            arguments.begin().key()));
     }
+    CHECK(error_of(server, call_of("recommend", json::array({1}))) == -32602);
+    CHECK(error_of(server, call_of("apply", json::object())) == -32602);
+    CHECK(called(server, call_of("recommend", {{"seconds", 5.0}}))->arguments.back() ==
+          "--seconds=5");
     CHECK(called(server, request("tools/call", {{"name", "status"}})));
 }
 
@@ -189,7 +194,12 @@ TEST_CASE("mcp: garbage is answered or ignored, and never more") {
     CHECK(ignored(R"({"jsonrpc":"2.0","method":"notifications/cancelled"})"));
     CHECK(std::holds_alternative<Cancellation>(server.take(
         R"({"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":"x"}})")));
-    // As deep as a megabyte allows.
+    CHECK(!answered(server, "nonsense").contains("id"));
+    CHECK(answered(server, R"({"jsonrpc":"1.0","id":5,"method":"ping"})")["id"] == 5);
+    // As wide and as deep as a megabyte allows; quadratic time would be minutes.
+    std::string wide = R"({"jsonrpc":"2.0","id":1,"method":"ping","params":[{})";
+    for (int i = 0; i < 300'000; ++i) wide += ",{}";
+    CHECK(answered(server, wide + "]}")["id"] == 1);
     const std::string deep(500'000, '[');
     (void)server.take(deep);
     (void)server.take(deep + std::string(500'000, ']'));

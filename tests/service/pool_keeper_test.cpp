@@ -494,6 +494,9 @@ TEST_CASE("back to the boot layout at the end, and no offence taken at the next 
         REQUIRE(asked);
         CHECK(asked->change.arrangement == kept.world.pool.boot);
         kept.world.pool.in_force = *asked->change.arrangement;
+        kept.keeper->returned({asked->serial - 1, true},
+                              kept.now()); // of what was asked for before
+        CHECK(kept.all<StoredVerdict>()[0].what.reasons[0].code == "leaving");
         kept.keeper->returned({asked->serial, true}, kept.now());
         kept.keeper->returned({asked->serial, true}, kept.now()); // one is enough
         CHECK(kept.all<StoredVerdict>()[0].what.reasons[0].code == "returned-to-boot");
