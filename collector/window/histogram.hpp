@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Durations of one window, counted in buckets a 32nd of an octave wide: quantiles within 2% from
-// 8 kB, whatever the number of values, and nothing allocated while counting.
+// Durations of one window, counted in buckets that are a part of an octave wide: quantiles from a
+// fixed size, whatever the number of values, and nothing allocated while counting.
 #pragma once
 
 #include "src/base/log_buckets.hpp"
@@ -11,14 +11,14 @@
 
 namespace intellisched {
 
-class Histogram {
+template<unsigned sub_bits> class LogHistogram {
   public:
     void add(std::uint64_t value) {
         ++buckets_[Buckets::of(value)];
         ++count_;
         sum_ += static_cast<double>(value);
     }
-    void add(const Histogram& other) {
+    void add(const LogHistogram& other) {
         for (std::size_t i = 0; i < buckets_.size(); ++i) buckets_[i] += other.buckets_[i];
         count_ += other.count_;
         sum_ += other.sum_;
@@ -38,15 +38,20 @@ class Histogram {
         }
         return Buckets::middle(buckets_.size() - 1);
     }
-    void clear() { *this = {}; }
+    void clear() {
+        if (count_ > 0) *this = {};
+    }
 
   private:
     static constexpr double nan = std::numeric_limits<double>::quiet_NaN();
-    using Buckets = LogBuckets<5>;
+    using Buckets = LogBuckets<sub_bits>;
 
     std::array<std::uint32_t, Buckets::count> buckets_{};
     std::uint64_t count_ = 0;
     double sum_ = 0;
 };
+
+using Histogram = LogHistogram<5>;       ///< quantiles within 2% from 8 kB
+using CoarseHistogram = LogHistogram<2>; ///< within 13% from 1 kB
 
 } // namespace intellisched

@@ -37,6 +37,10 @@ struct PoolVcpus {
     static constexpr unsigned most_stall_searches = 4096;
     /// The most domains that have a histogram of their own.
     static constexpr std::size_t most_domains = 4096;
+    /// Between two counts of who waits. Not the length of anybody's slice or timer.
+    static constexpr double census_s = 0.103;
+    /// The most domains that WaitCensus tells one to wait behind.
+    static constexpr std::size_t most_behind = 64;
 
     /// What a vCPU finds in the caches as it starts.
     enum class Cache : std::uint8_t {
@@ -59,14 +63,16 @@ struct PoolVcpus {
         bool waiting = false;
         bool preempted = false;
         Cache cache = Cache::warm; ///< as this burst began
+        std::uint32_t sleeps = 0;  ///< begun in this window
+        std::uint32_t bursts = 0;  ///< ended in it
+        std::uint32_t moves = 0;   ///< to another CPU in it
         std::uint64_t asleep = 0;  ///< TSC since which it sleeps, if it does
         double running = 0;        ///< cycles in this window
         double waited = 0;
         double slept = 0;
-        std::uint32_t sleeps = 0;      ///< begun in this window
-        std::uint64_t woken = 0;       ///< TSC at which it was woken, until it sleeps again; 0: not
-                                       ///< known
-        std::uint32_t wakes = unasked; ///< its domain's place in PoolVcpus::wakes, or one of these:
+        std::uint64_t woken = 0;      ///< TSC at which it was woken, until it sleeps again; 0: not
+                                      ///< known
+        std::uint32_t slot = unasked; ///< of its domain in domain_uses, or one of these:
         static constexpr std::uint32_t unasked = UINT32_MAX, none = UINT32_MAX - 1;
     };
 
@@ -90,12 +96,26 @@ struct PoolVcpus {
     std::map<std::pair<unsigned, unsigned>, std::vector<unsigned>> affinities; ///< hard, by vCPU
     std::unordered_map<unsigned, double> weights;                              ///< by domain
     std::unordered_map<unsigned, unsigned> pool_ids;                           ///< of domains
-    std::vector<Histogram> wakes;     ///< waits after a wake-up in this window, by domain_slots
-    std::vector<Histogram> responses; ///< DomainWindow::response, as `wakes`
+    /// What is kept of a domain in this window, beside its vCPUs' times.
+    struct DomainUse {
+        Histogram wake_wait, response; ///< as DomainWindow's
+        CoarseHistogram wait;
+        double held_back = 0;
+        WaitCensus census;
+        void clear() {
+            wake_wait.clear();
+            response.clear();
+            wait.clear();
+            held_back = 0;
+            census = {};
+        }
+    };
+    std::vector<DomainUse> domain_uses;                       ///< by domain_slots
     std::unordered_map<unsigned, std::uint32_t> domain_slots; ///< by domain
-    std::vector<std::uint32_t> free_wakes;                    ///< free places in `wakes`
+    std::vector<std::uint32_t> free_slots;                    ///< free places in `domain_uses`
     unsigned stall_searches = 0;                              ///< in this window
-    std::uint64_t untracked = 0, untracked_before = 0; ///< by `wakes`; by the tracker at `begin`
+    std::uint64_t untracked = 0,
+                  untracked_before = 0; ///< by `domain_uses`; by the tracker at `begin`
 
     Place place(std::uint16_t cpu) const { return cpu < places.size() ? places[cpu] : Place{}; }
     VcpuUse& use(std::uint32_t vcpu) {
@@ -132,7 +152,8 @@ struct PoolVcpus {
         }
     }
 
-    void left_cpu(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint64_t tsc) {
+    [[gnu::always_inline]] void left_cpu(VcpuUse& vcpu, const VcpuState& before, Runstate to,
+                                         std::uint64_t tsc) {
         if (vcpu.pool == nowhere) return;
         PoolWindow& window = windows[vcpu.pool];
         // Until the next vCPU takes it (well below a microsecond) the CPU counts as idle.
@@ -140,6 +161,7 @@ struct PoolVcpus {
             windows[there.pool].set_use(there.position, Use::idle, tsc);
         if (before.ref.idle()) return;
         vcpu.running += static_cast<double>(tsc - in_window(before.since));
+        ++vcpu.bursts;
         if (to == Runstate::unknown) return; // cut by a loss: its length is not known
         window.stats.burst.add(tsc - before.since);
         const double filling = std::min(static_cast<double>(tsc - before.since), hz * refill_s);
@@ -151,47 +173,54 @@ struct PoolVcpus {
         if (before.cpu < taken_off.size()) taken_off[before.cpu] = tsc;
     }
 
-    void waited(VcpuUse& vcpu, const VcpuState& before, Runstate to, std::uint16_t cpu,
-                std::uint64_t tsc) {
+    [[gnu::always_inline]] void waited(VcpuUse& vcpu, const VcpuState& before, Runstate to,
+                                       std::uint16_t cpu, std::uint64_t tsc) {
         if (!vcpu.waiting) return;
         set_waiting(vcpu, false, tsc);
         vcpu.waited += static_cast<double>(tsc - in_window(before.since));
         if (to != Runstate::running) return;
         auto& stats = windows[vcpu.pool].stats;
         (vcpu.preempted ? stats.preempt_wait : stats.wake_wait).add(tsc - before.since);
+        DomainUse* domain = use_of_domain(vcpu, before.ref.domain);
+        if (domain)
+            domain->wait.add(tsc - before.since);
+        else
+            ++untracked;
         if (vcpu.preempted) return;
+        if (domain) domain->wake_wait.add(tsc - before.since);
         const auto wait = static_cast<double>(tsc - before.since);
         stats.wake_waited += wait;
         // Xen writes no record when the rate limit keeps it from tickling a CPU. What shows is a
         // wait far longer than a tickle takes, which ends as another vCPU is taken off the CPU.
         if (wait > hz * longest_tickle_s && cpu < taken_off.size() && taken_off[cpu] != 0 &&
-            static_cast<double>(tsc - taken_off[cpu]) < hz * longest_switch_s)
+            static_cast<double>(tsc - taken_off[cpu]) < hz * longest_switch_s) {
             stats.held_back += wait;
-        if (vcpu.wakes == VcpuUse::unasked) vcpu.wakes = wakes_of(before.ref.domain);
-        if (vcpu.wakes != VcpuUse::none)
-            wakes[vcpu.wakes].add(tsc - before.since);
-        else
-            ++untracked;
+            if (domain) domain->held_back += wait;
+        }
     }
 
     /// It has done what it was woken for.
     void responded(VcpuUse& vcpu, unsigned domain, std::uint64_t tsc) {
         const std::uint64_t woken = std::exchange(vcpu.woken, 0);
-        if (vcpu.wakes == VcpuUse::unasked) vcpu.wakes = wakes_of(domain);
-        if (vcpu.wakes != VcpuUse::none) responses[vcpu.wakes].add(tsc - woken);
+        if (DomainUse* kept = use_of_domain(vcpu, domain)) kept->response.add(tsc - woken);
     }
 
-    std::uint32_t wakes_of(unsigned domain) {
+    /// None where there are too many domains.
+    DomainUse* use_of_domain(VcpuUse& vcpu, unsigned domain) {
+        if (vcpu.slot == VcpuUse::unasked) vcpu.slot = slot_of(domain);
+        return vcpu.slot == VcpuUse::none ? nullptr : &domain_uses[vcpu.slot];
+    }
+
+    [[gnu::noinline]] std::uint32_t slot_of(unsigned domain) { // once a vCPU
         if (const auto known = domain_slots.find(domain); known != domain_slots.end())
             return known->second;
-        if (free_wakes.empty()) {
-            if (wakes.size() == most_domains) return VcpuUse::none;
-            free_wakes.push_back(static_cast<std::uint32_t>(wakes.size()));
-            wakes.emplace_back();
-            responses.emplace_back();
+        if (free_slots.empty()) {
+            if (domain_uses.size() == most_domains) return VcpuUse::none;
+            free_slots.push_back(static_cast<std::uint32_t>(domain_uses.size()));
+            domain_uses.emplace_back();
         }
-        const std::uint32_t slot = free_wakes.back();
-        free_wakes.pop_back();
+        const std::uint32_t slot = free_slots.back();
+        free_slots.pop_back();
         return domain_slots[domain] = slot;
     }
 
@@ -216,9 +245,8 @@ struct PoolVcpus {
             });
             const auto slot = domain_slots.find(domain);
             if (slot == domain_slots.end()) continue;
-            wakes[slot->second].clear();
-            responses[slot->second].clear();
-            free_wakes.push_back(slot->second);
+            domain_uses[slot->second].clear();
+            free_slots.push_back(slot->second);
             domain_slots.erase(slot);
         }
     }
@@ -271,7 +299,7 @@ struct PoolVcpus {
             if (vcpu.pool == here.pool && vcpu.position != nowhere) {
                 const auto distance = window.distance(vcpu.position, here.position);
                 ++window.stats.moves[static_cast<std::size_t>(distance)];
-
+                vcpu.moves += distance != Distance::none;
                 vcpu.cache = cache_after(distance, last != i);
                 if (window.runqueue_of(vcpu.position) != window.runqueue_of(here.position))
                     ++window.stats.runqueue_moves;
@@ -347,15 +375,29 @@ struct PoolVcpus {
             if (vcpu.running + vcpu.waited <= 0) continue;
             const auto weight = weights.find(state.ref.domain);
             times.push_back({state.ref.domain, weight == weights.end() ? 256 : weight->second,
-                             vcpu.running, vcpu.waited, vcpu.slept, vcpu.sleeps});
+                             vcpu.running, vcpu.waited, vcpu.slept, vcpu.sleeps, vcpu.bursts,
+                             vcpu.moves});
         }
         add_vcpu_times(stats, times);
         for (auto& [id, domain] : stats.domains)
             if (const auto slot = domain_slots.find(id); slot != domain_slots.end()) {
-                domain.wake_wait = wakes[slot->second];
-                domain.response = responses[slot->second];
+                const DomainUse& kept = domain_uses[slot->second];
+                // Most domains have no values in some of them, and they are large.
+                const auto copy = [](auto& to, const auto& from) {
+                    if (from.count() > 0) to = from;
+                };
+                copy(domain.wake_wait, kept.wake_wait);
+                copy(domain.response, kept.response);
+                copy(domain.wait, kept.wait);
+                domain.held_back = kept.held_back;
+                domain.census = kept.census;
             }
     }
+
+    /// Counts who waits at this moment, and behind whom (WaitCensus).
+    void take_census(std::uint64_t tsc);
+    std::uint32_t censuses = 0;
+    std::vector<unsigned> reachable = {}; ///< room for take_census()
 };
 
 } // namespace intellisched

@@ -138,6 +138,20 @@ std::optional<unsigned> PoolWindow::idle_since(unsigned runqueue, std::uint64_t 
     return std::nullopt;
 }
 
+PoolWindow::IdleCpu PoolWindow::idle_for(unsigned runqueue,
+                                         const std::vector<unsigned>& allowed) const {
+    if (idle_ == 0) return IdleCpu::none;
+    IdleCpu found = IdleCpu::forbidden;
+    for (const CpuSlot& cpu : cpus_) {
+        if (cpu.use != Use::idle ||
+            !(allowed.empty() || std::binary_search(allowed.begin(), allowed.end(), cpu.id)))
+            continue;
+        if (cpu.runqueue == runqueue) return IdleCpu::own;
+        found = IdleCpu::elsewhere;
+    }
+    return found;
+}
+
 void PoolWindow::nothing_traced(std::uint64_t tsc) {
     for (unsigned i = 0; i < cpus_.size(); ++i) set_use(i, Use::off, tsc);
 }

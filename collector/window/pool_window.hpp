@@ -38,6 +38,10 @@ class PoolWindow {
     /// empty: all).
     [[nodiscard]] std::optional<unsigned> idle_since(unsigned runqueue, std::uint64_t tsc,
                                                      const std::vector<unsigned>& allowed) const;
+    /// Where there is an idle CPU for one who waits in a runqueue: in that one, in another, or only
+    /// where it may not run.
+    enum class IdleCpu : std::uint8_t { none, own, elsewhere, forbidden };
+    [[nodiscard]] IdleCpu idle_for(unsigned runqueue, const std::vector<unsigned>& allowed) const;
     /// From `tsc` on nothing is known of any CPU.
     void nothing_traced(std::uint64_t tsc);
     /// CPUs of which nothing was traced are idle from `tsc` on.

@@ -46,12 +46,31 @@ struct PoolFacts {
 enum class Distance : std::uint8_t { none, sibling, socket, node, remote };
 inline constexpr std::size_t distance_count = 5;
 
+/// Why a domain's vCPUs wait, counted at moments some 100 ms apart (PoolVcpus::take_census()). A
+/// wait is found as often as it is long, so parts of these counts are parts of the waiting. Waits
+/// that are no longer than a tickle takes are for nobody, and are not counted.
+struct WaitCensus {
+    std::uint32_t waiting = 0;        ///< vCPUs that were found waiting
+    std::uint32_t beside_idle = 0;    ///< ... while a CPU was idle that they may use, of their own
+                                      ///< runqueue
+    std::uint32_t idle_elsewhere = 0; ///< ... of other runqueues only
+    std::uint32_t idle_forbidden = 0; ///< ... while CPUs were idle, none of which they may use
+    /// By domain, which ran where they may run: on one CPU of their runqueue at a time, in turn.
+    std::map<unsigned, std::uint32_t> behind = {};
+};
+
 /// What one domain of the pool got.
 struct DomainWindow {
     double running = 0; ///< cycles, all vCPUs together
     double waiting = 0;
-    double demand = 0;   ///< what its vCPUs would have run alone, see demand.hpp
-    Histogram wake_wait; ///< as WindowStats'
+    double demand = 0;         ///< what its vCPUs would have run alone, see demand.hpp
+    std::uint64_t sleeps = 0;  ///< begun: as many as wake-ups, but for one of a vCPU
+    std::uint64_t bursts = 0;  ///< stretches of running that ended
+    std::uint64_t moves = 0;   ///< starts of running on another CPU than before
+    Histogram wake_wait;       ///< as WindowStats'
+    CoarseHistogram wait = {}; ///< all waits that ended in a run, after wake-ups or preemption
+    double held_back = 0;      ///< as WindowStats'
+    WaitCensus census = {};
     /// From a wake-up until the vCPU sleeps again: its waits, the work that it was woken for, and
     /// how slow that was. The response time of a job, as real-time scheduling calls it, and what a
     /// host sees of a guest's own.

@@ -41,6 +41,9 @@ void add_vcpu_times(WindowStats& stats, std::span<const VcpuTime> vcpus) {
         DomainWindow& domain = stats.domains[vcpu.domain];
         domain.running += vcpu.running;
         domain.waiting += waiting;
+        domain.sleeps += vcpu.sleeps;
+        domain.bursts += vcpu.bursts;
+        domain.moves += vcpu.moves;
         domain.demand += intellisched::demand(vcpu.running, waiting, vcpu.sleeping * scale);
         claims.push_back({vcpu.weight, demand, vcpu.running});
     }

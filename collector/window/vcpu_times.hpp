@@ -15,6 +15,8 @@ struct VcpuTime {
     double waiting = 0;
     double sleeping = 0; ///< the rest of the window, as far as anything is known of the vCPU
     unsigned sleeps = 0; ///< that it began
+    unsigned bursts = 0; ///< that it ended
+    unsigned moves = 0;  ///< to another CPU
 };
 
 /// Adds what the vCPUs that ran or waited did: in all, by domain, and how fairly they were served.

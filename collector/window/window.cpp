@@ -47,7 +47,8 @@ struct WindowBuilder::Impl : PoolVcpus {
     bool restarted = false; ///< the TSC has begun anew, and no record has come since
     trace::Misfits misfits;
     std::uint64_t last = 0;
-    std::uint64_t next_stop = 0;     ///< records before it need nothing but to be counted
+    std::uint64_t next_stop = 0; ///< records before it need nothing but to be counted
+    std::uint64_t next_census = 0;
     std::uint64_t idle_from = never; ///< of CPUs without a record since tracing was resumed
 
     /// The pool's runqueues were formed anew. What is known of CPUs and vCPUs goes on, what is
@@ -117,6 +118,7 @@ struct WindowBuilder::Impl : PoolVcpus {
     void start(std::uint64_t tsc) {
         begin = tsc;
         open = true;
+        next_census = tsc + static_cast<std::uint64_t>(hz * census_s);
         for (PoolWindow& window : windows) window.begin(tsc);
         forget_window();
     }
@@ -126,8 +128,7 @@ struct WindowBuilder::Impl : PoolVcpus {
             vcpu.running = vcpu.waited = vcpu.slept = 0;
             vcpu.sleeps = 0;
         }
-        for (Histogram& waits : wakes) waits.clear();
-        for (Histogram& times : responses) times.clear();
+        for (DomainUse& domain : domain_uses) domain.clear();
         corrections.assign(windows.size(), 0);
         untracked = 0;
         stall_searches = 0;
@@ -171,9 +172,16 @@ struct WindowBuilder::Impl : PoolVcpus {
     }
 
     /// What has to happen before a record of that time: snapshots take effect, windows that ended
-    /// are closed.
-    void advance_to(std::uint64_t tsc) {
+    /// are closed. In line it would push what each record needs out of on_record().
+    [[gnu::noinline]] void advance_to(std::uint64_t tsc) {
         const bool anew = restarted;
+        // Nothing has changed since it was due.
+        if (open && tsc >= next_census) {
+            take_census(next_census);
+            // Not a time after this record's: what happens at records must not choose the moments.
+            const auto period = static_cast<std::uint64_t>(hz * census_s);
+            next_census += ((tsc - next_census) / period + 1) * period;
+        }
         if (anew) drop_times_before(tsc);
         while (!snapshots.empty() && next_snapshot() <= tsc) {
             apply(std::move(snapshots.front()));
@@ -188,7 +196,7 @@ struct WindowBuilder::Impl : PoolVcpus {
             close(begin + length);
         }
         if (idle_from <= tsc) rest_is_idle();
-        next_stop = std::min(begin + length, idle_from);
+        next_stop = std::min({begin + length, idle_from, next_census});
         next_stop = std::min(next_stop, next_snapshot());
     }
 

@@ -464,6 +464,53 @@ TEST_CASE("window: a vCPU that waits beside an idle CPU of its runqueue") {
     CHECK(waiting_on(301 * ms, pinned).empty());
 }
 
+TEST_CASE("window: whom a domain waits for, and beside what") {
+    // CPU 0 alternates: domain 1 runs for 30 ms while domain 2 waits, and for 10 the other way
+    // round. Domain 2 is pinned to CPU 0; 1 to 7 are idle.
+    auto snapshot = host();
+    for (auto& vcpu : *snapshot.mutable_domains(2)->mutable_vcpus()) {
+        vcpu.clear_hard_affinity();
+        vcpu.add_hard_affinity(0);
+    }
+    const auto of = [&](const proto::HostSnapshot& now) {
+        Window cpu(0);
+        cpu.runstate(1 * ms, 1, 0, Runstate::runnable, Runstate::running)
+            .runstate(2 * ms, 1, 0, Runstate::running, Runstate::runnable)
+            .runstate(2 * ms, 2, 0, Runstate::runnable, Runstate::running);
+        for (std::uint64_t at = 12 * ms; at < 990 * ms; at += 40 * ms)
+            cpu.runstate(at, 2, 0, Runstate::running, Runstate::runnable)
+                .runstate(at, 1, 0, Runstate::runnable, Runstate::running)
+                .runstate(at + 30 * ms, 1, 0, Runstate::running, Runstate::runnable)
+                .runstate(at + 30 * ms, 2, 0, Runstate::runnable, Runstate::running);
+        cpu.record(0x28004, 1001 * ms, {1, 0});
+        const auto result = build({cpu}, {}, now);
+        REQUIRE(result.windows.size() == 1);
+        return result.windows[0].domains;
+    };
+    auto domains = of(snapshot);
+    const DomainWindow& pinned = domains[2];
+    CHECK(pinned.bursts == 25);
+    CHECK(pinned.sleeps == 0);
+    CHECK(pinned.moves == 0);
+    CHECK(pinned.wait.count() == 24);
+    CHECK(pinned.wait.quantile(0.5) == doctest::Approx(30 * ms).epsilon(0.13));
+    CHECK(pinned.census.waiting >= 5); // of ten or so censuses
+    CHECK(pinned.census.behind == std::map<unsigned, std::uint32_t>{{1, pinned.census.waiting}});
+    CHECK(pinned.census.idle_forbidden == pinned.census.waiting);
+    CHECK(pinned.census.beside_idle == 0);
+    // The other one may use all CPUs, and of its own runqueue there are idle ones.
+    CHECK(domains[1].census.waiting > 0);
+    CHECK(domains[1].census.beside_idle == domains[1].census.waiting);
+    CHECK(domains[1].census.behind.empty());
+
+    // In a runqueue of its own, CPU 0 is the only one there; the idle ones are elsewhere.
+    snapshot.mutable_pools(0)->mutable_arrangement()->set_layout("cpu");
+    snapshot.mutable_pools(0)->set_can_rearrange(true);
+    domains = of(snapshot);
+    CHECK(domains[1].census.idle_elsewhere == domains[1].census.waiting);
+    CHECK(domains[1].census.behind.at(2) == domains[1].census.waiting);
+}
+
 TEST_CASE("window: no more vCPUs that wait are looked at than a host may have") {
     Window cpu(0);
     for (std::uint16_t vcpu = 0; vcpu < 5000; ++vcpu)
