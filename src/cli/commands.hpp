@@ -8,6 +8,8 @@
 namespace intellisched::cli {
 
 void add_recommend(CLI::App& app, Action& action);
+void add_guests(CLI::App& app, Action& action);
+void add_diagnose(CLI::App& app, Action& action);
 void add_apply(CLI::App& app, Action& action);
 void add_record(CLI::App& app, Action& action);
 void add_features(CLI::App& app, Action& action);

@@ -83,6 +83,8 @@ int main(int argc, char** argv) {
     }
     cli::Action action;
     cli::add_recommend(app, action);
+    cli::add_guests(app, action);
+    cli::add_diagnose(app, action);
     cli::add_apply(app, action);
     cli::add_record(app, action);
     cli::add_features(app, action);

@@ -1,134 +1,30 @@
 // SPDX-License-Identifier: MIT
-#include "collector/window/features.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/explanation.hpp"
 #include "src/cli/output.hpp"
+#include "src/cli/pool_watch.hpp"
 #include "src/cli/recommendation_text.hpp"
 #include "src/cli/shared_options.hpp"
-#include "src/cli/source.hpp"
-#include "src/host/observe.hpp"
 #include "src/layout/snapshot.hpp"
 #include "src/model/classifier.hpp"
 #include "src/model/inputs.hpp"
 #include "src/model/sample.hpp"
-#include "src/model/score.hpp"
-#include "src/policy/findings.hpp"
 #include "src/pool/pool_loop.hpp"
 #include "src/proto/recommendation.pb.h"
 #include "src/proto/text.hpp"
 
 #include <algorithm>
-#include <chrono>
-#include <cmath>
-#include <map>
-#include <set>
 
 namespace intellisched::cli {
 namespace {
 
 struct RecommendArguments {
-    Source source;
-    double seconds = 10;
-    std::string intent = "balanced";
-    std::string bundle;
+    WatchOptions watch;
     std::string costs_file;
-    std::vector<float> costs; ///< that the file names, as the model takes them; or none
     bool explain = false;
     bool json = false;
 };
-
-/// What came of watching the pool.
-struct Watched {
-    PoolFacts facts; ///< of the last window
-    std::vector<ExplainedWindow> windows;
-    std::vector<Observation> observations;
-    std::vector<Observation> rate_limit; ///< the same windows with predictions of that
-    Findings findings;
-    proto::HostSnapshot snapshot; ///< the last one
-    std::vector<std::string> odd; ///< what does not fit the host: its CPUs, its clocks
-};
-
-/// Whether the pool is the same machine to the model: its CPUs, its configuration, and what each
-/// layout would make of its runqueues.
-bool same_configuration(const PoolFacts& a, const PoolFacts& b) {
-    return a.in_force == b.in_force && a.rate_limit_us == b.rate_limit_us &&
-           a.runqueues_in_force == b.runqueues_in_force && a.representatives == b.representatives &&
-           a.runqueues == b.runqueues;
-}
-
-Result<void> look_at(const WindowStats& stats, const Models& models,
-                     const RecommendArguments& options, Intent intent, Watched& watched) {
-    const LookOptions how{.intent = intent, .costs = options.costs};
-    auto looked = TRY(look(stats, watched.snapshot, models, how));
-    watched.observations.push_back(looked.seen.observation);
-    if (const auto of_rate_limit = looked.seen.about(Knob::rate_limit))
-        watched.rate_limit.push_back(*of_rate_limit);
-    watched.windows.push_back({std::move(looked.features), stats.facts});
-    return {};
-}
-
-Result<Watched> watch(const RecommendArguments& options, const Models& models, Intent intent) {
-    auto host = TRY(options.source.open());
-
-    Watched watched;
-    std::optional<Pool> pool;
-    Result<void> predicted;
-    std::uint64_t events = 0, decisions = 0;
-    Progress progress;
-    const auto start = std::chrono::steady_clock::now();
-    const auto elapsed = [&] {
-        return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-    };
-    ObserveOptions observation;
-    observation.tap = [&](const HostItem& item) -> Result<void> {
-        const auto* seen = std::get_if<HostView>(&item);
-        if (!seen) return {};
-        auto found = TRY(find_pool(seen->pools, options.source.pool));
-        if (found.scheduler != "credit2")
-            return fail("cpupool '{}' runs the {} scheduler, which has no runqueue layouts; "
-                        "intellisched is for credit2 pools",
-                        printable(found.name), printable(found.scheduler));
-        pool = std::move(found);
-        watched.snapshot = seen->snapshot;
-        return {};
-    };
-    observation.stop = [&] {
-        if (options.source.live())
-            progress.show(fmt::format("watching cpupool {}: {:.0f} of {:.0f} s",
-                                      options.source.pool, elapsed(), options.seconds));
-        return interrupted || !predicted || (options.source.live() && elapsed() >= options.seconds);
-    };
-    auto observed = observe(*host, observation, [&](const WindowStats& stats) {
-        if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
-        if (!same_configuration(watched.facts, stats.facts)) {
-            watched.findings = {};
-            watched.observations.clear(); // what was seen of another pool speaks of that one
-            watched.rate_limit.clear();
-            watched.windows.clear();
-        }
-        watched.facts = stats.facts;
-        watched.findings.add(stats);
-        events += stats.events;
-        decisions += stats.decisions;
-        predicted = look_at(stats, models, options, intent, watched);
-    });
-    if (!observed) return tl::unexpected(observed.error());
-    if (!predicted) return tl::unexpected(predicted.error());
-    if (!pool) return fail("the host gave no snapshot of its pools; nothing can be recommended");
-    watched.odd = observed->told();
-    for (const auto& [cpu, seconds] : observed->clocks)
-        watched.odd.push_back(clock_text(cpu, seconds));
-    if (watched.observations.empty())
-        return fail("cpupool '{}': the trace is too short for one window of a second; record or "
-                    "watch for longer",
-                    printable(pool->name));
-    if (events > 0 && decisions == 0)
-        return fail("cpupool '{}': the trace has no credit2 records; record it with the event mask "
-                    "0x2f000 on a pool that runs credit2",
-                    printable(pool->name));
-    return watched;
-}
 
 /// What there is to say beside the verdict: of the layout in force, of what does not fit the host.
 std::vector<std::string> remarks(const Watched& watched) {
@@ -213,8 +109,11 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
         out.set_undo(undo_for(facts));
     }
     for (const std::string& remark : remarks(watched)) out.add_reasons(remark);
-    for (const std::string& finding : watched.findings.text(watched.snapshot))
-        out.add_reasons(finding);
+    // The others are of `diagnose`, or told by the verdict.
+    for (const Findings::Finding& finding : watched.findings.list(watched.snapshot))
+        if (finding.code == "stalled-vcpu" || finding.code == "outweighed" ||
+            finding.code == "rate-limit")
+            out.add_reasons(finding.text);
     out.mutable_model()->set_id(manifest.id());
     out.mutable_model()->set_schema(manifest.schema_version());
     out.mutable_model()->set_name(manifest.name());
@@ -224,18 +123,6 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     out.set_windows(verdict.windows);
     out.set_needed_gain(Margins().gain);
     return out;
-}
-
-/// The windows of a single look, the gain that the model card speaks of.
-Margins rate_limit_margins() {
-    Margins margins;
-    margins.gain = PolicySettings().switch_margins.gain;
-    return margins;
-}
-
-Verdict judge_rate_limit(const Watched& watched) {
-    return judge(watched.rate_limit, Knob::rate_limit, rate_limit_option(watched.facts),
-                 all_options, {}, rate_limit_margins());
 }
 
 void add_rate_limit(proto::Recommendation& out, const Watched& watched, const Verdict& verdict) {
@@ -274,28 +161,26 @@ Result<void> read_costs(RecommendArguments& options) {
     proto::Costs costs;
     TRY(parse_text_file(options.costs_file, costs));
     const auto values = costs_for_sample(costs);
-    options.costs.assign(values.begin(), values.end());
+    options.watch.costs.assign(values.begin(), values.end());
     return {};
 }
 
 Result<int> recommend(RecommendArguments& options) {
     TRY(read_costs(options));
-    const auto intent = intent_from_string(options.intent);
-    const Bundle bundle = TRY(bundle_path(options.bundle).and_then(read_bundle));
+    const auto intent = intent_from_string(options.watch.intent);
+    const Bundle bundle = TRY(bundle_path(options.watch.bundle).and_then(read_bundle));
     const auto models = TRY(Models::load(bundle));
-    auto watched = TRY(watch(options, models, *intent));
+    const auto watched = TRY(watch(options.watch, &models));
     if (interrupted)
         fmt::print(stderr, "intellisched: interrupted; the verdict is of what was seen so far\n");
 
-    const Verdict verdict =
-        judge(watched.observations, Knob::layout, option_of(watched.facts.current),
-              classes_of(watched.facts.representatives));
+    const Verdict verdict = judge_layout(watched);
     proto::Recommendation out = message(models.layout, watched, verdict);
     const Verdict limit = judge_rate_limit(watched);
-    add_held_out(*out.mutable_model(), models.layout, options.intent);
+    add_held_out(*out.mutable_model(), models.layout, options.watch.intent);
     if (models.rate_limit) {
         add_rate_limit(out, watched, limit);
-        add_held_out(*out.mutable_rate_limit(), *models.rate_limit, options.intent);
+        add_held_out(*out.mutable_rate_limit(), *models.rate_limit, options.watch.intent);
     }
     if (options.explain) {
         const auto add = [&](const Classifier& model, Knob knob, const Verdict& judged,
@@ -308,7 +193,7 @@ Result<int> recommend(RecommendArguments& options) {
                            {.knob = knob,
                             .option = judged.favourite,
                             .intent = *intent,
-                            .costs = options.costs},
+                            .costs = options.watch.costs},
                            *to.mutable_explanation());
         };
         TRY(add(models.layout, Knob::layout, verdict, watched.observations, out));
@@ -316,7 +201,7 @@ Result<int> recommend(RecommendArguments& options) {
             TRY(add(*models.rate_limit, Knob::rate_limit, limit, watched.rate_limit,
                     *out.mutable_rate_limit()));
     }
-    TRY(print(options.json ? json_output(out) : recommendation_text(out, options.intent)));
+    TRY(print(options.json ? json_output(out) : recommendation_text(out, options.watch.intent)));
     const bool abstains = verdict.decision == Decision::abstain &&
                           (!models.rate_limit || limit.decision == Decision::abstain);
     return abstains ? abstained : done;
@@ -329,16 +214,8 @@ void add_recommend(CLI::App& app, Action& action) {
         "recommend",
         "name the best layout and rate limit for a cpupool, with verdicts and their reasons");
     auto options = std::make_shared<RecommendArguments>();
-    options->source.add_to(*command);
-    options->source.add_trace_options(*command);
-    command->add_option("--seconds", options->seconds, "how long to watch a live host")
-        ->capture_default_str()
-        ->transform(seconds_range());
-    command->add_option("--intent", options->intent, "throughput, latency or balanced")
-        ->capture_default_str()
-        ->check(CLI::IsMember({"throughput", "latency", "balanced"}));
-    command->add_option("--bundle", options->bundle,
-                        "the model bundle (default: $INTELLISCHED_BUNDLE, else the installed one)");
+    options->watch.add_to(*command);
+    options->watch.add_model_to(*command);
     command->add_option("--costs", options->costs_file,
                         "what things cost on this machine: a file that `intellisched-bench "
                         "calibrate` wrote; without it the model does without");

@@ -3,6 +3,7 @@
 
 #include "src/base/ranges.hpp"
 #include "src/base/result.hpp"
+#include "src/cli/cells.hpp"
 #include "src/cli/pool_text.hpp"
 #include "src/layout/layout.hpp"
 
@@ -19,42 +20,6 @@ constexpr std::size_t widest_name = 20;
 constexpr std::size_t bar_width = 10;
 constexpr std::size_t gap = 3; ///< between runqueues that stand in one line
 constexpr std::uint64_t stale_s = 5;
-
-/// A column a character: what is not ASCII is a '?', for nobody knows how wide a terminal shows it.
-/// At most `limit` of them.
-std::string ascii(std::string_view text, std::size_t limit = 512) {
-    std::string out;
-    for (const char c : printable(text, text.size())) {
-        if (out.size() == limit) break;
-        const auto byte = static_cast<unsigned char>(c);
-        if (byte < 0x80)
-            out += c;
-        else if (byte >= 0xc0) // the others go on with a character of UTF-8
-            out += '?';
-    }
-    return out;
-}
-
-std::string count(double value) {
-    if (!(value >= 0 && value < 1e12)) return "-";
-    for (const auto& [unit, name] : {std::pair{1.0, ""}, {1e3, "k"}, {1e6, "M"}, {1e9, "G"}}) {
-        if (value >= 999.5 * unit) continue;
-        return fmt::format("{:.{}f}{}", value / unit, *name && value < 99.95 * unit ? 1 : 0, name);
-    }
-    return "-";
-}
-
-std::string microseconds(bool known, double value) {
-    if (!known || !(value >= 0 && value < 1e12)) return "-";
-    for (const auto& [unit, name] : {std::pair{1.0, "us"}, {1e3, "ms"}})
-        if (value < 999.5 * unit)
-            return fmt::format("{:.{}f}{}", value / unit, value < 99.95 * unit ? 1 : 0, name);
-    return fmt::format("{:.1f}s", value / 1e6);
-}
-
-std::string percent(double part) {
-    return std::abs(part) < 100 ? fmt::format("{:.0f}%", part * 100) : "-";
-}
 
 std::string gain_text(double gain) {
     return std::abs(gain) < 100 ? fmt::format("{:+.1f}%", gain * 100) : "-";
@@ -111,8 +76,8 @@ std::string pool_row(const proto::PoolStatus& pool, const Columns& columns, bool
                        seen && window.waiting() >= 0 && window.waiting() < 1e4
                            ? fmt::format("{:.1f}", window.waiting())
                            : "-",
-                       microseconds(window.has_wake_p50_us(), window.wake_p50_us()),
-                       microseconds(window.has_wake_p99_us(), window.wake_p99_us()),
+                       window.has_wake_p50_us() ? microseconds(window.wake_p50_us()) : "-",
+                       window.has_wake_p99_us() ? microseconds(window.wake_p99_us()) : "-",
                        seen ? count(window.switches_s()) : "-",
                        seen ? count(window.moves_s()) : "-");
 }

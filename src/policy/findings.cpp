@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/findings.hpp"
 
+#include "src/base/ranges.hpp"
 #include "src/base/result.hpp"
 #include "src/layout/snapshot.hpp"
+#include "src/policy/cause.hpp"
 
 #include <algorithm>
 #include <set>
@@ -15,103 +17,205 @@ constexpr std::size_t most_of_a_kind = 3;
 // Wake-ups that are held back for so long on average, and for so much of all waiting after them.
 constexpr double held_back_part = 0.5, held_back_wait_s = 1e-3;
 
-// Of the time in which a domain wants a CPU, it waits for so much: too much whoever it is; or too
-// much for one that runs for less than its share by weight. And it wants so much of a CPU at least.
-constexpr double waits_most = 0.75, waits_below_share = 0.4, least_wanted = 0.05;
+// Of the time, a CPU is idle for so much while a vCPU waits elsewhere, and so much more of their
+// time are the CPUs of the busiest runqueue busy than those of the idlest.
+constexpr double wasted_part = 0.25, busier_by = 0.25;
+
+// Of the time that it wants a CPU, a guest whose own settings let it wait for so much starves; one
+// that waits for so much beside idle CPUs is worth a word; and in a pool that is far too small
+// guests wait for so much.
+constexpr double starves = 0.4, beside_idle = 0.1, overcommitted = 0.75;
 
 } // namespace
 
 void Findings::add(const WindowStats& window) {
-    pool_ = pool_argument(window.facts.pool, window.facts.pool_id);
-    cpus_ = window.facts.cpus;
-    seconds_ += window.seen_seconds();
+    facts_ = window.facts;
+    lost_ += window.lost;
+    traced_ += window.traced / window.tsc_hz;
+    observed_ += window.observed / window.tsc_hz;
+    Observation seen = observation_of(window, {});
+    seen.explained = true; // what guests get does not hang on what layout gives the runqueues
+    if (auto why = rejected(seen, {})) {
+        unusable_.push_back(std::move(*why));
+        return;
+    }
+    ++usable_;
+    guests_.add(window);
+    clear_ += window.clear / window.tsc_hz;
+    wasted_ += window.wasted / window.tsc_hz;
     wake_waited_ += window.wake_waited / window.tsc_hz;
     held_back_ += window.held_back / window.tsc_hz;
     wakeups_ += window.wakeups;
-    for (const auto& [id, domain] : window.domains) {
-        domains_[id].running += domain.running / window.tsc_hz;
-        domains_[id].waiting += domain.waiting / window.tsc_hz;
-    }
+    add_runqueues(window);
     for (const Stall& stall : window.stalls) {
         Stall& longest = stalls_[{stall.domain, stall.vcpu}];
         if (stall.seconds > longest.seconds) longest = stall;
     }
 }
 
-std::vector<std::string> Findings::text(const proto::HostSnapshot& snapshot) const {
-    std::vector<std::string> found;
-    std::map<unsigned, const proto::Domain*> known;
-    for (const proto::Domain& domain : snapshot.domains()) known[domain.id()] = &domain;
-    const auto name = [&](unsigned id) {
-        const auto domain = known.find(id);
-        return domain == known.end() || domain->second->name().empty()
-                   ? fmt::format("domain {}", id)
-                   : fmt::format("domain {} ({})", id, printable(domain->second->name(), 64));
-    };
-
-    std::vector<Stall> stalls;
-    std::set<unsigned> stalled; // domains
-    for (const auto& [vcpu, stall] : stalls_) {
-        stalls.push_back(stall);
-        stalled.insert(stall.domain);
+void Findings::add_runqueues(const WindowStats& window) {
+    const Partition& runqueues = window.facts.runqueues_in_force;
+    busy_.resize(runqueues.size());
+    seen_.resize(runqueues.size());
+    std::map<unsigned, std::size_t> runqueue_of; // by CPU, and so in the order of the pool's
+    for (std::size_t r = 0; r < runqueues.size(); ++r)
+        for (const unsigned cpu : runqueues[r]) runqueue_of[cpu] = r;
+    if (runqueue_of.size() != window.cpu_busy.size()) return; // not all of them are known
+    std::size_t position = 0;
+    for (const auto& [cpu, r] : runqueue_of) {
+        busy_[r] += window.cpu_busy[position] / window.tsc_hz;
+        seen_[r] += window.cpu_seen[position++] / window.tsc_hz;
     }
-    std::stable_sort(stalls.begin(), stalls.end(),
-                     [](const Stall& a, const Stall& b) { return a.seconds > b.seconds; });
+}
+
+std::vector<Findings::Finding> Findings::list(const proto::HostSnapshot& snapshot) const {
+    std::vector<Finding> found;
+    const auto guests = guests_.figures(snapshot);
+    add_stalls(found, guests);
+    add_guests(found, guests);
+    add_rate_limit(found);
+    add_lopsided(found);
+    add_lost(found);
+    return found;
+}
+
+void Findings::add_stalls(std::vector<Finding>& found,
+                          const std::vector<GuestFigures>& guests) const {
+    std::map<unsigned, std::string_view> names;
+    for (const GuestFigures& guest : guests) names[guest.id] = guest.name;
+    std::vector<Stall> stalls;
+    for (const auto& [vcpu, stall] : stalls_) stalls.push_back(stall);
+    std::ranges::stable_sort(stalls, std::greater(), &Stall::seconds);
     stalls.resize(std::min(stalls.size(), most_of_a_kind));
     for (const Stall& stall : stalls)
         found.push_back(
-            fmt::format("vCPU {} of {} waited {:.1f} s beside CPU {}, which was idle and of its "
-                        "own runqueue: a fault of the scheduler or a vCPU that is paused, not a "
-                        "matter of layouts",
-                        stall.vcpu, name(stall.domain), stall.seconds, stall.cpu));
+            {"stalled-vcpu",
+             fmt::format("vCPU {} of {} waited {:.1f} s beside CPU {}, which was idle and of its "
+                         "own runqueue: a fault of the scheduler or a vCPU that is paused, not a "
+                         "matter of layouts",
+                         stall.vcpu, name_of(stall.domain, names[stall.domain]), stall.seconds,
+                         stall.cpu)});
+}
 
-    double weights = 0;
-    for (const auto& [id, got] : domains_)
-        if (const auto domain = known.find(id); domain != known.end())
-            weights += domain->second->weight();
-    std::vector<std::pair<double, unsigned>> starved; // part waited, domain
-    for (const auto& [id, got] : domains_) {
-        const auto domain = known.find(id);
-        const double wanted = got.running + got.waiting;
-        if (domain == known.end() || domain->second->cap() != 0 ||
-            wanted < least_wanted * seconds_ || stalled.count(id) > 0 ||
-            domains_.size() == 1) // then no weight helps
-            continue;
-        const double share = weights > 0 ? domain->second->weight() / weights * cpus_ : 0;
-        const double waits = got.waiting / wanted;
-        if (waits >= waits_most || (waits >= waits_below_share && got.running < share * seconds_))
-            starved.emplace_back(waits, id);
-    }
-    std::stable_sort(starved.begin(), starved.end(),
-                     [](const auto& a, const auto& b) { return a.first > b.first; });
-    if (starved.size() > most_of_a_kind) {
+void Findings::add_guests(std::vector<Finding>& found,
+                          const std::vector<GuestFigures>& guests) const {
+    std::set<unsigned> stalled;
+    for (const auto& [vcpu, stall] : stalls_) stalled.insert(stall.domain);
+    std::map<Cause, std::vector<const GuestFigures*>> by_cause;
+    const bool alone = count_wanting(guests) == 1;
+    for (const GuestFigures& guest : guests)
+        if (!stalled.contains(guest.id)) by_cause[cause_of(guest, alone)].push_back(&guest);
+
+    auto& outweighed = by_cause[Cause::weight];
+    std::ranges::stable_sort(outweighed, std::greater(), [](const auto* g) { return g->waits(); });
+    if (outweighed.size() > most_of_a_kind) {
         // Dom0 serves the others, so it is named whatever the order.
-        const auto dom0 = std::find_if(starved.begin(), starved.end(),
-                                       [](const auto& one) { return one.second == 0; });
-        if (dom0 - starved.begin() >= static_cast<std::ptrdiff_t>(most_of_a_kind) &&
-            dom0 != starved.end())
-            std::iter_swap(dom0, starved.begin() + most_of_a_kind - 1);
-        found.push_back(fmt::format("{} domains wait for most of the time that they want a CPU; of "
-                                    "these:",
-                                    starved.size()));
-        starved.resize(most_of_a_kind);
+        const auto dom0 = std::ranges::find(outweighed, 0U, [](const auto* g) { return g->id; });
+        if (dom0 - outweighed.begin() >= static_cast<std::ptrdiff_t>(most_of_a_kind) &&
+            dom0 != outweighed.end())
+            std::iter_swap(dom0, outweighed.begin() + most_of_a_kind - 1);
+        found.push_back(
+            {"outweighed", fmt::format("{} domains wait for most of the time that they want a CPU; "
+                                       "of these:",
+                                       outweighed.size())});
     }
-    for (const auto& [waits, id] : starved)
-        found.push_back(fmt::format("{} waits {:.0f}% of the time that it wants a CPU; a larger "
-                                    "weight than its {} helps it "
-                                    "(`xl sched-credit2 -d {} -w {}`), or fewer guests at once",
-                                    name(id), waits * 100, known.at(id)->weight(), id,
-                                    std::min(65535U, 4 * std::max(256U, known.at(id)->weight()))));
+    const auto at_least = [&](Cause cause, double waits) -> auto& {
+        auto& these = by_cause[cause];
+        std::erase_if(these, [&](const auto* guest) { return guest->waits() < waits; });
+        return these;
+    };
+    const auto add = [&](Cause cause, std::string_view code, auto sentence) {
+        auto& these = at_least(cause, cause == Cause::affinity ? starves : 0);
+        these.resize(std::min(these.size(), most_of_a_kind));
+        for (const GuestFigures* guest : these) {
+            std::string command = command_for(cause, *guest);
+            found.push_back(
+                {code,
+                 fmt::format("{} {}", name_of(guest->id, guest->name), sentence(*guest, command)),
+                 command});
+        }
+    };
+    add(Cause::weight, "outweighed", [](const GuestFigures& guest, const std::string& command) {
+        return fmt::format(
+            "waits {:.0f}% of the time that it wants a CPU; a larger weight than its "
+            "{} helps it (`{}`), or fewer guests at once",
+            guest.waits() * 100, guest.weight, command);
+    });
+    add(Cause::cap, "capped", [](const GuestFigures& guest, const std::string& command) {
+        return fmt::format("runs for {:.0f}% of a CPU and uses up its cap of {}%; without one "
+                           "(`{}`) it gets what is left over, too",
+                           guest.got * 100, guest.cap, command);
+    });
+    add(Cause::affinity, "pinned", [](const GuestFigures& guest, const std::string& command) {
+        return fmt::format(
+            "waits {:.0f}% of the time that it wants a CPU, while CPUs are idle that "
+            "its hard affinity keeps it from (`{}`)",
+            guest.waits() * 100, command);
+    });
+    auto& beside = at_least(Cause::stall, beside_idle);
+    if (!beside.empty()) {
+        const GuestFigures& worst = *beside.front();
+        found.push_back(
+            {"beside-idle",
+             fmt::format("{}{} waits {:.0f}% of the time that it wants a CPU, mostly beside idle "
+                         "CPUs of its own runqueue: they are slow to wake up (deep idle states; "
+                         "`xenpm set-max-cstate 1` shows whether), or it is a fault of the "
+                         "scheduler",
+                         name_of(worst.id, worst.name),
+                         beside.size() > 1 ? fmt::format(", like {} more,", beside.size() - 1) : "",
+                         worst.waits() * 100),
+             "xenpm set-max-cstate 1"});
+    }
+    if (const auto& many = at_least(Cause::full_pool, overcommitted); !many.empty())
+        found.push_back(
+            {"overcommitted",
+             fmt::format("{} domain{} wait{} for over {:.0f}% of the time that {} a CPU, with "
+                         "all that {} due: fewer guests at once, or more CPUs",
+                         many.size(), many.size() == 1 ? "" : "s", many.size() == 1 ? "s" : "",
+                         overcommitted * 100, many.size() == 1 ? "it wants" : "they want",
+                         many.size() == 1 ? "it is" : "they are")});
+}
 
-    if (wakeups_ > 0 && wake_waited_ / static_cast<double>(wakeups_) > held_back_wait_s &&
-        held_back_ > held_back_part * wake_waited_)
-        found.push_back(fmt::format(
-            "{:.0f}% of the waiting after wake-ups ended with the slice of another vCPU, {:.1f} ms "
-            "a wake-up: that is how the rate limit holds wake-ups back; try a shorter one, for "
-            "example `xl sched-credit2 -p {} -s -r 100`",
-            100 * held_back_ / wake_waited_, 1e3 * wake_waited_ / static_cast<double>(wakeups_),
-            pool_));
-    return found;
+void Findings::add_rate_limit(std::vector<Finding>& found) const {
+    if (wakeups_ == 0 || held_back_ <= held_back_part * wake_waited_ ||
+        wake_waited_ / static_cast<double>(wakeups_) <= held_back_wait_s)
+        return;
+    const std::string command =
+        fmt::format("xl sched-credit2 -p {} -s -r 100", pool_argument(facts_.pool, facts_.pool_id));
+    found.push_back(
+        {"rate-limit",
+         fmt::format("{:.0f}% of the waiting after wake-ups ended with the slice of another vCPU, "
+                     "{:.1f} ms a wake-up: that is how the rate limit holds wake-ups back; try a "
+                     "shorter one, for example `{}`",
+                     100 * held_back_ / wake_waited_,
+                     1e3 * wake_waited_ / static_cast<double>(wakeups_), command),
+         command});
+}
+
+void Findings::add_lost(std::vector<Finding>& found) const {
+    if (lost_ == 0) return;
+    found.push_back({"records-lost",
+                     fmt::format("{} records of the trace were lost, {:.1f}% of the CPUs' time is "
+                                 "unknown: larger trace buffers (`--buffer-pages`, once a boot) or "
+                                 "less of it (`--duty`) help",
+                                 lost_, traced_ > 0 ? 100 * (1 - observed_ / traced_) : 0)});
+}
+
+void Findings::add_lopsided(std::vector<Finding>& found) const {
+    if (!(clear_ > 0) || wasted_ < wasted_part * clear_) return;
+    std::vector<double> busy;
+    for (std::size_t r = 0; r < busy_.size(); ++r)
+        if (seen_[r] > 0) busy.push_back(busy_[r] / seen_[r]);
+    if (busy.empty()) return;
+    const auto [least, most] = std::ranges::minmax(busy);
+    if (most - least < busier_by) return;
+    found.push_back(
+        {"lopsided", fmt::format("the runqueues are unequally loaded, their CPUs {:.0f}% to "
+                                 "{:.0f}% busy, and in {:.0f}% of the time one is idle while a "
+                                 "vCPU waits in another runqueue: credit2 balances between "
+                                 "runqueues seldom; fewer and larger ones (`intellisched "
+                                 "recommend`) help, or pinning that does not crowd one of them",
+                                 least * 100, most * 100, 100 * wasted_ / clear_)});
 }
 
 } // namespace intellisched

@@ -3,33 +3,63 @@
 #pragma once
 
 #include "collector/window/stats.hpp"
+#include "src/policy/guest_figures.hpp"
+#include "src/policy/judge.hpp"
 #include "src/proto/host.pb.h"
 
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace intellisched {
 
-/// Adds up windows of one pool and describes, in sentences for people: wake-ups that the rate limit
-/// held back, domains that wait for most of the time that they want a CPU, vCPUs that wait beside
-/// an idle CPU of their own runqueue.
+/// Adds up windows of one pool and describes what stands out:
+///     stalled-vcpu  a vCPU waits beside an idle CPU of its own runqueue
+///     beside-idle   a domain waits much, most of it beside idle CPUs of its own runqueue
+///     outweighed    a domain waits for most of the time that it wants a CPU
+///     overcommitted domains wait for most of it although they have their shares
+///     capped, pinned    a domain waits because of its own cap, or its own hard affinity
+///     rate-limit    the rate limit holds wake-ups back
+///     lopsided      CPUs are idle while vCPUs wait in other, busier runqueues
+///     records-lost  the trace has gaps
+/// Of a window that the InputGate does not let through, only what was lost counts.
 class Findings {
   public:
+    /// A stable name for programs, a sentence for people, and the command that helps, which the
+    /// sentence has too; empty: there is none.
+    struct Finding {
+        std::string_view code;
+        std::string text;
+        std::string command = {};
+    };
+
     void add(const WindowStats& window);
     /// The worst ones; none when nothing stands out. Names, weights and caps are the snapshot's.
-    [[nodiscard]] std::vector<std::string> text(const proto::HostSnapshot& snapshot) const;
+    [[nodiscard]] std::vector<Finding> list(const proto::HostSnapshot& snapshot) const;
+    [[nodiscard]] const GuestSums& guests() const { return guests_; }
+    [[nodiscard]] unsigned usable() const { return usable_; }
+    /// Why other windows are not, a reason each.
+    [[nodiscard]] const std::vector<Reason>& unusable() const { return unusable_; }
 
   private:
-    struct Got {
-        double running = 0, waiting = 0; ///< seconds
-    };
-    std::string pool_; ///< for a command
-    unsigned cpus_ = 0;
-    double seconds_ = 0; ///< that were seen
+    void add_runqueues(const WindowStats& window);
+    void add_stalls(std::vector<Finding>& found, const std::vector<GuestFigures>& guests) const;
+    void add_guests(std::vector<Finding>& found, const std::vector<GuestFigures>& guests) const;
+    void add_lost(std::vector<Finding>& found) const;
+    void add_lopsided(std::vector<Finding>& found) const;
+    void add_rate_limit(std::vector<Finding>& found) const;
+
+    PoolFacts facts_; ///< of the last window
+    unsigned usable_ = 0;
+    std::vector<Reason> unusable_;
+    std::uint64_t lost_ = 0;
+    double traced_ = 0, observed_ = 0; ///< CPU seconds
+    double clear_ = 0, wasted_ = 0;    ///< seconds
     double wake_waited_ = 0, held_back_ = 0;
     std::uint64_t wakeups_ = 0;
-    std::map<unsigned, Got> domains_;
+    std::vector<double> busy_, seen_; ///< seconds of CPUs by runqueue in force
+    GuestSums guests_;
     std::map<std::pair<unsigned, unsigned>, Stall> stalls_; ///< the longest, by domain and vCPU
 };
 

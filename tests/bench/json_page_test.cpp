@@ -5,6 +5,7 @@
 #include "bench/proto/calibration.pb.h"
 #include "bench/proto/evaluation.pb.h"
 #include "src/proto/control.pb.h"
+#include "src/proto/guests.pb.h"
 #include "src/proto/json_output.hpp"
 #include "src/proto/model.pb.h"
 #include "src/proto/recommendation.pb.h"
@@ -30,6 +31,8 @@ namespace {
 const std::map<std::string, const Message*>& outputs() {
     static const std::map<std::string, const Message*> all{
         {"recommend", &proto::Recommendation::default_instance()},
+        {"guests", &proto::Guests::default_instance()},
+        {"diagnose", &proto::Diagnosis::default_instance()},
         {"apply", &proto::Applied::default_instance()},
         {"features", &proto::FeatureWindow::default_instance()},
         {"features --describe", &proto::FeatureSchema::default_instance()},

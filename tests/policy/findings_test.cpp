@@ -19,6 +19,8 @@ WindowStats window() {
     stats.tsc_hz = hz;
     stats.end_tsc = static_cast<std::uint64_t>(hz);
     stats.traced = stats.observed = 4 * hz;
+    stats.decisions = 1000;
+    stats.wakeups = 1;
     return stats;
 }
 
@@ -29,6 +31,7 @@ proto::HostSnapshot guests(std::initializer_list<const char*> names) {
         domain->set_id(static_cast<std::uint32_t>(snapshot.domains_size() - 1));
         domain->set_name(name);
         domain->set_weight(256);
+        for (unsigned v = 0; v < 4; ++v) domain->add_vcpus()->set_online(true);
     }
     return snapshot;
 }
@@ -36,13 +39,14 @@ proto::HostSnapshot guests(std::initializer_list<const char*> names) {
 void got(WindowStats& stats, unsigned domain, double running, double waiting) {
     stats.domains[domain].running = running * hz;
     stats.domains[domain].waiting = waiting * hz;
+    stats.domains[domain].demand = (running + waiting) * hz;
 }
 
 std::string found(const WindowStats& stats, const proto::HostSnapshot& snapshot) {
     Findings findings;
     findings.add(stats);
     std::string all;
-    for (const std::string& text : findings.text(snapshot)) all += text + "\n";
+    for (const Findings::Finding& one : findings.list(snapshot)) all += one.text + "\n";
     return all;
 }
 
@@ -60,7 +64,7 @@ TEST_CASE("findings: a domain that waits most of the time it wants a CPU, unless
     auto stats = window();
     got(stats, 0, 0.1, 0.9);
     got(stats, 1, 1.5, 0.2);
-    got(stats, 2, 0.6, 0.6); // below its share, and waits for half of what it wants
+    got(stats, 2, 0.6, 0.6); // below what it is due, and waits for half of what it wants
     auto host = guests({"Domain-0", "hog", "call"});
     const std::string text = found(stats, host);
     CHECK(contains(text, "domain 0 (Domain-0) waits 90%"));
@@ -68,6 +72,10 @@ TEST_CASE("findings: a domain that waits most of the time it wants a CPU, unless
     CHECK(contains(text, "xl sched-credit2 -d 0 -w 1024"));
     CHECK_FALSE(contains(text, "hog"));
     host.mutable_domains(0)->set_cap(10);
+    CHECK(contains(found(stats, host), "domain 0 (Domain-0) runs for 10% of a CPU and uses up its "
+                                       "cap of 10%"));
+    CHECK_FALSE(contains(found(stats, host), "-d 0 -w"));
+    host.mutable_domains(0)->set_cap(300); // far from used up
     CHECK_FALSE(contains(found(stats, host), "Domain-0"));
     stats.domains.clear();
     got(stats, 0, 0.1, 0.9); // nobody else: a weight changes nothing
@@ -111,7 +119,82 @@ TEST_CASE("findings: a vCPU that waits beside an idle CPU, not its domain's weig
     findings.add(stats);
     stats.stalls = {{3, 1, 2, 1.6}};
     findings.add(stats);
-    const auto text = findings.text(guests({"Domain-0", "a", "b", "web"}));
-    REQUIRE(text.size() == 1);
-    CHECK(contains(text[0], "vCPU 1 of domain 3 (web) waited 1.6 s beside CPU 2"));
+    const auto list = findings.list(guests({"Domain-0", "a", "b", "web"}));
+    REQUIRE(list.size() == 1);
+    CHECK(list[0].code == "stalled-vcpu");
+    CHECK(contains(list[0].text, "vCPU 1 of domain 3 (web) waited 1.6 s beside CPU 2"));
+}
+
+TEST_CASE("findings: many guests that have their shares of a pool that is too small") {
+    auto stats = window();
+    proto::HostSnapshot host;
+    for (unsigned id = 0; id < 20; ++id) {
+        got(stats, id, 0.2, 1.8);
+        auto* domain = host.add_domains();
+        domain->set_id(id);
+        domain->set_weight(256);
+        for (unsigned v = 0; v < 4; ++v) domain->add_vcpus()->set_online(true);
+    }
+    const std::string text = found(stats, host);
+    CHECK(contains(text, "19 domains wait for over 75%"));
+    CHECK(contains(text, "domain 0 waits 90%")); // the others wait for it
+    CHECK_FALSE(contains(text, "domain 1 waits"));
+}
+
+TEST_CASE("findings: idle CPUs that are slow to wake up") {
+    auto stats = window();
+    got(stats, 1, 0.8, 0.2);
+    got(stats, 2, 0.8, 0);
+    stats.domains[1].census = {.waiting = 10, .beside_idle = 8};
+    auto host = guests({"Domain-0", "web", "other"});
+    CHECK(contains(found(stats, host), "domain 1 (web) waits 20% of the time that it wants a CPU, "
+                                       "mostly beside idle CPUs"));
+    got(stats, 2, 0.8, 0.1);
+    stats.domains[2].census = {.waiting = 10, .beside_idle = 8};
+    CHECK(contains(found(stats, host), "domain 1 (web), like 1 more, waits 20%"));
+    got(stats, 2, 0.8, 0);
+    stats.domains[1].waiting = 0.06 * hz;
+    CHECK_FALSE(contains(found(stats, host), "beside idle"));
+}
+
+TEST_CASE("findings: a guest that its own affinity keeps from idle CPUs") {
+    auto stats = window();
+    got(stats, 1, 0.5, 0.5);
+    got(stats, 2, 0.5, 0.1);
+    stats.domains[1].census = {.waiting = 10, .idle_forbidden = 8};
+    const std::string text = found(stats, guests({"Domain-0", "pinned", "other"}));
+    CHECK(contains(text, "domain 1 (pinned) waits 50%"));
+    CHECK(contains(text, "xl vcpu-pin 1 all all"));
+    stats.domains[1].census.idle_forbidden = 2;
+    CHECK_FALSE(contains(found(stats, guests({"Domain-0", "pinned", "other"})), "vcpu-pin"));
+}
+
+TEST_CASE("findings: a pool with one busy runqueue beside an idle one is lopsided") {
+    auto stats = window();
+    stats.facts.runqueues_in_force = {{0, 1}, {2, 3}};
+    stats.cpu_busy = {1 * hz, 1 * hz, 0.1 * hz, 0.1 * hz};
+    stats.cpu_seen = {1 * hz, 1 * hz, 1 * hz, 1 * hz};
+    stats.clear = hz;
+    stats.wasted = 0.6 * hz;
+    CHECK(contains(found(stats, {}), "10% to 100% busy, and in 60% of the time one is idle"));
+    stats.wasted = 0.1 * hz; // nobody waits meanwhile
+    CHECK(found(stats, {}).empty());
+    stats.wasted = 0.6 * hz;
+    stats.cpu_busy = {0.6 * hz, 0.6 * hz, 0.5 * hz, 0.5 * hz};
+    CHECK(found(stats, {}).empty());
+}
+
+TEST_CASE("findings: lost records are told, and windows with too many of them not used") {
+    auto stats = window();
+    stats.lost = 7;
+    stats.observed = 2 * hz; // of 4
+    got(stats, 1, 0.1, 0.9);
+    Findings findings;
+    findings.add(stats);
+    CHECK(findings.usable() == 0);
+    REQUIRE(findings.unusable().size() == 1);
+    CHECK(findings.unusable()[0].code == "records-lost");
+    const auto list = findings.list(guests({"Domain-0", "a"}));
+    REQUIRE(list.size() == 1);
+    CHECK(contains(list[0].text, "7 records of the trace were lost, 50.0% of the CPUs' time"));
 }

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+// Why a guest waits, of the causes that something can be done about. Pure.
+#pragma once
+
+#include "src/policy/guest_figures.hpp"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace intellisched {
+
+enum class Cause : std::uint8_t {
+    none,       ///< it hardly waits, or wants next to nothing
+    cap,        ///< it uses up the CPU time that its cap leaves it
+    affinity,   ///< CPUs are idle, and it is pinned to others
+    weight,     ///< others outweigh it
+    rate_limit, ///< woken vCPUs wait for the end of another's slice
+    layout,     ///< CPUs are idle in other runqueues
+    stall,      ///< CPUs are idle in its own runqueue: they are slow to wake up, or it is a fault
+    own_vcpus,  ///< its vCPUs wait for each other
+    full_pool,  ///< it has its share, and would use more
+};
+/// "none", "cap", "affinity", "weight", "rate-limit", "layout", "stall", "own-vcpus", "full-pool".
+[[nodiscard]] std::string_view to_string(Cause cause);
+
+/// The first of these in their order that explains most of the guest's waiting. `alone`: no other
+/// domain of the pool wants a CPU.
+[[nodiscard]] Cause cause_of(const GuestFigures& guest, bool alone);
+
+/// Of these guests, how many want a CPU at all.
+[[nodiscard]] std::size_t count_wanting(const std::vector<GuestFigures>& guests);
+
+/// What to type against the cause where it is the guest's own setting: `weight`, by four times what
+/// it is or Xen's default, `cap`, which it lifts, and `affinity`, which it clears. Else empty.
+[[nodiscard]] std::string command_for(Cause cause, const GuestFigures& guest);
+
+/// What the model recommends of the pool; empty where it would keep what is in force.
+struct PoolCures {
+    std::string layout, layout_command;
+    std::string rate_limit, rate_limit_command;
+    bool shorter = false; ///< than the rate limit in force
+};
+struct Help {
+    std::string_view what; ///< "nothing", "rate-limit", "layout", "weight", "cap" or "affinity"
+    std::string text;      ///< why, or what exactly
+    std::string command = {};
+};
+/// What would help a guest that waits for this cause.
+[[nodiscard]] Help help_for(Cause cause, const GuestFigures& guest, const PoolCures& pool);
+
+/// "domain 3 (web)".
+[[nodiscard]] std::string name_of(unsigned id, std::string_view name);
+
+} // namespace intellisched

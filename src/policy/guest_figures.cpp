@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: MIT
+#include "src/policy/guest_figures.hpp"
+
+#include "src/model/score.hpp"
+
+#include <algorithm>
+#include <cmath>
+
+namespace intellisched {
+
+void GuestSums::add(const WindowStats& window) {
+    pool_id_ = window.facts.pool_id;
+    cpus_ = window.facts.cpus;
+    tsc_hz_ = window.tsc_hz;
+    seconds_ += window.seen_seconds();
+    cpu_seconds_ += window.observed / window.tsc_hz;
+    for (const auto& [id, from] : window.domains) {
+        DomainWindow& sum = domains_[id];
+        sum.running += from.running;
+        sum.waiting += from.waiting;
+        sum.demand += from.demand;
+        sum.sleeps += from.sleeps;
+        sum.bursts += from.bursts;
+        sum.moves += from.moves;
+        sum.held_back += from.held_back;
+        sum.wake_wait.add(from.wake_wait);
+        sum.wait.add(from.wait);
+        sum.census.waiting += from.census.waiting;
+        sum.census.beside_idle += from.census.beside_idle;
+        sum.census.idle_elsewhere += from.census.idle_elsewhere;
+        sum.census.idle_forbidden += from.census.idle_forbidden;
+        for (const auto& [other, count] : from.census.behind) sum.census.behind[other] += count;
+    }
+}
+
+namespace {
+
+double part_of(double part, double whole) { return whole > 0 ? part / whole : std::nan(""); }
+
+} // namespace
+
+std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot) const {
+    std::vector<GuestFigures> guests;
+    if (!(seconds_ > 0)) return guests;
+    std::map<unsigned, std::string> names;
+    for (const proto::Domain& domain : snapshot.domains()) names[domain.id()] = domain.name();
+
+    static const DomainWindow none;
+    std::vector<Claimant> claimants, greedy;
+    const double per_second = 1 / tsc_hz_ / seconds_, to_us = 1e6 / tsc_hz_;
+    for (const proto::Domain& domain : snapshot.domains()) {
+        if (domain.pool_id() != pool_id_) continue;
+        const auto found = domains_.find(domain.id());
+        const DomainWindow& sum = found == domains_.end() ? none : found->second;
+        GuestFigures guest{.id = domain.id(), .name = domain.name()};
+        for (const proto::Vcpu& vcpu : domain.vcpus()) {
+            guest.vcpus += vcpu.online() ? 1 : 0;
+            guest.pinned =
+                guest.pinned || (!vcpu.hard_affinity().empty() &&
+                                 static_cast<std::size_t>(vcpu.hard_affinity_size()) < cpus_);
+        }
+        guest.weight = domain.weight();
+        guest.cap = domain.cap();
+        guest.got = sum.running * per_second;
+        guest.waiting = sum.waiting * per_second;
+        guest.wait_p50_us = sum.wait.quantile(0.5) * to_us;
+        guest.wait_p99_us = sum.wait.quantile(0.99) * to_us;
+        guest.wake_p99_us = sum.wake_wait.quantile(0.99) * to_us;
+        guest.wakeups_per_s = static_cast<double>(sum.sleeps) / seconds_;
+        guest.moves_per_s = static_cast<double>(sum.moves) / seconds_;
+        guest.burst_us = part_of(sum.running * to_us, static_cast<double>(sum.bursts));
+        const WaitCensus& census = sum.census;
+        guest.beside_idle = part_of(census.beside_idle, census.waiting);
+        guest.idle_elsewhere = part_of(census.idle_elsewhere, census.waiting);
+        guest.idle_forbidden = part_of(census.idle_forbidden, census.waiting);
+        guest.held_back = part_of(sum.held_back, sum.waiting);
+        double behind = 0;
+        for (const auto& [other, count] : census.behind) behind += count;
+        guest.behind_any = part_of(behind, census.waiting);
+        const auto most = std::ranges::max_element(
+            census.behind, [](const auto& a, const auto& b) { return a.second < b.second; });
+        if (most != census.behind.end())
+            guest.behind = {most->first, names[most->first], part_of(most->second, census.waiting)};
+
+        const double limit =
+            guest.cap > 0 ? std::min<double>(guest.vcpus, guest.cap / 100.0) : guest.vcpus;
+        // Xen's weight is of a vCPU.
+        claimants.push_back(
+            {.weight = std::max(1.0, double(guest.weight)) * std::max(guest.vcpus, 1U),
+             .demand = sum.demand * per_second,
+             .limit = limit});
+        greedy.push_back(claimants.back());
+        greedy.back().demand = limit;
+        guests.push_back(std::move(guest));
+    }
+    const auto entitled = entitlements(claimants, cpu_seconds_ / seconds_);
+    const auto shares = entitlements(greedy, cpu_seconds_ / seconds_);
+    for (std::size_t i = 0; i < guests.size(); ++i) {
+        guests[i].entitled = entitled[i];
+        guests[i].share = shares[i];
+    }
+    std::ranges::stable_sort(guests, std::greater(), &GuestFigures::waiting);
+    return guests;
+}
+
+} // namespace intellisched

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT
+// What each guest of a pool got, and why it waited. Domain-0 is one of them.
+#pragma once
+
+#include "collector/window/stats.hpp"
+#include "src/proto/host.pb.h"
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace intellisched {
+
+/// One guest over a stretch of windows. What is not known is NaN.
+struct GuestFigures {
+    unsigned id = 0;
+    std::string name = {}; ///< as the host tells it, not to be trusted; may be empty
+    unsigned vcpus = 0;    ///< online
+    unsigned weight = 0, cap = 0;
+    bool pinned = false; ///< a vCPU has hard affinity to less than the pool
+
+    double got = 0;     ///< CPUs that it ran on, in the mean
+    double waiting = 0; ///< vCPUs that waited, in the mean
+    double share = 0;   ///< CPUs that are its by weight and vCPUs, were all to want all they can
+    /// CPUs that it is due of those that all want: the entitlements() of src/model/score.hpp, with
+    /// what each would have run had it not waited.
+    double entitled = 0;
+    double wait_p50_us = 0,
+           wait_p99_us = 0; ///< runnable until it ran, after wake-ups or preemption
+    double wake_p99_us = 0; ///< after wake-ups only
+    double wakeups_per_s = 0, moves_per_s = 0;
+    double burst_us = 0; ///< one stretch of running, in the mean
+
+    /// Parts of the waiting, as WaitCensus counted it; NaN where nobody was found waiting.
+    double beside_idle = 0, idle_elsewhere = 0, idle_forbidden = 0;
+    double held_back = 0; ///< part of all its waiting that the rate limit made of wake-ups
+
+    /// The domain that it waits behind most of the time, and for what part of its waiting.
+    struct Behind {
+        unsigned id = 0;
+        std::string name;
+        double part = 0;
+    };
+    std::optional<Behind> behind = {};
+    double behind_any = 0; ///< part of its waiting that is behind some domain
+
+    /// Of the time in which it wants a CPU, the part that it waits.
+    [[nodiscard]] double waits() const { return got + waiting > 0 ? waiting / (got + waiting) : 0; }
+};
+
+/// Adds up windows of one pool by guest.
+class GuestSums {
+  public:
+    void add(const WindowStats& window);
+    /// Of the pool's domains in the snapshot, those that wait most first. Names, weights and caps
+    /// are the snapshot's; a domain that it does not have is left out.
+    [[nodiscard]] std::vector<GuestFigures> figures(const proto::HostSnapshot& snapshot) const;
+
+  private:
+    unsigned pool_id_ = 0;
+    std::size_t cpus_ = 0;
+    double tsc_hz_ = 0;
+    double seconds_ = 0; ///< that were seen
+    double cpu_seconds_ = 0;
+    std::map<unsigned, DomainWindow> domains_;
+};
+
+} // namespace intellisched
