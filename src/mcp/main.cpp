@@ -176,15 +176,17 @@ int main(int argc, char** argv) {
     Options options;
     app.add_option("--config", options.config, "the service's configuration")
         ->check(CLI::ExistingFile);
-    app.add_option("--host", options.host,
-                   "where recommend and explain look: xen (default), capture:PATH or sim:SCENARIO")
+    app.add_option(
+           "--host", options.host,
+           "where those that watch a host look: xen (default), capture:PATH or sim:SCENARIO")
         ->check(CLI::Validator(check_host, ""));
     app.add_flag("--allow-changes", options.allow_changes,
                  "also pause and resume: the service itself does all switches, within its bounds; "
                  "without it nothing can be changed");
     bool verbose = false;
-    app.add_flag("-v,--verbose", verbose, "log more, to standard error");
-    app.set_version_flag("--version", "intellisched " INTELLISCHED_VERSION);
+    // As before any command; our help need not tell.
+    app.add_flag("-v,--verbose", verbose, "log more, to standard error")->group("");
+    app.set_version_flag("--version", "intellisched " INTELLISCHED_VERSION)->group("");
     app.footer("Exit status: 0 the client has closed its end, 1 failed, 2 wrong usage.");
     try {
         // `intellisched mcp` hands over the command line as it was.

@@ -43,6 +43,19 @@ const std::vector<Tool> all{
      .command = {"recommend", "--json", "--explain"},
      .parameters = {pool, seconds, intent},
      .looks = true},
+    {.name = "guests",
+     .description = "Watches a cpupool and tells by guest what CPU time it gets and is due, how "
+                    "long and for whom it waits, and what would help. Changes nothing.",
+     .command = {"guests", "--json"},
+     .parameters = {pool, seconds},
+     .looks = true},
+    {.name = "diagnose",
+     .description = "Watches a cpupool and names what is wrong there that no layout and no rate "
+                    "limit mends, with the command that does, or says that the scheduler is not "
+                    "the cause. Changes nothing.",
+     .command = {"diagnose", "--json"},
+     .parameters = {pool, seconds},
+     .looks = true},
     {.name = "history",
      .description = "What the service decided and did, from its journal, the oldest first: "
                     "recommendations, switches, and how each trial ended.",
