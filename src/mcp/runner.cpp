@@ -15,7 +15,7 @@ namespace intellisched::mcp {
 namespace {
 
 // `recommend` watches for a minute at most.
-constexpr std::chrono::seconds longest_run{120}, longest_end{30};
+constexpr std::chrono::seconds longest_run{120}, longest_end{10};
 constexpr std::size_t longest_errors = 4096;
 
 struct Pipe {
