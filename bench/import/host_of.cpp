@@ -265,8 +265,8 @@ class HostMaker {
             const bool hard = affinity(vcpu.hard, *to.mutable_hard_affinity());
             affinity(vcpu.soft, *to.mutable_soft_affinity()); // one of no CPU has no effect in Xen
             if (!hard)
-                return fail("vCPU {} of domain {} ('{}') is pinned to CPUs of which the topology "
-                            "has none; paste `xl info -n` and `xl vcpu-list` of one host",
+                return fail("vCPU {} of domain {} ('{}') is pinned to CPUs of which none is online "
+                            "in the topology; paste `xl info -n` and `xl vcpu-list` of one host",
                             index, id, printable(domain.name()));
             if (entries_ > most_affinity_entries) return too_large();
         }
@@ -290,11 +290,10 @@ class HostMaker {
     bool affinity(const XlAffinity& from, google::protobuf::RepeatedField<std::uint32_t>& to) {
         if (!from) return true;
         for (const auto& [first, last] : *from)
-            for (auto cpu = text_.cpus.lower_bound(first);
-                 cpu != text_.cpus.end() && cpu->first <= last; ++cpu)
-                to.Add(cpu->first);
+            for (auto cpu = online_.lower_bound(first); cpu != online_.end() && *cpu <= last; ++cpu)
+                to.Add(*cpu);
         const bool any = !to.empty();
-        if (static_cast<std::size_t>(to.size()) == text_.cpus.size()) to.Clear();
+        if (static_cast<std::size_t>(to.size()) == online_.size()) to.Clear();
         entries_ += static_cast<std::size_t>(to.size());
         return any;
     }

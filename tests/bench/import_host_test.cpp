@@ -162,6 +162,25 @@ TEST_CASE("import: with hyperthreads off the table has CPUs that are not online"
         CHECK(host->snapshot.threads_per_core() == 2); // the processor's, whatever is on
         CHECK(host->snapshot.pools(0).cpus_size() == 2);
     }
+    // Pinned to CPUs of which one is offline.
+    const std::string vcpus =
+        "\nName                                ID  VCPU   CPU State   Time(s) Affinity (Hard / "
+        "Soft)\n"
+        "web                                  1     0     0   r--       1.0  0-1 / 1-3\n";
+    const auto pinned = made(list + vcpus, idle);
+    REQUIRE_MESSAGE(pinned, pinned.error().message);
+    for (const proto::Domain& domain : pinned->snapshot.domains())
+        for (const proto::Vcpu& vcpu : domain.vcpus()) {
+            if (domain.id() != 1) continue;
+            REQUIRE(vcpu.hard_affinity_size() == 1);
+            CHECK(vcpu.hard_affinity(0) == 0);
+            REQUIRE(vcpu.soft_affinity_size() == 1);
+            CHECK(vcpu.soft_affinity(0) == 2);
+        }
+    CHECK(has(made(list + std::string(vcpus).replace(vcpus.find("0-1 /"), 3, "1,3"), idle)
+                  .error()
+                  .message,
+              "none is online"));
     // The first threads were not those that were on.
     TraceSurvey second("trace");
     REQUIRE(second.feed(test::bytes_of({test::Window(1).record(0x28004, 5'000'000, {1, 0})})));
@@ -196,7 +215,7 @@ TEST_CASE("import: records of CPUs that the topology lacks, and vCPUs pinned to 
         has(refused(topology, 7), "records of the trace are of CPUs 4-6, which the host has not"));
     CHECK(has(refused(topology + "\nName ID VCPU CPU State Time(s) Affinity (Hard / Soft)\n"
                                  "web 1 0 0 -b- 1.0  32-40 / all\n"),
-              "pinned to CPUs of which the topology has none"));
+              "pinned to CPUs of which none is online in the topology"));
 }
 
 TEST_CASE("import: the trace is believed where `xl info` has another TSC") {
