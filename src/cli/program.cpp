@@ -4,6 +4,7 @@
 #include "src/base/interrupt.hpp"
 #include "src/base/log.hpp"
 #include "src/base/memory.hpp"
+#include "src/cli/output.hpp"
 
 #include <algorithm>
 #include <csignal>
@@ -12,6 +13,7 @@
 #include <google/protobuf/stubs/logging.h>
 #include <new>
 #include <numeric>
+#include <sstream>
 #include <utility>
 #include <vector>
 
@@ -55,6 +57,13 @@ void refuse_empty_values(const CLI::App& command) {
                                            "is empty; give it a value, or leave it out");
 }
 
+/// Tells what a command failed of; the exit status that goes with it.
+int tell(const CLI::App& app, const Error& error) {
+    if (error.message.empty()) return 128 + SIGPIPE; // print()'s: as a shell has it
+    fmt::print(stderr, "{}: {}\n", app.get_name(), error.message);
+    return failed;
+}
+
 int run(CLI::App& app, const Action& action, int argc, char** argv) {
     app.set_version_flag("--version", app.get_name() + " " + INTELLISCHED_VERSION);
     app.require_subcommand(1);
@@ -73,7 +82,12 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
         app.parse(argc, argv);
         refuse_empty_values(*app.get_subcommands().front());
     } catch (const CLI::Success& help) {
-        return app.exit(help); // --help, --version
+        // CLI11 would not notice that it cannot be written.
+        std::ostringstream text;
+        app.exit(help, text);
+        const auto printed = print(text.str());
+        if (printed) return done;
+        return tell(app, printed.error());
     } catch (const CLI::ParseError& error) {
         const auto commands = app.get_subcommands();
         // CLI11 names these from the last to the first.
@@ -96,9 +110,7 @@ int run(CLI::App& app, const Action& action, int argc, char** argv) {
     limit_memory();
     const auto status = action();
     if (status) return *status;
-    if (status.error().message.empty()) return 128 + SIGPIPE; // print()'s: as a shell has it
-    fmt::print(stderr, "{}: {}\n", app.get_name(), status.error().message);
-    return failed;
+    return tell(app, status.error());
 }
 
 } // namespace
