@@ -148,7 +148,10 @@ void add_import(CLI::App& app, Action& action) {
     command->add_option("--domains", options->domains, "the output of `xl sched-credit2`");
     command->add_option("--xen-version", options->xen_version,
                         "of the traced host, e.g. 4.20.4, where `xl info` was not pasted");
-    command->add_option("--out", options->out, "the directory to make")->required();
+    command
+        ->add_option("--out", options->out,
+                     "the directory to make, or the one file by its ending .tar.zst")
+        ->required();
     command->callback(
         [options, &action] { action = [options] { return import_trace(*options); }; });
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "bench/simulator/run.hpp"
 
+#include "collector/capture/archive.hpp"
 #include "collector/capture/writer.hpp"
 #include "src/proto/capture.pb.h"
 
@@ -39,6 +40,11 @@ class Recorder {
   public:
     static Result<Recorder> begin(World& world, const RunOptions& options) {
         const proto::HostSnapshot first = world.machine().snapshot();
+        if (capture::names_archive(options.capture))
+            return intellisched::fail(
+                "{}: what the simulation knows to be true is written beside the capture; "
+                "name a directory",
+                options.capture.string());
         auto writer = TRY(capture::Writer::create(options.capture, manifest_of(world, first)));
         TRY(writer.snapshot(first));
         TRY(writer.counters(world.machine().counters()));

@@ -5,6 +5,7 @@
 //   host.pb       a FileHeader record and HostSnapshot records
 //   counters.pb   a FileHeader record and CounterSample records
 //   trace.zst     the byte stream that xentrace writes, as zstd frames with checksums (RFC 8878)
+// To be sent it is one file: archive.hpp.
 #pragma once
 
 #include "src/proto/records.hpp"

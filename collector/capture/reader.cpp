@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "collector/capture/reader.hpp"
 
+#include "collector/capture/archive.hpp"
 #include "collector/capture/format.hpp"
 #include "src/base/files.hpp"
 
@@ -44,6 +45,13 @@ class FrameReader {
         return FrameReader(std::move(file), path.string());
     }
 
+    FrameReader(FileDescriptor file, std::string name)
+        : file_(std::move(file)), name_(std::move(name)),
+          context_(ZSTD_createDCtx(), &ZSTD_freeDCtx), buffer_(Reader::trace_piece) {
+        if (!context_) throw std::bad_alloc();
+        ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, max_window_log);
+    }
+
     Result<bool> next(std::vector<std::byte>& bytes) {
         if (error_) return tl::unexpected(*error_);
         auto more = decompress(bytes);
@@ -52,13 +60,6 @@ class FrameReader {
     }
 
   private:
-    FrameReader(FileDescriptor file, std::string name)
-        : file_(std::move(file)), name_(std::move(name)),
-          context_(ZSTD_createDCtx(), &ZSTD_freeDCtx), buffer_(Reader::trace_piece) {
-        if (!context_) throw std::bad_alloc();
-        ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, max_window_log);
-    }
-
     tl::unexpected<Error> damaged(std::string_view why) const {
         return fail("{}: damaged at byte {}: {}; what stands before it is all that can be read, "
                     "record it again",
@@ -128,18 +129,15 @@ Result<RecordReader> open_records(const fs::path& path, const RecordFormat& form
     return RecordReader::open(path, format);
 }
 
-Result<proto::CaptureManifest> read_manifest(const fs::path& path) {
-    auto reader = TRY(RecordReader::open(path, manifest_format));
+Result<proto::CaptureManifest> read_manifest(RecordReader reader, const std::string& name) {
     proto::CaptureManifest manifest;
     const auto read = TRY(reader.next(manifest));
-    if (!read)
-        return fail("{}: ends too early; the capture is not whole, copy it again", path.string());
+    if (!read) return fail("{}: ends too early; the capture is not whole, copy it again", name);
     if (manifest.format_version() != format_version)
         return fail(
             "{}: a capture of format {}; this program reads {}: record it again, or use the "
             "program that wrote it ({})",
-            path.string(), manifest.format_version(), format_version,
-            printable(manifest.recorded_by(), 64));
+            name, manifest.format_version(), format_version, printable(manifest.recorded_by(), 64));
     return manifest;
 }
 
@@ -173,19 +171,28 @@ Result<Reader> Reader::open(const fs::path& path) {
     std::error_code error;
     const fs::file_status status = fs::status(path, error);
     if (status.type() == fs::file_type::not_found)
-        return fail("{}: no such capture; name the directory that `intellisched record` wrote",
-                    path.string());
+        return fail("{}: no such capture; name what `intellisched record` wrote", path.string());
     if (error) return fail("{}: cannot read: {}", path.string(), error.message());
-    if (!fs::is_directory(status))
-        return fail("{}: a file, where a capture is a directory; name the directory that "
-                    "`intellisched record` wrote",
-                    path.string());
+    if (!fs::is_directory(status)) {
+        auto members = TRY(unpack(path));
+        const auto records = [&](FileDescriptor& file, const char* name,
+                                 const RecordFormat& format) {
+            return RecordReader::of(std::move(file), (path / name).string(), format);
+        };
+        auto manifest = TRY(read_manifest(records(members.manifest, manifest_file, manifest_format),
+                                          (path / manifest_file).string()));
+        return Reader(std::make_unique<Impl>(
+            Impl{path.string(), std::move(manifest), records(members.host, host_file, host_format),
+                 records(members.counters, counters_file, counters_format),
+                 FrameReader(std::move(members.trace), (path / trace_file).string())}));
+    }
     if (!fs::exists(path / manifest_file, error))
         return fail("{}: not a capture (no {} in it); name the directory that `intellisched "
                     "record` wrote",
                     path.string(), manifest_file);
 
-    auto manifest = TRY(read_manifest(path / manifest_file));
+    auto manifest_reader = TRY(RecordReader::open(path / manifest_file, manifest_format));
+    auto manifest = TRY(read_manifest(std::move(manifest_reader), (path / manifest_file).string()));
     auto host = TRY(open_records(path / host_file, host_format));
     auto counters = TRY(open_records(path / counters_file, counters_format));
     auto trace = TRY(FrameReader::open(path / trace_file));

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Reads a capture (format.hpp), which may be finished, broken off or still growing.
+// Reads a capture (format.hpp), which may be finished, broken off or still growing; or the one file
+// that it is sent as (archive.hpp).
 #pragma once
 
 #include "src/base/result.hpp"
@@ -22,8 +23,8 @@ namespace intellisched::capture {
 /// call returns the same error.
 class Reader {
   public:
-    /// Opens all the files and reads the manifest. Errors: no capture at `path`, files missing,
-    /// another format version.
+    /// Opens all the files and reads the manifest; what is no directory is unpacked first. Errors:
+    /// no capture at `path`, files missing, another format version; those of unpack().
     [[nodiscard]] static Result<Reader> open(const std::filesystem::path& path);
 
     Reader(Reader&&) noexcept;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "collector/capture/writer.hpp"
 
+#include "collector/capture/archive.hpp"
 #include "collector/capture/format.hpp"
 #include "src/base/folder.hpp"
 
@@ -9,6 +10,7 @@
 #include <cstring>
 #include <fcntl.h>
 #include <new>
+#include <optional>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <vector>
@@ -153,6 +155,8 @@ struct Writer::Impl {
     RecordWriter host;
     RecordWriter counters;
     FrameWriter trace;
+    std::optional<Folder> above; ///< of the one file that it is to be
+    fs::path archive;            ///< that
 };
 
 Writer::Writer(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -162,8 +166,18 @@ Writer::~Writer() = default;
 
 Result<Writer> Writer::create(const fs::path& wanted, proto::CaptureManifest manifest) {
     if (wanted.empty()) return fail("a capture needs the name of a new directory");
-    const fs::path path = wanted.has_filename() ? wanted : wanted.parent_path();
+    fs::path path = wanted.has_filename() ? wanted : wanted.parent_path();
+    std::optional<Folder> above;
+    fs::path archive;
+    if (names_archive(path)) {
+        archive = path;
+        std::error_code unknown;
+        if (fs::exists(fs::symlink_status(path, unknown)))
+            return fail("{}: exists; name a new file for the capture, or remove it", path.string());
+        path += ".recording";
+    }
     const auto made = TRY(make_directory(path));
+    if (!archive.empty()) above = TRY(Folder::open(archive.parent_path()));
     // All files go to the folder that this is now, whatever takes its place.
     auto folder = TRY(Folder::open(path));
     Undo undo(folder, made ? path : fs::path());
@@ -190,7 +204,8 @@ Result<Writer> Writer::create(const fs::path& wanted, proto::CaptureManifest man
     undo.disarm();
     return Writer(std::make_unique<Impl>(
         Impl{std::move(folder), made ? path : fs::path(), std::move(manifest), std::move(host),
-             std::move(counters), FrameWriter(std::move(trace), (path / trace_file).string())}));
+             std::move(counters), FrameWriter(std::move(trace), (path / trace_file).string()),
+             std::move(above), std::move(archive)}));
 }
 
 Result<void> Writer::snapshot(const proto::HostSnapshot& snapshot) {
@@ -213,7 +228,15 @@ Result<void> Writer::finish(std::uint64_t end_tsc, std::uint64_t lost_records) {
     impl_->manifest.set_end_tsc(end_tsc);
     impl_->manifest.set_lost_records(lost_records);
     impl_->manifest.set_complete(true);
-    return put_manifest(impl_->folder, impl_->manifest);
+    TRY(put_manifest(impl_->folder, impl_->manifest));
+    if (!impl_->above) return {};
+    if (auto packed = pack(impl_->folder, *impl_->above, impl_->archive.filename().string(),
+                           impl_->archive.string());
+        !packed)
+        return fail("{}; the capture is in the directory {}.recording", packed.error().message,
+                    impl_->archive.string());
+    discard();
+    return {};
 }
 
 void Writer::discard() {

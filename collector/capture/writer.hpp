@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Writes a capture (format.hpp). Whatever happens to the writer, what was synced can be read.
+// Writes a capture (format.hpp), as a directory or as one file (archive.hpp). Whatever happens to
+// the writer, what was synced can be read.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -20,6 +21,9 @@ class Writer {
     /// this program's format version, as incomplete. Errors: something stands at `path`, the
     /// directory above it does not exist or cannot be written to, no space. Nothing is left behind
     /// by a failure.
+    /// A `path` that names_archive() is to become one file: until finish() the capture is in the
+    /// directory of that name with ".recording" behind it, and stays there if finish() does not
+    /// come or fails.
     [[nodiscard]] static Result<Writer> create(const std::filesystem::path& path,
                                                proto::CaptureManifest manifest);
 
@@ -40,7 +44,9 @@ class Writer {
     /// to empty Xen's buffers in time; finish() does.
     [[nodiscard]] Result<void> sync();
 
-    /// Syncs all files to the disk and writes the manifest as complete. `lost_records`: how many
+    /// Syncs all files to the disk and writes the manifest as complete; then packs them to the one
+    /// file that the capture is to be, and removes the directory. No call but the destructor may
+    /// follow then. `lost_records`: how many
     /// records Xen reported as lost.
     [[nodiscard]] Result<void> finish(std::uint64_t end_tsc, std::uint64_t lost_records);
 

@@ -132,7 +132,10 @@ void add_record(CLI::App& app, Action& action) {
     command->add_option("--seconds", options->seconds, "how long to record a live host")
         ->capture_default_str()
         ->transform(seconds_range());
-    command->add_option("--out", options->out, "the directory to make")->required();
+    command
+        ->add_option("--out", options->out,
+                     "the directory to make, or the one file by its ending .tar.zst")
+        ->required();
     command->add_option("--note", options->note, "text to keep with the capture, e.g. the load");
     command->callback([options, &action] { action = [options] { return record(*options); }; });
 }

@@ -15,9 +15,10 @@ CLI::Validator host_validator() {
 
 void Source::add_to(CLI::App& command) {
     command.add_option("--pool", pool, "the cpupool, by name or id")->capture_default_str();
-    auto* from = command.add_option("--capture", capture,
-                                    "read a recorded capture instead of the "
-                                    "live host; short for --host capture:PATH");
+    auto* from =
+        command.add_option("--capture", capture,
+                           "read a recorded capture, a directory or a .tar.zst file, instead of "
+                           "the live host; short for --host capture:PATH");
     command
         .add_option("--host", host,
                     "where to look: xen (default in a dom0), capture:PATH or sim:SCENARIO")

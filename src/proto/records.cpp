@@ -227,6 +227,10 @@ Result<RecordReader> RecordReader::open(const std::filesystem::path& path,
     return RecordReader(std::move(file), path.string(), format);
 }
 
+RecordReader RecordReader::of(FileDescriptor file, std::string name, const RecordFormat& format) {
+    return RecordReader(std::move(file), std::move(name), format);
+}
+
 // Sees to it that `bytes` unread bytes stand in the buffer; false when the file ends before that.
 Result<bool> RecordReader::fill(std::size_t bytes) {
     constexpr std::size_t chunk = std::size_t{64} << 10;

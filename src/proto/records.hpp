@@ -93,6 +93,9 @@ class RecordReader {
     [[nodiscard]] static Result<RecordReader> open(const std::filesystem::path& path,
                                                    const RecordFormat& format,
                                                    Author author = Author::any);
+    /// The same for a regular file that is open already.
+    [[nodiscard]] static RecordReader of(FileDescriptor file, std::string name,
+                                         const RecordFormat& format);
 
     /// The next payload; nothing when the file holds no further whole record at this moment (call
     /// again when it has grown; torn() tells whether part of a record stands there).

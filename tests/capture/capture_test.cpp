@@ -243,7 +243,8 @@ TEST_CASE("capture: what is none is told from what is broken") {
     const Directory directory;
     CHECK(contains(open_error(directory.path / "nothing"), "no such capture"));
     spill(directory.path / "file", "x");
-    CHECK(contains(open_error(directory.path / "file"), "a file, where a capture is a directory"));
+    CHECK(
+        contains(open_error(directory.path / "file"), "a capture is a folder or a .tar.zst file"));
     CHECK(contains(open_error(directory.path), "not a capture (no manifest.pb in it)"));
 
     const fs::path path = write_capture(directory);
