@@ -46,8 +46,7 @@ class Writer {
 
     /// Syncs all files to the disk and writes the manifest as complete; then packs them to the one
     /// file that the capture is to be, and removes the directory. No call but the destructor may
-    /// follow then. `lost_records`: how many
-    /// records Xen reported as lost.
+    /// follow then. `lost_records`: how many records Xen reported as lost.
     [[nodiscard]] Result<void> finish(std::uint64_t end_tsc, std::uint64_t lost_records);
 
     /// Removes the capture, and the directory if create() made it. No call but the destructor may
