@@ -175,7 +175,7 @@ std::map<unsigned, std::int64_t> ClockSurvey::offsets() const {
     std::nth_element(sorted.begin(), middle, sorted.end());
     std::map<unsigned, std::int64_t> result;
     for (const auto& [cpu, offset] : all)
-        if (offset != *middle) result[cpu] = offset - *middle;
+        if (std::abs(offset - *middle) >= cycles(least_s)) result[cpu] = offset - *middle;
     return result;
 }
 

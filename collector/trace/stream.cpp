@@ -89,6 +89,7 @@ void TraceStream::close_window() {
         // Windows of the new time make none of the old time's last records final.
         if (steps_back(queue.began, tsc)) restarting_ = true;
         queue.began = tsc;
+        queue.round = stats_.rounds;
     }
 }
 

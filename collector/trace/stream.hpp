@@ -15,7 +15,9 @@
 //
 // When the TSC restarts (a suspend, a clock that is stepped back) each CPU's stream steps back by
 // far. A CPU that has done so waits until all have, or have had two rounds to do so. Then the rest
-// of the time before is handed over, TimeRestart, and what comes after it.
+// of the time before is handed over, TimeRestart, and what comes after it. Where as many CPUs or
+// more have gone on in later rounds, these few clocks were stepped and the time is what it was:
+// their records are late from there on.
 //
 // No loss goes unseen. Xen's LOST_RECORDS is handed over twice, as the loss begins and as it ends.
 // Damaged windows, and records that come too late to be merged, are shown as losses as well.
@@ -46,6 +48,7 @@ struct StreamStats {
     std::uint64_t damaged = 0; ///< windows cut short at something that is not a record
     std::uint64_t rounds = 0;
     std::uint64_t restarts = 0; ///< times that the TSC restarted
+    std::uint64_t stepped = 0;  ///< times that the TSC of few CPUs stepped back, and they were late
 };
 
 class TraceStream {
@@ -69,7 +72,7 @@ class TraceStream {
                     begins_.pop_front();
                 }
                 drain(final_, handler);
-                if (restarting_ && ++rounds_restarting_ > 2) restart(handler);
+                if (restarting_ && ++rounds_restarting_ > 2) settle(handler);
             } else if (pending_ > max_pending) {
                 drain(UINT64_MAX, handler);
                 // Waiting for the other CPUs to restart as well would have no bound.
@@ -124,6 +127,7 @@ class TraceStream {
         std::uint64_t head_tsc = 0;
         std::uint64_t drained_tsc = 0; ///< by its own clock, of the last record handed over
         std::uint64_t began = 0; ///< TSC with which its last window began; 0: none since a restart
+        std::uint64_t round = 0; ///< in which its last window began
         std::uint64_t ahead = 0; ///< cycles that its clock is ahead; wraps round where it is behind
         bool in_loss = false;    ///< the head is a LOST_RECORDS whose begin was handed over
         bool damaged = false;    ///< something was skipped before the head
@@ -258,6 +262,26 @@ class TraceStream {
         }
         handler(record);
         queue.position += size_of(head);
+    }
+
+    /// Whether a restart or a step of few clocks is what has been waited for.
+    template<class Handler> void settle(Handler&& handler) {
+        drain(UINT64_MAX, handler);
+        std::size_t back = 0, went_on = 0;
+        for (const Queue& queue : queues_) {
+            back += queue.restarted;
+            // A window of a round later than the one in which the first was seen to step back.
+            went_on += !queue.restarted && queue.began != 0 && queue.round + 1 >= stats_.rounds;
+        }
+        if (back > went_on) return restart(handler);
+        for (Queue& queue : queues_) {
+            if (!queue.restarted) continue;
+            queue.restarted = queue.in_loss = false;
+            queue.drained_tsc = queue.head_tsc;
+            ++stats_.stepped;
+        }
+        rounds_restarting_ = 0;
+        restarting_ = false;
     }
 
     /// The TSC has restarted on all CPUs, as far as they have records.

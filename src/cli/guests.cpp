@@ -47,7 +47,7 @@ PoolCures cures_of(const Watched& watched, const Models& models) {
 
 void set_row(proto::GuestRow& row, const GuestFigures& guest, Cause cause, const Help& help) {
     row.set_id(guest.id);
-    row.set_name(guest.name);
+    row.set_name(printable(guest.name, 64));
     row.set_vcpus(guest.vcpus);
     row.set_weight(guest.weight);
     row.set_cap(guest.cap);
@@ -59,7 +59,7 @@ void set_row(proto::GuestRow& row, const GuestFigures& guest, Cause cause, const
     if (!std::isnan(guest.wait_p99_us)) row.set_wait_p99_us(guest.wait_p99_us);
     if (guest.behind) {
         row.mutable_behind()->set_id(guest.behind->id);
-        row.mutable_behind()->set_name(guest.behind->name);
+        row.mutable_behind()->set_name(printable(guest.behind->name, 64));
         row.mutable_behind()->set_part(guest.behind->part);
     }
     if (!std::isnan(guest.behind_any)) row.set_behind_any(guest.behind_any);

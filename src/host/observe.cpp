@@ -13,6 +13,9 @@ namespace {
 /// As much trace as may wait for the TSC frequency: some seconds of a busy host.
 constexpr std::size_t calibration_bytes = std::size_t{64} << 20;
 
+/// A survey reads the trace a second time for 100 rounds; not more often than about each minute.
+constexpr std::uint64_t rounds_between_surveys = 600;
+
 class Observer {
   public:
     Observer(Host& host, const ObserveOptions& options, const WindowBuilder::Sink& sink)
@@ -44,6 +47,7 @@ class Observer {
             TRY(begin());
         }
         stream_.finish([&](const trace::Record& record) { add(record); });
+        look_for_silences();
         builder_->finish();
         return Observed{stream_.stats(), khz_, std::move(unknown_), std::move(clocks_),
                         builder_->misfits().told(info_.xen_version)};
@@ -62,6 +66,29 @@ class Observer {
         builder_->add(record);
     }
 
+    void look_for_silences() {
+        if (builder_->silences() == silences_) return;
+        silences_ = builder_->silences();
+        BOOST_LOG_TRIVIAL(info)
+            << "the trace: no CPU wrote a record for over half a second although some were busy: "
+               "the TSC was stepped forward (a suspend, a migration), or the host stood still; the "
+               "window in which that was is left out";
+    }
+
+    /// A clock that is stepped later, or of a CPU that comes online later, shows in late records.
+    void look_for_late() {
+        const trace::StreamStats& stats = stream_.stats();
+        if (stats.stepped > stepped_)
+            BOOST_LOG_TRIVIAL(warning)
+                << "the trace: the clock (TSC) of some CPU was stepped back, the others' were not; "
+                   "windows are left out until it is corrected";
+        stepped_ = stats.stepped;
+        if (stats.late == late_ || survey_ || stats.rounds < surveyed_ + rounds_between_surveys)
+            return;
+        late_ = stats.late;
+        survey_.emplace(khz_);
+    }
+
     void time_restarted() {
         if (correcting_) return;
         survey_.emplace(khz_);
@@ -76,7 +103,9 @@ class Observer {
         if (!survey_ || !(now || survey_->enough())) return;
         const auto offsets = survey_->offsets();
         survey_.reset();
-        if (offsets.empty()) return;
+        surveyed_ = stream_.stats().rounds;
+        if (offsets.empty() && clocks_.empty()) return;
+        clocks_.clear();
         for (const auto& [cpu, cycles] : offsets) {
             clocks_[cpu] = static_cast<double>(cycles) / (static_cast<double>(khz_) * 1000);
             BOOST_LOG_TRIVIAL(warning) << "the trace: " << clock_text(cpu, clocks_[cpu]);
@@ -99,6 +128,8 @@ class Observer {
             if (survey_) survey_->feed(bytes);
             auto fed = stream_.feed(bytes, [&](const trace::Record& record) { add(record); });
             correct_clocks();
+            look_for_late();
+            look_for_silences();
             warn_of_misfits();
             return fed;
         }
@@ -142,7 +173,9 @@ class Observer {
     std::optional<trace::ClockSurvey> survey_;
     std::map<unsigned, double> clocks_; ///< as Observed's
     bool correcting_ = false;
-    std::size_t misfits_ = 0; ///< kinds that were warned of
+    std::size_t misfits_ = 0;                             ///< kinds that were warned of
+    std::uint64_t silences_ = 0, stepped_ = 0, late_ = 0; ///< that have been looked at
+    std::uint64_t surveyed_ = 0; ///< round at whose end the last survey was over
 
     // Until the frequency is known, and of a recorded host whether its CPUs' clocks agree.
     std::vector<HostItem> early_;

@@ -114,21 +114,21 @@ Help help_for(Cause cause, const GuestFigures& guest, const PoolCures& pool) {
                                 pool.rate_limit),
                     pool.rate_limit_command};
         return {"rate-limit", "its wake-ups wait for others' slices; a shorter one helps it, but "
-                              "is not recommended for the pool"};
+                              "none is recommended for the pool"};
     case Cause::layout:
         if (!pool.layout.empty())
             return {"layout",
                     fmt::format("CPUs are idle in other runqueues; {} is recommended", pool.layout),
                     pool.layout_command};
-        return {"layout", "CPUs are idle in other runqueues; larger ones help it, but are not "
-                          "recommended for the pool"};
+        return {"layout", "CPUs are idle in other runqueues; larger ones help it, but none "
+                          "is recommended for the pool"};
     case Cause::stall:
         return {"nothing",
-                "it waits beside idle CPUs of its own runqueue, which are slow to wake up"};
+                "it waits beside idle CPUs of its own runqueue; `intellisched diagnose` says more"};
     case Cause::own_vcpus:
         return model("its vCPUs wait for each other");
     case Cause::full_pool:
-        return model("it has its share of a full pool");
+        return model("it has all that it is due");
     }
     return {"nothing", "it hardly waits"};
 }

@@ -73,7 +73,12 @@ std::vector<Findings::Finding> Findings::list(const proto::HostSnapshot& snapsho
     const auto guests = guests_.figures(snapshot);
     add_stalls(found, guests);
     add_guests(found, guests);
-    add_rate_limit(found);
+    // Of a guest that has all it is due a wait ends with another's slice under any limit.
+    const bool alone = count_wanting(guests) == 1;
+    if (std::ranges::any_of(guests, [&](const GuestFigures& guest) {
+            return cause_of(guest, alone) == Cause::rate_limit;
+        }))
+        add_rate_limit(found);
     add_lopsided(found);
     add_lost(found);
     return found;

@@ -18,7 +18,8 @@ Observation observation_of(const WindowStats& window, const Prediction& predicti
             .untracked = window.untracked,
             .disordered = window.disordered,
             .mismatched = window.mismatched(),
-            .runs_only = window.runs_only()};
+            .runs_only = window.runs_only(),
+            .cleared = window.cleared()};
 }
 
 std::string_view to_string(Decision decision) {
@@ -46,8 +47,8 @@ constexpr double largest_gain = 1e3;
 bool possible(const Observation& window) {
     const auto part = [](double value) { return value >= 0 && value <= 1.001; };
     const auto& [probability, gain, best, outside] = window.prediction;
-    return part(window.coverage) && part(window.mismatched) && outside >= 0 &&
-           outside <= most_novel && index(best) < option_count &&
+    return part(window.coverage) && part(window.cleared) && part(window.mismatched) &&
+           outside >= 0 && outside <= most_novel && index(best) < option_count &&
            std::all_of(probability.begin(), probability.end(), part) &&
            std::all_of(gain.begin(), gain.end(),
                        [](double value) { return std::abs(value) <= largest_gain; });
@@ -77,8 +78,8 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
                       "records, or the clocks of the CPUs differ"};
     if (window.mismatched > gate.mismatched)
         return Reason{"clocks-differ",
-                      fmt::format("{:.0f}% of the runstate changes come in an order that is not "
-                                  "possible: the clocks (TSC) of the CPUs differ",
+                      fmt::format("{:.0f}% of the runstate changes of a CPU come in an order "
+                                  "that is not possible: the clocks (TSC) of the CPUs differ",
                                   window.mismatched * 100)};
     if (window.coverage < gate.coverage && window.disordered > 0)
         return Reason{"clocks-differ",
@@ -92,16 +93,31 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
             fmt::format("records were lost: the trace covers {:.0f}% of the CPUs' time in "
                         "which it was on, {:.0f}% is needed (larger trace buffers help)",
                         window.coverage * 100, gate.coverage * 100)};
+    if (window.cleared < gate.cleared && window.disordered > 0)
+        return Reason{"clocks-differ",
+                      fmt::format("some CPU's records came too late to be put in order in all but "
+                                  "{:.0f}% of the time: the clocks (TSC) of the CPUs differ, or "
+                                  "the trace is damaged",
+                                  window.cleared * 100)};
+    if (window.cleared < gate.cleared)
+        return Reason{
+            "records-lost",
+            fmt::format("some CPU lost records in all but {:.0f}% of the time, so that waits are "
+                        "not known; {:.0f}% is needed (larger trace buffers help)",
+                        window.cleared * 100, gate.cleared * 100)};
     if (window.decisions < gate.decisions)
         return Reason{"too-little-data",
                       fmt::format("only {} scheduling decisions were seen, {} are needed (the pool "
                                   "may be idle)",
                                   window.decisions, gate.decisions)};
     if (window.prediction.outside_training > gate.outside_training)
-        return Reason{"outside-training",
-                      fmt::format("it is unlike what the model was trained on: at a distance of "
-                                  "{:.2f}, {:.2f} is allowed (a host or a load of another kind)",
-                                  window.prediction.outside_training, gate.outside_training)};
+        return Reason{
+            "outside-training",
+            fmt::format("it is unlike what the model was trained on: at a distance of "
+                        "{:.2f}, {:.2f} is allowed (a host or a load of another kind; "
+                        "`intellisched guests` and `intellisched diagnose` need no model)",
+                        std::ceil(window.prediction.outside_training * 100) / 100,
+                        gate.outside_training)};
     return std::nullopt;
 }
 
@@ -162,7 +178,8 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
     if (verdict.windows < margins.windows) {
         verdict.reasons.push_back(
             {"too-few-windows",
-             fmt::format("{} usable windows, {} are needed{}", verdict.windows, margins.windows,
+             fmt::format("{} usable window{}, {} are needed{}", verdict.windows,
+                         verdict.windows == 1 ? "" : "s", margins.windows,
                          verdict.reasons.empty() ? "; observe for longer" : "")});
         return verdict;
     }
@@ -195,7 +212,10 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
         "{:.0f}% of the probability that one of these two is the best ({:.1f}% against "
         "{}'s {:.1f}%)",
         over * 100, probability[chosen] * 100, name(current), probability[index(current)] * 100);
-    if (verdict.agreement < margins.agreement)
+    if (gain < margins.gain)
+        verdict.reasons.push_back({"small-gain", fmt::format("{}; a switch needs {:+.1f}%", promise,
+                                                             margins.gain * 100)});
+    else if (verdict.agreement < margins.agreement)
         verdict.reasons.push_back(
             {"windows-disagree",
              fmt::format("{}, but is better than {} in {:.0f}% of the windows only; {:.0f}% are "
@@ -206,9 +226,6 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
         verdict.reasons.push_back(
             {"unsure", fmt::format("{}, but only {}; {:.0f}% are needed to switch", promise,
                                    of_the_two, margins.confidence * 100)});
-    else if (gain < margins.gain)
-        verdict.reasons.push_back({"small-gain", fmt::format("{}; a switch needs {:+.1f}%", promise,
-                                                             margins.gain * 100)});
     else {
         verdict.decision = Decision::switch_option;
         verdict.option = verdict.favourite;

@@ -15,6 +15,7 @@ namespace intellisched {
 /// What a window must have to count as evidence.
 struct InputGate {
     double coverage = 0.8;   ///< part of the CPUs' time with tracing on without a loss, at least
+    double cleared = 0.1; ///< part of that time in which all CPUs were without one, at least
     double mismatched = 0.1; ///< part of the runstate changes out of order, at most
     std::uint64_t decisions = 20; ///< scheduling decisions seen, at least
     double outside_training = 1;  ///< Prediction's, at most
@@ -39,6 +40,7 @@ struct Observation {
     std::uint64_t disordered = 0; ///< WindowStats::disordered
     double mismatched = 0;        ///< part of the runstate changes that fit no state before
     bool runs_only = false;       ///< WindowStats::runs_only()
+    double cleared = 1;           ///< WindowStats::cleared()
 };
 
 /// What the policy sees of `window`, with the model's prediction for it.

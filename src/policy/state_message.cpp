@@ -60,6 +60,7 @@ void write(proto::PolicyWindow& out, const PastWindow& past) {
     out.set_disordered(window.observation.disordered);
     out.set_mismatched(window.observation.mismatched);
     out.set_runs_only(window.observation.runs_only);
+    out.set_cleared(window.observation.cleared);
     out.set_untracked(window.observation.untracked);
     for (const double value : prediction.probability) out.add_probability(value);
     for (const double value : prediction.expected_gain) out.add_expected_gain(value);
@@ -217,6 +218,7 @@ class StateParser {
         observation.disordered = in.disordered();
         observation.mismatched = in.mismatched();
         observation.runs_only = in.runs_only();
+        if (in.has_cleared()) observation.cleared = in.cleared();
         observation.untracked = in.untracked();
         observation.prediction = {numbers<layout_count>(in.probability(), "probabilities"),
                                   numbers<layout_count>(in.expected_gain(), "gains"),

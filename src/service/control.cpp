@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/control.hpp"
 
+#include "src/base/folder.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/base/log.hpp"
 
@@ -84,6 +85,9 @@ Result<std::unique_ptr<Control>> Control::open(Loop& loop, const std::filesystem
     const std::string name = path.string();
     const auto address = TRY(address_of(name));
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+
+    // Its mode is set by name, and who may ask is looked up by name.
+    TRY(TRY(Folder::open(path.parent_path())).check_trusted());
 
     struct stat file {};
     if (::lstat(name.c_str(), &file) == 0) {

@@ -53,7 +53,7 @@ class RequestFrame {
 class Control {
   public:
     /// Creates the socket, of mode 0660; a stale one is replaced. Errors: a service listens there,
-    /// something else has that name, what the file system says.
+    /// something else has that name, others can change its folder, what the file system says.
     [[nodiscard]] static Result<std::unique_ptr<Control>>
     open(Loop& loop, const std::filesystem::path& path, Answer answer, ControlLimits limits = {});
     ~Control(); ///< removes the socket's file

@@ -21,6 +21,7 @@ WindowStats window() {
     stats.tsc_hz = hz;
     stats.end_tsc = static_cast<std::uint64_t>(2 * hz);
     stats.traced = stats.observed = 8 * hz;
+    stats.clear = hz;
     return stats;
 }
 

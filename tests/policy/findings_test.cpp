@@ -19,6 +19,7 @@ WindowStats window() {
     stats.tsc_hz = hz;
     stats.end_tsc = static_cast<std::uint64_t>(hz);
     stats.traced = stats.observed = 4 * hz;
+    stats.clear = hz;
     stats.decisions = 1000;
     stats.wakeups = 1;
     return stats;
@@ -98,16 +99,31 @@ TEST_CASE("findings: wake-ups that end with another's slice") {
     stats.wakeups = 100;
     stats.wake_waited = 0.95 * hz;
     stats.held_back = 0.9 * hz;
-    CHECK(contains(found(stats, {}), "95% of the waiting after wake-ups"));
-    CHECK(contains(found(stats, {}), "xl sched-credit2 -p Pool-0 -s -r 100"));
-    stats.facts.pool = "Pool 0; reboot";
-    stats.facts.pool_id = 5;
-    CHECK(contains(found(stats, {}), "xl sched-credit2 -p 5 -s -r 100"));
+    const auto host = guests({"Domain-0", "a"});
+    got(stats, 1, 0.05, 0.95); // alone, and waits for others' slices
+    stats.domains[1].held_back = 0.9 * hz;
+    CHECK(contains(found(stats, host), "95% of the waiting after wake-ups"));
+    CHECK(contains(found(stats, host), "xl sched-credit2 -p Pool-0 -s -r 100"));
+    auto moved = stats;
+    auto elsewhere = host;
+    moved.facts.pool = "Pool 0; reboot";
+    moved.facts.pool_id = 5;
+    for (auto& domain : *elsewhere.mutable_domains()) domain.set_pool_id(5);
+    CHECK(contains(found(moved, elsewhere), "xl sched-credit2 -p 5 -s -r 100"));
     stats.held_back = 0.4 * hz; // mostly otherwise
-    CHECK(found(stats, {}).empty());
+    CHECK(found(stats, host).empty());
     stats.wake_waited = 0.05 * hz; // half a millisecond each
     stats.held_back = 0.05 * hz;
-    CHECK(found(stats, {}).empty());
+    CHECK(found(stats, host).empty());
+    // Who has all that is due waits for a turn, which ends with another's slice under any limit.
+    auto full = window();
+    full.wakeups = 100;
+    full.wake_waited = full.held_back = 3 * hz;
+    for (unsigned domain = 1; domain <= 2; ++domain) {
+        got(full, domain, 2, 1.5);
+        full.domains[domain].held_back = 1.5 * hz;
+    }
+    CHECK(found(full, guests({"Domain-0", "a", "b"})).empty());
 }
 
 TEST_CASE("findings: a vCPU that waits beside an idle CPU, not its domain's weight") {

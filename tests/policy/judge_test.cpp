@@ -36,6 +36,19 @@ Verdict verdict_on(std::vector<Observation> windows, const Representatives& same
 
 } // namespace
 
+TEST_CASE("policy: a window in which some CPU is hardly ever without a loss is not used") {
+    Observation blind = for_core;
+    blind.coverage = 0.94;
+    blind.cleared = 0.01;
+    const auto lost = verdict_on({blind, blind, blind});
+    CHECK(lost.decision == Decision::abstain);
+    CHECK(has(lost, "records-lost"));
+    blind.disordered = 1;
+    CHECK(has(verdict_on({blind, blind, blind}), "clocks-differ"));
+    blind.cleared = 0.5;
+    CHECK(verdict_on({blind, blind, blind}).decision == Decision::switch_option);
+}
+
 TEST_CASE("policy: sure, agreed and worth it is a switch") {
     const auto verdict = verdict_on({for_core, for_core, for_core, for_core});
     CHECK(verdict.decision == Decision::switch_option);

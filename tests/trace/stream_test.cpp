@@ -475,6 +475,29 @@ TEST_CASE("stream: that the TSC began anew shows at once, however long the last 
     CHECK(stream.stats().late == 0);
 }
 
+TEST_CASE("stream: where one clock of many steps back the time goes on, and that CPU's records are "
+          "late") {
+    constexpr unsigned rounds = 20, at = 10, cpus = 4;
+    std::vector<Window> windows;
+    for (unsigned round = 0; round < rounds; ++round)
+        for (std::uint32_t cpu = 0; cpu < cpus; ++cpu)
+            windows.push_back(Window(cpu).record(
+                wake, (cpu == 2 && round >= at ? 0 : a_day) + 1000 * (round + 1) + cpu, {1, 0}));
+    const Reading reading = read(bytes_of(windows));
+    CHECK(reading.stats.restarts == 0);
+    CHECK(reading.stats.stepped == 1);
+    CHECK(reading.stats.late == rounds - at);
+    CHECK(ordered(reading.records));
+    // None of the others' records is missing, and the loss of that CPU is told.
+    const auto of = [&](std::uint32_t event, unsigned cpu) {
+        return std::count_if(reading.records.begin(), reading.records.end(),
+                             [&](const Seen& one) { return one.event == event && one.cpu == cpu; });
+    };
+    CHECK(of(wake, 0) == rounds);
+    CHECK(of(wake, 2) == at);
+    CHECK(of(lost_records, 2) == 1);
+}
+
 TEST_CASE("stream: a TSC that steps back with each record is given up on") {
     Window window(0);
     for (unsigned i = 0; i < 1000; ++i) window.record(wake, i % 2 == 0 ? a_day : 1, {1, 0});

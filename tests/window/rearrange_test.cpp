@@ -151,7 +151,7 @@ TEST_CASE("window: a vCPU that waits nobody knows where is taken up when it runs
 TEST_CASE("window: a snapshot tells of a rearrangement that the trace lost, or agrees with it") {
     auto snapshot = host();
     std::vector<WindowStats> windows;
-    WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
+    WindowBuilder builder(sparse, khz, [&](const WindowStats& s) { windows.push_back(s); });
     const auto later = [&](std::uint64_t tsc, const char* layout, bool can_rearrange) {
         snapshot.set_tsc(tsc);
         if (can_rearrange) snapshot.mutable_pools(0)->mutable_arrangement()->set_layout(layout);

@@ -228,7 +228,7 @@ TEST_CASE("window: events that no pool owns are not an error") {
 
 TEST_CASE("window: domains that are gone make room for those that come") {
     std::vector<WindowStats> windows;
-    WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
+    WindowBuilder builder(sparse, khz, [&](const WindowStats& s) { windows.push_back(s); });
     auto snapshot = host();
     builder.add(*view_of(snapshot));
     trace::TraceStream stream("test");
@@ -256,7 +256,7 @@ TEST_CASE("window: domains that are gone make room for those that come") {
 
 TEST_CASE("window: domains of the time before the TSC began anew are forgotten") {
     std::vector<WindowStats> windows;
-    WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
+    WindowBuilder builder(sparse, khz, [&](const WindowStats& s) { windows.push_back(s); });
     auto snapshot = host();
     builder.add(*view_of(snapshot));
     trace::TraceStream stream("test");
@@ -285,7 +285,7 @@ TEST_CASE("window: domains of the time before the TSC began anew are forgotten")
 
 TEST_CASE("window: a domain that no snapshot has yet is not forgotten, and too many are told") {
     std::vector<WindowStats> windows;
-    WindowBuilder builder({}, khz, [&](const WindowStats& s) { windows.push_back(s); });
+    WindowBuilder builder(sparse, khz, [&](const WindowStats& s) { windows.push_back(s); });
     auto snapshot = host();
     builder.add(*view_of(snapshot));
     snapshot.set_tsc(500 * ms); // without it
@@ -306,7 +306,7 @@ TEST_CASE("window: a domain that no snapshot has yet is not forgotten, and too m
 }
 
 TEST_CASE("window: a pool that changes in between begins a new window") {
-    WindowBuilder builder({}, khz, [](const WindowStats&) { FAIL("no whole window went by"); });
+    WindowBuilder builder(sparse, khz, [](const WindowStats&) { FAIL("no whole window went by"); });
     auto snapshot = host();
     builder.add(*view_of(snapshot));
     snapshot.set_tsc(400 * ms);
