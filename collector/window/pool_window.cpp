@@ -6,6 +6,13 @@
 #include <map>
 
 namespace intellisched {
+namespace {
+
+/// Changes of runstates on a CPU in a window, from which on their order says something of its
+/// clock.
+constexpr unsigned enough_changes = 200;
+
+} // namespace
 
 PoolWindow::PoolWindow(PoolFacts facts, const Topology& topology, const std::vector<unsigned>& cpus,
                        double tsc_hz)
@@ -124,6 +131,7 @@ void PoolWindow::set_use(unsigned position, Use use, std::uint64_t tsc) {
     move(cpu.use, -1);
     move(use, +1);
     cpu.use = use;
+    cpu.late = false;
     cpu.used_since = now_;
     count_core(core, +1);
     count_runqueue(runqueue, +1);
@@ -224,10 +232,17 @@ void PoolWindow::begin(std::uint64_t tsc) {
 WindowStats PoolWindow::close(std::uint64_t tsc) {
     advance(tsc);
     for (unsigned i = 0; i < cpus_.size(); ++i) count_use(i);
+    for (CpuSlot& cpu : cpus_) {
+        if (cpu.changes >= enough_changes)
+            stats.mismatched_cpu =
+                std::max(stats.mismatched_cpu, static_cast<double>(cpu.mismatches) / cpu.changes);
+        cpu.changes = cpu.mismatches = 0;
+    }
     stats.runqueue_of = seen_runqueues();
     stats.end_tsc = tsc;
     WindowStats closed = std::move(stats);
     begin(tsc);
+    for (const CpuSlot& cpu : cpus_) stats.disordered += cpu.late;
     return closed;
 }
 

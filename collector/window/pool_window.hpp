@@ -34,6 +34,12 @@ class PoolWindow {
     enum class Use : std::uint8_t { idle, busy, lost, off };
 
     void set_use(unsigned position, Use use, std::uint64_t tsc);
+    /// The CPU is lost because its records come too late to be put in order.
+    void set_late(unsigned position, std::uint64_t tsc) {
+        set_use(position, Use::lost, tsc);
+        cpus_[position].late = true;
+        ++stats.disordered;
+    }
     /// A CPU of that runqueue that has been idle since `tsc` and is one of `allowed` (sorted ids;
     /// empty: all).
     [[nodiscard]] std::optional<unsigned> idle_since(unsigned runqueue, std::uint64_t tsc,
@@ -46,7 +52,14 @@ class PoolWindow {
     void nothing_traced(std::uint64_t tsc);
     /// CPUs of which nothing was traced are idle from `tsc` on.
     void end_off(std::uint64_t tsc);
+    /// CPUs under a vCPU.
+    [[nodiscard]] int busy() const { return static_cast<int>(cpus_.size()) - idle_ - lost_ - off_; }
     [[nodiscard]] Use use_of(unsigned position) const { return cpus_[position].use; }
+    /// A runstate change on that CPU, from the state that the vCPU was in or from another.
+    void count_change(unsigned position, bool mismatch) {
+        ++cpus_[position].changes;
+        cpus_[position].mismatches += mismatch;
+    }
     /// A vCPU begins (+1) or ends (-1) to wait in that runqueue of the current partition.
     void add_waiting(unsigned runqueue, int change, std::uint64_t tsc);
 
@@ -80,8 +93,10 @@ class PoolWindow {
         unsigned runqueue = 0;
         unsigned core = 0;
         Use use = Use::idle;
+        bool late = false; ///< lost because its records come too late to be put in order
         std::uint64_t since = 0;
-        std::uint64_t used_since = 0; ///< as `since`, but over windows; 0: always
+        std::uint64_t used_since = 0;         ///< as `since`, but over windows; 0: always
+        unsigned changes = 0, mismatches = 0; ///< of runstates, as WindowStats'
         unsigned seen_runqueue = no_runqueue;
     };
     struct CoreSlot {

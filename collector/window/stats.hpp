@@ -151,7 +151,8 @@ struct WindowStats {
     std::uint64_t lost = 0;
     std::uint64_t changes = 0;    ///< of vCPUs' runstates, in all pools
     std::uint64_t mismatches = 0; ///< ... from another state than the vCPU was in
-    std::uint64_t disordered = 0; ///< stretches of records that came too late to be put in order
+    double mismatched_cpu = 0;    ///< part of a CPU's changes that were so, of the CPU with most
+    std::uint64_t disordered = 0; ///< stretches of records too late to be put in order, by CPU
     /// On the whole host: records of vCPUs and waits of domains that were not counted for lack of
     /// room.
     std::uint64_t untracked = 0;
@@ -165,11 +166,17 @@ struct WindowStats {
     }
     /// Part of the CPUs' time with tracing on that the trace covers without a loss.
     [[nodiscard]] double coverage() const { return traced > 0 ? observed / traced : 0; }
-    /// Part of the runstate changes that fit no state before: records in a wrong order.
+    /// Part of the time with tracing on in which no CPU had a loss. Only then are waits known, and
+    /// what CPUs do at the same time.
+    [[nodiscard]] double cleared() const { return traced > 0 ? clear * facts.cpus / traced : 0; }
+    /// Part of the runstate changes that fit no state before: records in a wrong order. Of all of
+    /// them, or of the CPU that has most of it, for one clock that differs is little among many.
     [[nodiscard]] double mismatched() const {
-        return changes > 0
-                   ? std::min(1.0, static_cast<double>(mismatches) / static_cast<double>(changes))
-                   : 0;
+        const double all =
+            changes > 0
+                ? std::min(1.0, static_cast<double>(mismatches) / static_cast<double>(changes))
+                : 0;
+        return std::max(all, mismatched_cpu);
     }
     /// Whether vCPUs ran but none waited, slept or was woken: then records are missing.
     [[nodiscard]] bool runs_only() const {

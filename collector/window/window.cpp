@@ -46,6 +46,7 @@ struct WindowBuilder::Impl : PoolVcpus {
     bool open = false;
     bool restarted = false; ///< the TSC has begun anew, and no record has come since
     trace::Misfits misfits;
+    std::uint64_t silences = 0;
     std::uint64_t last = 0;
     std::uint64_t next_stop = 0; ///< records before it need nothing but to be counted
     std::uint64_t next_census = 0;
@@ -171,9 +172,23 @@ struct WindowBuilder::Impl : PoolVcpus {
         return snapshots.empty() ? never : snapshots.front().snapshot.tsc();
     }
 
+    /// Whether no CPU has told anything until then although some were busy: the TSC was stepped
+    /// forward, or the host stood still.
+    bool silent(std::uint64_t tsc) const {
+        return tsc > last && static_cast<double>(tsc - last) > hz * options.longest_silence_s &&
+               std::any_of(windows.begin(), windows.end(),
+                           [](const PoolWindow& window) { return window.busy() > 0; });
+    }
+
     /// What has to happen before a record of that time: snapshots take effect, windows that ended
     /// are closed. In line it would push what each record needs out of on_record().
-    [[gnu::noinline]] void advance_to(std::uint64_t tsc) {
+    [[gnu::noinline]] void advance_to(const trace::Record& r) {
+        const std::uint64_t tsc = r.tsc;
+        if (open && silent(tsc)) {
+            ++silences;
+            tracker.on(r, trace::TimeRestart{}, *this);
+            time_restarted(tsc);
+        }
         const bool anew = restarted;
         // Nothing has changed since it was due.
         if (open && tsc >= next_census) {
@@ -206,7 +221,7 @@ struct WindowBuilder::Impl : PoolVcpus {
 
 void WindowBuilder::Impl::on_record(const trace::Record& r) {
     if (r.tsc >= next_stop) [[unlikely]]
-        advance_to(r.tsc);
+        advance_to(r);
     last = r.tsc;
     tracker.saw(r);
     const Place here = place(r.cpu);
@@ -219,8 +234,11 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
     trace::visit(r, trace::Visitor{
                         [&](const trace::RunstateChange& e) {
                             count_unfollowed(e, r.cpu);
+                            const std::uint64_t fitted = tracker.mismatches();
                             tracker.on(r, e, *this);
                             ++changes;
+                            if (window)
+                                window->count_change(here.position, tracker.mismatches() != fitted);
                         },
                         [&](const trace::ContinueRunning& e) {
                             tracker.on(r, e, *this);
@@ -235,9 +253,13 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
                             tracker.on(r, e, *this);
                             if (e.paused) idle_from = never;
                             if (!window) return;
-                            window->set_use(here.position, e.paused ? Use::off : Use::lost, r.tsc);
                             window->stats.lost += e.count;
-                            if (e.count == 0 && !e.paused) ++window->stats.disordered;
+                            if (e.paused)
+                                window->set_use(here.position, Use::off, r.tsc);
+                            else if (e.count == 0)
+                                window->set_late(here.position, r.tsc);
+                            else
+                                window->set_use(here.position, Use::lost, r.tsc);
                         },
                         [&](const trace::LossEnd& e) {
                             if (window && window->use_of(here.position) == Use::off)
@@ -274,6 +296,7 @@ void WindowBuilder::Impl::on_record(const trace::Record& r) {
 }
 
 const trace::Misfits& WindowBuilder::misfits() const { return impl_->misfits; }
+std::uint64_t WindowBuilder::silences() const { return impl_->silences; }
 
 WindowBuilder::WindowBuilder(WindowOptions options, std::uint64_t tsc_khz, Sink sink)
     : impl_(std::make_unique<Impl>(options, tsc_khz, std::move(sink))) {}

@@ -16,6 +16,9 @@ namespace intellisched {
 struct WindowOptions {
     double seconds = 1.0;
     Arrangement boot; ///< in force where the snapshot of a pool does not tell
+    /// No CPU has a record for so long while one is busy: fifty of credit2's longest slices, and so
+    /// no time that passed.
+    double longest_silence_s = 0.5;
 };
 
 /// Fed with snapshots, counter samples and records in the order of time; hands over one WindowStats
@@ -40,6 +43,9 @@ class WindowBuilder {
     void finish();
     /// Of all records so far.
     [[nodiscard]] const trace::Misfits& misfits() const;
+    /// Times that no CPU had a record for over half a second although some were busy. The window in
+    /// which that was is left out, as one in which the TSC restarted.
+    [[nodiscard]] std::uint64_t silences() const;
 
   private:
     struct Impl;
