@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/page/page.hpp"
+#include "src/page/page.hpp"
 
 #include "bench/evaluation/report.hpp"
 #include "src/base/result.hpp"
@@ -13,12 +13,11 @@ namespace intellisched {
 namespace {
 
 constexpr std::string_view style =
-    R"(table { border-collapse: collapse; margin: 1em 0 } caption { text-align: left; font-weight: 600 }
-td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid #ddd }
+    R"(table { margin: 1em 0 } caption { text-align: left; font-weight: 600 }
 td:first-child, th:first-child { text-align: left }
-.bar { stroke: #1b5fa8; stroke-width: 12 } .own { stroke: #c4471d; stroke-width: 12 }
-.interval { stroke: #222; stroke-width: 2 }
-.point { fill: #c4471d } .plots { display: flex; flex-wrap: wrap; gap: 2em }
+.bar { stroke: var(--blue); stroke-width: 12 } .own { stroke: var(--red); stroke-width: 12 }
+.interval { stroke: var(--ink); stroke-width: 2 }
+.point { fill: var(--red) } .plots { display: flex; flex-wrap: wrap; gap: 2em }
 )";
 
 /// Half of the 95% interval of the mean regret; 0: not known.

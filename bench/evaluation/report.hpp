@@ -2,8 +2,8 @@
 // What an evaluation found, for a terminal and as a page.
 #pragma once
 
-#include "bench/page/page.hpp"
 #include "bench/proto/evaluation.pb.h"
+#include "src/page/page.hpp"
 
 #include <string>
 

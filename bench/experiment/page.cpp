@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // The report as a page: plain HTML and inline SVG, nothing fetched from anywhere.
-#include "bench/page/page.hpp"
+#include "src/page/page.hpp"
 
 #include "bench/experiment/report.hpp"
 
@@ -14,11 +14,10 @@ namespace {
 constexpr double width = 420, label = 60, right = 110, row_height = 24, top = 8, axis = 26;
 
 constexpr std::string_view style =
-    R"(.cells { display: flex; flex-wrap: wrap; gap: 1.5em } figcaption span { font-weight: 400; color: #666 }
-.deviation { stroke: #b9cde4; stroke-width: 8 }
-.interval { stroke: #1b5fa8; stroke-width: 2 } .score { fill: #1b5fa8 } .best { fill: #c4471d }
+    R"(.cells { display: flex; flex-wrap: wrap; gap: 1.5em } figcaption span { font-weight: 400; color: var(--dim) }
+.deviation { stroke: var(--pale); stroke-width: 8 }
+.interval { stroke: var(--blue); stroke-width: 2 } .score { fill: var(--blue) } .best { fill: var(--red) }
 li { overflow-wrap: anywhere }
-table { border-collapse: collapse } td, th { padding: .15em .7em; text-align: right; border-bottom: 1px solid #ddd }
 )";
 
 /// From a score to a place on the axis, which goes from `low` to 1.

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "bench/experiment/results.hpp"
-#include "bench/page/page.hpp"
+#include "src/page/page.hpp"
 
 #include <span>
 #include <string>

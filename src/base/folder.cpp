@@ -66,6 +66,16 @@ Result<void> Folder::replace(const std::string& name, std::span<const std::byte>
     const std::string shown = (path_ / name).string();
     if (!replaceable(fd_.get(), name))
         return fail("{}: not a regular file; name a file to write", shown);
+    return put(name, bytes, mode, 0);
+}
+
+Result<void> Folder::write_new(const std::string& name, std::span<const std::byte> bytes) const {
+    return put(name, bytes, {}, RENAME_NOREPLACE);
+}
+
+Result<void> Folder::put(const std::string& name, std::span<const std::byte> bytes,
+                         std::optional<mode_t> mode, unsigned flags) const {
+    const std::string shown = (path_ / name).string();
     const auto temporary = TRY(temporary_name());
     const FileDescriptor file(
         ::openat(fd_.get(), temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644));
@@ -77,8 +87,9 @@ Result<void> Folder::replace(const std::string& name, std::span<const std::byte>
         written = fail("{}: cannot be given its mode: {}", shown, std::strerror(errno));
     if (written && ::fsync(file.get()) != 0)
         written = fail("{}: cannot sync: {}", shown, std::strerror(errno));
-    if (written && ::renameat(fd_.get(), temporary.c_str(), fd_.get(), name.c_str()) != 0)
-        written = fail("{}: cannot put in place: {}", shown, std::strerror(errno));
+    if (written && ::renameat2(fd_.get(), temporary.c_str(), fd_.get(), name.c_str(), flags) != 0)
+        written = fail("{}: cannot put in place: {}{}", shown, std::strerror(errno),
+                       errno == EEXIST ? "; name a new file" : "");
     if (!written) ::unlinkat(fd_.get(), temporary.c_str(), 0);
     return written;
 }

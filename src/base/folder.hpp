@@ -24,6 +24,11 @@ class Folder {
     [[nodiscard]] Result<void> replace(const std::string& name, std::span<const std::byte> bytes,
                                        std::optional<mode_t> mode = {}) const;
 
+    /// Writes a new file, all of it or nothing, as replace() does. Errors: those of the file
+    /// system; something of that name exists, even a link.
+    [[nodiscard]] Result<void> write_new(const std::string& name,
+                                         std::span<const std::byte> bytes) const;
+
     /// Syncs the folder itself, so that the names in it survive a crash.
     [[nodiscard]] Result<void> sync() const;
 
@@ -35,6 +40,9 @@ class Folder {
   private:
     Folder(FileDescriptor fd, std::filesystem::path path, std::string untrusted)
         : fd_(std::move(fd)), path_(std::move(path)), untrusted_(std::move(untrusted)) {}
+    /// `flags`: renameat2()'s.
+    [[nodiscard]] Result<void> put(const std::string& name, std::span<const std::byte> bytes,
+                                   std::optional<mode_t> mode, unsigned flags) const;
 
     FileDescriptor fd_;
     std::filesystem::path path_;

@@ -17,6 +17,7 @@ void add_daemon(CLI::App& app, Action& action);
 void add_status(CLI::App& app, Action& action);
 void add_top(CLI::App& app, Action& action);
 void add_history(CLI::App& app, Action& action);
+void add_report(CLI::App& app, Action& action);
 void add_pause_and_resume(CLI::App& app, Action& action);
 
 } // namespace intellisched::cli

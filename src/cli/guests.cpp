@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT
 // `guests`: who waits, for whom, and what would help. `diagnose`: what is wrong and no matter of
 // layout or rate limit.
+#include "src/cli/guests.hpp"
+
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/guests_text.hpp"
 #include "src/cli/output.hpp"
-#include "src/cli/pool_watch.hpp"
 #include "src/cli/shared_options.hpp"
 #include "src/layout/snapshot.hpp"
 #include "src/policy/cause.hpp"
 #include "src/pool/pool_loop.hpp"
-#include "src/proto/guests.pb.h"
 
 #include <algorithm>
 #include <cmath>
@@ -94,17 +94,7 @@ Result<int> guests(const GuestsArguments& options) {
     const auto models = TRY(Models::load(bundle));
     const auto watched = TRY(watch(options.watch, &models));
     tell_interrupted();
-    const PoolCures cures = cures_of(watched, models);
-    const auto figures = watched.findings.guests().figures(watched.snapshot);
-    proto::Guests out;
-    out.set_pool(watched.facts.pool);
-    out.set_windows(watched.findings.usable());
-    out.set_cpus(watched.facts.cpus);
-    for (const GuestFigures& guest : figures) {
-        const Cause cause = cause_of(guest, count_wanting(figures) == 1);
-        set_row(*out.add_guests(), guest, cause, help_for(cause, guest, cures));
-    }
-    for (const std::string& reason : reasons_of(watched)) out.add_reasons(reason);
+    const proto::Guests out = guests_of(watched, models);
     TRY(print(options.json ? json_output(out) : guests_text(out)));
     return watched.findings.usable() > 0 ? done : abstained;
 }
@@ -147,6 +137,21 @@ std::shared_ptr<GuestsArguments> arguments_of(CLI::App& command) {
 }
 
 } // namespace
+
+proto::Guests guests_of(const Watched& watched, const Models& models) {
+    const PoolCures cures = cures_of(watched, models);
+    const auto figures = watched.findings.guests().figures(watched.snapshot);
+    proto::Guests out;
+    out.set_pool(watched.facts.pool);
+    out.set_windows(watched.findings.usable());
+    out.set_cpus(watched.facts.cpus);
+    for (const GuestFigures& guest : figures) {
+        const Cause cause = cause_of(guest, count_wanting(figures) == 1);
+        set_row(*out.add_guests(), guest, cause, help_for(cause, guest, cures));
+    }
+    for (const std::string& reason : reasons_of(watched)) out.add_reasons(reason);
+    return out;
+}
 
 void add_guests(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(

@@ -4,23 +4,16 @@
 #include "src/cli/history_lines.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
+#include "src/cli/since.hpp"
 #include "src/layout/snapshot.hpp"
 #include "src/proto/control.pb.h"
 #include "src/service/config.hpp"
 #include "src/service/journal_reader.hpp"
 
 #include <algorithm>
-#include <charconv>
-#include <chrono>
-#include <ctime>
 
 namespace intellisched::cli {
 namespace {
-
-using service::UnixTime;
-
-constexpr std::size_t most_entries = 100'000;
-constexpr auto ns_of_second = static_cast<UnixTime>(second);
 
 struct HistoryArguments {
     std::filesystem::path config = default_config_path;
@@ -30,49 +23,6 @@ struct HistoryArguments {
     std::string format = "text";
     bool all = false, json = false;
 };
-
-/// The beginning of the day that is so many days ago, of the local time.
-UnixTime midnight(int days_ago) {
-    const std::time_t now = std::time(nullptr);
-    std::tm day{};
-    ::localtime_r(&now, &day);
-    day.tm_mday -= days_ago;
-    day.tm_hour = day.tm_min = day.tm_sec = 0;
-    day.tm_isdst = -1;
-    return static_cast<UnixTime>(std::mktime(&day)) * ns_of_second;
-}
-
-/// "90s", "30min", "2h" or "7d" ago, "today" or "yesterday", or "2026-11-21", also with " 18:30" or
-/// " 18:30:15", of the local time; nothing: it is none of these.
-std::optional<UnixTime> time_from(const std::string& text) {
-    if (text == "today") return midnight(0);
-    if (text == "yesterday") return midnight(1);
-    std::uint32_t number = 0;
-    const char* end = text.data() + text.size();
-    const auto parsed = std::from_chars(text.data(), end, number);
-    if (parsed.ec == std::errc{}) {
-        const std::string_view unit(parsed.ptr, end);
-        const UnixTime now = std::chrono::duration_cast<std::chrono::nanoseconds>(
-                                 std::chrono::system_clock::now().time_since_epoch())
-                                 .count();
-        for (const auto& [name, seconds] :
-             {std::pair{"s", 1}, {"m", 60}, {"min", 60}, {"h", 3600}, {"d", 86400}})
-            // An uint32 of days is more than an int64 of nanoseconds.
-            if (unit == name)
-                return std::max<std::int64_t>(now / ns_of_second - std::int64_t{number} * seconds,
-                                              0) *
-                       ns_of_second;
-    }
-    for (const char* format : {"%Y-%m-%d", "%Y-%m-%d %H:%M", "%Y-%m-%d %H:%M:%S"}) {
-        std::tm time{};
-        time.tm_isdst = -1;
-        const char* rest = ::strptime(text.c_str(), format, &time);
-        // Years past 2200 do not fit in nanoseconds.
-        if (rest && *rest == '\0' && time.tm_year < 300)
-            return static_cast<UnixTime>(std::mktime(&time)) * ns_of_second;
-    }
-    return std::nullopt;
-}
 
 void fill_rate_limits(auto& told, const auto& of) {
     if (of.from_rate_limit_us) told.set_from_rate_limit_us(*of.from_rate_limit_us);
@@ -131,23 +81,6 @@ std::string json_of(const service::Event& event) {
         event);
 }
 
-/// All entries, or those that in_short() makes lines of; oldest first.
-Result<std::vector<service::Event>> events_of(const service::JournalReader& journal,
-                                              const service::Filter& filter, bool all) {
-    std::vector<service::Event> events;
-    if (all) {
-        events = TRY(journal.history(filter));
-    } else {
-        service::Filter each = filter;
-        each.telling = true;
-        // A switch and its way back are one line, and so are recommendations of the same.
-        each.limit = 2 * most_entries;
-        events = TRY(journal.history(each));
-    }
-    std::ranges::reverse(events);
-    return events;
-}
-
 /// Why there is nothing to show.
 Result<void> say_empty(const HistoryArguments& options, const std::string& path,
                        const service::JournalReader& journal) {
@@ -203,19 +136,9 @@ void add_history(CLI::App& app, Action& action) {
     auto options = std::make_shared<HistoryArguments>();
     add_config(*command, options->config);
     command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
-    command
-        ->add_option("--since", options->since,
-                     "nothing older: 90s, 30min, 2h, 7d, today, yesterday, or 2026-11-21 or "
-                     "'2026-11-21 18:30'")
-        ->check(CLI::Validator(
-            [](const std::string& text) {
-                return time_from(text)
-                           ? std::string()
-                           : fmt::format("{} is no time; 90s, 30min, 2h, 7d, yesterday and "
-                                         "2026-11-21 are",
-                                         printable(text));
-            },
-            "T"));
+    add_since(*command, options->since,
+              "nothing older: 90s, 30min, 2h, 7d, today, yesterday, or 2026-11-21 or "
+              "'2026-11-21 18:30'");
     command->add_flag("--all", options->all,
                       "every entry: verdicts, switches, trials; without it a line a switch, a "
                       "recommendation, or what else happened");

@@ -173,6 +173,22 @@ std::string of_change(const Change& change) {
 
 } // namespace
 
+Result<std::vector<service::Event>> events_of(const service::JournalReader& journal,
+                                              const service::Filter& filter, bool all) {
+    std::vector<service::Event> events;
+    if (all) {
+        events = TRY(journal.history(filter));
+    } else {
+        service::Filter each = filter;
+        each.telling = true;
+        // A switch and its way back are one line, and so are recommendations of the same.
+        each.limit = 2 * most_entries;
+        events = TRY(journal.history(each));
+    }
+    std::ranges::reverse(events);
+    return events;
+}
+
 std::vector<HistoryLine> each_entry(const std::vector<service::Event>& events) {
     std::vector<HistoryLine> lines;
     for (const auto& event : events)

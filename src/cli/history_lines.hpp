@@ -21,6 +21,12 @@ struct HistoryLine {
     std::string text = {};
 };
 
+inline constexpr std::size_t most_entries = 100'000; ///< that are shown
+
+/// All entries that the filter lets through, or those that in_short() makes lines of; oldest first.
+[[nodiscard]] Result<std::vector<service::Event>>
+events_of(const service::JournalReader& journal, const service::Filter& filter, bool all);
+
 /// A line each entry, in the order of the entries.
 [[nodiscard]] std::vector<HistoryLine> each_entry(const std::vector<service::Event>& events);
 

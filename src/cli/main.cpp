@@ -92,6 +92,7 @@ int main(int argc, char** argv) {
     cli::add_status(app, action);
     cli::add_top(app, action);
     cli::add_history(app, action);
+    cli::add_report(app, action);
     cli::add_pause_and_resume(app, action);
     return cli::run_program(app, action, argc, argv);
 }

@@ -52,8 +52,12 @@ Result<void> look_at(const WindowStats& stats, const Models& models, const Watch
 } // namespace
 
 Result<Watched> watch(const WatchOptions& options, const Models* models) {
+    const auto host = TRY(options.source.open());
+    return watch(*host, options, models);
+}
+
+Result<Watched> watch(Host& host, const WatchOptions& options, const Models* models) {
     const Intent intent = *intent_from_string(options.intent);
-    auto host = TRY(options.source.open());
 
     Watched watched;
     std::optional<Pool> pool;
@@ -83,7 +87,7 @@ Result<Watched> watch(const WatchOptions& options, const Models* models) {
                                       options.source.pool, elapsed(), options.seconds));
         return interrupted || !predicted || (options.source.live() && elapsed() >= options.seconds);
     };
-    auto observed = observe(*host, observation, [&](const WindowStats& stats) {
+    auto observed = observe(host, observation, [&](const WindowStats& stats) {
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
         if (!same_configuration(watched.facts, stats.facts)) {
             watched.findings = {};

@@ -44,6 +44,9 @@ struct Watched {
 /// such pool, or none of credit2; a trace without a window, or without credit2's records.
 [[nodiscard]] Result<Watched> watch(const WatchOptions& options, const Models* models);
 
+/// The same of a host that is open already.
+[[nodiscard]] Result<Watched> watch(Host& host, const WatchOptions& options, const Models* models);
+
 /// The verdicts on a single look.
 [[nodiscard]] Verdict judge_layout(const Watched& watched);
 [[nodiscard]] Verdict judge_rate_limit(const Watched& watched);

@@ -70,6 +70,28 @@ TEST_CASE("files: what is no file is not replaced, and nothing is left beside it
     CHECK(!fs::is_regular_file(file));
 }
 
+TEST_CASE("files: a new file replaces nothing and follows no link, and nothing is left beside it") {
+    const Directory directory;
+    const fs::path file = directory.path / "file", victim = directory.path / "victim";
+    spill(victim, "precious");
+    const auto folder = Folder::open(directory.path);
+    REQUIRE(folder);
+    SUBCASE("nothing is there") {
+        CHECK(error_of(folder->write_new("file", bytes_of("new"))).empty());
+        CHECK(slurp(file) == "new");
+        return;
+    }
+    SUBCASE("a file") { spill(file, "old"); }
+    SUBCASE("a link to a file") { fs::create_symlink(victim, file); }
+    SUBCASE("a link to nothing") { fs::create_symlink("nowhere", file); }
+    SUBCASE("a FIFO") { REQUIRE(::mkfifo(file.c_str(), 0600) == 0); }
+    CHECK(contains(error_of(folder->write_new("file", bytes_of("new"))), "name a new file"));
+    CHECK(entries(directory.path) == 2);
+    CHECK(slurp(victim) == "precious");
+    CHECK(!fs::exists(directory.path / "nowhere"));
+    if (fs::is_regular_file(fs::symlink_status(file))) CHECK(slurp(file) == "old");
+}
+
 TEST_CASE("files: a file's mode can be one that the umask does not change") {
     const Directory directory;
     const mode_t old = ::umask(0077);

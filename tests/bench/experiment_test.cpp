@@ -5,11 +5,11 @@
 #include "bench/experiment/report.hpp"
 #include "bench/experiment/runner.hpp"
 #include "bench/experiment/simulators.hpp"
-#include "bench/page/page.hpp"
 #include "bench/training/cases.hpp"
 #include "bench/training/samples.hpp"
 #include "collector/window/schema.hpp"
 #include "src/model/sample.hpp"
+#include "src/page/page.hpp"
 #include "test_paths.hpp"
 #include "tests/support/capture_files.hpp"
 

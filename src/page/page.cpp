@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-#include "bench/page/page.hpp"
+#include "src/page/page.hpp"
 
 #include "src/base/result.hpp"
 
@@ -8,9 +8,9 @@
 
 namespace intellisched::page {
 
-std::string escaped(std::string_view text) {
+std::string escaped(std::string_view text, std::size_t limit) {
     std::string out;
-    for (const char c : printable(text, 512)) {
+    for (const char c : printable(text, limit)) {
         switch (c) {
         case '&':
             out += "&amp;";
@@ -38,27 +38,36 @@ std::string today() { return fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nu
 
 std::string begin(std::string_view title, const About& about, std::span<const std::string> summary,
                   std::string_view style) {
+    std::string about_it = escaped(fmt::format("{}, {}", about.subject, about.date));
+    if (!about.origin.empty())
+        about_it +=
+            fmt::format(". Hosts: {}.",
+                        escaped(about.origin + (about.costs.empty() ? "" : ", " + about.costs)));
     std::string out =
         fmt::format(R"(<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<meta name="color-scheme" content="light dark">
 <title>{0}: {1}, {2}</title>
 <style>
+:root {{ --ink: #222; --paper: #fff; --dim: #666; --rule: #ddd; --blue: #1b5fa8; --pale: #b9cde4; --red: #c4471d }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #ddd; --paper: #17191c; --dim: #a0a0a0; --rule: #3b3f44;
+       --blue: #6aabec; --pale: #33506e; --red: #f0865a }} }}
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 2em auto; max-width: 960px; padding: 0 1em;
-       color: #222; background: #fff }}
-h2 {{ margin-top: 2em }} h1, h2, p, li, caption {{ overflow-wrap: anywhere }}
+       color: var(--ink); background: var(--paper) }}
+h2 {{ margin-top: 2em }} h1, h2, h3, p, li, caption {{ overflow-wrap: anywhere }}
 figure {{ margin: 0; max-width: 100%; break-inside: avoid }} figcaption {{ font-weight: 600 }}
+table {{ border-collapse: collapse }} td, th {{ padding: .15em .7em; text-align: right; border-bottom: 1px solid var(--rule) }}
 svg {{ max-width: 100%; height: auto }}
-svg text {{ font: 12px system-ui, sans-serif; fill: #222 }} svg .value {{ fill: #666 }}
-.grid {{ stroke: #ddd }} .wide {{ overflow-x: auto; max-width: 100% }}
+svg text {{ font: 12px system-ui, sans-serif; fill: var(--ink) }} svg .value {{ fill: var(--dim) }}
+.grid {{ stroke: var(--rule) }} .wide {{ overflow-x: auto; max-width: 100% }}
 @media (max-width: 520px) {{ body {{ margin: 1em auto; font-size: 14px }} }}
 @media print {{ body {{ max-width: none; margin: 0; font-size: 10pt }} .wide {{ overflow: visible }}
                table {{ font-size: 7pt }} tr {{ break-inside: avoid }} h2 {{ break-after: avoid }} }}
 {4}</style></head><body>
 <h1>{0}</h1>
-<p class="about">{1}, {2}. Hosts: {3}.</p>
+<p class="about">{3}</p>
 )",
-                    escaped(title), escaped(about.subject), escaped(about.date),
-                    escaped(about.origin + (about.costs.empty() ? "" : ", " + about.costs)), style);
+                    escaped(title), escaped(about.subject), escaped(about.date), about_it, style);
     if (!summary.empty()) out += "<ul class=\"summary\">\n";
     for (const std::string& sentence : summary)
         out += fmt::format("<li>{}</li>\n", escaped(sentence));
