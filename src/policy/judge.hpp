@@ -15,7 +15,7 @@ namespace intellisched {
 /// What a window must have to count as evidence.
 struct InputGate {
     double coverage = 0.8;   ///< part of the CPUs' time with tracing on without a loss, at least
-    double cleared = 0.1; ///< part of that time in which all CPUs were without one, at least
+    double cleared = 0.1;    ///< part of that time in which all CPUs were without one, at least
     double mismatched = 0.1; ///< part of the runstate changes out of order, at most
     std::uint64_t decisions = 20; ///< scheduling decisions seen, at least
     double outside_training = 1;  ///< Prediction's, at most
