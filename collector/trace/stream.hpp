@@ -73,6 +73,7 @@ class TraceStream {
                 }
                 drain(final_, handler);
                 if (restarting_ && ++rounds_restarting_ > 2) settle(handler);
+                watch_progress(handler);
             } else if (pending_ > max_pending) {
                 drain(UINT64_MAX, handler);
                 // Waiting for the other CPUs to restart as well would have no bound.
@@ -143,7 +144,7 @@ class TraceStream {
     /// Whether a CPU's TSC restarted between these two.
     [[nodiscard]] bool steps_back(std::uint64_t from, std::uint64_t to) const {
         return from > to && from - to > far_back &&
-               stats_.restarts < most_restarts + stats_.rounds / restart_rounds;
+               stats_.restarts + stats_.stepped < most_restarts + stats_.rounds / restart_rounds;
     }
     /// Moves to the first record at or after `position` that is to be handed over; false: none.
     bool find_head(Queue& queue) {
@@ -267,11 +268,13 @@ class TraceStream {
     /// Whether a restart or a step of few clocks is what has been waited for.
     template<class Handler> void settle(Handler&& handler) {
         drain(UINT64_MAX, handler);
+        // Told by where the windows lie that began since the first step was seen.
         std::size_t back = 0, went_on = 0;
         for (const Queue& queue : queues_) {
-            back += queue.restarted;
-            // A window of a round later than the one in which the first was seen to step back.
-            went_on += !queue.restarted && queue.began != 0 && queue.round + 1 >= stats_.rounds;
+            const bool lately = queue.round + 1 >= stats_.rounds && !queue.restarted;
+            const bool before = queue.began - queue.ahead + far_back > reached_;
+            back += queue.restarted || (lately && !before);
+            went_on += lately && before;
         }
         if (back > went_on) return restart(handler);
         for (Queue& queue : queues_) {
@@ -282,6 +285,17 @@ class TraceStream {
         }
         rounds_restarting_ = 0;
         restarting_ = false;
+    }
+
+    /// Where everything is late for many rounds, the time is another one after all.
+    template<class Handler> void watch_progress(Handler&& handler) {
+        const bool only_late = stats_.records == records_then_ && stats_.late > late_then_;
+        rounds_only_late_ = only_late ? rounds_only_late_ + 1 : 0;
+        records_then_ = stats_.records;
+        late_then_ = stats_.late;
+        if (rounds_only_late_ < most_only_late) return;
+        rounds_only_late_ = 0;
+        restart(handler);
     }
 
     /// The TSC has restarted on all CPUs, as far as they have records.
@@ -311,6 +325,7 @@ class TraceStream {
     /// goes on for years. So many restarts are believed at first, and one more per `restart_rounds`
     /// rounds (some minutes).
     static constexpr std::uint64_t most_restarts = 64, restart_rounds = 4096;
+    static constexpr unsigned most_only_late = 64; ///< rounds in a row without a record in order
     static constexpr std::array<std::uint32_t, 4> no_loss{0, idle_domain, 0, 0};
 
     std::string name_;
@@ -331,6 +346,8 @@ class TraceStream {
     std::uint64_t reached_ = 0;
     bool restarting_ = false; ///< some CPU's TSC has restarted
     std::size_t rounds_restarting_ = 0;
+    unsigned rounds_only_late_ = 0;                  ///< in a row
+    std::uint64_t records_then_ = 0, late_then_ = 0; ///< of stats_, at the end of the last round
     StreamStats stats_;
 };
 

@@ -98,7 +98,9 @@ void PoolWindow::advance(std::uint64_t tsc) {
     now_ = tsc;
     stats.traced += elapsed * (static_cast<double>(cpus_.size()) - off_);
     stats.observed += elapsed * (static_cast<double>(cpus_.size()) - off_ - lost_);
-    if (lost_ > 0 || off_ > 0) return;
+    if (off_ > 0) return;
+    stats.traced_all += elapsed;
+    if (lost_ > 0) return;
     stats.clear += elapsed;
     if (shared_cores_ > 0 && free_cores_ > 0) stats.contended += elapsed;
     const bool only_same = rq_waiting_ == 1 && rq_idle_ == 1 && rq_both_ == 1;

@@ -102,6 +102,7 @@ struct WindowStats {
     double traced = 0;            ///< cycles × CPUs in which tracing was on
     double observed = 0;          ///< ... and no record of the CPU was lost
     double clear = 0;             ///< cycles in which that is true of all CPUs
+    double traced_all = 0;        ///< cycles in which tracing was on and all CPUs' use was known
     double running = 0;           ///< vCPU cycles
     double waiting = 0;           ///< vCPU cycles, over the same time as `running`
     double dom0_running = 0;
@@ -168,7 +169,7 @@ struct WindowStats {
     [[nodiscard]] double coverage() const { return traced > 0 ? observed / traced : 0; }
     /// Part of the time with tracing on in which no CPU had a loss. Only then are waits known, and
     /// what CPUs do at the same time.
-    [[nodiscard]] double cleared() const { return traced > 0 ? clear * facts.cpus / traced : 0; }
+    [[nodiscard]] double cleared() const { return traced_all > 0 ? clear / traced_all : 1; }
     /// Part of the runstate changes that fit no state before: records in a wrong order. Of all of
     /// them, or of the CPU that has most of it, for one clock that differs is little among many.
     [[nodiscard]] double mismatched() const {

@@ -69,8 +69,9 @@ Result<void> Folder::replace(const std::string& name, std::span<const std::byte>
     return put(name, bytes, mode, 0);
 }
 
-Result<void> Folder::write_new(const std::string& name, std::span<const std::byte> bytes) const {
-    return put(name, bytes, {}, RENAME_NOREPLACE);
+Result<void> Folder::write_new(const std::string& name, std::span<const std::byte> bytes,
+                               std::optional<mode_t> mode) const {
+    return put(name, bytes, mode, RENAME_NOREPLACE);
 }
 
 Result<void> Folder::put(const std::string& name, std::span<const std::byte> bytes,

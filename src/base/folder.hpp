@@ -26,8 +26,8 @@ class Folder {
 
     /// Writes a new file, all of it or nothing, as replace() does. Errors: those of the file
     /// system; something of that name exists, even a link.
-    [[nodiscard]] Result<void> write_new(const std::string& name,
-                                         std::span<const std::byte> bytes) const;
+    [[nodiscard]] Result<void> write_new(const std::string& name, std::span<const std::byte> bytes,
+                                         std::optional<mode_t> mode = {}) const;
 
     /// Syncs the folder itself, so that the names in it survive a crash.
     [[nodiscard]] Result<void> sync() const;

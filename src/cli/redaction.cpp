@@ -11,6 +11,16 @@ namespace {
 
 constexpr std::size_t uuid_size = 36;
 
+/// What stands in texts as a number or as a word of ours tells nobody's name.
+bool is_ours(const std::string& name) {
+    constexpr std::string_view words[] = {
+        "Pool-0", "Domain-0", "cpu",  "core",    "socket", "node",      "all",     "auto",
+        "off",    "observe",  "keep", "switch",  "revert", "recommend", "abstain", "latency",
+        "boot",   "balanced", "pool", "windows", "layout", "rate",      "limit",   "throughput"};
+    return std::ranges::all_of(name, [](unsigned char c) { return std::isdigit(c) != 0; }) ||
+           std::ranges::find(words, name) != std::end(words);
+}
+
 bool in_word(char c) { return std::isalnum(static_cast<unsigned char>(c)) != 0 || c == '_'; }
 
 /// Whether a word of so many bytes stands at that place, nothing of it being part of another.
@@ -37,8 +47,7 @@ void Redaction::add(Of kind, const std::set<std::string>& names) {
     constexpr const char* stems[] = {"guest", "pool", "host"};
     unsigned number = 0;
     for (const std::string& name : names) {
-        if (name.empty() || name == "Pool-0" || name == "Domain-0" || names_.contains(name))
-            continue;
+        if (is_ours(name) || names_.contains(name)) continue;
         std::string other;
         do other = fmt::format("{}-{}", stems[static_cast<std::size_t>(kind)], ++number);
         while (names.contains(other) || names_.contains(other));

@@ -119,12 +119,12 @@ Result<Report::OfCapture> read_capture(const ReportArguments& options) {
     return Report::OfCapture{host->manifest(), watched.snapshot, guests_of(watched, models)};
 }
 
-Result<void> write(const std::filesystem::path& path, const std::string& page) {
-    const auto folder = TRY(Folder::open(path.parent_path()));
-    return folder.write_new(path.filename().string(), std::as_bytes(std::span(page)));
-}
-
 Result<int> make_report(const ReportArguments& options) {
+    const std::filesystem::path out = options.out;
+    const auto folder = TRY(Folder::open(out.parent_path()));
+    std::error_code ignored;
+    if (std::filesystem::exists(std::filesystem::symlink_status(out, ignored)))
+        return fail("{}: exists already; name a new file", options.out);
     Report report;
     report.version = INTELLISCHED_VERSION;
     report.since = options.since;
@@ -135,13 +135,15 @@ Result<int> make_report(const ReportArguments& options) {
     ask(options, report);
     if (!options.capture.empty()) report.capture = TRY(read_capture(options));
     char name[256] = {};
-    if (::gethostname(name, sizeof name - 1) == 0) report.host = name;
+    // A journal that was named may be of another host.
+    if (options.journal.empty() && ::gethostname(name, sizeof name - 1) == 0) report.host = name;
     report.made = std::chrono::duration_cast<std::chrono::nanoseconds>(
                       std::chrono::system_clock::now().time_since_epoch())
                       .count();
     if (options.redact) redact(report);
     const std::string page = report_page(report);
-    TRY(write(options.out, page));
+    // Root's alone, like the journal: it names guests.
+    TRY(folder.write_new(out.filename().string(), std::as_bytes(std::span(page)), 0600));
     TRY(print(fmt::format("the report as a page: {}\n", options.out)));
     return done;
 }

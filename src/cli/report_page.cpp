@@ -301,8 +301,9 @@ std::string report_page(const Report& report) {
     out += words;
     out += fmt::format(
         "<footer><p>Made by intellisched report from the service's journal. {}</p></footer>\n",
-        report.redacted ? "Names of guests, pools and the host are replaced; numbers are as they "
-                          "were."
+        report.redacted ? "Names of pools and of the host are replaced, and those of guests that "
+                          "a capture tells; numbers are as they were. Read it before you send it: "
+                          "texts of errors may name what no list has."
                         : "It has the names of guests and pools; with --redact it has not.");
     return out + page::end();
 }

@@ -49,8 +49,8 @@ std::optional<UnixTime> time_from(const std::string& text) {
         std::tm time{};
         time.tm_isdst = -1;
         const char* rest = ::strptime(text.c_str(), format, &time);
-        // Years past 2200 do not fit in nanoseconds.
-        if (rest && *rest == '\0' && time.tm_year < 300)
+        // Years past 2200 do not fit in nanoseconds, and a journal has nothing before 1970.
+        if (rest && *rest == '\0' && time.tm_year >= 70 && time.tm_year < 300)
             return static_cast<UnixTime>(std::mktime(&time)) * ns_of_second;
     }
     return std::nullopt;

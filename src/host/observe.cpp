@@ -15,6 +15,8 @@ constexpr std::size_t calibration_bytes = std::size_t{64} << 20;
 
 /// A survey reads the trace a second time for 100 rounds; not more often than about each minute.
 constexpr std::uint64_t rounds_between_surveys = 600;
+/// Surveys of one offset agree within some 10 us; a correction costs the window that is open.
+constexpr double same_offset_s = 1e-3;
 
 class Observer {
   public:
@@ -93,6 +95,7 @@ class Observer {
         if (correcting_) return;
         survey_.emplace(khz_);
         clocks_.clear();
+        offsets_.clear();
         BOOST_LOG_TRIVIAL(warning)
             << "the trace: the TSC began anew (a suspend, a migration, or a clock that was set "
                "back); the window in which it did is left out";
@@ -104,14 +107,21 @@ class Observer {
         const auto offsets = survey_->offsets();
         survey_.reset();
         surveyed_ = stream_.stats().rounds;
-        if (offsets.empty() && clocks_.empty()) return;
-        clocks_.clear();
+        // A CPU that is not told may have been idle, and keeps what it has.
+        bool news = false;
         for (const auto& [cpu, cycles] : offsets) {
-            clocks_[cpu] = static_cast<double>(cycles) / (static_cast<double>(khz_) * 1000);
-            BOOST_LOG_TRIVIAL(warning) << "the trace: " << clock_text(cpu, clocks_[cpu]);
+            const double seconds = static_cast<double>(cycles) / (static_cast<double>(khz_) * 1000);
+            const auto known = clocks_.find(cpu);
+            if (known != clocks_.end() && std::abs(known->second - seconds) < same_offset_s)
+                continue;
+            news = true;
+            clocks_[cpu] = seconds;
+            offsets_[cpu] = cycles;
+            BOOST_LOG_TRIVIAL(warning) << "the trace: " << clock_text(cpu, seconds);
         }
+        if (!news) return;
         correcting_ = true;
-        stream_.correct(offsets, [&](const trace::Record& record) { add(record); });
+        stream_.correct(offsets_, [&](const trace::Record& record) { add(record); });
         correcting_ = false;
     }
 
@@ -171,7 +181,8 @@ class Observer {
     std::uint64_t khz_ = 0;
     UnknownCpus unknown_;
     std::optional<trace::ClockSurvey> survey_;
-    std::map<unsigned, double> clocks_; ///< as Observed's
+    std::map<unsigned, double> clocks_;        ///< as Observed's
+    std::map<unsigned, std::int64_t> offsets_; ///< the same, in cycles
     bool correcting_ = false;
     std::size_t misfits_ = 0;                             ///< kinds that were warned of
     std::uint64_t silences_ = 0, stepped_ = 0, late_ = 0; ///< that have been looked at

@@ -23,6 +23,12 @@ constexpr double waits_much = 0.4, below_due = 0.9, dom0_waits = 0.75, least_out
 constexpr double uses_up = 0.9; // of the CPU time under its cap
 constexpr double most = 0.5;    // of its waiting; a NaN is less
 
+bool below(const GuestFigures& guest) { return guest.got < below_due * guest.entitled; }
+
+bool behind_itself(const GuestFigures& guest) {
+    return guest.behind && guest.behind->id == guest.id && guest.behind->part >= most;
+}
+
 } // namespace
 
 std::string_view to_string(Cause cause) {
@@ -49,6 +55,10 @@ std::string_view to_string(Cause cause) {
     return "none";
 }
 
+bool held_back(const GuestFigures& guest, bool alone) {
+    return guest.held_back >= most && (alone || below(guest) || behind_itself(guest));
+}
+
 Cause cause_of(const GuestFigures& guest, bool alone) {
     const double waits = guest.waits(), wanted = guest.got + guest.waiting;
     const bool late =
@@ -60,15 +70,12 @@ Cause cause_of(const GuestFigures& guest, bool alone) {
     if (guest.idle_forbidden >= most) return Cause::affinity;
     if (guest.beside_idle >= most) return Cause::stall;
     if (guest.idle_elsewhere >= most) return Cause::layout;
-    const bool behind_itself =
-        guest.behind && guest.behind->id == guest.id && guest.behind->part >= most;
-    const bool below = guest.got < below_due * guest.entitled;
-    if (!alone && !behind_itself && guest.cap == 0 && wanted >= least_outweighed &&
-        ((waits >= waits_much && below) || (waits >= dom0_waits && guest.id == 0)))
+    const bool itself = behind_itself(guest);
+    if (!alone && !itself && guest.cap == 0 && wanted >= least_outweighed &&
+        ((waits >= waits_much && below(guest)) || (waits >= dom0_waits && guest.id == 0)))
         return Cause::weight;
-    // Who has all it is due waits for its turn, which also ends with another's slice.
-    if (guest.held_back >= most && (below || alone || behind_itself)) return Cause::rate_limit;
-    return alone || behind_itself ? Cause::own_vcpus : Cause::full_pool;
+    if (held_back(guest, alone)) return Cause::rate_limit;
+    return alone || itself ? Cause::own_vcpus : Cause::full_pool;
 }
 
 std::size_t count_wanting(const std::vector<GuestFigures>& guests) {

@@ -24,6 +24,10 @@ enum class Cause : std::uint8_t {
 /// "none", "cap", "affinity", "weight", "rate-limit", "layout", "stall", "own-vcpus", "full-pool".
 [[nodiscard]] std::string_view to_string(Cause cause);
 
+/// Whether most of its waiting ended with another's slice, and would not have but for the rate
+/// limit: who has all it is due waits for its turn, which also ends so.
+[[nodiscard]] bool held_back(const GuestFigures& guest, bool alone);
+
 /// The first of these in their order that explains most of the guest's waiting. `alone`: no other
 /// domain of the pool wants a CPU.
 [[nodiscard]] Cause cause_of(const GuestFigures& guest, bool alone);

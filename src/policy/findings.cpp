@@ -73,12 +73,13 @@ std::vector<Findings::Finding> Findings::list(const proto::HostSnapshot& snapsho
     const auto guests = guests_.figures(snapshot);
     add_stalls(found, guests);
     add_guests(found, guests);
-    // Of a guest that has all it is due a wait ends with another's slice under any limit.
+    double held = 0, beyond = 0; // by those whose waits another limit would shorten
     const bool alone = count_wanting(guests) == 1;
-    if (std::ranges::any_of(guests, [&](const GuestFigures& guest) {
-            return cause_of(guest, alone) == Cause::rate_limit;
-        }))
-        add_rate_limit(found);
+    for (const GuestFigures& guest : guests) {
+        held += guest.held_back * guest.waiting;
+        if (held_back(guest, alone)) beyond += guest.held_back * guest.waiting;
+    }
+    if (beyond > held_back_part * held) add_rate_limit(found);
     add_lopsided(found);
     add_lost(found);
     return found;

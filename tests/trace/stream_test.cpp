@@ -498,6 +498,35 @@ TEST_CASE("stream: where one clock of many steps back the time goes on, and that
     CHECK(of(lost_records, 2) == 1);
 }
 
+TEST_CASE("stream: CPUs that were idle until the TSC began anew do not vote against it") {
+    std::vector<Window> windows;
+    for (unsigned round = 0; round < 40; ++round)
+        for (std::uint32_t cpu = 0; cpu < (round < 20 ? 3 : 8); ++cpu)
+            windows.push_back(Window(cpu).record(
+                wake, (round < 20 ? a_day : 0) + 1000 * (round + 1) + cpu, {1, 0}));
+    const Reading reading = read(bytes_of(windows));
+    CHECK(reading.stats.restarts == 1);
+    CHECK(reading.stats.stepped == 0);
+    // What they wrote while the others' step was looked at: three rounds.
+    CHECK(reading.stats.late == 3 * 5);
+    CHECK(reading.stats.records + reading.stats.late == 20 * 3 + 20 * 8);
+}
+
+TEST_CASE("stream: where all is late for long, the time is another one after all") {
+    constexpr unsigned rounds = 120;
+    std::vector<Window> windows;
+    for (unsigned round = 0; round < rounds; ++round) {
+        // Two go on for as long as the step of the others is looked at, and follow it then.
+        for (std::uint32_t cpu = 0; cpu < 4; ++cpu)
+            windows.push_back(Window(cpu).record(
+                wake, (round < (cpu < 2 ? 16 : 10) ? a_day : 0) + 1000 * (round + 1) + cpu,
+                {1, 0}));
+    }
+    const Reading reading = read(bytes_of(windows));
+    CHECK(reading.stats.restarts == 1);
+    CHECK(reading.records.back().tsc < a_day);
+}
+
 TEST_CASE("stream: a TSC that steps back with each record is given up on") {
     Window window(0);
     for (unsigned i = 0; i < 1000; ++i) window.record(wake, i % 2 == 0 ? a_day : 1, {1, 0});
