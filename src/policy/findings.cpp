@@ -76,6 +76,7 @@ std::vector<Findings::Finding> Findings::list(const proto::HostSnapshot& snapsho
     double held = 0, beyond = 0; // by those whose waits another limit would shorten
     const bool alone = count_wanting(guests) == 1;
     for (const GuestFigures& guest : guests) {
+        if (!(guest.waiting > 0)) continue;
         held += guest.held_back * guest.waiting;
         if (held_back(guest, alone)) beyond += guest.held_back * guest.waiting;
     }
