@@ -5,50 +5,48 @@ trial_windows=60 # it is to be killed in the trial
 . /lab/in/eager-service.sh
 echo 'return_to_boot_layout = 1' >>service.conf
 
-try() {
-    name=$1
-    shift
-    "$@" >"$name.out" 2>"$name.err"
-    echo $? >"$name.status"
-}
-# soon COMMAND: until it succeeds, for five minutes at most.
-soon() {
-    for _ in $(seq 100); do
-        sh -c "$1" && return
-        sleep 3
-    done
-    echo "not in five minutes: $1" >>late
-}
-# metric NAME VALUE: waits for it in the service's metrics, written every 5 s.
-metric() { soon "grep -Eqs '^intellisched_$1\{pool=\"Pool-0\"\} $2' metrics.prom"; }
 limit() { xl sched-credit2 -s -p Pool-0; }
-history() { intellisched history --config service.conf --limit 1000 --json; }
 
 try boot limit
 start
-metric pool_trial_in_progress 1
+metric "pool_trial_in_progress$pool" 1
 try switched limit
-try status intellisched status --config service.conf
+ask status intellisched status --config service.conf
 kill -KILL $daemon
 wait $daemon
-try killed history
+try killed $journal
 
 # It goes on where it was: the trial ends, whichever way.
 rm metrics.prom
 start
-metric pool_trial_in_progress 0
-try ended history
+metric "pool_trial_in_progress$pool" 0
+try ended $journal
 
 # Somebody else sets another one: respected.
 xl sched-credit2 -p Pool-0 -s -r 500
-metric pool_rate_limit_seconds 0.0005
+metric "pool_rate_limit_seconds$pool" 0.0005
 sleep 15
-try standing intellisched status --config service.conf
+ask standing intellisched status --config service.conf
 try byhand limit
 
 # Told to go on, and to end: the pool gets what it was booted with.
-try resume intellisched resume --config service.conf
+ask resume intellisched resume --config service.conf
+
+# A guest that is to be protected wants three CPUs of a pool of two: its weight is raised.
+for cpu in 3 2; do xl cpupool-cpu-remove Pool-0 $cpu; done
+sed -i 's/^pools = .*/pools = [ "name=Pool-0,mode=auto,rate_limit=keep" ]/' service.conf
+echo 'protect = [ "hog" ]' >>service.conf
+kill -HUP $daemon
+soon 100 "grep -q 'weight-raised (hog: weight 256 to 512' daemon.err"
+soon 20 "xl sched-credit2 -d hog | grep -q 512"
+try raised xl sched-credit2 -d hog
+soon 100 "grep -Eq 'weight-(kept|reverted) .hog' daemon.err"
+ask protected intellisched status --config service.conf
+try weights $journal
+
+# At the end all have what they were booted with.
 kill -TERM $daemon
 wait $daemon
 echo $? >stopped.status
+try own xl sched-credit2 -d hog
 try left limit

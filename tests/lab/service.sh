@@ -5,35 +5,11 @@ trial_windows=100 # it is to be killed in the trial, some calls of the program a
 pool_keys=,guest_scores=1,rate_limit=keep # which tests/lab/rate-limit is about
 . /lab/in/eager-service.sh
 
-# What was done when, for the one who reads a run that took too long.
-told() { echo "$(date +%T) $*" | tee -a steps; }
-try() {
-    told "$@"
-    name=$1
-    shift
-    "$@" >"$name.out" 2>"$name.err"
-    echo $? >"$name.status"
-}
-# soon TIMES COMMAND...: until it succeeds, at most that often.
-soon() {
-    told "$@"
-    for _ in $(seq "$1"); do
-        sh -c "$2" && return
-        sleep 3
-    done
-    echo "not in $1 times: $2" >>late
-}
-# metric NAME VALUE: waits for it in the service's metrics, written every 5 s. To ask the program itself
-# would take an emulated dom0 several seconds of CPU each time.
-metric() { soon 100 "grep -Eqs '^intellisched_$1 $2' metrics.prom"; }
-pool='\{pool="Pool-0"\}'
-journal="intellisched history --config service.conf --limit 1000 --json"
-
 try nobody intellisched status --config service.conf
 start
 metric "pool_trial_in_progress$pool" 1
 # A command takes seconds in an emulated dom0, and the trial 20 s: this one alone before the kill.
-try status intellisched status --config service.conf
+ask status intellisched status --config service.conf
 cp metrics.prom metrics.switched
 kill -KILL $daemon
 wait $daemon
@@ -48,13 +24,13 @@ metric "pool_trial_in_progress$pool" 0
 try ended $journal
 
 # Paused, nothing is begun; by hand, it is respected.
-try pause intellisched pause --config service.conf
+ask pause intellisched pause --config service.conf
 metric "pool_paused$pool" 1
-try resume intellisched resume --config service.conf --pool Pool-0
+ask resume intellisched resume --config service.conf --pool Pool-0
 metric "pool_paused$pool" 0
 try byhand intellisched apply --pool Pool-0 --layout all
 metric 'pool_effective_layout_info\{pool="Pool-0",layout="all",.*\}' 1
-try standing intellisched status --config service.conf
+ask standing intellisched status --config service.conf
 
 goes_on() {
     before=$(grep '^intellisched_windows_total' metrics.prom)
@@ -68,7 +44,7 @@ for score in 1250 nan 1250 1e999 1250 "$(head -c 2000 /dev/zero | tr '\0' 9)" 12
 done
 soon 20 "grep -q 'publishes scores on and off' daemon.err"
 goes_on
-try scored intellisched status --config service.conf
+ask scored intellisched status --config service.conf
 
 # The wall clock is set a year ahead, and back.
 for seconds in 31536000 -31536000; do
