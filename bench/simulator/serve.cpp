@@ -147,6 +147,13 @@ class Server {
             tell(machine.rate_limit(request.get_rate_limit().pool_id()), false, reply,
                  [&](std::uint32_t us) { reply.set_rate_limit_us(us); });
             break;
+        case proto::SimRequest::kSetWeight: {
+            const auto& wanted = request.set_weight();
+            const auto set = machine.set_scheduling(wanted.domain(), wanted.weight(), std::nullopt);
+            if (!set) reply.set_error(set.error().message);
+            changed_ = changed_ || set;
+            break;
+        }
         case proto::SimRequest::kResetTruth:
             world_.reset_truth();
             break;

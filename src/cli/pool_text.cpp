@@ -43,6 +43,14 @@ std::string change_text(const proto::PoolStatus& pool, const proto::RecommendedC
                                         : when(pool));
 }
 
+std::string protected_text(const proto::ProtectedStatus& guest) {
+    const std::string name = printable(guest.name(), 64);
+    if (guest.weight() == guest.own_weight() && !guest.trial())
+        return fmt::format("{} is protected, and has its own weight of {}", name, guest.weight());
+    return fmt::format("{} is protected, and has a weight of {}, its own is {}{}", name,
+                       guest.weight(), guest.own_weight(), guest.trial() ? "; on trial" : "");
+}
+
 Foremost foremost(const proto::PoolStatus& pool) {
     const auto most = std::ranges::max_element(pool.recommendations(), {},
                                                &proto::RecommendedChange::expected_gain);

@@ -19,6 +19,9 @@ namespace intellisched::cli {
 /// "90 s", "5 min" or "3 h".
 [[nodiscard]] std::string stretch(std::uint64_t seconds);
 
+/// What a protected guest has, as a sentence.
+[[nodiscard]] std::string protected_text(const proto::ProtectedStatus& guest);
+
 /// What is recommended of the two knobs, the one that promises more, or else the best layout, and
 /// its gain: "core", "3000us"; empty when the model has said nothing yet.
 struct Foremost {

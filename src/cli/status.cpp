@@ -50,6 +50,8 @@ std::string table(const proto::ServiceStatus& status) {
         for (const auto& change : pool.recommendations())
             text +=
                 fmt::format("\n{}: {}\n", printable(pool.name(), 64), change_text(pool, change));
+        for (const auto& guest : pool.protected_guests())
+            text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), protected_text(guest));
         if (pool.reasons().empty()) continue;
         text += fmt::format("\n{}: {}\n", printable(pool.name(), 64), pool.decision());
         for (const auto& reason : pool.reasons())

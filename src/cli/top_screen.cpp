@@ -188,6 +188,8 @@ void add_details(Lines& lines, const proto::PoolStatus& pool, const TopView& vie
              Style::alarm});
     add_layouts(lines, pool);
     add_rate_limits(lines, pool);
+    for (const auto& guest : pool.protected_guests())
+        add_wrapped(lines, "  " + ascii(protected_text(guest)), view);
     lines.push_back({fmt::format("  decision: {}", ascii(pool.decision(), 16))});
     for (const auto& reason : pool.reasons())
         add_wrapped(lines, "  - " + ascii(reason.text()), view);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Changes the configuration of a pool while it runs: the live host, or a stand-in. The rate limit
-// any Xen changes, the runqueues only a patched one.
+// Changes the configuration of a pool or a domain while it runs: the live host, or a stand-in. Any
+// Xen changes the rate limit and weights, only a patched one the runqueues.
 #pragma once
 
 #include "src/base/result.hpp"
@@ -34,6 +34,10 @@ class Configurator {
     /// Sets it for the decisions to come, and returns what is then in force. Moves nothing. On an
     /// error nothing has changed. Errors: those of rate_limit(); one that is not possible.
     [[nodiscard]] virtual Result<unsigned> set_rate_limit(const Pool& pool, unsigned us) = 0;
+
+    /// Sets the weight of a domain, 1 to 65535; its cap stays. On an error nothing has changed.
+    /// Errors: no such domain; one in a pool of another scheduler than credit2.
+    [[nodiscard]] virtual Result<void> set_weight(unsigned domain, unsigned weight) = 0;
 };
 
 } // namespace intellisched

@@ -162,6 +162,14 @@ Result<unsigned> SimHost::set_rate_limit(const Pool& pool, unsigned us) {
     return rate_limit_of(TRY(ask_of(pool, request)));
 }
 
+Result<void> SimHost::set_weight(unsigned domain, unsigned weight) {
+    proto::SimRequest request;
+    request.mutable_set_weight()->set_domain(domain);
+    request.mutable_set_weight()->set_weight(weight);
+    TRY(ask(request));
+    return {};
+}
+
 Result<void> SimHost::reset_truth() {
     proto::SimRequest request;
     request.set_reset_truth(true);

@@ -51,6 +51,7 @@ class SimHost final : public Host, public Configurator {
     [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override;
     [[nodiscard]] Result<unsigned> rate_limit(const Pool& pool) override;
     [[nodiscard]] Result<unsigned> set_rate_limit(const Pool& pool, unsigned us) override;
+    [[nodiscard]] Result<void> set_weight(unsigned domain, unsigned weight) override;
 
     /// The first one; next() gives it too.
     [[nodiscard]] const HostView& first_view() const { return first_; }

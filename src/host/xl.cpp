@@ -100,6 +100,17 @@ int call_rate_limit(void* opaque, std::uint32_t pool, unsigned* us) {
     return error;
 }
 
+int call_set_weight(void* opaque, std::uint32_t domain, unsigned* weight) {
+    libxl_domain_sched_params params;
+    libxl_domain_sched_params_init(&params);
+    params.sched = LIBXL_SCHEDULER_CREDIT2; // of another one it is refused
+    params.weight = static_cast<int>(*weight);
+    const int error =
+        libxl_domain_sched_params_set(static_cast<libxl_ctx*>(opaque), domain, &params);
+    libxl_domain_sched_params_dispose(&params);
+    return error;
+}
+
 constexpr RateLimitCalls rate_limit_calls{call_rate_limit<libxl_sched_credit2_params_get>,
                                           call_rate_limit<libxl_sched_credit2_params_set>};
 
@@ -171,8 +182,8 @@ Result<Xl> Xl::open() {
         return impl->failed("reach Xen");
     impl->store = xs_open(0);
     if (!impl->store) return impl->failed("reach xenstored");
-    impl->configurator.emplace(find_runqueue_calls(), rate_limit_calls, impl->context,
-                               &impl->logger.last);
+    impl->configurator.emplace(find_runqueue_calls(), rate_limit_calls, call_set_weight,
+                               impl->context, &impl->logger.last);
     impl->threads_per_core = threads_per_core_of_host();
     impl->hypfs = xenhypfs_open(&impl->logger.base, 0); // a Xen without hypfs is fine
     return Xl(std::move(impl));

@@ -102,4 +102,14 @@ Result<unsigned> XlConfigurator::set_rate_limit(const Pool& pool, unsigned us) {
     return us;
 }
 
+Result<void> XlConfigurator::set_weight(unsigned domain, unsigned weight) {
+    last_message_->clear();
+    if (const int error = set_weight_(context_, domain, &weight); error != 0)
+        return fail("domain {}: libxl cannot set a weight of {}: {}; `xl list` shows whether it is "
+                    "there, `xl sched-credit2` what has credit2",
+                    domain, weight,
+                    last_message_->empty() ? fmt::format("error {}", error) : *last_message_);
+    return {};
+}
+
 } // namespace intellisched

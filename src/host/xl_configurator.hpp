@@ -44,20 +44,24 @@ struct RateLimitCalls {
     Call set = nullptr;
 };
 
+/// libxl_domain_sched_params_set, as xl.cpp hands it on, of a credit2 weight alone.
+using WeightCall = int (*)(void* context, std::uint32_t domain, unsigned* weight);
+
 class XlConfigurator final : public Configurator {
   public:
     /// `last_message`: where libxl's last log message is kept. It has the cause, which a call's
     /// return value lacks.
-    XlConfigurator(RunqueueCalls runqueues, RateLimitCalls rate_limit, void* context,
-                   std::string* last_message)
-        : runqueues_(runqueues), rate_limit_(rate_limit), context_(context),
-          last_message_(last_message) {}
+    XlConfigurator(RunqueueCalls runqueues, RateLimitCalls rate_limit, WeightCall set_weight,
+                   void* context, std::string* last_message)
+        : runqueues_(runqueues), rate_limit_(rate_limit), set_weight_(set_weight),
+          context_(context), last_message_(last_message) {}
 
     [[nodiscard]] Result<InForce> layout(const Pool& pool) override;
     [[nodiscard]] Result<InForce> set_layout(const Pool& pool, const Arrangement& wanted) override;
 
     [[nodiscard]] Result<unsigned> rate_limit(const Pool& pool) override;
     [[nodiscard]] Result<unsigned> set_rate_limit(const Pool& pool, unsigned us) override;
+    [[nodiscard]] Result<void> set_weight(unsigned domain, unsigned weight) override;
 
     /// As layout(), but nothing where libxl or the hypervisor is not patched.
     [[nodiscard]] Result<std::optional<InForce>> layout_if_told(const Pool& pool);
@@ -71,6 +75,7 @@ class XlConfigurator final : public Configurator {
 
     RunqueueCalls runqueues_;
     RateLimitCalls rate_limit_;
+    WeightCall set_weight_;
     void* context_;
     std::string* last_message_;
 };

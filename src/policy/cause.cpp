@@ -18,7 +18,7 @@ constexpr double least_wanted = 0.005;
 // Outweighed: it waits for so much of the time in which it wants a CPU, and gets no more than this
 // part of what it is due; or it is Domain-0, on which the others wait, and waits for so much even
 // if that is its share. And it wants so much of a CPU at least.
-constexpr double waits_much = 0.4, below_due = 0.9, dom0_waits = 0.75, least_outweighed = 0.05;
+constexpr double below_due = 0.9, dom0_waits = 0.75, least_outweighed = 0.05;
 
 constexpr double uses_up = 0.9; // of the CPU time under its cap
 constexpr double most = 0.5;    // of its waiting; a NaN is less
@@ -86,7 +86,7 @@ std::size_t count_wanting(const std::vector<GuestFigures>& guests) {
 std::string command_for(Cause cause, const GuestFigures& guest) {
     if (cause == Cause::weight)
         return fmt::format("xl sched-credit2 -d {} -w {}", guest.id,
-                           std::min(65535U, 4 * std::max(256U, guest.weight)));
+                           std::min(most_weight, 4 * std::max(256U, guest.weight)));
     if (cause == Cause::cap) return fmt::format("xl sched-credit2 -d {} -c 0", guest.id);
     if (cause == Cause::affinity) return fmt::format("xl vcpu-pin {} all all", guest.id);
     return {};

@@ -24,6 +24,9 @@ enum class Cause : std::uint8_t {
 /// "none", "cap", "affinity", "weight", "rate-limit", "layout", "stall", "own-vcpus", "full-pool".
 [[nodiscard]] std::string_view to_string(Cause cause);
 
+/// A guest that waits for this part of the time in which it wants a CPU, waits much.
+inline constexpr double waits_much = 0.4;
+
 /// Whether most of its waiting ended with another's slice, and would not have but for the rate
 /// limit: who has all it is due waits for its turn, which also ends so.
 [[nodiscard]] bool held_back(const GuestFigures& guest, bool alone);

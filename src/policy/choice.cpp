@@ -194,6 +194,8 @@ bool Stepper::obstacles(Knob knob) {
     if (now < state_.breaker_until)
         because("breaker-open", "too many switches were wrong: none for another {}",
                 text_of(state_.breaker_until - now));
+    if (!state_.history.empty() && state_.history.back().window.weight_on_trial)
+        because("weight-on-trial", "the weight of a guest is on trial: one at a time");
     const auto changed_at = state_.of(knob).changed_at;
     if (changed_at && !passed(*changed_at, dwell(knob), now))
         because("dwell", "the {} changed {} ago, {} are needed between changes", words_of(knob),
@@ -233,6 +235,7 @@ bool Stepper::check_unmeasured(Knob knob) {
         return false;
     const Unmeasured unmeasured = *state_.of(knob).unmeasured;
     if (state_.now < unmeasured.due) return false;
+    if (!state_.history.empty() && state_.history.back().window.weight_on_trial) return false;
     const std::size_t needed = settings_.trial.windows;
     const std::vector<TrialWindow> recent = samples(needed + needed / 3);
     if ((recent.size() < needed || !steady(recent, settings_.trial)) &&

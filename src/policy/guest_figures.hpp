@@ -12,6 +12,8 @@
 
 namespace intellisched {
 
+inline constexpr unsigned most_weight = 65535; ///< that credit2 takes
+
 /// One guest over a stretch of windows. What is not known is NaN.
 struct GuestFigures {
     unsigned id = 0;

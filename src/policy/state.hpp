@@ -59,6 +59,7 @@ struct WindowSeen {
     /// Live score: utility (score.hpp) under the pool's intent; NaN: none.
     double utility = 0;
     Workload workload{};
+    bool weight_on_trial = false; ///< some guest's (protection.hpp)
     std::vector<GuestSeen> guests =
         {}; ///< that it is made of; of these two windows can be compared
 

@@ -20,8 +20,9 @@ struct Applier::Shared {
     HostCalls calls;
     FileDescriptor wake;
     std::mutex mutex;
-    std::map<std::string, Nanoseconds> pools; ///< that a call is under way for: since when
-    std::optional<Nanoseconds> reading;       ///< is under way since then
+    /// What a call is under way for, a pool by name or a guest by UUID: since when.
+    std::map<std::variant<std::string, std::uint64_t>, Nanoseconds> calls_away;
+    std::optional<Nanoseconds> reading; ///< is under way since then
     std::deque<CallDone> done;
 
     /// With the mutex held.
@@ -68,27 +69,43 @@ std::optional<CallDone> Applier::take() {
     return call;
 }
 
-void Applier::apply(const Request& asked) {
-    const auto refuse = [&](std::string why) {
-        shared_->deliver(
-            ApplyDone{asked.pool, {asked.serial, false, std::move(why)}, host_clock(), {}});
+namespace {
+
+ApplyDone done_of(const Request& asked, ApplyOutcome outcome) {
+    ApplyResult result{asked.serial, outcome.result.has_value(), {}};
+    if (!outcome.result) result.text = outcome.result.error().message;
+    return {asked.pool, std::move(result), outcome.finished, std::move(outcome.reading)};
+}
+WeightDone done_of(const WeightRequest& asked, ApplyOutcome outcome) {
+    return {asked, std::move(outcome.result), std::move(outcome.reading)};
+}
+
+} // namespace
+
+template<class Key, class Asked, class Call>
+void Applier::begin_call(const Key& key, const Asked& asked, Call call) {
+    const auto refuse = [&](const char* why) {
+        shared_->deliver(done_of(asked, {fail("{}", why), host_clock(), {}}));
     };
     const std::lock_guard lock(shared_->mutex);
-    if (!shared_->pools.emplace(asked.pool.name, host_clock()).second)
+    if (!shared_->calls_away.emplace(key, host_clock()).second)
         return refuse("the call before has not come back; look whether xenstored and Xen answer "
                       "(xl cpupool-list)");
-    const bool begun = begin([shared = shared_, asked] {
-        ApplyOutcome applying = shared->calls.apply(asked);
-        ApplyResult result{asked.serial, applying.result.has_value(), {}};
-        if (!applying.result) result.text = applying.result.error().message;
+    const bool begun = begin([shared = shared_, key, asked, call] {
+        auto done = done_of(asked, (shared->calls.*call)(asked));
         const std::lock_guard lock_done(shared->mutex);
-        shared->pools.erase(asked.pool.name);
-        shared->deliver(ApplyDone{asked.pool, std::move(result), applying.finished,
-                                  std::move(applying.reading)});
+        shared->calls_away.erase(key);
+        shared->deliver(std::move(done));
     });
     if (begun) return;
-    shared_->pools.erase(asked.pool.name);
+    shared_->calls_away.erase(key);
     refuse("no thread can be started; the system's limits (ulimit -u) may be too low");
+}
+
+void Applier::apply(const Request& asked) { begin_call(asked.pool.name, asked, &HostCalls::apply); }
+
+void Applier::set_weight(const WeightRequest& asked) {
+    begin_call(asked.uuid, asked, &HostCalls::set_weight);
 }
 
 void Applier::read() {
@@ -105,14 +122,14 @@ void Applier::read() {
 
 std::size_t Applier::applying() const {
     const std::lock_guard lock(shared_->mutex);
-    return shared_->pools.size();
+    return shared_->calls_away.size();
 }
 
 Nanoseconds Applier::away() const {
     const std::lock_guard lock(shared_->mutex);
     const Nanoseconds now = host_clock();
     Nanoseconds longest = shared_->reading ? now - *shared_->reading : 0;
-    for (const auto& [pool, since] : shared_->pools) longest = std::max(longest, now - since);
+    for (const auto& [key, since] : shared_->calls_away) longest = std::max(longest, now - since);
     return longest;
 }
 

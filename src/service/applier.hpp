@@ -23,8 +23,14 @@ struct ApplyDone {
     std::optional<Reading> reading;
 };
 
-/// A call that has finished: an ApplyDone, or the result of read().
-using CallDone = std::variant<ApplyDone, Result<Reading>>;
+struct WeightDone {
+    WeightRequest asked;
+    Result<void> result;
+    std::optional<Reading> reading;
+};
+
+/// A call that has finished: an ApplyDone, a WeightDone, or the result of read().
+using CallDone = std::variant<ApplyDone, WeightDone, Result<Reading>>;
 
 class Applier {
   public:
@@ -38,6 +44,8 @@ class Applier {
 
     /// Begins the call. If one for the same pool is under way, this one fails at once.
     void apply(const Request& asked);
+    /// The same for a guest.
+    void set_weight(const WeightRequest& asked);
     /// Begins a reading, unless one is under way.
     void read();
     /// Calls that are under way, readings not counted.
@@ -47,6 +55,8 @@ class Applier {
 
   private:
     struct Shared;
+    template<class Key, class Asked, class Call>
+    void begin_call(const Key& key, const Asked& asked, Call call);
     explicit Applier(std::shared_ptr<Shared> shared) : shared_(std::move(shared)) {}
     std::shared_ptr<Shared> shared_; ///< with the threads, which may outlive this object
 };

@@ -95,15 +95,24 @@ class Reader {
     std::set<unsigned> syntax(const Parsed& parsed);
     void settings(const XLU_Config* config);
     const Key<ServiceConfig>* usable(const ConfigKey& key);
-    void pools(const XLU_Config* config);
+    void lists(const XLU_Config* config);
+    /// The entries of the list, each with its line.
+    template<class Take> void list(const XLU_Config* config, std::string_view name, Take take);
+    /// Sets the keys of an entry; what is wrong with it.
+    template<class T>
+    [[nodiscard]] static std::vector<std::string> assign(T& to, std::string_view entry);
+    /// Tells what is wrong with an entry, and what of an earlier line has its name.
+    void wrong_entry(std::string_view list, const std::string& name, unsigned line,
+                     std::vector<std::string> mistakes);
     void pool(std::string_view entry, unsigned line);
+    void guest(std::string_view entry, unsigned line);
     [[nodiscard]] Result<ServiceConfig> result();
 
     std::string name_;
     ServiceConfig config_;
     std::vector<ConfigKey> keys_;
-    std::map<std::string_view, unsigned> set_;           // the lines that set a key
-    std::map<std::string, unsigned, std::less<>> named_; // the lines that name a pool
+    std::map<std::string_view, unsigned> set_;                           // the lines that set a key
+    std::map<std::pair<std::string_view, std::string>, unsigned> named_; // lines, by list and name
     std::vector<std::pair<unsigned, std::string>> errors_;
 };
 
@@ -142,13 +151,13 @@ void Reader::settings(const XLU_Config* config) {
     for (const ConfigKey& key : keys_) {
         const char* set = nullptr;
         const auto* known = usable(key);
-        if (!known || key.name == "pools") continue;
+        if (!known || !known->assign) continue; // a list
         if (xlu_cfg_get_string(config, std::string(key.name).c_str(), &set, 1) != 0)
             wrong(key.line, "{}: a list; it takes a single value", key.name);
         else if (const auto mistake = known->assign(config_, set); !mistake.empty())
             wrong(key.line, "{}: {}", key.name, mistake);
     }
-    pools(config);
+    lists(config);
 }
 
 /// What libxlutil reported: lines of ":LINE: what", and general remarks on Python. Returns the
@@ -183,37 +192,42 @@ const Key<ServiceConfig>* Reader::usable(const ConfigKey& key) {
         return nullptr;
     }
     const auto [before, first] = set_.emplace(key.name, key.line);
-    if (key.addition && key.name == "pools") return known;
+    if (key.addition && !known->assign) return known;
     if (first && !key.addition) return known;
     if (first)
-        wrong(key.line, "{}: += is for pools; set it with =", key.name);
+        wrong(key.line, "{}: += is for lists; set it with =", key.name);
     else
         wrong(key.line, "{}: set before, in line {}; leave one of them", key.name, before->second);
     return nullptr;
 }
 
-void Reader::pools(const XLU_Config* config) {
-    const auto set = set_.find("pools");
+template<class Take> void Reader::list(const XLU_Config* config, std::string_view name, Take take) {
+    const auto set = set_.find(name);
     if (set == set_.end()) return;
-    XLU_ConfigList* list = nullptr;
+    XLU_ConfigList* entries = nullptr;
     int count = 0;
-    if (xlu_cfg_get_list(config, "pools", &list, &count, 1) != 0)
-        return wrong(set->second,
-                     "pools: a single value; it takes a list: [ \"name=Pool-0,mode=auto\", ... ]");
+    if (xlu_cfg_get_list(config, std::string(name).c_str(), &entries, &count, 1) != 0)
+        return wrong(set->second, "{0}: a single value; it takes a list: [ \"name=...\", ... ]",
+                     name);
     std::vector<unsigned> lines;
     for (const ConfigKey& key : keys_)
-        if (key.name == "pools") lines.insert(lines.end(), key.entries.begin(), key.entries.end());
+        if (key.name == name) lines.insert(lines.end(), key.entries.begin(), key.entries.end());
     for (int i = 0; i < count; ++i) {
         const auto at = static_cast<std::size_t>(i);
         const unsigned line = at < lines.size() ? lines[at] : set->second;
-        if (const char* entry = xlu_cfg_get_listitem(list, i))
-            pool(entry, line);
+        if (const char* entry = xlu_cfg_get_listitem(entries, i))
+            take(entry, line);
         else
-            wrong(line, "pools: a list in the list; an entry is \"name=...,mode=...\"");
+            wrong(line, "{}: a list in the list; an entry is \"name=...,key=...\"", name);
     }
 }
 
-void Reader::pool(std::string_view entry, unsigned line) {
+void Reader::lists(const XLU_Config* config) {
+    list(config, "pools", [&](std::string_view entry, unsigned line) { pool(entry, line); });
+    list(config, "protect", [&](std::string_view entry, unsigned line) { guest(entry, line); });
+}
+
+template<class T> std::vector<std::string> Reader::assign(T& to, std::string_view entry) {
     std::map<std::string_view, std::string_view> values;
     std::vector<std::string> mistakes;
     for (std::string_view rest = entry; !rest.empty();) {
@@ -223,16 +237,40 @@ void Reader::pool(std::string_view entry, unsigned line) {
         const std::string_view key = trim(part.substr(0, equals));
         if (equals == part.npos)
             mistakes.push_back(fmt::format("'{}' is no key=value", printable(trim(part), 64)));
-        else if (!find_key<PoolConfig>(key))
-            mistakes.push_back(no_such_key<PoolConfig>(key));
+        else if (!find_key<T>(key))
+            mistakes.push_back(no_such_key<T>(key));
         else if (!values.emplace(key, trim(part.substr(equals + 1))).second)
             mistakes.push_back(fmt::format("{}: set twice; leave one of them", key));
     }
     values.emplace("name", ""); // one that is missing is one that is empty
-    PoolConfig pool{{}, config_.mode, config_.intent};
     for (const auto& [key, text] : values)
-        if (const auto mistake = find_key<PoolConfig>(key)->assign(pool, text); !mistake.empty())
+        if (const auto mistake = find_key<T>(key)->assign(to, text); !mistake.empty())
             mistakes.push_back(fmt::format("{}: {}", key, mistake));
+    return mistakes;
+}
+
+void Reader::wrong_entry(std::string_view list, const std::string& name, unsigned line,
+                         std::vector<std::string> mistakes) {
+    if (const auto [before, first] = named_.emplace(std::pair(list, name), line);
+        !first && !name.empty())
+        mistakes.push_back(
+            fmt::format("named before, in line {}; leave one of them", before->second));
+    for (const std::string& mistake : mistakes)
+        wrong(line, "{}: {}: {}", list, name.empty() ? "an entry" : printable(name, 64), mistake);
+}
+
+void Reader::guest(std::string_view entry, unsigned line) {
+    ProtectedGuest guest;
+    // Most need no more than a name.
+    const bool only_name = entry.find_first_of("=,") == entry.npos;
+    auto mistakes = assign(guest, only_name ? fmt::format("name={}", entry) : std::string(entry));
+    wrong_entry("protect", guest.name, line, std::move(mistakes));
+    if (!guest.name.empty()) config_.protect.push_back(std::move(guest));
+}
+
+void Reader::pool(std::string_view entry, unsigned line) {
+    PoolConfig pool{{}, config_.mode, config_.intent};
+    std::vector<std::string> mistakes = assign(pool, entry);
 
     const PolicySettings& s = pool.settings;
     if (s.longest_dwell < s.dwell)
@@ -257,13 +295,7 @@ void Reader::pool(std::string_view entry, unsigned line) {
                                        s.trial.windows, windows * config_.interval,
                                        config_.interval, s.window_age / second));
 
-    if (const auto [before, first] = named_.emplace(pool.name, line); !first && !pool.name.empty())
-        mistakes.push_back(
-            fmt::format("named before, in line {}; leave one of them", before->second));
-
-    for (const std::string& mistake : mistakes)
-        wrong(line, "pools: {}: {}", pool.name.empty() ? "an entry" : printable(pool.name, 64),
-              mistake);
+    wrong_entry("pools", pool.name, line, std::move(mistakes));
     if (!pool.name.empty()) config_.pools.push_back(std::move(pool));
 }
 

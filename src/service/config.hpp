@@ -29,6 +29,14 @@ struct PoolConfig {
     bool guest_scores = false; ///< guests' published scores (guest_scores.hpp) are heard
 };
 
+/// A guest whose weight may be raised while others outweigh it (src/policy/protection.hpp), in a
+/// pool of mode auto.
+struct ProtectedGuest {
+    std::string name;    ///< as PoolConfig's
+    unsigned factor = 4; ///< the highest weight, as a multiple of its own
+    double loss = 0.3;   ///< the most of the others' CPU time that it may cost
+};
+
 struct ServiceConfig {
     std::filesystem::path bundle = {}; ///< empty: the one that is installed with the program
     unsigned interval = 1;             ///< of a window, in seconds
@@ -46,6 +54,7 @@ struct ServiceConfig {
     Mode mode = Mode::recommend;        ///< of pools that say nothing else
     Intent intent = Intent::balanced;   ///< of pools that say nothing else
     std::vector<PoolConfig> pools = {}; ///< each name once
+    std::vector<ProtectedGuest> protect = {}; ///< each name once
 
     /// The settings of the pool of that name, whether the file names it or not.
     [[nodiscard]] PoolConfig pool(std::string_view name) const;

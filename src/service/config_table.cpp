@@ -110,7 +110,22 @@ template<> const std::vector<Key<ServiceConfig>>& keys() {
         {"return_to_boot_layout", flag([](C& c, double n) { c.return_to_boot_layout = n != 0; })},
         {"mode", mode([](C& c, Mode to) { c.mode = to; })},
         {"intent", intent([](C& c, Intent to) { c.intent = to; })},
-        {"pools", {}}, // a list; Reader::pools()
+        {"pools", {}}, // lists; Reader::lists()
+        {"protect", {}},
+    };
+    return all;
+}
+
+template<> const std::vector<Key<ProtectedGuest>>& keys() {
+    using G = ProtectedGuest;
+    static const std::vector<Key<G>> all{
+        {"name",
+         [](G& g, std::string_view text) {
+             g.name = text;
+             return text.empty() ? "missing; it says which guest" : "";
+         }},
+        {"factor", whole(2, 256, [](G& g, double n) { g.factor = count(n); })},
+        {"loss", part([](G& g, double n) { g.loss = n; })},
     };
     return all;
 }
@@ -155,17 +170,16 @@ template<class T> const Key<T>* find_key(std::string_view name) {
 }
 
 template<class T> std::string no_such_key(std::string_view name) {
-    // It may be one of the other kind.
+    // It may be one of another kind.
     if constexpr (std::is_same_v<T, ServiceConfig>) {
         if (find_key<PoolConfig>(name))
             return fmt::format("{0}: no such key by itself; it is of a pool: pools = [ "
                                "\"name=Pool-0,{0}=...\" ]",
                                name);
     } else if (find_key<ServiceConfig>(name)) {
-        return fmt::format(
-            "{0}: no such key of a pool; it is of the service, on a line of its own: "
-            "{0} = ...",
-            name);
+        return fmt::format("{0}: no such key of a {1}; it is of the service, on a line of its own: "
+                           "{0} = ...",
+                           name, std::is_same_v<T, PoolConfig> ? "pool" : "guest");
     }
     std::vector<std::string_view> names;
     for (const Key<T>& key : keys<T>()) names.push_back(key.name);
@@ -174,8 +188,10 @@ template<class T> std::string no_such_key(std::string_view name) {
 }
 
 template const Key<ServiceConfig>* find_key<ServiceConfig>(std::string_view name);
+template const Key<ProtectedGuest>* find_key<ProtectedGuest>(std::string_view name);
 template const Key<PoolConfig>* find_key<PoolConfig>(std::string_view name);
 template std::string no_such_key<ServiceConfig>(std::string_view name);
 template std::string no_such_key<PoolConfig>(std::string_view name);
+template std::string no_such_key<ProtectedGuest>(std::string_view name);
 
 } // namespace intellisched

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// All that a configuration, and an entry of its `pools`, may set: the name of each key, what a
-// value may be, and where it goes. The defaults are those of the structures.
+// All that a configuration, and an entry of its `pools` or `protect`, may set: the name of each
+// key, what a value may be, and where it goes. The defaults are those of the structures.
 #pragma once
 
 #include "src/service/config.hpp"
@@ -20,7 +20,7 @@ template<class T> struct Key {
     Assign<T> assign; ///< none: a list
 };
 
-/// Of ServiceConfig, or of PoolConfig.
+/// Of ServiceConfig, PoolConfig or ProtectedGuest.
 template<class T> const std::vector<Key<T>>& keys();
 
 /// Null: there is none of that name.

@@ -3,6 +3,7 @@
 
 #include "src/host/apply.hpp"
 #include "src/host/xl.hpp"
+#include "src/pool/live_score.hpp"
 
 #include <ctime>
 
@@ -32,6 +33,19 @@ Result<void> apply_to(Configurator& configurator, const HostView& host, const Re
     return fail("{}: no such cpupool any more", printable(asked.pool.name, 64));
 }
 
+Result<void> apply_to(Configurator& configurator, const HostView& host,
+                      const WeightRequest& asked) {
+    for (const proto::Domain& domain : host.snapshot.domains()) {
+        if (uuid_hash(domain) != asked.uuid) continue;
+        if (domain.weight() == asked.to) return {};
+        if (domain.weight() != asked.from)
+            return fail("{}: somebody else changed its weight meanwhile; it is left as it is",
+                        printable(asked.guest, 64));
+        return configurator.set_weight(domain.id(), asked.to);
+    }
+    return fail("{}: no such domain any more", printable(asked.guest, 64));
+}
+
 HostCalls live_calls() {
     struct Opened {
         Xl xl;
@@ -47,20 +61,22 @@ HostCalls live_calls() {
         const auto info = TRY(xl.info()); // snapshot() wants it
         return Opened{std::move(xl), booted(info)};
     };
-    return {.apply = [open](const Request& asked) -> ApplyOutcome {
-                auto opened = open();
-                if (!opened) return {tl::unexpected(opened.error()), host_clock(), {}};
-                auto before = opened->read();
-                if (!before) return {tl::unexpected(before.error()), host_clock(), {}};
-                auto applied = apply_to(opened->xl.configurator(), before->host, asked);
-                ApplyOutcome applying{std::move(applied), host_clock(), {}};
-                if (auto after = opened->read()) applying.reading = std::move(*after);
-                return applying;
-            },
+    const auto change = [open](const auto& asked) -> ApplyOutcome {
+        auto opened = open();
+        if (!opened) return {tl::unexpected(opened.error()), host_clock(), {}};
+        auto before = opened->read();
+        if (!before) return {tl::unexpected(before.error()), host_clock(), {}};
+        auto applied = apply_to(opened->xl.configurator(), before->host, asked);
+        ApplyOutcome applying{std::move(applied), host_clock(), {}};
+        if (auto after = opened->read()) applying.reading = std::move(*after);
+        return applying;
+    };
+    return {.apply = change,
             .read = [open]() -> Result<Reading> {
                 auto opened = TRY(open());
                 return opened.read();
-            }};
+            },
+            .set_weight = change};
 }
 
 } // namespace intellisched::service

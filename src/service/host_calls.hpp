@@ -37,6 +37,15 @@ struct Request {
     Change from = {}; ///< what is in force of it, as far as the policy knows; else it is refused
 };
 
+/// A request: give that domain another weight. Whoever has the UUID or the weight no more, to them
+/// it is not given.
+struct WeightRequest {
+    std::string guest;      ///< its name, for messages and the result
+    std::uint64_t uuid = 0; ///< uuid_hash() of it
+    unsigned from = 0;      ///< the weight in force; another one is somebody else's
+    unsigned to = 0;
+};
+
 /// The pools as they were read. `taken`: when the reading began, on the policy's clock.
 struct Reading {
     HostView host;
@@ -56,6 +65,7 @@ struct ApplyOutcome {
 struct HostCalls {
     std::function<ApplyOutcome(const Request&)> apply;
     std::function<Result<Reading>()> read;
+    std::function<ApplyOutcome(const WeightRequest&)> set_weight = {};
 };
 
 /// The calls of the live host: libxl, a new context for each.
@@ -67,5 +77,9 @@ struct HostCalls {
 /// Changes the configuration of the pool of that name, and verifies it (src/host/apply.hpp).
 [[nodiscard]] Result<void> apply_to(Configurator& configurator, const HostView& host,
                                     const Request& asked);
+
+/// Sets the weight of the domain with that UUID.
+[[nodiscard]] Result<void> apply_to(Configurator& configurator, const HostView& host,
+                                    const WeightRequest& asked);
 
 } // namespace intellisched::service

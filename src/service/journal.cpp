@@ -186,7 +186,8 @@ Result<void> Journal::record(const Step& step) {
                     path_, printable(step.pool.name, 64));
     // Cannot be changed inside a transaction. NORMAL does not wait for the disk; the next FULL one
     // takes what came before it there, too.
-    TRY(database_.script(step.state ? "PRAGMA synchronous = FULL" : "PRAGMA synchronous = NORMAL"));
+    TRY(database_.script(step.state || step.protection ? "PRAGMA synchronous = FULL"
+                                                       : "PRAGMA synchronous = NORMAL"));
     auto transaction = TRY(Transaction::begin(database_, "BEGIN IMMEDIATE"));
     TRY(write(step));
     return transaction.commit();
@@ -199,6 +200,7 @@ Result<void> Journal::write(const Step& step) {
     if (step.verdict && step.verdict->trial) TRY(close_trial(step, id));
     if (step.verdict) TRY(add_verdict(step, id));
     if (step.state) TRY(store(step, id));
+    if (step.protection) TRY(store(*step.protection));
     return {};
 }
 
@@ -320,6 +322,18 @@ Result<void> Journal::store(const Step& step, std::int64_t pool) {
     return database_.run("INSERT OR REPLACE INTO states (pool, stored, boot, serial, state)"
                          " VALUES (?,?,?,?,?)",
                          pool, step.time, boot_, step.state->serial, Blob{bytes});
+}
+
+Result<void> Journal::store(const StoredProtection& protection) {
+    const auto& [guest, boot, uuid, domain, state] = protection;
+    if (!state.base) return database_.run("DELETE FROM protections WHERE guest = ?", guest);
+    return database_.run("INSERT OR REPLACE INTO protections (guest, boot, uuid, domain, base,"
+                         " wanted, before, asked, trial, lost, hold_off, hold_off_until,"
+                         " needed_at) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?)",
+                         guest, boot_, uuid, domain, *state.base, state.wanted,
+                         state.from > 0 ? state.from : state.wanted, state.asked,
+                         state.trial ? 1 : 0, state.lost, state.hold_off, state.hold_off_until,
+                         state.needed_at);
 }
 
 Result<bool> Journal::prune(UnixTime windows_before, UnixTime verdicts_before, std::size_t batch) {

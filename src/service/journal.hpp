@@ -32,6 +32,9 @@ struct Step {
     /// The state after the step. Needed with an answer, and with a verdict that asks for a layout
     /// or ends a trial; otherwise as often as it should be stored.
     const State* state = nullptr;
+    /// The state of a protected guest after the step; its boot is this one. Needed before its
+    /// weight is asked for. One without a base is forgotten.
+    const StoredProtection* protection = nullptr;
 };
 
 class Journal : public JournalReader {
@@ -85,6 +88,7 @@ class Journal : public JournalReader {
     /// Closes what is open although the policy knows of no such trial (any more).
     [[nodiscard]] Result<void> end_unrecorded(const Step& step, std::int64_t pool);
     [[nodiscard]] Result<void> store(const Step& step, std::int64_t pool);
+    [[nodiscard]] Result<void> store(const StoredProtection& protection);
 
     FileDescriptor lock_;
     std::string boot_, warning_;

@@ -308,4 +308,41 @@ Result<std::optional<StoredState>> JournalReader::state(const std::string& pool)
     return StoredState{std::move(*state), statement.integer(0), statement.text(1)};
 }
 
+Result<std::vector<StoredProtection>> JournalReader::protections() const {
+    auto statement = TRY(
+        database_.prepare("SELECT guest, boot, uuid, domain, base, wanted, before, asked, trial,"
+                          " lost, hold_off, hold_off_until, needed_at FROM protections"
+                          " ORDER BY guest"));
+    std::vector<StoredProtection> all;
+    while (TRY(statement.next())) {
+        const auto number = [&](int column) {
+            return static_cast<std::uint64_t>(statement.integer(column));
+        };
+        const auto weight = [&](int column) {
+            const std::uint64_t told = number(column);
+            return told >= 1 && told <= most_weight ? static_cast<unsigned>(told) : 0;
+        };
+        StoredProtection one{.guest = statement.text(0),
+                             .boot = statement.text(1),
+                             .uuid = number(2),
+                             .domain = static_cast<unsigned>(number(3)),
+                             .state = {.base = weight(4),
+                                       .wanted = weight(5),
+                                       .from = weight(6),
+                                       .asked = static_cast<unsigned>(number(7)),
+                                       .trial = number(8) != 0,
+                                       .lost = statement.number(9),
+                                       .hold_off = number(10),
+                                       .hold_off_until = number(11),
+                                       .needed_at = number(12)}};
+        const Protection& state = one.state;
+        if (*state.base == 0 || state.wanted == 0 || state.from == 0 || !(state.lost >= 0))
+            return fail("{}: what is stored of the weight of {} is damaged; look at its weight (xl "
+                        "sched-credit2), the service takes it for yours",
+                        path_, printable(one.guest, 64));
+        all.push_back(std::move(one));
+    }
+    return all;
+}
+
 } // namespace intellisched::service

@@ -4,6 +4,7 @@
 #pragma once
 
 #include "src/policy/machine.hpp"
+#include "src/policy/protection.hpp"
 #include "src/proto/model.pb.h"
 #include "src/service/host_calls.hpp"
 #include "src/service/sqlite.hpp"
@@ -47,10 +48,12 @@ struct StoredVerdict {
 };
 
 /// Codes of reasons that tell what happened to a pool, beside switches and trials.
-inline constexpr std::array<std::string_view, 11> happenings{
-    "paused-by-hand", "resumed",          "foreign-change",      "advice-followed",
-    "pool-anew",      "topology-changed", "breaker-tripped",     "pool-gone",
-    "leaving",        "returned-to-boot", "not-returned-to-boot"};
+inline constexpr std::array<std::string_view, 18> happenings{
+    "paused-by-hand", "resumed",          "foreign-change",       "advice-followed",
+    "pool-anew",      "topology-changed", "breaker-tripped",      "pool-gone",
+    "leaving",        "returned-to-boot", "not-returned-to-boot", "weight-raised",
+    "weight-eased",   "weight-kept",      "weight-reverted",      "weight-restored",
+    "weight-refused", "weight-foreign"};
 
 enum class SwitchOutcome : std::uint8_t {
     waiting, ///< no result yet
@@ -91,6 +94,15 @@ struct StoredState {
     State state;
     UnixTime stored = 0;
     std::string boot; ///< id of the boot it is of; another one than now: the host was rebooted
+};
+
+/// A guest that is protected, as of the boot whose clock its times are of.
+struct StoredProtection {
+    std::string guest; ///< its name
+    std::string boot = {};
+    std::uint64_t uuid = 0; ///< uuid_hash()
+    unsigned domain = 0;    ///< a guest that was started again has another, and its first weight
+    Protection state = {};  ///< without its windows
 };
 
 /// Ordered by time: that of a verdict, that at which a switch was asked for, that of the latest
@@ -140,6 +152,8 @@ class JournalReader {
     /// state that cannot be parsed. Then begin with a new one, which replaces it when it is
     /// recorded.
     [[nodiscard]] Result<std::optional<StoredState>> state(const std::string& pool) const;
+    /// All of them. Errors: also one that is damaged.
+    [[nodiscard]] Result<std::vector<StoredProtection>> protections() const;
 
   protected:
     JournalReader(Database database, std::string path)

@@ -143,6 +143,28 @@ ALTER TABLE verdicts ADD COLUMN target_rate_limit_us INTEGER;
 PRAGMA user_version = 4;
 )";
 
+// Version 5. Guests whose weight may be raised (src/policy/protection.hpp); times are of the clock
+// of that boot.
+constexpr const char* tables_of_5 = R"(
+CREATE TABLE protections (
+  guest TEXT PRIMARY KEY, -- its name
+  boot TEXT NOT NULL,     -- as of states
+  uuid INTEGER NOT NULL,  -- a hash of it
+  domain INTEGER NOT NULL,
+  base INTEGER NOT NULL,  -- the administrator's weight
+  wanted INTEGER NOT NULL,
+  before INTEGER NOT NULL,
+  asked INTEGER NOT NULL,
+  trial INTEGER NOT NULL,
+  lost REAL NOT NULL,
+  hold_off INTEGER NOT NULL,
+  hold_off_until INTEGER NOT NULL,
+  needed_at INTEGER NOT NULL
+) STRICT;
+
+PRAGMA user_version = 5;
+)";
+
 /// The version of the file's schema; 0: there is none. An error: it is none that is known.
 Result<std::int64_t> known(const Database& database, const std::string& path) {
     const auto version = TRY(database.value("PRAGMA user_version"));
@@ -201,7 +223,8 @@ Result<void> make_schema(const Database& database, const std::string& path) {
     if (there < 1) TRY(database.script(tables));
     if (there < 2) TRY(database.script(tables_of_2));
     if (there < 3) TRY(database.script(columns_of_3));
-    TRY(database.script(columns_of_4));
+    if (there < 4) TRY(database.script(columns_of_4));
+    TRY(database.script(tables_of_5));
     return transaction.commit();
 }
 

@@ -8,7 +8,7 @@
 
 namespace intellisched::service {
 
-inline constexpr std::int64_t journal_schema_version = 4;
+inline constexpr std::int64_t journal_schema_version = 5;
 
 /// Looks at a file by its first bytes, and opens no database: whether the service may take it for
 /// its journal, and put it aside when the rest is damaged. No file, or an empty one, will become

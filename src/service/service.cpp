@@ -12,6 +12,7 @@
 #include <csignal>
 #include <cstdlib>
 #include <cstring>
+#include <limits>
 #include <sys/epoll.h>
 #include <systemd/sd-daemon.h>
 
@@ -80,6 +81,8 @@ Result<void> Service::begin() {
     clock_ahead_ = wall_start_ - static_cast<UnixTime>(started_);
     journal_ = TRY(Journal::open(config_.journal, boot_, wall_start_));
     if (!journal_->warning().empty()) BOOST_LOG_TRIVIAL(warning) << journal_->warning();
+    protector_.emplace(*journal_, boot_,
+                       [this](const WeightRequest& asked) { applier_->set_weight(asked); });
     return begin_loop();
 }
 
@@ -245,7 +248,7 @@ void Service::saw(const WindowNews& window) {
     ++windows_;
     records_lost_ += stats.lost;
     PoolKeeper& keeper = *found->second;
-    if (keeper.state().mode == Mode::off) return;
+    if (keeper.state().mode == Mode::off) return protect(stats, keeper); // to give weights back
 
     const LookOptions how{.intent = keeper.state().intent, .published = published(stats)};
     auto looked = look(stats, last_->host.snapshot, *models_, how);
@@ -264,9 +267,25 @@ void Service::saw(const WindowNews& window) {
     std::erase_if(looked->seen.guests, [&](const GuestSeen& guest) {
         return steady.leaves_out(guest.uuid, moment.time);
     });
+    looked->seen.weight_on_trial = protector_->busy(stats.facts.pool);
     windows_of_[stats.facts.pool] = {window_status(stats, looked->features), moment.time};
     const auto length = static_cast<Nanoseconds>(stats.seconds() * static_cast<double>(second));
     keeper.saw(looked->seen, looked->features, length, models_->layout.manifest().id(), moment);
+    // What the model knows of the host does not matter here.
+    InputGate gate = config_.pool(stats.facts.pool).settings.gate;
+    gate.outside_training = std::numeric_limits<double>::infinity();
+    if (!rejected(looked->seen.observation, gate)) protect(stats, keeper);
+}
+
+void Service::protect(const WindowStats& stats, const PoolKeeper& keeper) {
+    const State& state = keeper.state();
+    const bool busy = state.paused || state.trial || state.pending;
+    const auto may = state.mode != Mode::automatic ? Protector::May::nothing
+                     : busy                        ? Protector::May::finish
+                                                   : Protector::May::begin;
+    const proto::HostSnapshot& snapshot = last_->host.snapshot;
+    protector_->keep_only(config_.protect, snapshot, now());
+    protector_->saw(config_.protect, stats, snapshot, may, now());
 }
 
 Published Service::published(const WindowStats& stats) {
@@ -298,6 +317,12 @@ void Service::on_call() {
             }
             found->second->applied(applied->result, applied->finished, now());
             if (applied->reading) saw(*applied->reading);
+            continue;
+        }
+        if (const auto* set = std::get_if<WeightDone>(&*done)) {
+            // The reading first: a window that follows has to be of the weight that is in force.
+            if (set->reading && !stopping_) saw(*set->reading);
+            protector_->applied(set->asked, set->result);
             continue;
         }
         const auto& reading = std::get<Result<Reading>>(*done);
@@ -395,6 +420,7 @@ void Service::complain(const Error& error) {
 void Service::shut_down() {
     stopping_ = true;
     control_.reset();
+    give_weights_back();
     if (config_.return_to_boot_layout) return_to_boot_layouts();
     leaving_ = true;
     if (watcher_->end(end_within)) return;
@@ -403,16 +429,27 @@ void Service::shut_down() {
     std::_Exit(EXIT_SUCCESS); // anything else would wait for the thread
 }
 
-void Service::return_to_boot_layouts() {
-    const Nanoseconds until = host_clock() + shut_down_within;
-    // A change that is under way would refuse another one, and then be what stays.
-    while (applier_->applying() > 0 && host_clock() < until)
-        if (!turn(100ms)) return;
-    for (const std::string& name : present_)
-        if (const auto asked = keepers_.at(name)->return_to_boot(now())) applier_->apply(*asked);
+void Service::wait_for_calls(Nanoseconds until) {
     while (applier_->applying() > 0 && host_clock() < until)
         if (!turn(100ms)) return;
     on_call(); // what failed is logged
+}
+
+void Service::give_weights_back() {
+    if (!last_) return;
+    const Nanoseconds until = host_clock() + shut_down_within;
+    wait_for_calls(until);
+    protector_->keep_only({}, last_->host.snapshot, now());
+    wait_for_calls(until);
+}
+
+void Service::return_to_boot_layouts() {
+    const Nanoseconds until = host_clock() + shut_down_within;
+    // A change that is under way would refuse another one, and then be what stays.
+    wait_for_calls(until);
+    for (const std::string& name : present_)
+        if (const auto asked = keepers_.at(name)->return_to_boot(now())) applier_->apply(*asked);
+    wait_for_calls(until);
     if (applier_->applying() > 0)
         BOOST_LOG_TRIVIAL(error) << "libxl does not come back; look at the layouts in force";
 }

@@ -8,6 +8,7 @@
 #include "src/service/applier.hpp"
 #include "src/service/control.hpp"
 #include "src/service/pool_keeper.hpp"
+#include "src/service/protector.hpp"
 #include "src/service/watcher.hpp"
 
 #include <set>
@@ -62,6 +63,8 @@ class Service {
     /// What counts of the guests' published scores; nothing where the pool does not hear them.
     [[nodiscard]] Published published(const WindowStats& stats);
     [[nodiscard]] PoolKeeper& keeper(const PoolName& pool);
+    /// Lets the guests that are to be protected be, in a window that `keeper`'s policy may judge.
+    void protect(const WindowStats& stats, const PoolKeeper& keeper);
     /// Takes on pools that went, or got another name, before this start, so that their trials end.
     void look_back();
     void prune();
@@ -79,6 +82,9 @@ class Service {
     /// Ends everything in a bounded time, if need be the process.
     void shut_down();
     void return_to_boot_layouts();
+    void give_weights_back();
+    /// Runs the loop until no call to the host is away, for a bounded time.
+    void wait_for_calls(Nanoseconds until);
 
     ServiceOptions options_;
     bool virtual_time_; ///< the host has a time of its own: a capture, a simulation
@@ -91,6 +97,7 @@ class Service {
     std::atomic<bool> leaving_ = false; ///< no simulator is waited for any more
     std::unique_ptr<Watcher> watcher_;
     std::optional<Applier> applier_;
+    std::optional<Protector> protector_;
     std::unique_ptr<Control> control_;
     std::vector<Loop::Source> sources_;
 

@@ -176,6 +176,7 @@ proto::ServiceStatus Service::status() const {
     for (const auto& [name, keeper] : keepers_) {
         proto::PoolStatus& pool = *out.add_pools();
         pool = status_of(*keeper, present_.count(name) > 0, now());
+        protector_->add_to(pool);
         add_seen(pool, *keeper);
     }
     return out;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
 #include "src/service/watcher.hpp"
 
+#include "src/pool/live_score.hpp"
+
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -191,12 +193,19 @@ Result<Reading> Watcher::reading(Configurator* configurator) {
     return reading;
 }
 
-ApplyOutcome Watcher::apply(Host* host, const Request& asked) {
+/// Into what was read last.
+void Watcher::take(const WeightRequest& done) {
+    for (proto::Domain& domain : *last_->host.snapshot.mutable_domains())
+        if (uuid_hash(domain) == done.uuid) domain.set_weight(done.to);
+}
+
+template<class Asked> ApplyOutcome Watcher::apply(Host* host, const Asked& asked) {
     auto* configurator = dynamic_cast<Configurator*>(host);
     if (!configurator || !last_)
         return {
             fail("the host has ended, or is a recorded one; nothing can be changed"), time_, {}};
     auto result = apply_to(*configurator, last_->host, asked);
+    if (result) take(asked);
     ApplyOutcome applying{std::move(result), time_, {}};
     if (auto after = reading(configurator)) applying.reading = std::move(*after);
     return applying;
@@ -204,13 +213,14 @@ ApplyOutcome Watcher::apply(Host* host, const Request& asked) {
 
 HostCalls Watcher::calls() {
     static constexpr const char* gone = "the service is being stopped";
-    return {.apply = [this, shared = shared_](const Request& asked) -> ApplyOutcome {
-                auto promise = std::make_shared<std::promise<ApplyOutcome>>();
-                const bool left = shared->queue(
-                    [=, this](Host* host) { promise->set_value(apply(host, asked)); });
-                if (!left) return {fail("{}", gone), 0, {}};
-                return promise->get_future().get();
-            },
+    const auto change = [this, shared = shared_](const auto& asked) -> ApplyOutcome {
+        auto promise = std::make_shared<std::promise<ApplyOutcome>>();
+        const bool left =
+            shared->queue([=, this](Host* host) { promise->set_value(apply(host, asked)); });
+        if (!left) return {fail("{}", gone), 0, {}};
+        return promise->get_future().get();
+    };
+    return {.apply = change,
             .read = [this, shared = shared_]() -> Result<Reading> {
                 auto promise = std::make_shared<std::promise<Result<Reading>>>();
                 const bool left = shared->queue([=, this](Host* host) {
@@ -218,7 +228,8 @@ HostCalls Watcher::calls() {
                 });
                 if (!left) return fail("{}", gone);
                 return promise->get_future().get();
-            }};
+            },
+            .set_weight = change};
 }
 
 } // namespace intellisched::service

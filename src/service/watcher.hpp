@@ -95,7 +95,9 @@ class Watcher {
     /// Waits until the time is over or a task is left. False: the watcher ends.
     bool wait(std::chrono::milliseconds time);
     // Tasks of calls().
-    [[nodiscard]] ApplyOutcome apply(Host* host, const Request& asked);
+    template<class Asked> [[nodiscard]] ApplyOutcome apply(Host* host, const Asked& asked);
+    void take(const WeightRequest& done);
+    void take(const Request&) {} ///< reading() asks for it
     [[nodiscard]] Result<Reading> reading(Configurator* configurator);
 
     WatcherOptions options_;

@@ -52,6 +52,9 @@ class FakeLive final : public Host, public Configurator {
     [[nodiscard]] Result<unsigned> set_rate_limit(const Pool&, unsigned) override {
         return fail("not asked for by a benchmark");
     }
+    [[nodiscard]] Result<void> set_weight(unsigned, unsigned) override {
+        return fail("not asked for by a benchmark");
+    }
 
   private:
     [[nodiscard]] proto::HostSnapshot snapshot() const {

@@ -172,6 +172,7 @@ class Live final : public Host, public Configurator {
     }
     [[nodiscard]] Result<unsigned> rate_limit(const Pool&) override { return 1000U; }
     [[nodiscard]] Result<unsigned> set_rate_limit(const Pool&, unsigned us) override { return us; }
+    [[nodiscard]] Result<void> set_weight(unsigned, unsigned) override { return {}; }
 
   private:
     HostInfo info_;

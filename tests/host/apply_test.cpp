@@ -26,6 +26,8 @@ struct FakeXl {
     unsigned rate_limit_us = 1000;
     int limit_get_error = 0, limit_set_error = 0;
     std::vector<unsigned> limits_set;
+    std::vector<std::pair<unsigned, unsigned>> weights_set = {}; ///< domain and weight
+    int weight_error = 0;
 
     static FakeXl& of(void* context) { return *static_cast<FakeXl*>(context); }
 
@@ -64,8 +66,14 @@ struct FakeXl {
         *us = xl.rate_limit_us;
         return 0;
     }
+    static int set_weight(void* context, std::uint32_t domain, unsigned* weight) {
+        FakeXl& xl = of(context);
+        xl.weights_set.emplace_back(domain, *weight);
+        xl.last_message += xl.logs;
+        return xl.weight_error;
+    }
     XlConfigurator configurator() {
-        return {{get, set}, {get_limit, set_limit}, this, &last_message};
+        return {{get, set}, {get_limit, set_limit}, set_weight, this, &last_message};
     }
 };
 
@@ -93,9 +101,21 @@ TEST_CASE("runqueue calls: numbers of libxl become arrangements, and back") {
     CHECK(*configurator.layout_if_told(batch) == InForce{{Layout::all, no_cap}, 8});
 }
 
+TEST_CASE("a weight is set of the domain, and what libxl says against it is told") {
+    FakeXl xl;
+    XlConfigurator configurator = xl.configurator();
+    REQUIRE(configurator.set_weight(7, 512));
+    CHECK(xl.weights_set == std::vector{std::pair(7U, 512U)});
+    xl.weight_error = xl_error::failed;
+    xl.logs = "Domain 7 is in a pool of null";
+    CHECK(error_of(configurator.set_weight(7, 512)) ==
+          "domain 7: libxl cannot set a weight of 512: Domain 7 is in a pool of null; `xl list` "
+          "shows whether it is there, `xl sched-credit2` what has credit2");
+}
+
 TEST_CASE("runqueue calls: without the functions, or the hypervisor") {
     std::string log;
-    XlConfigurator none({}, {}, nullptr, &log);
+    XlConfigurator none({}, {}, nullptr, nullptr, &log);
     CHECK(error_of(none.layout(batch)) == stock_toolstack);
     CHECK(error_of(none.set_layout(batch, {})) == stock_toolstack);
     CHECK(*none.layout_if_told(batch) == std::nullopt);
@@ -280,7 +300,7 @@ TEST_CASE("apply: errors are handed on, and a pool of another scheduler is not a
     machine.xl.get_error = xl_error::not_implemented;
     CHECK(error_of(machine.apply({Layout::core, no_cap})) == stock_xen);
     std::string log;
-    XlConfigurator none({}, {}, nullptr, &log);
+    XlConfigurator none({}, {}, nullptr, nullptr, &log);
     CHECK(error_of(apply(none, machine.topology, machine.pool, {.arrangement = Arrangement{}},
                          true)) == stock_toolstack);
     machine.pool.name = "Pool-1";
@@ -410,6 +430,7 @@ struct Refusing final : Configurator {
         if (stuck) return fail("stuck");
         return in_force = us;
     }
+    Result<void> set_weight(unsigned, unsigned) override { return fail("no"); }
 };
 
 } // namespace

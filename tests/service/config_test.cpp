@@ -78,12 +78,14 @@ TEST_CASE("configuration: the example has every key, at its default") {
           "control_group_may metrics "
           "log_level "
           "return_to_boot_layout "
-          "mode intent pools");
+          "mode intent pools protect");
     check_same(good(all), ServiceConfig());
 
     // The keys of an entry: explained with their defaults, in order.
     std::string entry = "name=x";
-    const std::string limits = example.substr(example.find("#   mode, intent"));
+    const std::size_t of_pools = example.find("#   mode, intent"),
+                      guests = example.find("## Guests");
+    const std::string limits = example.substr(of_pools, guests - of_pools);
     const std::regex one("^#   ([a-z_]+)  ", std::regex::multiline);
     const std::regex value("Default: ([a-z]+|[0-9.]*[0-9])");
     std::vector<std::string> names, defaults;
@@ -104,6 +106,30 @@ TEST_CASE("configuration: the example has every key, at its default") {
     REQUIRE(shown.pools.size() == 2);
     CHECK(shown.pools[0].settings.dwell == 600 * second);
     CHECK(shown.pools[1].mode == Mode::observe);
+}
+
+TEST_CASE("configuration: guests to protect") {
+    const ServiceConfig config = good("protect = [ \"Domain-0\", \"name=db,factor=8,loss=0.1\" ]\n"
+                                      "protect += [ \"name = a b\" ]");
+    REQUIRE(config.protect.size() == 3);
+    CHECK(config.protect[0].name == "Domain-0");
+    CHECK(config.protect[0].factor == 4);
+    CHECK(config.protect[0].loss == 0.3);
+    CHECK(config.protect[1].factor == 8);
+    CHECK(config.protect[1].loss == 0.1);
+    CHECK(config.protect[2].name == "a b");
+    CHECK(said("protect = [ \"a\", \"name=b,factor=1\", \"name=a\", \"dwell=3\", \"\" ]") ==
+          "conf:1: protect: b: factor: '1' is not a whole number from 2 to 256\n"
+          "conf:1: protect: a: named before, in line 1; leave one of them\n"
+          "conf:1: protect: an entry: dwell: no such key; there are name, factor, loss\n"
+          "conf:1: protect: an entry: name: missing; it says which guest\n"
+          "conf:1: protect: an entry: name: missing; it says which guest");
+    CHECK(said("protect = \"Domain-0\"") ==
+          "conf:1: protect: a single value; it takes a list: [ \"name=...\", ... ]");
+    CHECK(
+        said("pools = [ \"name=a,protect=b\" ]") ==
+        "conf:1: pools: a: protect: no such key of a pool; it is of the service, on a line of its "
+        "own: protect = ...");
 }
 
 TEST_CASE("configuration: what is set") {
@@ -176,15 +202,15 @@ TEST_CASE("configuration: mistakes are named, all of them, with their lines") {
           "conf:3: journal: a list; it takes a single value\n"
           "conf:4: pools: a: intent: 'x' is none of throughput, latency, balanced\n"
           "conf:4: pools: a: mode: 'atuo' is none of off, observe, recommend, auto\n"
-          "conf:5: pools: a list in the list; an entry is \"name=...,mode=...\"\n"
+          "conf:5: pools: a list in the list; an entry is \"name=...,key=...\"\n"
           "conf:6: pools: b: named before, in line 5; leave one of them\n"
           "conf:7: interval: set before, in line 1; leave one of them\n"
           "conf:8: mode: 'on' is none of off, observe, recommend, auto");
     CHECK(said("log_level = \"warn\"") ==
           "conf:1: log_level: 'warn' is none of trace, debug, info, warning, error, fatal");
-    CHECK(said("mode += \"auto\"") == "conf:1: mode: += is for pools; set it with =");
+    CHECK(said("mode += \"auto\"") == "conf:1: mode: += is for lists; set it with =");
     CHECK(said("pools = \"name=a\"") ==
-          "conf:1: pools: a single value; it takes a list: [ \"name=Pool-0,mode=auto\", ... ]");
+          "conf:1: pools: a single value; it takes a list: [ \"name=...\", ... ]");
     CHECK(said("pools = [ \"name=a\" ]\npools = [ \"name=b\" ]") ==
           "conf:2: pools: set before, in line 1; leave one of them");
 }
@@ -264,7 +290,7 @@ TEST_CASE("configuration: entries of pools") {
     CHECK(said("limit = 1") ==
           "conf:1: limit: no such key; there are bundle, interval, duty, buffer_pages, trace_mb, "
           "journal, journal_days, journal_mb, socket, control_group_may, metrics, log_level, "
-          "return_to_boot_layout, mode, intent, pools");
+          "return_to_boot_layout, mode, intent, pools, protect");
     // Whatever a name has in it, a message stays a line.
     CHECK(said(pool("name=a\\nb\xff,mode=\x1b[2J")) ==
           "conf:1: pools: a?b?: mode: '?[2J' is none of off, observe, recommend, auto");

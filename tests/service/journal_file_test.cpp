@@ -48,7 +48,7 @@ constexpr const char* as_version_2 = "ALTER TABLE verdicts DROP COLUMN target_ra
                                      "ALTER TABLE switches DROP COLUMN to_rate_limit_us;"
                                      "ALTER TABLE trials DROP COLUMN from_rate_limit_us;"
                                      "ALTER TABLE trials DROP COLUMN to_rate_limit_us;"
-                                     "PRAGMA user_version = 2";
+                                     "DROP TABLE protections; PRAGMA user_version = 2";
 
 /// A journal of some pages, closed.
 void fill(const fs::path& path) {
@@ -331,8 +331,8 @@ TEST_CASE("a file of something else is refused, and nothing at or beside it is c
 TEST_CASE("a newer version is left alone") {
     const Folder folder;
     fill(folder.journal());
-    by_hand(folder.journal(), "PRAGMA user_version = 5");
-    const std::string_view expected = "is of version 5, this program knows 4";
+    by_hand(folder.journal(), "PRAGMA user_version = 6");
+    const std::string_view expected = "is of version 6, this program knows 5";
     const auto size = fs::file_size(folder.journal());
     const auto journal = Journal::open(folder.journal(), "boot-1", epoch);
     REQUIRE_FALSE(journal);
@@ -455,6 +455,7 @@ TEST_CASE("an older version is read as it is, and brought up to date by the serv
     const Journal journal = open_journal(folder.journal());
     CHECK_FALSE(journal.history({}).value().empty());
     CHECK(journal.samples().value().empty());
+    CHECK(journal.protections().value().empty());
 }
 
 TEST_CASE("a sample that cannot be is told, one of other features is left out") {

@@ -47,6 +47,11 @@ class FakeHost final : public Host, public Configurator {
     [[nodiscard]] Result<unsigned> set_rate_limit(const Pool&, unsigned us) override {
         return rate_limit_us_ = us;
     }
+    [[nodiscard]] Result<void> set_weight(unsigned domain, unsigned weight) override {
+        weights[domain] = weight;
+        return {};
+    }
+    std::map<unsigned, unsigned> weights; ///< by domain, as they were set
 
   private:
     [[nodiscard]] HostView first_view() const {
