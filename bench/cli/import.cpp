@@ -2,6 +2,7 @@
 #include "bench/cli/commands.hpp"
 #include "bench/import/host_of.hpp"
 #include "collector/capture/writer.hpp"
+#include "src/base/counted.hpp"
 #include "src/base/files.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/output.hpp"
@@ -113,19 +114,16 @@ Result<int> import_trace(const ImportArguments& options) {
     }
     if (const auto late = trace.stats().late; late > 0)
         fmt::print(stderr,
-                   "import: {} records are older than what came before them and will be left out; "
-                   "the file may hold two traces, or the CPUs' clocks differ\n",
-                   late);
+                   "import: {} older than what came before and will be left out; the file may hold "
+                   "two traces, or the CPUs' clocks differ\n",
+                   counted(late, "record is", "records are"));
     for (const std::string& one : host->assumed) fmt::print(stderr, "import: {}\n", one);
-    const auto counted = [](int n, std::string_view what) {
-        return fmt::format("{} {}{}", n, what, n == 1 ? "" : "s");
-    };
     fmt::print(
-        stderr, "{}: {:.1f} s, {} records, {} lost; {}, {}, {}\n", options.out,
+        stderr, "{}: {:.1f} s, {}, {} lost; {}, {}, {}\n", options.out,
         static_cast<double>(std::max(trace.end_tsc(), trace.begin_tsc()) - trace.begin_tsc()) /
             (static_cast<double>(host->info.tsc_khz) * 1e3),
-        trace.stats().records, trace.stats().lost, counted(host->snapshot.cpus_size(), "CPU"),
-        counted(host->snapshot.pools_size(), "pool"),
+        counted(trace.stats().records, "record"), trace.stats().lost,
+        counted(host->snapshot.cpus_size(), "CPU"), counted(host->snapshot.pools_size(), "pool"),
         counted(host->snapshot.domains_size(), "domain"));
     return done;
 }

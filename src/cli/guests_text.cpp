@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/guests_text.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/base/result.hpp"
 #include "src/cli/cells.hpp"
 
@@ -12,9 +13,7 @@ namespace {
 constexpr std::size_t widest_name = 20;
 constexpr double least_told = 0.2; ///< of the waiting, of who is told to be waited for
 
-std::string windows_text(unsigned windows) {
-    return fmt::format("{} window{} of a second", windows, windows == 1 ? "" : "s");
-}
+std::string windows_text(unsigned windows) { return counted(windows, "window") + " of a second"; }
 
 std::string reasons_text(const auto& reasons) {
     std::string text;
@@ -38,8 +37,8 @@ std::string behind_text(const proto::GuestRow& guest) {
 } // namespace
 
 std::string guests_text(const proto::Guests& guests) {
-    std::string text = fmt::format("cpupool {}: {} CPUs, {}\n", printable(guests.pool()),
-                                   guests.cpus(), windows_text(guests.windows()));
+    std::string text = fmt::format("cpupool {}: {}, {}\n", printable(guests.pool()),
+                                   counted(guests.cpus(), "CPU"), windows_text(guests.windows()));
     if (guests.windows() == 0)
         return text + "nothing can be told of the guests:\n" + reasons_text(guests.reasons());
 

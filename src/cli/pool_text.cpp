@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/pool_text.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/base/result.hpp"
 #include "src/layout/snapshot.hpp"
 
@@ -70,11 +71,11 @@ std::string remark(const proto::PoolStatus& pool) {
     if (pool.has_asked_for_rate_limit_us())
         add("asked for rate limit " + rate_limit_text(pool.asked_for_rate_limit_us()));
     if (pool.has_trial_rate_limit_us())
-        add(fmt::format("rate limit {} on trial, {} windows",
-                        rate_limit_text(pool.trial_rate_limit_us()), pool.trial_windows()));
+        add(fmt::format("rate limit {} on trial, {}", rate_limit_text(pool.trial_rate_limit_us()),
+                        counted(pool.trial_windows(), "window")));
     if (pool.has_trial())
-        add(fmt::format("{} on trial, {} windows", layout_text(pool.trial()),
-                        pool.trial_windows()));
+        add(fmt::format("{} on trial, {}", layout_text(pool.trial()),
+                        counted(pool.trial_windows(), "window")));
     if (pool.stand_down_s() > 0) add("standing down for " + stretch(pool.stand_down_s()));
     if (pool.breaker_s() > 0) add("no switches for " + stretch(pool.breaker_s()));
     if (pool.present() && !pool.can_rearrange()) add("cannot be rearranged");
@@ -87,8 +88,9 @@ std::string heading(const proto::ServiceStatus& status) {
                                    printable(status.host(), 512), printable(status.model_name()),
                                    printable(status.model_id()));
     if (status.records_lost() > 0 || status.journal_errors() > 0)
-        text += fmt::format("{} records of the trace lost, {} writes to the journal failed\n",
-                            status.records_lost(), status.journal_errors());
+        text += fmt::format("{} of the trace lost, {} to the journal failed\n",
+                            counted(status.records_lost(), "record"),
+                            counted(status.journal_errors(), "write"));
     return text;
 }
 

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "src/base/counted.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/explanation.hpp"
@@ -33,9 +34,9 @@ std::vector<std::string> remarks(const Watched& watched) {
     const std::string in_force = to_string(facts.in_force);
     const auto runqueues = facts.runqueues_in_force.size();
     if (!facts.explained) {
-        remarks.push_back(fmt::format("{} is in force by name, but the trace shows {} runqueues, "
-                                      "which it does not give",
-                                      in_force, runqueues));
+        remarks.push_back(fmt::format("{} is in force by name, but the trace shows {}, which it "
+                                      "does not give",
+                                      in_force, counted(runqueues, "runqueue")));
         return remarks;
     }
     if (!facts.exact)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/recommendation_text.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/base/result.hpp"
 #include "src/layout/layout.hpp"
 #include "src/model/score.hpp"
@@ -102,7 +103,7 @@ std::string rate_limit_part(const proto::Recommendation& all) {
                             : chosen ? "   <- recommended"
                                      : "");
     }
-    text += fmt::format("\nverdict of {} windows: {}{}\n", r.windows(), r.verdict(),
+    text += fmt::format("\nverdict of {}: {}{}\n", counted(r.windows(), "window"), r.verdict(),
                         r.verdict() == "switch" ? " to " + rate_limit_text(r.recommended_us())
                                                 : std::string());
     for (const auto& reason : r.reasons()) text += fmt::format("  - {}\n", reason);
@@ -167,8 +168,8 @@ std::string recommendation_text(const proto::Recommendation& r, std::string_view
     text += explanation(r.explanation(), r.favoured());
     if (r.has_rate_limit()) text += rate_limit_part(r);
     const auto& model = r.model();
-    text += fmt::format("\nmodel {} ({}), {} samples; {}\n", model.name(), model.id(),
-                        model.samples(), model.source());
+    text += fmt::format("\nmodel {} ({}), {}; {}\n", model.name(), model.id(),
+                        counted(model.samples(), "sample"), model.source());
     if (model.has_held_out()) text += worth("layout", model.held_out());
     if (r.rate_limit().has_held_out()) text += worth("rate limit", r.rate_limit().held_out());
     if (!r.command().empty() || !r.rate_limit().command().empty())

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "collector/capture/writer.hpp"
 #include "collector/trace/stream.hpp"
+#include "src/base/counted.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
 #include "src/cli/output.hpp"
@@ -102,18 +103,18 @@ Result<int> record(const RecordArguments& options) {
         if (elapsed() - synced >= 1) {
             synced = elapsed();
             TRY(writer.sync());
-            progress.show(fmt::format("{:.0f} of {:.0f} s, {:.1f} MB of trace, {} records lost",
-                                      synced, options.seconds,
+            progress.show(fmt::format("{:.0f} of {:.0f} s, {:.1f} MB of trace, {} lost", synced,
+                                      options.seconds,
                                       static_cast<double>(written.stream.stats().bytes) / 1e6,
-                                      written.stream.stats().lost));
+                                      counted(written.stream.stats().lost, "record")));
         }
     }
     written.finish();
     const auto& stats = written.stream.stats();
     TRY(writer.finish(written.end_tsc, stats.lost));
     progress.show("");
-    fmt::print(stderr, "{}: {:.1f} s{}, {} records ({:.1f} MB, {:.1f} MB on disk), {} lost\n",
-               options.out, elapsed(), interrupted ? " (interrupted)" : "", stats.records,
+    fmt::print(stderr, "{}: {:.1f} s{}, {} ({:.1f} MB, {:.1f} MB on disk), {} lost\n", options.out,
+               elapsed(), interrupted ? " (interrupted)" : "", counted(stats.records, "record"),
                static_cast<double>(stats.bytes) / 1e6, static_cast<double>(writer.size()) / 1e6,
                stats.lost);
     for (const std::string& line : written.unknown.told()) fmt::print(stderr, "record: {}\n", line);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/report_page.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/cli/cells.hpp"
 #include "src/cli/pool_text.hpp"
 #include "src/cli/redaction.hpp"
@@ -62,7 +63,7 @@ std::string switches_text(const std::vector<HistoryLine>& lines) {
     for (const auto& [outcome, count] : outcomes)
         texts.push_back(fmt::format("{} {}", count, outcome));
     if (all == 0) return {};
-    return fmt::format("{} switch{}: {}", all, all == 1 ? "" : "es", fmt::join(texts, ", "));
+    return fmt::format("{}: {}", counted(all, "switch", "switches"), fmt::join(texts, ", "));
 }
 
 std::string summary_of(const Report::OfPool& pool) {
@@ -183,10 +184,10 @@ std::string host_of(const Report::OfCapture& capture) {
                                                 sockets.size(), nodes.size())});
     rows += row({"Xen", manifest.xen_version()});
     rows += row({"Xen's command line", manifest.xen_command_line()});
-    rows +=
-        row({"Recorded", fmt::format("{} by {}, {} records of the trace lost",
-                                     at(static_cast<double>(manifest.start_realtime_ns()) / 1e9),
-                                     manifest.recorded_by(), manifest.lost_records())});
+    rows += row({"Recorded",
+                 fmt::format("{} by {}, {} of the trace lost",
+                             at(static_cast<double>(manifest.start_realtime_ns()) / 1e9),
+                             manifest.recorded_by(), counted(manifest.lost_records(), "record"))});
     if (!manifest.note().empty()) rows += row({"Note", manifest.note()});
     std::string out = "<h2>The host, as captured</h2>\n" + table(rows, "text");
     rows = row({"pool", "scheduler", "CPUs", "layout", "rate limit", "domains"}, "th");
@@ -213,10 +214,10 @@ std::string guests_of(const proto::Guests& guests) {
     const std::vector<std::string> reasons(guests.reasons().begin(), guests.reasons().end());
     if (guests.windows() == 0)
         return out + paragraph("Nothing can be told of the guests:") + list(reasons);
-    out += paragraph(fmt::format("Over {} windows of a second. Got: CPUs in the mean; due: of what "
+    out += paragraph(fmt::format("Over {} of a second. Got: CPUs in the mean; due: of what "
                                  "all guests want, by weight and cap; waits: of the time in which "
                                  "it wants a CPU; p50 and p99: how long one wait is.",
-                                 guests.windows()));
+                                 counted(guests.windows(), "window")));
     std::string rows = row({"guest", "id", "vCPUs", "weight", "cap", "got", "due", "waits", "p50",
                             "p99", "mostly for", "cause", "what would help"},
                            "th");

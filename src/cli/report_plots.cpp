@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/report_plots.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/page/page.hpp"
 #include "src/page/plot.hpp"
 
@@ -171,9 +172,10 @@ std::string plots_of(const WindowSeries& windows, const std::vector<HistoryLine>
         if (line.kind == "switch" && at >= time.from && at <= time.to) marks.push_back(at);
     }
     std::string out = fmt::format(
-        "<p>{} windows from {} to {}. Lines are means, the area around them goes from the lowest "
+        "<p>{} from {} to {}. Lines are means, the area around them goes from the lowest "
         "to the highest window{}.</p>\n",
-        windows.windows(), local_text(static_cast<service::UnixTime>(windows.from() * 1e9)),
+        counted(windows.windows(), "window"),
+        local_text(static_cast<service::UnixTime>(windows.from() * 1e9)),
         local_text(static_cast<service::UnixTime>(windows.to() * 1e9)),
         marks.empty() ? "" : "; a dashed upright is a switch");
     out += layouts(windows, time, marks);

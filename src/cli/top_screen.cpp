@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/top_screen.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/base/ranges.hpp"
 #include "src/base/result.hpp"
 #include "src/cli/cells.hpp"
@@ -104,11 +105,10 @@ void add_table(Lines& lines, const proto::ServiceStatus& status, const TopView& 
 }
 
 void add_head(Lines& lines, const char* knob, unsigned windows) {
-    lines.push_back(
-        {fmt::format("  {:<8} {:<{}}  {:>7}", knob,
-                     fmt::format("best? ({})",
-                                 windows == 1 ? "last window" : fmt::format("{} windows", windows)),
-                     bar_width + 7, "gain")});
+    lines.push_back({fmt::format(
+        "  {:<8} {:<{}}  {:>7}", knob,
+        fmt::format("best? ({})", windows == 1 ? "last window" : counted(windows, "window")),
+        bar_width + 7, "gain")});
 }
 
 void add_option(Lines& lines, const std::string& name, const auto& option, bool in_force) {
@@ -140,8 +140,8 @@ void add_rate_limits(Lines& lines, const proto::PoolStatus& pool) {
 
 void add_runqueues(Lines& lines, const proto::PoolStatus& pool, const TopView& view) {
     if (pool.runqueues().empty()) return;
-    lines.push_back({fmt::format("  {} runqueue{}: their CPUs, and how busy these were",
-                                 pool.runqueues_size(), pool.runqueues_size() == 1 ? "" : "s")});
+    lines.push_back({fmt::format("  {}: their CPUs, and how busy these were",
+                                 counted(pool.runqueues_size(), "runqueue"))});
     std::vector<std::string> names;
     std::size_t widest = 0;
     for (const auto& runqueue : pool.runqueues()) {
@@ -172,9 +172,10 @@ void add_details(Lines& lines, const proto::PoolStatus& pool, const TopView& vie
                             special.empty() ? "" : "; ", special),
                 view, Style::strong);
     add_wrapped(lines,
-                fmt::format("  {} for {}; {} windows, {} switches, {} reverts, {} failed",
-                            ascii(pool.mode(), 16), ascii(pool.intent(), 16), pool.windows(),
-                            pool.switches(), pool.reverts(), pool.failed_applies()),
+                fmt::format("  {} for {}; {}, {}, {}, {} failed", ascii(pool.mode(), 16),
+                            ascii(pool.intent(), 16), counted(pool.windows(), "window"),
+                            counted(pool.switches(), "switch", "switches"),
+                            counted(pool.reverts(), "revert"), pool.failed_applies()),
                 view);
     for (const auto& change : pool.recommendations())
         add_wrapped(lines, "  " + ascii(change_text(pool, change)), view);
@@ -232,7 +233,7 @@ std::vector<ScreenLine> top_screen(const proto::ServiceStatus& status, const Top
         if (lines.size() > room) {
             const std::size_t more = lines.size() - room + 1;
             lines.resize(room);
-            lines.back() = {fmt::format("  ... {} more lines", more)};
+            lines.back() = {"  ... " + counted(more, "more line")};
         }
         if (view.height != SIZE_MAX) lines.resize(room);
         lines.push_back({"q quit  up/down choose a pool  p pause it  r resume it", Style::strong});

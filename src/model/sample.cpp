@@ -2,6 +2,7 @@
 #include "src/model/sample.hpp"
 
 #include "collector/window/schema.hpp"
+#include "src/base/counted.hpp"
 #include "src/model/intent.hpp"
 #include "src/model/score.hpp"
 
@@ -56,9 +57,8 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
                     "it belongs to, or make the samples again (intellisched bench)",
                     name, sample.score_version(), score_version);
     if (static_cast<std::size_t>(sample.features_size()) != feature_schema().size())
-        return fail("{}: {} features where the schema has {}; make the samples again (intellisched "
-                    "bench)",
-                    name, sample.features_size(), feature_schema().size());
+        return fail("{}: {} where the schema has {}; make the samples again (intellisched bench)",
+                    name, counted(sample.features_size(), "feature"), feature_schema().size());
     for (int i = 0; i < sample.features_size(); ++i)
         if (std::isinf(sample.features(i)))
             return fail("{}: feature {} is infinite; make the samples again (intellisched bench)",
@@ -82,10 +82,9 @@ Result<void> check_sample(const proto::Sample& sample, const std::string& name) 
                     name);
     if (!sample.costs().empty() &&
         static_cast<std::size_t>(sample.costs_size()) != sample_costs.size())
-        return fail(
-            "{}: it has {} costs of the machine, where this program has {}; use the version "
-            "that it belongs to, or make the samples again (intellisched bench)",
-            name, sample.costs_size(), sample_costs.size());
+        return fail("{}: it has {} of the machine, where this program has {}; use the version "
+                    "that it belongs to, or make the samples again (intellisched bench)",
+                    name, counted(sample.costs_size(), "cost"), sample_costs.size());
     for (const float cost : sample.costs())
         if (std::isinf(cost))
             return fail("{}: one of its costs is infinite; make the samples again (intellisched "

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/model/verify_model.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/model/ubj_reader.hpp"
 
 #include <charconv>
@@ -139,13 +140,15 @@ void Verifier::ensemble() {
     if (!by_3_) number("size_leaf_vector", 0);
     in_.mark('}');
     if (trees == 0 || trees % classes_ != 0)
-        in_.refuse(fmt::format("{} trees for {} classes", trees, classes_));
+        in_.refuse(fmt::format("{} for {}", counted(trees, "tree"),
+                               counted(classes_, "class", "classes")));
     if (by_3_) {
         in_.key("iteration_indptr"); // the first tree of every round, and their number
         if (in_.count() != trees / classes_ + 1) in_.refuse("no round for each tree of a class");
         for (std::size_t first = 0; first <= trees && !in_.failed(); first += classes_)
             if (in_.integer() != static_cast<std::int64_t>(first))
-                in_.refuse(fmt::format("a round without a tree for each of {} classes", classes_));
+                in_.refuse(fmt::format("a round without a tree for each of {}",
+                                       counted(classes_, "class", "classes")));
     }
 
     in_.key("tree_info"); // the class of every tree

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // What the windows speak for, and what is in the way of trying it.
+#include "src/base/counted.hpp"
 #include "src/policy/stepper.hpp"
 
 #include <algorithm>
@@ -204,17 +205,18 @@ bool Stepper::obstacles(Knob knob) {
         std::count_if(state_.switches.begin(), state_.switches.end(),
                       [&](Nanoseconds time) { return !passed(time, hour, now); });
     if (static_cast<std::size_t>(last_hour) >= settings_.switches_an_hour)
-        because("rate-limit", "{} switches within the hour, which is all that may be", last_hour);
+        because("rate-limit", "{} within the hour, which is all that may be",
+                counted(last_hour, "switch", "switches"));
     if (state_.switches.size() >= settings_.switches_a_day)
-        because("rate-limit", "{} switches within the day, which is all that may be",
-                state_.switches.size());
+        because("rate-limit", "{} within the day, which is all that may be",
+                counted(state_.switches.size(), "switch", "switches"));
     const std::size_t needed = settings_.trial.windows;
     // Some more than the baseline: a load that has just become another one must be gone from it.
     const std::vector<TrialWindow> recent = samples(needed + needed / 3);
     if (recent.size() < needed)
-        because("no-baseline",
-                "{} windows in a row have a score to compare a new {} with, {} are needed",
-                recent.size(), words_of(knob), needed);
+        because("no-baseline", "{} a score to compare a new {} with, {} are needed",
+                counted(recent.size(), "window in a row has", "windows in a row have"),
+                words_of(knob), needed);
     else if (!steady(recent, settings_.trial))
         because("load-changing",
                 "the load is becoming another one; what is there to compare a new "

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/findings.hpp"
 
-#include "src/base/ranges.hpp"
+#include "src/base/counted.hpp"
 #include "src/base/result.hpp"
 #include "src/layout/snapshot.hpp"
 #include "src/policy/cause.hpp"
@@ -173,14 +173,15 @@ void Findings::add_guests(std::vector<Finding>& found,
                          worst.waits() * 100),
              "xenpm set-max-cstate 1"});
     }
-    if (const auto& many = at_least(Cause::full_pool, overcommitted); !many.empty())
+    if (const auto& many = at_least(Cause::full_pool, overcommitted); !many.empty()) {
+        const bool one = many.size() == 1;
         found.push_back(
             {"overcommitted",
-             fmt::format("{} domain{} wait{} for over {:.0f}% of the time that {} a CPU, with "
-                         "all that {} due: fewer guests at once, or more CPUs",
-                         many.size(), many.size() == 1 ? "" : "s", many.size() == 1 ? "s" : "",
-                         overcommitted * 100, many.size() == 1 ? "it wants" : "they want",
-                         many.size() == 1 ? "it is" : "they are")});
+             fmt::format("{} for over {:.0f}% of the time that {} a CPU, with all that {} due: "
+                         "fewer guests at once, or more CPUs",
+                         counted(many.size(), "domain waits", "domains wait"), overcommitted * 100,
+                         one ? "it wants" : "they want", one ? "it is" : "they are")});
+    }
 }
 
 void Findings::add_rate_limit(std::vector<Finding>& found) const {

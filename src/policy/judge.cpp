@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/judge.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/model/novelty.hpp"
 
 #include <algorithm>
@@ -68,10 +69,9 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
                       "anew (`intellisched apply`, or a reboot) helps"};
     if (window.untracked > 0)
         return Reason{"untracked",
-                      fmt::format("{} records were of vCPUs or domains that there is no room for "
-                                  "(more than 65536 vCPUs or 4096 domains at a time, or a damaged "
-                                  "trace)",
-                                  window.untracked)};
+                      fmt::format("{} of vCPUs or domains that there is no room for (more than "
+                                  "65536 vCPUs or 4096 domains at a time, or a damaged trace)",
+                                  counted(window.untracked, "record was", "records were"))};
     if (window.runs_only)
         return Reason{"runs-only",
                       "vCPUs ran, but none waited, slept or was woken: the trace lacks "
@@ -107,9 +107,10 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
                         window.cleared * 100, gate.cleared * 100)};
     if (window.decisions < gate.decisions)
         return Reason{"too-little-data",
-                      fmt::format("only {} scheduling decisions were seen, {} are needed (the pool "
-                                  "may be idle)",
-                                  window.decisions, gate.decisions)};
+                      fmt::format("only {} seen, {} are needed (the pool may be idle)",
+                                  counted(window.decisions, "scheduling decision was",
+                                          "scheduling decisions were"),
+                                  gate.decisions)};
     if (window.prediction.outside_training > gate.outside_training)
         return Reason{
             "outside-training",
@@ -178,9 +179,8 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
     if (verdict.windows < margins.windows) {
         verdict.reasons.push_back(
             {"too-few-windows",
-             fmt::format("{} usable window{}, {} are needed{}", verdict.windows,
-                         verdict.windows == 1 ? "" : "s", margins.windows,
-                         verdict.reasons.empty() ? "; observe for longer" : "")});
+             fmt::format("{}, {} are needed{}", counted(verdict.windows, "usable window"),
+                         margins.windows, verdict.reasons.empty() ? "; observe for longer" : "")});
         return verdict;
     }
     // The table beside these sentences may have another option as the most probable one.
@@ -231,9 +231,9 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
         verdict.option = verdict.favourite;
         verdict.reasons.push_back(
             {knob == Knob::layout ? "better-layout" : "better-rate-limit",
-             fmt::format("{} over {}, and is better in {:.0f}% of {} windows; it has {}{}", promise,
-                         name(current), verdict.agreement * 100, verdict.windows, of_the_two,
-                         though)});
+             fmt::format("{} over {}, and is better in {:.0f}% of {}; it has {}{}", promise,
+                         name(current), verdict.agreement * 100, counted(verdict.windows, "window"),
+                         of_the_two, though)});
     }
     return verdict;
 }

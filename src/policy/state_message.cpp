@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/policy/state_message.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/layout/snapshot.hpp"
 #include "src/model/score.hpp"
 #include "src/policy/stepper.hpp"
@@ -178,7 +179,8 @@ class StateParser {
     std::array<double, count> numbers(const List& in, std::string_view what) {
         std::array<double, count> out{};
         if (in.size() != static_cast<int>(count))
-            refuse(fmt::format("{} numbers for {} where there are {}", in.size(), what, count));
+            refuse(fmt::format("{} for {} where there are {}", counted(in.size(), "number"), what,
+                               count));
         else
             std::copy(in.begin(), in.end(), out.begin());
         return out;

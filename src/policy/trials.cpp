@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "src/base/counted.hpp"
 #include "src/policy/stepper.hpp"
 
 #include <algorithm>
@@ -122,8 +123,8 @@ void Stepper::measure(const WindowSeen& window) {
             if (surely_better(found, settings)) return end(Ending::kept_better);
         }
         if (trial.after.size() >= settings.windows) return conclude();
-        because("trial-running", "{} on trial: {} of {} windows", to_string(trial.to),
-                trial.after.size(), settings.windows);
+        because("trial-running", "{} on trial: {} of {}", to_string(trial.to), trial.after.size(),
+                counted(settings.windows, "window"));
     }
 }
 
@@ -161,8 +162,8 @@ void Stepper::conclude() {
     }
     ++trial.extensions;
     trial.after.clear();
-    because("trial-prolonged", "the load is another one than before the switch: {} more windows",
-            settings.windows);
+    because("trial-prolonged", "the load is another one than before the switch: {}",
+            counted(settings.windows, "more window"));
 }
 
 void Stepper::end(Ending ending) {
@@ -207,8 +208,8 @@ void Stepper::quarantine_option(const Trial& trial, Option option) {
 bool Stepper::trips_breaker() {
     state_.reverts.push_back(state_.now);
     if (state_.reverts.size() < settings_.breaker_reverts) return false;
-    because("breaker-tripped", "{} reverts within {}: recommendations only for {}",
-            state_.reverts.size(), text_of(settings_.breaker_within),
+    because("breaker-tripped", "{} within {}: recommendations only for {}",
+            counted(state_.reverts.size(), "revert"), text_of(settings_.breaker_within),
             text_of(settings_.breaker_for));
     state_.breaker_until = later(state_.now, settings_.breaker_for);
     state_.reverts.clear();

@@ -55,6 +55,8 @@ TEST_CASE("guests: a row each, with what is known, and a sentence for those who 
     guests.mutable_guests(0)->mutable_behind()->set_part(0.9);
     CHECK(contains(guests_text(guests), " itself 90% "));
 
+    guests.set_cpus(1);
+    CHECK(contains(guests_text(guests), "cpupool Pool-0: 1 CPU, 9 windows"));
     guests.set_windows(0);
     text = guests_text(guests);
     CHECK(contains(text, "nothing can be told of the guests:\n  - CPU 3"));
