@@ -63,6 +63,8 @@ Cause cause_of(const GuestFigures& guest, bool alone) {
     const double waits = guest.waits(), wanted = guest.got + guest.waiting;
     const bool late =
         guest.wake_p99_us >= short_wait_us && guest.wakeups_per_s >= least_wakeups_per_s;
+    // Half a second beside an idle CPU is a fault, however little of all its waiting that is.
+    if (guest.stall) return Cause::stall;
     if (wanted < least_wanted) return Cause::none;
     // Xen takes a vCPU that has used up its cap for paused, not for runnable: it does not wait.
     if (guest.cap > 0 && guest.got >= uses_up * guest.cap / 100) return Cause::cap;
@@ -130,14 +132,29 @@ Help help_for(Cause cause, const GuestFigures& guest, const PoolCures& pool) {
         return {"layout", "CPUs are idle in other runqueues; larger ones help it, but none "
                           "is recommended for the pool"};
     case Cause::stall:
-        return {"nothing",
-                "it waits beside idle CPUs of its own runqueue; `intellisched diagnose` says more"};
+        return {"idle-states",
+                slow_cpu_text(
+                    guest.stall
+                        ? stall_text(fmt::format("its vCPU {}", guest.stall->vcpu), *guest.stall)
+                        : "it waits mostly beside idle CPUs of its own runqueue"),
+                std::string(slow_cpu_command)};
     case Cause::own_vcpus:
         return model("its vCPUs wait for each other");
     case Cause::full_pool:
         return model("it has all that it is due");
     }
     return {"nothing", "it hardly waits"};
+}
+
+std::string stall_text(std::string_view vcpu, const Stall& stall) {
+    return fmt::format("{} waited {:.1f} s beside CPU {}, which was idle and of its own runqueue",
+                       vcpu, stall.seconds, stall.cpu);
+}
+
+std::string slow_cpu_text(std::string_view seen) {
+    return fmt::format("{}: such CPUs are slow to wake up from deep idle states, or it is a fault "
+                       "of the scheduler",
+                       seen);
 }
 
 std::string name_of(unsigned id, std::string_view name) {

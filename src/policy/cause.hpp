@@ -31,8 +31,8 @@ inline constexpr double waits_much = 0.4;
 /// limit: who has all it is due waits for its turn, which also ends so.
 [[nodiscard]] bool held_back(const GuestFigures& guest, bool alone);
 
-/// The first of these in their order that explains most of the guest's waiting. `alone`: no other
-/// domain of the pool wants a CPU.
+/// What explains most of the guest's waiting: a stall that was seen, else the first of these in
+/// their order. `alone`: no other domain of the pool wants a CPU.
 [[nodiscard]] Cause cause_of(const GuestFigures& guest, bool alone);
 
 /// Of these guests, how many want a CPU at all.
@@ -49,12 +49,20 @@ struct PoolCures {
     bool shorter = false; ///< than the rate limit in force
 };
 struct Help {
-    std::string_view what; ///< "nothing", "rate-limit", "layout", "weight", "cap" or "affinity"
-    std::string text;      ///< why, or what exactly
+    /// "nothing", "rate-limit", "layout", "weight", "cap", "affinity" or "idle-states"
+    std::string_view what;
+    std::string text; ///< why, or what exactly
     std::string command = {};
 };
 /// What would help a guest that waits for this cause.
 [[nodiscard]] Help help_for(Cause cause, const GuestFigures& guest, const PoolCures& pool);
+
+/// "... waited 1.6 s beside CPU 2, which was idle and of its own runqueue".
+[[nodiscard]] std::string stall_text(std::string_view vcpu, const Stall& stall);
+/// What was seen of waiting beside idle CPUs, with what it may be.
+[[nodiscard]] std::string slow_cpu_text(std::string_view seen);
+/// Shows which of these it is, and is the way out of the first.
+inline constexpr std::string_view slow_cpu_command = "xenpm set-max-cstate 1";
 
 /// "domain 3 (web)".
 [[nodiscard]] std::string name_of(unsigned id, std::string_view name);

@@ -7,7 +7,7 @@
 #include "src/policy/cause.hpp"
 
 #include <algorithm>
-#include <set>
+#include <span>
 
 namespace intellisched {
 namespace {
@@ -25,6 +25,11 @@ constexpr double wasted_part = 0.25, busier_by = 0.25;
 // that waits for so much beside idle CPUs is worth a word; and in a pool that is far too small
 // guests wait for so much.
 constexpr double starves = 0.4, beside_idle = 0.1, overcommitted = 0.75;
+
+Findings::Finding slow_cpu(std::string_view code, std::string_view seen) {
+    return {code, fmt::format("{}; `{}` shows which", slow_cpu_text(seen), slow_cpu_command),
+            std::string(slow_cpu_command)};
+}
 
 } // namespace
 
@@ -47,10 +52,6 @@ void Findings::add(const WindowStats& window) {
     held_back_ += window.held_back / window.tsc_hz;
     wakeups_ += window.wakeups;
     add_runqueues(window);
-    for (const Stall& stall : window.stalls) {
-        Stall& longest = stalls_[{stall.domain, stall.vcpu}];
-        if (stall.seconds > longest.seconds) longest = stall;
-    }
 }
 
 void Findings::add_runqueues(const WindowStats& window) {
@@ -71,7 +72,7 @@ void Findings::add_runqueues(const WindowStats& window) {
 std::vector<Findings::Finding> Findings::list(const proto::HostSnapshot& snapshot) const {
     std::vector<Finding> found;
     const auto guests = guests_.figures(snapshot);
-    add_stalls(found, guests);
+    add_stalls(found, snapshot);
     add_guests(found, guests);
     double held = 0, beyond = 0; // by those whose waits another limit would shorten
     const bool alone = count_wanting(guests) == 1;
@@ -86,32 +87,28 @@ std::vector<Findings::Finding> Findings::list(const proto::HostSnapshot& snapsho
     return found;
 }
 
-void Findings::add_stalls(std::vector<Finding>& found,
-                          const std::vector<GuestFigures>& guests) const {
+void Findings::add_stalls(std::vector<Finding>& found, const proto::HostSnapshot& snapshot) const {
     std::map<unsigned, std::string_view> names;
-    for (const GuestFigures& guest : guests) names[guest.id] = guest.name;
-    std::vector<Stall> stalls;
-    for (const auto& [vcpu, stall] : stalls_) stalls.push_back(stall);
-    std::ranges::stable_sort(stalls, std::greater(), &Stall::seconds);
-    stalls.resize(std::min(stalls.size(), most_of_a_kind));
-    for (const Stall& stall : stalls)
-        found.push_back(
-            {"stalled-vcpu",
-             fmt::format("vCPU {} of {} waited {:.1f} s beside CPU {}, which was idle and of its "
-                         "own runqueue: a fault of the scheduler or a vCPU that is paused, not a "
-                         "matter of layouts",
-                         stall.vcpu, name_of(stall.domain, names[stall.domain]), stall.seconds,
-                         stall.cpu)});
+    for (const proto::Domain& domain : snapshot.domains()) names[domain.id()] = domain.name();
+    const std::vector<Stall> stalls = guests_.stalls();
+    if (stalls.size() > most_of_a_kind)
+        found.push_back({"stalled-vcpu",
+                         fmt::format("{} vCPUs waited beside idle CPUs of their own runqueues; of "
+                                     "these:",
+                                     stalls.size())});
+    for (const Stall& stall : std::span(stalls).first(std::min(stalls.size(), most_of_a_kind)))
+        found.push_back(slow_cpu("stalled-vcpu",
+                                 stall_text(fmt::format("vCPU {} of {}", stall.vcpu,
+                                                        name_of(stall.domain, names[stall.domain])),
+                                            stall)));
 }
 
 void Findings::add_guests(std::vector<Finding>& found,
                           const std::vector<GuestFigures>& guests) const {
-    std::set<unsigned> stalled;
-    for (const auto& [vcpu, stall] : stalls_) stalled.insert(stall.domain);
     std::map<Cause, std::vector<const GuestFigures*>> by_cause;
     const bool alone = count_wanting(guests) == 1;
     for (const GuestFigures& guest : guests)
-        if (!stalled.contains(guest.id)) by_cause[cause_of(guest, alone)].push_back(&guest);
+        if (!guest.stall) by_cause[cause_of(guest, alone)].push_back(&guest);
 
     auto& outweighed = by_cause[Cause::weight];
     std::ranges::stable_sort(outweighed, std::greater(), [](const auto* g) { return g->waits(); });
@@ -162,16 +159,13 @@ void Findings::add_guests(std::vector<Finding>& found,
     auto& beside = at_least(Cause::stall, beside_idle);
     if (!beside.empty()) {
         const GuestFigures& worst = *beside.front();
-        found.push_back(
-            {"beside-idle",
-             fmt::format("{}{} waits {:.0f}% of the time that it wants a CPU, mostly beside idle "
-                         "CPUs of its own runqueue: they are slow to wake up (deep idle states; "
-                         "`xenpm set-max-cstate 1` shows whether), or it is a fault of the "
-                         "scheduler",
-                         name_of(worst.id, worst.name),
-                         beside.size() > 1 ? fmt::format(", like {} more,", beside.size() - 1) : "",
-                         worst.waits() * 100),
-             "xenpm set-max-cstate 1"});
+        found.push_back(slow_cpu(
+            "beside-idle",
+            fmt::format("{}{} waits {:.0f}% of the time that it wants a CPU, mostly beside idle "
+                        "CPUs of its own runqueue",
+                        name_of(worst.id, worst.name),
+                        beside.size() > 1 ? fmt::format(", like {} more,", beside.size() - 1) : "",
+                        worst.waits() * 100)));
     }
     if (const auto& many = at_least(Cause::full_pool, overcommitted); !many.empty()) {
         const bool one = many.size() == 1;

@@ -44,7 +44,7 @@ class Findings {
 
   private:
     void add_runqueues(const WindowStats& window);
-    void add_stalls(std::vector<Finding>& found, const std::vector<GuestFigures>& guests) const;
+    void add_stalls(std::vector<Finding>& found, const proto::HostSnapshot& snapshot) const;
     void add_guests(std::vector<Finding>& found, const std::vector<GuestFigures>& guests) const;
     void add_lost(std::vector<Finding>& found) const;
     void add_lopsided(std::vector<Finding>& found) const;
@@ -60,7 +60,6 @@ class Findings {
     std::uint64_t wakeups_ = 0;
     std::vector<double> busy_, seen_; ///< seconds of CPUs by runqueue in force
     GuestSums guests_;
-    std::map<std::pair<unsigned, unsigned>, Stall> stalls_; ///< the longest, by domain and vCPU
 };
 
 } // namespace intellisched

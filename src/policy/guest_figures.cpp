@@ -31,6 +31,17 @@ void GuestSums::add(const WindowStats& window) {
         sum.census.idle_forbidden += from.census.idle_forbidden;
         for (const auto& [other, count] : from.census.behind) sum.census.behind[other] += count;
     }
+    for (const Stall& stall : window.stalls) {
+        Stall& longest = stalls_[{stall.domain, stall.vcpu}];
+        if (stall.seconds > longest.seconds) longest = stall;
+    }
+}
+
+std::vector<Stall> GuestSums::stalls() const {
+    std::vector<Stall> stalls;
+    for (const auto& [vcpu, stall] : stalls_) stalls.push_back(stall);
+    std::ranges::stable_sort(stalls, std::greater(), &Stall::seconds);
+    return stalls;
 }
 
 namespace {
@@ -44,6 +55,9 @@ std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot
     if (!(seconds_ > 0)) return guests;
     std::map<unsigned, std::string> names;
     for (const proto::Domain& domain : snapshot.domains()) names[domain.id()] = domain.name();
+
+    std::map<unsigned, Stall> longest; // by domain
+    for (const Stall& stall : stalls()) longest.emplace(stall.domain, stall);
 
     static const DomainWindow none;
     std::vector<Claimant> claimants, greedy;
@@ -81,6 +95,9 @@ std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot
             census.behind, [](const auto& a, const auto& b) { return a.second < b.second; });
         if (most != census.behind.end())
             guest.behind = {most->first, names[most->first], part_of(most->second, census.waiting)};
+
+        if (const auto stall = longest.find(domain.id()); stall != longest.end())
+            guest.stall = stall->second;
 
         const double limit =
             guest.cap > 0 ? std::min<double>(guest.vcpus, guest.cap / 100.0) : guest.vcpus;

@@ -45,7 +45,8 @@ struct GuestFigures {
         double part = 0;
     };
     std::optional<Behind> behind = {};
-    double behind_any = 0; ///< part of its waiting that is behind some domain
+    double behind_any = 0;           ///< part of its waiting that is behind some domain
+    std::optional<Stall> stall = {}; ///< the longest one of a vCPU of it
 
     /// Of the time in which it wants a CPU, the part that it waits.
     [[nodiscard]] double waits() const { return got + waiting > 0 ? waiting / (got + waiting) : 0; }
@@ -58,6 +59,8 @@ class GuestSums {
     /// Of the pool's domains in the snapshot, those that wait most first. Names, weights and caps
     /// are the snapshot's; a domain that it does not have is left out.
     [[nodiscard]] std::vector<GuestFigures> figures(const proto::HostSnapshot& snapshot) const;
+    /// Of each vCPU that had any the longest one, the longest first.
+    [[nodiscard]] std::vector<Stall> stalls() const;
 
   private:
     unsigned pool_id_ = 0;
@@ -66,6 +69,7 @@ class GuestSums {
     double seconds_ = 0; ///< that were seen
     double cpu_seconds_ = 0;
     std::map<unsigned, DomainWindow> domains_;
+    std::map<std::pair<unsigned, unsigned>, Stall> stalls_; ///< the longest, by domain and vCPU
 };
 
 } // namespace intellisched

@@ -146,6 +146,8 @@ TEST_CASE("causes: the first that explains most of the waiting") {
     CHECK(cause_of(guest, false) == Cause::cap);
     guest.cap = 100;
     CHECK(cause_of(guest, false) == Cause::none);
+    guest.stall = {3, 1, 2, 0.6}; // a fault, however little it waits on the whole
+    CHECK(cause_of(guest, false) == Cause::stall);
 }
 
 TEST_CASE("help: the model's where it speaks, a command where there is one") {
@@ -170,4 +172,6 @@ TEST_CASE("help: the model's where it speaks, a command where there is one") {
     CHECK(help_for(Cause::full_pool, guest, keeps).what == "nothing");
     CHECK(help_for(Cause::cap, guest, keeps).command == "xl sched-credit2 -d 3 -c 0");
     CHECK(help_for(Cause::affinity, guest, keeps).command == "xl vcpu-pin 3 all all");
+    CHECK(help_for(Cause::stall, guest, both).what == "idle-states");
+    CHECK(help_for(Cause::stall, guest, both).command == "xenpm set-max-cstate 1");
 }

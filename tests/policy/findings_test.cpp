@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT
+#include "src/policy/cause.hpp"
 #include "src/policy/findings.hpp"
 #include "tests/support/files.hpp"
 
@@ -135,10 +136,32 @@ TEST_CASE("findings: a vCPU that waits beside an idle CPU, not its domain's weig
     findings.add(stats);
     stats.stalls = {{3, 1, 2, 1.6}};
     findings.add(stats);
-    const auto list = findings.list(guests({"Domain-0", "a", "b", "web"}));
+    const auto host = guests({"Domain-0", "a", "b", "web"});
+    const auto list = findings.list(host);
     REQUIRE(list.size() == 1);
     CHECK(list[0].code == "stalled-vcpu");
     CHECK(contains(list[0].text, "vCPU 1 of domain 3 (web) waited 1.6 s beside CPU 2"));
+    CHECK(list[0].command == "xenpm set-max-cstate 1");
+    CHECK(contains(list[0].text, list[0].command));
+    // `guests` says the same of it.
+    const auto figures = findings.guests().figures(host);
+    const auto& web = *std::ranges::find(figures, 3U, &GuestFigures::id);
+    REQUIRE(web.stall);
+    CHECK(web.stall->seconds == doctest::Approx(1.6));
+    const Help help = help_for(cause_of(web, false), web, {});
+    CHECK(help.what == "idle-states");
+    CHECK(help.command == list[0].command);
+    CHECK(contains(help.text, "its vCPU 1 waited 1.6 s beside CPU 2"));
+    CHECK(contains(list[0].text, help.text.substr(help.text.find(" waited"))));
+}
+
+TEST_CASE("findings: of many vCPUs that waited beside idle CPUs the longest are named") {
+    auto stats = window();
+    for (unsigned v = 0; v < 4; ++v) stats.stalls.push_back({1, v, 2, 0.5 + 0.1 * v});
+    const std::string text = found(stats, guests({"Domain-0", "web"}));
+    CHECK(contains(text, "4 vCPUs waited beside idle CPUs"));
+    CHECK(contains(text, "vCPU 3 of domain 1 (web) waited 0.8 s"));
+    CHECK_FALSE(contains(text, "vCPU 0 of"));
 }
 
 TEST_CASE("findings: many guests that have their shares of a pool that is too small") {
@@ -165,6 +188,7 @@ TEST_CASE("findings: idle CPUs that are slow to wake up") {
     auto host = guests({"Domain-0", "web", "other"});
     CHECK(contains(found(stats, host), "domain 1 (web) waits 20% of the time that it wants a CPU, "
                                        "mostly beside idle CPUs"));
+    CHECK(contains(found(stats, host), "`xenpm set-max-cstate 1` shows which"));
     got(stats, 2, 0.8, 0.1);
     stats.domains[2].census = {.waiting = 10, .beside_idle = 8};
     CHECK(contains(found(stats, host), "domain 1 (web), like 1 more, waits 20%"));
