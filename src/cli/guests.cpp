@@ -14,7 +14,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <map>
 
 namespace intellisched::cli {
 namespace {
@@ -72,15 +71,14 @@ void set_row(proto::GuestRow& row, const GuestFigures& guest, Cause cause, const
     row.mutable_help()->set_command(help.command);
 }
 
-/// Why windows were not usable, each reason once, and what does not fit the host.
-std::vector<std::string> reasons_of(const Watched& watched) {
-    std::map<std::string, unsigned> rejected;
-    for (const Reason& reason : watched.findings.unusable()) ++rejected[reason.text];
-    const std::size_t all = watched.findings.usable() + watched.findings.unusable().size();
+/// Why windows were not usable, and what else there is to know of what was seen.
+std::vector<std::string> reasons_of(const Watched& watched, bool lost_is_told = false) {
+    const auto& unusable = watched.findings.unusable();
     std::vector<std::string> reasons;
-    for (const auto& [text, windows] : rejected)
-        reasons.push_back(fmt::format("{} of {} windows not used: {}", windows, all, text));
-    reasons.insert(reasons.end(), watched.odd.begin(), watched.odd.end());
+    for (Reason& refusal : refusals(unusable, watched.findings.usable() + unusable.size()))
+        reasons.push_back(std::move(refusal.text));
+    const auto remarks = remarks_on(watched, lost_is_told);
+    reasons.insert(reasons.end(), remarks.begin(), remarks.end());
     return reasons;
 }
 
@@ -124,7 +122,7 @@ Result<int> diagnose(const GuestsArguments& options) {
         row.set_command(finding.command);
     }
     out.set_verdict(std::string(verdict_of(watched, out.findings_size() > 0)));
-    for (const std::string& reason : reasons_of(watched)) out.add_reasons(reason);
+    for (const std::string& reason : reasons_of(watched, true)) out.add_reasons(reason);
     TRY(print(options.json ? json_output(out) : diagnosis_text(out)));
     return out.verdict() == "abstain" ? abstained : done;
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/cli/pool_watch.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/shared_options.hpp"
@@ -90,6 +91,7 @@ Result<Watched> watch(Host& host, const WatchOptions& options, const Models* mod
     auto observed = observe(host, observation, [&](const WindowStats& stats) {
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
         if (!same_configuration(watched.facts, stats.facts)) {
+            watched.before = static_cast<unsigned>(windows);
             watched.findings = {};
             watched.observations.clear(); // what was seen of another pool speaks of that one
             watched.rate_limit.clear();
@@ -117,6 +119,19 @@ Result<Watched> watch(Host& host, const WatchOptions& options, const Models* mod
                     "0x2f000 on a pool that runs credit2",
                     printable(pool->name));
     return watched;
+}
+
+std::vector<std::string> remarks_on(const Watched& watched, bool lost_is_told) {
+    std::vector<std::string> remarks;
+    if (std::string lost = watched.findings.lost_text(); !lost.empty() && !lost_is_told)
+        remarks.push_back(std::move(lost));
+    if (watched.before > 0)
+        remarks.push_back(fmt::format("{} of before a change of the pool: of its CPUs, its layout "
+                                      "or its rate limit",
+                                      counted(watched.before, "window is left out, which was",
+                                              "windows are left out, which were")));
+    remarks.insert(remarks.end(), watched.odd.begin(), watched.odd.end());
+    return remarks;
 }
 
 Verdict judge_layout(const Watched& watched) {

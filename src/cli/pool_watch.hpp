@@ -37,6 +37,7 @@ struct Watched {
     Findings findings;
     proto::HostSnapshot snapshot; ///< the last one
     std::vector<std::string> odd; ///< what does not fit the host: its CPUs, its clocks
+    unsigned before = 0;          ///< windows of another configuration of the pool, left out
 };
 
 /// Looks at the pool until the host ends, or the time is up on a live one. Without models there is
@@ -46,6 +47,11 @@ struct Watched {
 
 /// The same of a host that is open already.
 [[nodiscard]] Result<Watched> watch(Host& host, const WatchOptions& options, const Models* models);
+
+/// What to know of what was seen, a line each: records that were lost, unless a finding told of
+/// them; windows of another configuration, which are left out; and what does not fit the host.
+[[nodiscard]] std::vector<std::string> remarks_on(const Watched& watched,
+                                                  bool lost_is_told = false);
 
 /// The verdicts on a single look.
 [[nodiscard]] Verdict judge_layout(const Watched& watched);

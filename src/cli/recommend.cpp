@@ -27,10 +27,10 @@ struct RecommendArguments {
     bool json = false;
 };
 
-/// What there is to say beside the verdict: of the layout in force, of what does not fit the host.
+/// What there is to say beside the verdict: of the layout in force, of what is missing or odd.
 std::vector<std::string> remarks(const Watched& watched) {
     const PoolFacts& facts = watched.facts;
-    std::vector<std::string> remarks = watched.odd;
+    std::vector<std::string> remarks = remarks_on(watched);
     const std::string in_force = to_string(facts.in_force);
     const auto runqueues = facts.runqueues_in_force.size();
     if (!facts.explained) {

@@ -83,7 +83,8 @@ std::vector<Findings::Finding> Findings::list(const proto::HostSnapshot& snapsho
     }
     if (beyond > held_back_part * held) add_rate_limit(found);
     add_lopsided(found);
-    add_lost(found);
+    if (std::string lost = lost_text(); !lost.empty())
+        found.push_back({"records-lost", std::move(lost)});
     return found;
 }
 
@@ -194,13 +195,12 @@ void Findings::add_rate_limit(std::vector<Finding>& found) const {
          command});
 }
 
-void Findings::add_lost(std::vector<Finding>& found) const {
-    if (lost_ == 0) return;
-    found.push_back({"records-lost",
-                     fmt::format("{} records of the trace were lost, {:.1f}% of the CPUs' time is "
-                                 "unknown: larger trace buffers (`--buffer-pages`, once a boot) or "
-                                 "less of it (`--duty`) help",
-                                 lost_, traced_ > 0 ? 100 * (1 - observed_ / traced_) : 0)});
+std::string Findings::lost_text() const {
+    if (lost_ == 0) return {};
+    return fmt::format("{} lost, {:.1f}% of the CPUs' time is unknown: larger trace buffers "
+                       "(`--buffer-pages`, once a boot) or less of it (`--duty`) help",
+                       counted(lost_, "record of the trace was", "records of the trace were"),
+                       traced_ > 0 ? 100 * (1 - observed_ / traced_) : 0);
 }
 
 void Findings::add_lopsided(std::vector<Finding>& found) const {

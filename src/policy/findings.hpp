@@ -41,12 +41,13 @@ class Findings {
     [[nodiscard]] unsigned usable() const { return usable_; }
     /// Why other windows are not, a reason each.
     [[nodiscard]] const std::vector<Reason>& unusable() const { return unusable_; }
+    /// In a line how many records were lost, and what helps; empty: none was.
+    [[nodiscard]] std::string lost_text() const;
 
   private:
     void add_runqueues(const WindowStats& window);
     void add_stalls(std::vector<Finding>& found, const proto::HostSnapshot& snapshot) const;
     void add_guests(std::vector<Finding>& found, const std::vector<GuestFigures>& guests) const;
-    void add_lost(std::vector<Finding>& found) const;
     void add_lopsided(std::vector<Finding>& found) const;
     void add_rate_limit(std::vector<Finding>& found) const;
 

@@ -122,6 +122,20 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
     return std::nullopt;
 }
 
+std::vector<Reason> refusals(std::span<const Reason> rejected, std::size_t all) {
+    std::map<std::string_view, std::pair<std::size_t, std::string_view>> by_code;
+    for (const Reason& reason : rejected) {
+        auto& [count, text] = by_code[reason.code];
+        ++count;
+        text = reason.text;
+    }
+    std::vector<Reason> told;
+    for (const auto& [code, refusal] : by_code)
+        told.push_back({code, fmt::format("{} of {} not used: {}", refusal.first,
+                                          counted(all, "window"), refusal.second)});
+    return told;
+}
+
 namespace {
 
 void add_up(Prediction& sum, const Prediction& one) {
@@ -140,13 +154,11 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
     verdict.option = verdict.favourite = current;
     const auto name = [&](Option option) { return text_of(knob, option); };
 
-    std::map<std::string_view, std::pair<unsigned, std::string>> refusals;
+    std::vector<Reason> rejections;
     std::array<unsigned, option_count> better{}; // windows that promise more of it than `current`
     for (const Observation& window : windows) {
         if (auto reason = rejected(window, gate)) {
-            auto& [count, text] = refusals[reason->code];
-            ++count;
-            text = std::move(reason->text);
+            rejections.push_back(std::move(*reason));
             continue;
         }
         ++verdict.windows;
@@ -154,9 +166,7 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
             better[l] += window.prediction.expected_gain[l] > 0;
         add_up(verdict.mean, window.prediction);
     }
-    for (const auto& [code, refusal] : refusals)
-        verdict.reasons.push_back({code, fmt::format("{} of {} windows not used: {}", refusal.first,
-                                                     windows.size(), refusal.second)});
+    verdict.reasons = refusals(rejections, windows.size());
     if (verdict.windows > 0) {
         for (std::size_t l = 0; l < option_count; ++l) {
             verdict.mean.probability[l] /= verdict.windows;
@@ -168,7 +178,7 @@ Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
     }
 
     const bool one_partition =
-        !refusals.contains("unexplained") &&
+        std::ranges::find(verdict.reasons, "unexplained", &Reason::code) == verdict.reasons.end() &&
         std::ranges::all_of(classes, [&](Option one) { return one == classes.front(); });
     if (one_partition) {
         verdict.decision = Decision::keep;

@@ -76,6 +76,10 @@ struct Verdict {
 /// Whether the window may be used; the reason when it may not.
 [[nodiscard]] std::optional<Reason> rejected(const Observation& window, const InputGate& gate);
 
+/// Each code of these reasons once, with the last one's text: "2 of 6 windows not used: ...".
+/// `all`: how many windows there were.
+[[nodiscard]] std::vector<Reason> refusals(std::span<const Reason> rejected, std::size_t all);
+
 /// The verdict on a stretch of windows of one pool, whose predictions are about the knob.
 [[nodiscard]] Verdict judge(std::span<const Observation> windows, Knob knob, Option current,
                             const Classes& classes, const InputGate& gate = {},

@@ -237,4 +237,10 @@ TEST_CASE("findings: lost records are told, and windows with too many of them no
     const auto list = findings.list(guests({"Domain-0", "a"}));
     REQUIRE(list.size() == 1);
     CHECK(contains(list[0].text, "7 records of the trace were lost, 50.0% of the CPUs' time"));
+    CHECK(list[0].text == findings.lost_text()); // which `recommend` and `guests` have
+    CHECK(Findings().lost_text().empty());
+    stats.lost = 1;
+    Findings one;
+    one.add(stats);
+    CHECK(contains(one.lost_text(), "1 record of the trace was lost"));
 }

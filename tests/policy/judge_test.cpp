@@ -160,6 +160,18 @@ TEST_CASE("policy: too little input is no verdict") {
     CHECK(has(verdict_on({strange, strange, strange}), "outside-training"));
 }
 
+TEST_CASE("policy: why windows are not used is told once a reason, and of how many") {
+    const std::vector<Reason> rejected{{"records-lost", "73% is known"},
+                                       {"rearranged", "in the middle"},
+                                       {"records-lost", "75% is known"}};
+    const auto told = refusals(rejected, 6);
+    REQUIRE(told.size() == 2);
+    CHECK(told[0].text == "1 of 6 windows not used: in the middle");
+    CHECK(told[1].code == "records-lost");
+    CHECK(told[1].text == "2 of 6 windows not used: 75% is known");
+    CHECK(refusals({}, 6).empty());
+}
+
 TEST_CASE("policy: numbers that cannot be are no input") {
     const double nan = std::numeric_limits<double>::quiet_NaN();
     for (const double absurd : {nan, -1.0, 1e308, std::numeric_limits<double>::infinity()}) {
