@@ -43,6 +43,13 @@ class HostMaker {
             return fail("the topology has {} CPUs, and nr_cpus of `xl info` is {}; paste the "
                         "output of `xl info -n` whole",
                         text_.cpus.size(), *text_.nr_cpus);
+        std::map<unsigned, std::uint64_t> unknown;
+        for (const auto& [cpu, records] : trace_.records())
+            if (!text_.cpus.contains(cpu)) unknown[cpu] = records;
+        if (!unknown.empty())
+            return fail("{}; paste `xl info -n` of the traced host, with the CPUs online that "
+                        "were",
+                        unknown_cpus_text(unknown));
         TRY(find_online());
         // The line threads_per_core of `xl info` counts the online siblings of CPU 0
         // (common/sysctl.c), so that hyperthreads that are off look like none; the table has the
@@ -76,6 +83,13 @@ class HostMaker {
         std::set<std::pair<unsigned, unsigned>> cores;
         for (const auto& [id, cpu] : text_.cpus)
             if (cores.insert({cpu.socket, cpu.core}).second) firsts.insert(id);
+        std::vector<unsigned> offline; // by the pools, which have every CPU that is online
+        std::ranges::set_difference(traced, pooled, std::back_inserter(offline));
+        if (pooled.size() == *text_.nr_cpus && !offline.empty())
+            return fail("the trace has records of {}, offline by nr_cpus of `xl info` and the "
+                        "pools; paste `xl info -n` and `xl cpupool-list -c` of the time of the "
+                        "trace",
+                        cpu_list_text(offline));
         for (const auto& known : {pooled, traced, firsts}) {
             // A CPU that wrote records was online.
             if (known.size() != *text_.nr_cpus ||
@@ -88,6 +102,11 @@ class HostMaker {
             online_ = known;
             return {};
         }
+        if (traced.size() > *text_.nr_cpus)
+            return fail("the trace has records of {}, more than are online by nr_cpus of `xl info` "
+                        "({} of {}); paste `xl info -n` of the time of the trace",
+                        cpu_list_text({traced.begin(), traced.end()}), *text_.nr_cpus,
+                        text_.cpus.size());
         return fail(
             "needs the output of `xl cpupool-list -c`, all pools: {} of {} CPUs are online, "
             "and nothing else says which",
@@ -110,13 +129,6 @@ class HostMaker {
             return fail("the trace has no records; record it with `xentrace -D -e 0x2f000 FILE`");
         if (trace_.too_many())
             return fail("the trace has more vCPUs than a host can have; it is damaged");
-        std::map<unsigned, std::uint64_t> unknown;
-        for (const auto& [cpu, records] : trace_.records())
-            if (!text_.cpus.contains(cpu)) unknown[cpu] = records;
-        if (!unknown.empty())
-            return fail("{}; paste `xl info -n` of the traced host, with the CPUs online that "
-                        "were",
-                        unknown_cpus_text(unknown));
         snapshot().set_tsc(trace_.begin_tsc());
 
         const auto traced = trace_.khz();
@@ -156,7 +168,7 @@ class HostMaker {
             assume(fmt::format("without the output of `xl cpupool-list`: {} is taken to run {}, {}",
                                guessed, printable(default_scheduler()),
                                text_.scheduler ? "as Pool-0 does" : "as Xen does by default"));
-        for (const auto& [vcpu, cpu] : trace_.ran())
+        for (const auto& [cpu, vcpu] : trace_.ran_on())
             if (!pool_of_cpu_.contains(cpu))
                 return fail("vCPU {} of domain {} ran on CPU {}, which is in no pool; paste "
                             "`xl cpupool-list -c` whole, of the time of the trace",

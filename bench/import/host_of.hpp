@@ -18,9 +18,9 @@ struct ImportedHost {
 };
 
 /// The host of `text` and `trace`. Errors: no topology; a topology of less than all online CPUs; a
-/// trace without records, of CPUs that the topology lacks, or of an unknown TSC frequency; pools or
-/// pinned vCPUs on other CPUs than the topology's; several pools of unknown CPUs; guests that ran
-/// on CPUs of no pool.
+/// trace without records, of CPUs that the topology lacks or that are told to be offline, or of an
+/// unknown TSC frequency; pools or pinned vCPUs on other CPUs than the topology's; several pools of
+/// unknown CPUs; guests that ran on CPUs of no pool.
 [[nodiscard]] Result<ImportedHost> host_of(const XlText& text, const TraceSurvey& trace);
 
 } // namespace intellisched::imported

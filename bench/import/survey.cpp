@@ -13,6 +13,8 @@ void TraceSurvey::see(const trace::Record& record) {
                                                 too_many())
                                                 return;
                                             ran_[{e.vcpu.domain, e.vcpu.vcpu}] = record.cpu;
+                                            ran_on_.try_emplace(record.cpu, e.vcpu.domain,
+                                                                e.vcpu.vcpu);
                                         },
                                         [](const auto&) {}});
 }

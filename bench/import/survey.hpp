@@ -36,6 +36,10 @@ class TraceSurvey {
     [[nodiscard]] const std::map<std::pair<unsigned, unsigned>, unsigned>& ran() const {
         return ran_;
     }
+    /// By CPU, a domain and a vCPU that ran on it.
+    [[nodiscard]] const std::map<unsigned, std::pair<unsigned, unsigned>>& ran_on() const {
+        return ran_on_;
+    }
     /// More vCPUs ran than any host has: the trace is made up.
     [[nodiscard]] bool too_many() const { return ran_.size() > most_vcpus; }
 
@@ -47,6 +51,7 @@ class TraceSurvey {
     trace::TscCalibrator calibrator_;
     std::map<unsigned, std::uint64_t> records_;
     std::map<std::pair<unsigned, unsigned>, unsigned> ran_;
+    std::map<unsigned, std::pair<unsigned, unsigned>> ran_on_;
     std::uint64_t begin_ = 0, end_ = 0;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 #include "src/host/unknown_cpus.hpp"
 
+#include "src/base/counted.hpp"
 #include "src/base/ranges.hpp"
 
 #include <fmt/format.h>
@@ -39,6 +40,13 @@ std::vector<std::string> UnknownCpus::told() const {
     return lines;
 }
 
+std::string cpu_list_text(const std::vector<unsigned>& cpus) {
+    std::string list = ranges_text(cpus);
+    if (const auto rest = list.find(',', most_of_list); rest != list.npos)
+        list.replace(rest, list.npos, ",...");
+    return fmt::format("CPU{} {}", cpus.size() == 1 ? "" : "s", list);
+}
+
 std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records) {
     std::uint64_t count = 0;
     std::vector<unsigned> cpus;
@@ -46,12 +54,9 @@ std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records) 
         cpus.push_back(cpu);
         count += times;
     }
-    std::string list = ranges_text(cpus);
-    if (const auto rest = list.find(',', most_of_list); rest != list.npos)
-        list.replace(rest, list.npos, ",...");
-    return fmt::format("{} record{} of the trace {} of CPU{} {}, which the host has not", count,
-                       count == 1 ? "" : "s", count == 1 ? "is" : "are",
-                       records.size() == 1 ? "" : "s", list);
+    return fmt::format("{} of {}, which the host has not",
+                       counted(count, "record of the trace is", "records of the trace are"),
+                       cpu_list_text(cpus));
 }
 
 } // namespace intellisched

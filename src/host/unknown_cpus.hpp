@@ -31,6 +31,9 @@ class UnknownCpus {
     std::map<std::uint32_t, unsigned> affinities_; ///< by domain: one such CPU
 };
 
+/// "CPU 4", "CPUs 8-15,24"; of a long list the beginning. They have to be ascending.
+[[nodiscard]] std::string cpu_list_text(const std::vector<unsigned>& cpus);
+
 /// A message, without a full stop: "12 records are of CPUs 8-15, which the host has not".
 [[nodiscard]] std::string unknown_cpus_text(const std::map<unsigned, std::uint64_t>& records);
 

@@ -197,6 +197,31 @@ TEST_CASE("import: with hyperthreads off the table has CPUs that are not online"
     CHECK(has(refused(off + info, 1), "3 of 4 CPUs are online, and nothing else says which"));
 }
 
+TEST_CASE("import: CPUs that wrote records and are told to be offline are named") {
+    std::string off = topology;
+    off.replace(off.find(": 4"), 3, ": 2");
+    const std::string cpu_list = "\nName               CPU list\nPool-0             0,2\n";
+    // The trace is of CPUs 0 and 1, or of 0 to 2.
+    CHECK(has(refused(off + cpu_list), "records of CPU 1, offline by nr_cpus"));
+    CHECK(has(refused(off, 3), "records of CPUs 0-2, more than are online by nr_cpus"));
+    // As many as are online, but others than those of the pool.
+    CHECK(has(refused(off + "\nName CPU list\nPool-0 2,3\n"), "records of CPUs 0-1, offline"));
+}
+
+TEST_CASE("import: a vCPU that ran on a CPU of no pool, if not at the end") {
+    test::Window first(0), other(2);
+    first.runstate(6'000'000, 1, 0, trace::Runstate::runnable, trace::Runstate::running)
+        .runstate(7'000'000, 1, 0, trace::Runstate::running, trace::Runstate::runnable);
+    other.runstate(5'000'000, 1, 0, trace::Runstate::runnable, trace::Runstate::running)
+        .runstate(5'500'000, 1, 0, trace::Runstate::running, trace::Runstate::runnable);
+    TraceSurvey trace("trace");
+    REQUIRE(trace.feed(test::bytes_of({first, other})));
+    trace.finish();
+    const auto host = made(topology + "\nName CPU list\nPool-0 0,1\n", trace);
+    REQUIRE_FALSE(host);
+    CHECK(has(host.error().message, "vCPU 0 of domain 1 ran on CPU 2, which is in no pool"));
+}
+
 TEST_CASE("import: pools that contradict the topology, each other or the trace") {
     const std::string head = "\nName               CPU list\n";
     CHECK(has(refused(topology + head + "Pool-0             0,1,9\n"), "CPU 9"));
