@@ -55,6 +55,7 @@ std::string protected_text(const proto::ProtectedStatus& guest) {
 Foremost foremost(const proto::PoolStatus& pool) {
     const auto most = std::ranges::max_element(pool.recommendations(), {},
                                                &proto::RecommendedChange::expected_gain);
+    if (most == pool.recommendations().end() && !pool.no_verdict().empty()) return {};
     if (most == pool.recommendations().end())
         return {printable(pool.recommended(), 16), pool.expected_gain()};
     return {most->has_rate_limit_us() ? rate_limit_text(most->rate_limit_us())
@@ -79,6 +80,8 @@ std::string remark(const proto::PoolStatus& pool) {
     if (pool.stand_down_s() > 0) add("standing down for " + stretch(pool.stand_down_s()));
     if (pool.breaker_s() > 0) add("no switches for " + stretch(pool.breaker_s()));
     if (pool.present() && !pool.can_rearrange()) add("cannot be rearranged");
+    if (pool.recommendations().empty() && !pool.no_verdict().empty())
+        add("no verdict: " + printable(pool.no_verdict(), 32));
     return text;
 }
 

@@ -23,14 +23,15 @@ namespace intellisched::cli {
 [[nodiscard]] std::string protected_text(const proto::ProtectedStatus& guest);
 
 /// What is recommended of the two knobs, the one that promises more, or else the best layout, and
-/// its gain: "core", "3000us"; empty when the model has said nothing yet.
+/// its gain: "core", "3000us"; empty when the model has said nothing yet, or there is no verdict.
 struct Foremost {
     std::string option;
     double gain = 0;
 };
 [[nodiscard]] Foremost foremost(const proto::PoolStatus& pool);
 
-/// What is special about the pool now: paused, on trial and so on; empty: nothing.
+/// What is special about the pool now: paused, on trial, no verdict and why, and so on; empty:
+/// nothing.
 [[nodiscard]] std::string remark(const proto::PoolStatus& pool);
 
 /// Version, state of the host and model in a line, and in another what was lost, if anything was.

@@ -138,6 +138,9 @@ proto::PoolStatus status_of(const PoolKeeper& keeper, bool present, Moment now) 
         add_rate_limits(out, verdict.of_rate_limit->mean, verdict.of_rate_limit->windows);
     else if (metrics.of_rate_limit)
         add_rate_limits(out, *metrics.of_rate_limit, 1);
+    // Why windows cannot be used comes before that too few are left.
+    if (verdict.decision == Decision::abstain && !verdict.reasons.empty())
+        out.set_no_verdict(std::string(verdict.reasons.front().code));
     for (const Reason& reason : verdict.reasons) {
         proto::PolicyReason& told = *out.add_reasons();
         told.set_code(std::string(reason.code));

@@ -147,6 +147,36 @@ TEST_CASE("top: what is recommended, with what to type or when the service does 
     CHECK(says(top_screen(status, {.width = 120}), "  " + told()));
 }
 
+TEST_CASE("top: where there is no verdict a word says why, and no layout is named") {
+    auto status = status_of({"Pool-0"});
+    auto& pool = *status.mutable_pools(0);
+    CHECK(foremost(pool).option == "core");
+    pool.set_can_rearrange(false);
+    pool.set_no_verdict("outside-training");
+    CHECK(foremost(pool).option.empty());
+    CHECK(remark(pool) == "cannot be rearranged, no verdict: outside-training");
+    CHECK(says(top_screen(status, {.width = 120}), "; cannot be rearranged, no verdict: outside"));
+    // What was recommended before still is.
+    pool.add_recommendations()->set_layout("node");
+    CHECK(foremost(pool).option == "node");
+    CHECK(remark(pool) == "cannot be rearranged");
+}
+
+TEST_CASE("top: one is no plural") {
+    auto status = status_of({"Pool-0"});
+    auto& pool = *status.mutable_pools(0);
+    pool.set_windows(1);
+    pool.set_switches(1);
+    pool.set_reverts(1);
+    pool.mutable_trial()->set_layout("core");
+    pool.set_trial_windows(1);
+    status.set_records_lost(1);
+    const auto lines = top_screen(status, {.width = 120});
+    CHECK(says(lines, "1 window, 1 switch, 1 revert, 0 failed"));
+    CHECK(says(lines, "core on trial, 1 window\n"));
+    CHECK(says(lines, "1 record of the trace lost, 0 writes"));
+}
+
 TEST_CASE("top: the marked pool alone has details, and the keys are below") {
     const auto status = status_of({"a", "b", "c"});
     const TopView view{.width = 80, .height = 40, .selected = "b"};

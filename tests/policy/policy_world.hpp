@@ -51,6 +51,7 @@ struct World {
     // What the windows say.
     Layout favoured = Layout::core;
     double gain = 0.1;
+    double outside_training = 0;
     std::array<double, layout_count> utility{}; ///< by layout in force
     double noise = 0.02;                        ///< standard deviation of utility
     bool regular = false; ///< noise by turns above and below, rather than random
@@ -75,6 +76,7 @@ struct World {
         std::normal_distribution<double> normal(0, noise), little(0, 0.02);
         WindowSeen window;
         window.observation = {1.0, 1000, prediction_for(favoured, gain, pool.current), 0};
+        window.observation.prediction.outside_training = outside_training;
         window.in_force = pool.in_force;
         window.rate_limit_us = pool.rate_limit_us;
         const Option limit = pool.option(Knob::rate_limit);

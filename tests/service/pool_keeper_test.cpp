@@ -460,6 +460,21 @@ TEST_CASE("pool keeper: a recommendation is called one, with its age and whether
     CHECK_FALSE(told.serial);
 }
 
+TEST_CASE("pool keeper: where nothing can be judged the status has the reason's code") {
+    Kept kept;
+    kept.world.pool.can_rearrange = false;
+    kept.read();
+    for (unsigned i = 0; i < 2; ++i) kept.window();
+    const auto status = [&] { return status_of(*kept.keeper, true, kept.now()); };
+    CHECK(status().no_verdict() == "too-few-windows");
+    for (unsigned i = 0; i < 20; ++i) kept.window();
+    CHECK(status().no_verdict().empty());
+    kept.world.outside_training = 2;
+    for (unsigned i = 0; i < 20; ++i) kept.window();
+    CHECK(status().decision() == "abstain");
+    CHECK(status().no_verdict() == "outside-training");
+}
+
 TEST_CASE("a pool that is off is not looked at") {
     Kept kept;
     kept.config.mode = Mode::off;
