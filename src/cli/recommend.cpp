@@ -40,12 +40,12 @@ std::vector<std::string> remarks(const Watched& watched) {
         return remarks;
     }
     if (!facts.exact)
-        remarks.push_back(fmt::format("{} is in force, which is {} runqueues; the table's layouts "
-                                      "are without a cap: `intellisched apply --pool {} --layout "
-                                      "{}` gives the {} that the model speaks of",
-                                      in_force, runqueues, pool_argument(facts.pool, facts.pool_id),
-                                      to_string(facts.current),
-                                      facts.runqueues[index(facts.current)]));
+        remarks.push_back(fmt::format(
+            "{} is in force, which is {}; the table's layouts are without a cap: `{}` gives the {} "
+            "that the model speaks of",
+            in_force, counted(runqueues, "runqueue"),
+            layout_command(facts.pool, facts.pool_id, facts.can_rearrange, facts.current),
+            facts.runqueues[index(facts.current)]));
     else if (facts.current != facts.in_force.layout)
         remarks.push_back(fmt::format("{} is in force, which is the same runqueues as {}", in_force,
                                       to_string(facts.current)));

@@ -156,9 +156,13 @@ std::string layout_command(std::string_view pool, unsigned id, bool can_rearrang
     if (can_rearrange)
         return fmt::format("intellisched apply --pool {} --layout {}", pool_argument(pool, id),
                            to_string(layout));
+    return boot_line(to_string(layout));
+}
+
+std::string boot_line(std::string_view layout) {
     return fmt::format("credit2_runqueue={} on Xen's command line (GRUB_CMDLINE_XEN_DEFAULT in "
                        "/etc/default/grub, then update-grub and a reboot)",
-                       to_string(layout));
+                       layout);
 }
 
 std::string rate_limit_command(std::string_view pool, unsigned id, unsigned us) {

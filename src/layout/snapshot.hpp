@@ -43,6 +43,8 @@ struct HostView {
 /// boot parameter.
 [[nodiscard]] std::string layout_command(std::string_view pool, unsigned id, bool can_rearrange,
                                          Layout layout);
+/// That boot parameter, and where it goes.
+[[nodiscard]] std::string boot_line(std::string_view layout);
 /// What gives the pool that rate limit, on any Xen.
 [[nodiscard]] std::string rate_limit_command(std::string_view pool, unsigned id, unsigned us);
 

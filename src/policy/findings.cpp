@@ -211,13 +211,18 @@ void Findings::add_lopsided(std::vector<Finding>& found) const {
     if (busy.empty()) return;
     const auto [least, most] = std::ranges::minmax(busy);
     if (most - least < busier_by) return;
+    const std::string command =
+        fmt::format("intellisched recommend --pool {}", pool_argument(facts_.pool, facts_.pool_id));
     found.push_back(
-        {"lopsided", fmt::format("the runqueues are unequally loaded, their CPUs {:.0f}% to "
-                                 "{:.0f}% busy, and in {:.0f}% of the time one is idle while a "
-                                 "vCPU waits in another runqueue: credit2 balances between "
-                                 "runqueues seldom; fewer and larger ones (`intellisched "
-                                 "recommend`) help, or pinning that does not crowd one of them",
-                                 least * 100, most * 100, 100 * wasted_ / clear_)});
+        {"lopsided",
+         fmt::format("the runqueues are unequally loaded, their CPUs {:.0f}% to {:.0f}% busy, and "
+                     "in {:.0f}% of the time one is idle while a vCPU waits in another runqueue: "
+                     "credit2 balances between runqueues seldom; fewer and larger ones help (`{}` "
+                     "says which{}), or pinning that does not crowd one of them",
+                     least * 100, most * 100, 100 * wasted_ / clear_, command,
+                     facts_.can_rearrange ? ""
+                                          : ", and this Xen takes them by " + boot_line("LAYOUT")),
+         command});
 }
 
 } // namespace intellisched

@@ -66,7 +66,7 @@ std::optional<Reason> rejected(const Observation& window, const InputGate& gate)
         return Reason{"unexplained",
                       "the runqueues in force are none that a layout gives on this topology: CPUs "
                       "came and went, or the processor counts its threads otherwise; forming them "
-                      "anew (`intellisched apply`, or a reboot) helps"};
+                      "anew helps (a reboot; on a patched Xen `intellisched apply`)"};
     if (window.untracked > 0)
         return Reason{"untracked",
                       fmt::format("{} of vCPUs or domains that there is no room for (more than "

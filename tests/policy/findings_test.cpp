@@ -217,6 +217,12 @@ TEST_CASE("findings: a pool with one busy runqueue beside an idle one is lopside
     stats.clear = hz;
     stats.wasted = 0.6 * hz;
     CHECK(contains(found(stats, {}), "10% to 100% busy, and in 60% of the time one is idle"));
+    CHECK(contains(found(stats, {}), "`intellisched recommend --pool Pool-0` says which"));
+    // A stock Xen has another layout from its command line only.
+    CHECK(
+        contains(found(stats, {}), "takes them by credit2_runqueue=LAYOUT on Xen's command line"));
+    stats.facts.can_rearrange = true;
+    CHECK_FALSE(contains(found(stats, {}), "credit2_runqueue"));
     stats.wasted = 0.1 * hz; // nobody waits meanwhile
     CHECK(found(stats, {}).empty());
     stats.wasted = 0.6 * hz;
