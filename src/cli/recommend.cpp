@@ -98,6 +98,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
         row->set_probability(verdict.mean.probability[index(layout)]);
         row->set_expected_gain(verdict.mean.expected_gain[index(layout)]);
         row->set_runqueues(facts.runqueues[index(layout)]);
+        row->set_in_force(layout == facts.current);
         for (Layout other : all_layouts)
             if (other != layout &&
                 facts.representatives[index(other)] == facts.representatives[index(layout)])

@@ -118,6 +118,14 @@ std::string rate_limit_part(const proto::Recommendation& all) {
     return text;
 }
 
+/// " capped at 16" where a cap makes other runqueues of the layout in force than its row has.
+std::string cap_in_force(const proto::Recommendation& r) {
+    for (const auto& row : r.layouts())
+        if (row.in_force() && r.max_cpus() > 0 && row.runqueues() != r.runqueues())
+            return fmt::format(" capped at {}", r.max_cpus());
+    return {};
+}
+
 /// How often the advice is wrong, as far as the bundle tells.
 std::string worth(const std::string& knob, const proto::HeldOut& told) {
     return fmt::format("on workloads that it had not seen, its {} was the best in {:.0f}% of the "
@@ -130,17 +138,24 @@ std::string worth(const std::string& knob, const proto::HeldOut& told) {
 } // namespace
 
 std::string recommendation_text(const proto::Recommendation& r, std::string_view intent) {
+    const std::string cap = cap_in_force(r);
     std::string text = fmt::format(
-        "cpupool {}: layout {}{} now, intent {}, {} windows\n\n", printable(r.pool()), r.current(),
+        "cpupool {}: layout {}{}{} now, intent {}, {}\n\n", printable(r.pool()), r.current(), cap,
         r.has_rate_limit_us() ? ", rate limit " + rate_limit_text(r.rate_limit_us()) : "", intent,
-        r.windows());
+        counted(r.windows(), "window"));
     text += fmt::format("{:<8}{:>13}{:>15}{:>11}   {}\n", "layout", "probability", "expected gain",
                         "runqueues", "equivalent to");
     for (const auto& row : r.layouts()) {
-        const bool current = row.layout() == r.current(), chosen = row.layout() == r.recommended();
+        const bool chosen = row.layout() == r.recommended();
         std::string same;
         for (const auto& other : row.equivalent_to()) same += (same.empty() ? "" : ", ") + other;
-        const std::string_view mark = current ? "current" : chosen ? "<- recommended" : "";
+        std::string mark;
+        if (row.in_force())
+            mark = cap.empty()
+                       ? "current"
+                       : fmt::format("current{}: {}", cap, counted(r.runqueues(), "runqueue"));
+        else if (chosen)
+            mark = "<- recommended";
         text += fmt::format("{:<8}{}{:>11}   ", row.layout(), figures(row, r.windows(), 13, 15),
                             row.runqueues());
         text += mark.empty() ? fmt::format("{}\n", same.empty() ? "-" : same)

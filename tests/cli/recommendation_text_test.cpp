@@ -60,6 +60,33 @@ TEST_CASE("recommendation: numbers only where a window gave them") {
                    "core                -              -          8"));
 }
 
+TEST_CASE("recommendation: the row in force is marked, with the cap that cuts it up") {
+    auto r = some();
+    auto& socket = *r.add_layouts();
+    socket.set_layout("socket");
+    socket.set_runqueues(1);
+    socket.set_in_force(true);
+    r.set_runqueues(1);
+    r.set_max_cpus(16);
+    std::string text = recommendation_text(r, "latency");
+    CHECK(contains(text, "layout socket now, intent"));
+    CHECK(contains(text, " current\n"));
+    CHECK(contains(text, " <- recommended\n"));
+    r.set_runqueues(2); // of a socket of 24 CPUs
+    text = recommendation_text(r, "latency");
+    CHECK(contains(text, "layout socket capped at 16 now, intent"));
+    CHECK(contains(text, " current capped at 16: 2 runqueues\n"));
+}
+
+TEST_CASE("recommendation: one is no plural") {
+    auto r = some();
+    r.set_windows(1);
+    r.mutable_rate_limit()->set_windows(1);
+    const std::string text = recommendation_text(r, "latency");
+    CHECK(contains(text, "intent latency, 1 window\n"));
+    CHECK(contains(text, "verdict of 1 window: "));
+}
+
 TEST_CASE("recommendation: what to do and the way back") {
     auto r = some();
     CHECK_FALSE(contains(recommendation_text(r, "latency"), "to do it"));
