@@ -39,6 +39,7 @@ Protector::Protector(Journal& journal, const std::string& boot, Ask ask)
 
 void Protector::saw(const std::vector<ProtectedGuest>& guests, const WindowStats& window,
                     const proto::HostSnapshot& snapshot, May may, Moment now) {
+    if (guests.empty() && guests_.empty()) return;
     const PoolName pool{window.facts.pool, window.facts.pool_id};
     GuestSums sums;
     sums.add(window);
@@ -91,6 +92,9 @@ void Protector::give_back(Guest& guest, const proto::HostSnapshot& snapshot, Mom
     const proto::Domain* domain = find(snapshot, guest.stored);
     const Protection before = guest.stored.state;
     if (!domain || !before.base || guest.away) return;
+    for (const proto::Pool& pool : snapshot.pools()) // after a restart there was no window yet
+        if (guest.pool.name.empty() && pool.id() == domain->pool_id())
+            guest.pool = {pool.name(), pool.id()};
     const ProtectionVerdict verdict = restore(guest.stored.state, domain->weight());
     if (verdict.set) act(guest, before, verdict, domain->weight(), now);
 }
@@ -134,6 +138,12 @@ void Protector::keep_only(const std::vector<ProtectedGuest>& guests,
                           const proto::HostSnapshot& snapshot, Moment now) {
     for (auto& [name, guest] : guests_)
         if (!names(guests, name)) give_back(guest, snapshot, now);
+}
+
+void Protector::disregard_weights(std::map<std::uint64_t, std::uint64_t>& identities) const {
+    for (const auto& [name, guest] : guests_)
+        if (const auto found = identities.find(guest.stored.uuid); found != identities.end())
+            found->second = guest.stored.uuid;
 }
 
 bool Protector::busy(const std::string& pool) const {

@@ -43,6 +43,9 @@ class Protector {
     void keep_only(const std::vector<ProtectedGuest>& guests, const proto::HostSnapshot& snapshot,
                    Moment now);
 
+    /// Gives protected guests one identity (src/policy/guests.hpp) whatever their weight: the
+    /// changes are this object's.
+    void disregard_weights(std::map<std::uint64_t, std::uint64_t>& identities) const;
     /// Whether a weight is on trial in the pool.
     [[nodiscard]] bool busy(const std::string& pool) const;
     /// The guests of the pool with a weight that is not the administrator's, or on trial.

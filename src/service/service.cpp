@@ -255,8 +255,9 @@ void Service::saw(const WindowNews& window) {
     if (!looked) return complain(looked.error());
     const Moment moment = now();
     SteadyGuests& steady = steady_[stats.facts.pool];
-    for (const std::uint64_t uuid :
-         steady.saw(guest_identities(last_->host.snapshot, stats.facts.pool_id), moment.time))
+    auto identities = guest_identities(last_->host.snapshot, stats.facts.pool_id);
+    protector_->disregard_weights(identities);
+    for (const std::uint64_t uuid : steady.saw(identities, moment.time))
         for (const proto::Domain& domain : last_->host.snapshot.domains())
             if (uuid_hash(domain) == uuid)
                 BOOST_LOG_TRIVIAL(warning)

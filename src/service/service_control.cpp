@@ -213,6 +213,7 @@ ServiceMetrics Service::metrics() const {
         out.journal_errors += keeper->journal_errors();
         if (present_.count(name) > 0) out.pools.push_back(keeper->metrics());
     }
+    out.journal_errors += protector_->journal_errors();
     return out;
 }
 

@@ -116,6 +116,12 @@ TEST_CASE("protector: what is asked for is stored before, and told") {
     REQUIRE(status.protected_guests_size() == 1);
     CHECK(status.protected_guests(0).own_weight() == 256);
     CHECK(status.protected_guests(0).weight() == 1024);
+    // The policy is not to take it for a guest that somebody changes again and again.
+    const std::uint64_t uuid = uuid_hash(house.snapshot.domains(0));
+    std::map<std::uint64_t, std::uint64_t> identities{{uuid, 1}, {5, 2}};
+    house.protector->disregard_weights(identities);
+    CHECK(identities.at(uuid) == uuid);
+    CHECK(identities.at(5) == 2);
 }
 
 TEST_CASE("protector: it goes on after a kill, and begins anew after a reboot") {
