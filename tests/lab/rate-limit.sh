@@ -23,8 +23,8 @@ metric "pool_trial_in_progress$pool" 0
 try ended $journal
 
 # Somebody else sets another one: respected.
-xl sched-credit2 -p Pool-0 -s -r 500
-metric "pool_rate_limit_seconds$pool" 0.0005
+xl sched-credit2 -p Pool-0 -s -r 5000 # longer than the default: an emulated CPU switches slowly
+metric "pool_rate_limit_seconds$pool" 0.005
 sleep 15
 ask standing intellisched status --config service.conf
 try byhand limit
