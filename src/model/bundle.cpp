@@ -180,6 +180,20 @@ Result<Model> model_of(proto::Bundle& message, Knob knob, const std::string& nam
     return model;
 }
 
+// Takes the model out of the message.
+Result<GuestClassModel> classes_of(proto::GuestClasses& message, const std::string& name) {
+    GuestClassModel model;
+    auto ubj = decompress_model(message.model());
+    if (!ubj) return fail("{}: {}", name, ubj.error().message);
+    model.ubj = std::move(*ubj);
+    message.clear_model();
+    model.manifest = std::move(message);
+    if (auto checked = check_guest_classes(model); !checked)
+        return fail("{}: {}", name, checked.error().message);
+    model.manifest.set_source(printable(model.manifest.source(), 512));
+    return model;
+}
+
 // `bytes` is what follows the head.
 Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
     proto::Bundle message;
@@ -188,6 +202,8 @@ Result<Bundle> parse_message(std::string_view bytes, const std::string& name) {
     Bundle bundle{TRY(model_of(message, Knob::layout, name))};
     if (message.has_rate_limit())
         bundle.rate_limit = TRY(model_of(*message.mutable_rate_limit(), Knob::rate_limit, name));
+    if (message.has_guest_classes())
+        bundle.guest_classes = TRY(classes_of(*message.mutable_guest_classes(), name));
     return bundle;
 }
 
@@ -245,6 +261,10 @@ Result<std::string> encode_bundle(Bundle bundle) {
     proto::Bundle message = message_of(std::move(bundle));
     if (bundle.rate_limit)
         *message.mutable_rate_limit() = message_of(std::move(*bundle.rate_limit));
+    if (bundle.guest_classes) {
+        *message.mutable_guest_classes() = std::move(bundle.guest_classes->manifest);
+        message.mutable_guest_classes()->set_model(compress_model(bundle.guest_classes->ubj));
+    }
     const std::string body = message.SerializeAsString();
     std::string bytes(magic);
     bytes += sha256(body);

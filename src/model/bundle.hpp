@@ -4,6 +4,7 @@
 #pragma once
 
 #include "src/base/result.hpp"
+#include "src/model/guest_class.hpp"
 #include "src/proto/model.pb.h"
 
 #include <cstddef>
@@ -29,11 +30,12 @@ struct Model {
     std::optional<proto::Novelty> novelty = {}; ///< none in older bundles
 };
 
-/// The model of the layout, and that of the rate limit where there is one.
+/// The model of the layout, and those of the rate limit and of guests' classes where there are any.
 struct Bundle : Model {
     Bundle() = default;
     Bundle(Model layout) : Model(std::move(layout)) {} // one without is a bundle, too
     std::optional<Model> rate_limit = {};
+    std::optional<GuestClassModel> guest_classes = {};
 };
 
 /// Fills in the manifest's checksum and id from the ensembles.
@@ -41,8 +43,9 @@ void sign(Model& model);
 
 /// Parses and verifies a bundle: checksums, schema version and feature names of this program,
 /// knob and options, intents, temperature, ranges and novelty, and the models themselves
-/// (verify_model), which may not be larger than they say or than max_model_bytes. `name` is for the
-/// message. The manifest's texts are made safe for a terminal.
+/// (verify_model), which may not be larger than they say or than max_model_bytes; so it does with
+/// guests' classes (check_guest_classes). `name` is for the message. The manifest's texts are made
+/// safe for a terminal.
 [[nodiscard]] Result<Bundle> parse_bundle(std::span<const std::byte> bytes,
                                           const std::string& name);
 

@@ -207,6 +207,8 @@ UsualValues Classifier::usual(std::size_t feature) const {
 Result<Models> Models::load(const Bundle& bundle) {
     Models models{TRY(Classifier::load(bundle))};
     if (bundle.rate_limit) models.rate_limit = TRY(Classifier::load(*bundle.rate_limit));
+    if (bundle.guest_classes)
+        models.guest_classes = TRY(GuestClassifier::load(*bundle.guest_classes));
     return models;
 }
 

@@ -118,12 +118,13 @@ class Classifier {
     std::unique_ptr<Impl> impl_;
 };
 
-/// The models of a bundle. That of the rate limit may be absent.
+/// The models of a bundle. All but that of the layout may be absent.
 struct Models {
     Classifier layout;
     std::optional<Classifier> rate_limit = {};
+    std::optional<GuestClassifier> guest_classes = {};
 
-    /// Errors: Classifier::load()'s.
+    /// Errors: those of the classifiers' load().
     [[nodiscard]] static Result<Models> load(const Bundle& bundle);
 };
 

@@ -12,10 +12,11 @@ void GuestSums::add(const WindowStats& window) {
     pool_id_ = window.facts.pool_id;
     cpus_ = window.facts.cpus;
     tsc_hz_ = window.tsc_hz;
-    seconds_ += window.seen_seconds();
+    const double seconds = window.seen_seconds();
+    seconds_ += seconds;
     cpu_seconds_ += window.observed / window.tsc_hz;
     for (const auto& [id, from] : window.domains) {
-        DomainWindow& sum = domains_[id];
+        Sum& sum = domains_[id];
         sum.running += from.running;
         sum.waiting += from.waiting;
         sum.demand += from.demand;
@@ -25,6 +26,11 @@ void GuestSums::add(const WindowStats& window) {
         sum.held_back += from.held_back;
         sum.wake_wait.add(from.wake_wait);
         sum.wait.add(from.wait);
+        sum.response.add(from.response);
+        if (seconds > 0) {
+            sum.sleeps_squared += std::pow(static_cast<double>(from.sleeps), 2) / seconds;
+            sum.running_squared += std::pow(from.running, 2) / seconds;
+        }
         sum.census.waiting += from.census.waiting;
         sum.census.beside_idle += from.census.beside_idle;
         sum.census.idle_elsewhere += from.census.idle_elsewhere;
@@ -50,6 +56,60 @@ double part_of(double part, double whole) { return whole > 0 ? part / whole : st
 
 } // namespace
 
+// In the order of guest_trait_names. A variance against what it is where wake-ups come at random, a
+// Poisson process: then it is the mean number of them, and of the running their number times the
+// square of the work of one.
+GuestTraits GuestSums::traits_of(unsigned id, const Sum& sum, unsigned vcpus) const {
+    const double per_second = 1 / tsc_hz_ / seconds_, to_us = 1e6 / tsc_hz_;
+    const double sleeps = static_cast<double>(sum.sleeps), bursts = static_cast<double>(sum.bursts);
+    const double whole = vcpus * seconds_ * tsc_hz_;
+    const double wanting = sum.running + sum.waiting;
+    const double p50 = sum.response.quantile(0.5);
+    const auto response = [&](double q) { return sum.response.quantile(q); };
+    const double rate = sleeps / seconds_, ran = sum.running / seconds_;
+    const auto variance = [&](double squared, double mean) {
+        return std::max(0.0, squared / seconds_ - mean * mean);
+    };
+    const auto behind = sum.census.behind.find(id);
+    const double itself = behind == sum.census.behind.end() ? 0 : behind->second;
+    std::array<double, guest_trait_count> values{
+        part_of(sum.running, whole),
+        part_of(wanting, whole),
+        wanting * per_second,
+        part_of(sum.waiting, wanting),
+        part_of(sum.demand, whole),
+        part_of(rate, vcpus),
+        part_of(sum.running * to_us, sleeps),
+        part_of(sum.running * to_us, bursts),
+        part_of(bursts, sleeps),
+        part_of(std::max(0.0, whole - wanting) * to_us, sleeps),
+        response(0.1) * to_us,
+        p50 * to_us,
+        response(0.9) * to_us,
+        response(0.99) * to_us,
+        part_of(response(0.1), p50),
+        part_of(response(0.9), p50),
+        part_of(response(0.99), p50),
+        part_of(sum.response.mean(), p50),
+        sum.wake_wait.quantile(0.5) * to_us,
+        sum.wake_wait.quantile(0.99) * to_us,
+        sum.wait.quantile(0.5) * to_us,
+        sum.wait.quantile(0.99) * to_us,
+        part_of(static_cast<double>(sum.moves), bursts),
+        part_of(variance(sum.sleeps_squared, rate), rate),
+        part_of(variance(sum.running_squared, ran) * sleeps, ran * sum.running),
+        part_of(std::sqrt(variance(sum.running_squared, ran)), ran),
+        part_of(std::sqrt(variance(sum.sleeps_squared, rate)), rate),
+        part_of(itself, sum.census.waiting),
+        part_of(sum.census.beside_idle, sum.census.waiting),
+        part_of(sum.held_back, sum.waiting),
+        part_of(static_cast<double>(sum.wake_wait.count()), static_cast<double>(sum.wait.count())),
+    };
+    GuestTraits traits;
+    std::ranges::transform(values, traits.begin(), [](double v) { return static_cast<float>(v); });
+    return traits;
+}
+
 std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot) const {
     std::vector<GuestFigures> guests;
     if (!(seconds_ > 0)) return guests;
@@ -59,13 +119,13 @@ std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot
     std::map<unsigned, Stall> longest; // by domain
     for (const Stall& stall : stalls()) longest.emplace(stall.domain, stall);
 
-    static const DomainWindow none;
+    static const Sum none;
     std::vector<Claimant> claimants, greedy;
     const double per_second = 1 / tsc_hz_ / seconds_, to_us = 1e6 / tsc_hz_;
     for (const proto::Domain& domain : snapshot.domains()) {
         if (domain.pool_id() != pool_id_) continue;
         const auto found = domains_.find(domain.id());
-        const DomainWindow& sum = found == domains_.end() ? none : found->second;
+        const Sum& sum = found == domains_.end() ? none : found->second;
         GuestFigures guest{.id = domain.id(), .name = domain.name()};
         for (const proto::Vcpu& vcpu : domain.vcpus()) {
             guest.vcpus += vcpu.online() ? 1 : 0;
@@ -98,6 +158,7 @@ std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot
 
         if (const auto stall = longest.find(domain.id()); stall != longest.end())
             guest.stall = stall->second;
+        guest.traits = traits_of(guest.id, sum, guest.vcpus);
 
         const double limit =
             guest.cap > 0 ? std::min<double>(guest.vcpus, guest.cap / 100.0) : guest.vcpus;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "collector/window/stats.hpp"
+#include "src/model/guest_class.hpp"
 #include "src/proto/host.pb.h"
 
 #include <map>
@@ -48,6 +49,8 @@ struct GuestFigures {
     double behind_any = 0;           ///< part of its waiting that is behind some domain
     std::optional<Stall> stall = {}; ///< the longest one of a vCPU of it
 
+    GuestTraits traits{}; ///< what its class is told from
+
     /// Of the time in which it wants a CPU, the part that it waits.
     [[nodiscard]] double waits() const { return got + waiting > 0 ? waiting / (got + waiting) : 0; }
 };
@@ -68,7 +71,12 @@ class GuestSums {
     double tsc_hz_ = 0;
     double seconds_ = 0; ///< that were seen
     double cpu_seconds_ = 0;
-    std::map<unsigned, DomainWindow> domains_;
+    struct Sum : DomainWindow {
+        // Of each window's rate per second, times its seconds.
+        double sleeps_squared = 0, running_squared = 0;
+    };
+    [[nodiscard]] GuestTraits traits_of(unsigned id, const Sum& sum, unsigned vcpus) const;
+    std::map<unsigned, Sum> domains_;
     std::map<std::pair<unsigned, unsigned>, Stall> stalls_; ///< the longest, by domain and vCPU
 };
 

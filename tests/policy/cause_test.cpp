@@ -108,6 +108,70 @@ TEST_CASE("guests: what each got, is due, and waits for") {
     CHECK(count_wanting(guests) == 3);
 }
 
+TEST_CASE("guests: traits are ratios and times of the stretch, whatever the host's size") {
+    proto::HostSnapshot host;
+    add(host, "Domain-0", 256, 1);
+    add(host, "server", 256, 2);
+    GuestSums sums;
+    for (const std::uint64_t sleeps : {100, 140}) { // in two seconds each
+        auto stats = window();
+        DomainWindow& domain = stats.domains[1];
+        domain.running = 0.2 * hz;
+        domain.waiting = 0.2 * hz;
+        domain.demand = 0.3 * hz;
+        domain.sleeps = sleeps;
+        domain.bursts = 2 * sleeps;
+        domain.moves = sleeps;
+        domain.held_back = 0.05 * hz;
+        domain.census = {.waiting = 8, .beside_idle = 4, .behind = {{0, 1}, {1, 2}}};
+        for (std::uint64_t i = 0; i < sleeps; ++i) {
+            domain.response.add(i % 10 == 0 ? 8'000'000 : 2'000'000);
+            domain.wake_wait.add(50'000);
+            domain.wait.add(50'000);
+            domain.wait.add(200'000);
+        }
+        sums.add(stats);
+    }
+    const auto guests = sums.figures(host);
+    const auto trait = [&](const char* name) {
+        const auto at = std::ranges::find(guest_trait_names, std::string_view(name));
+        REQUIRE(at != guest_trait_names.end());
+        return static_cast<double>(
+            guests[0].traits[static_cast<std::size_t>(at - guest_trait_names.begin())]);
+    };
+    using doctest::Approx;
+    REQUIRE(guests[0].name == "server");
+    CHECK(trait("used") == Approx(0.05));
+    CHECK(trait("wanting") == Approx(0.1));
+    CHECK(trait("runnable") == Approx(0.2));
+    CHECK(trait("waits") == Approx(0.5));
+    CHECK(trait("demand") == Approx(0.075));
+    CHECK(trait("wakeups") == Approx(30));
+    CHECK(trait("work_us") == Approx(0.4e6 / 240));
+    CHECK(trait("burst_us") == Approx(0.2e6 / 240));
+    CHECK(trait("bursts_a_wakeup") == Approx(2));
+    CHECK(trait("asleep_us") == Approx(7.2e6 / 240));
+    CHECK(trait("response_p50_us") == Approx(2000).epsilon(0.03));
+    CHECK(trait("response_p99_us") == Approx(8000).epsilon(0.03));
+    CHECK(trait("response_p10_part") == Approx(1));
+    CHECK(trait("response_p99_part") == Approx(4).epsilon(0.05));
+    CHECK(trait("response_mean_part") == Approx(1.3).epsilon(0.05));
+    CHECK(trait("wake_p50_us") == Approx(50).epsilon(0.03));
+    CHECK(trait("wait_p99_us") == Approx(200).epsilon(0.15));
+    CHECK(trait("moves") == Approx(0.5));
+    // 50 and 70 wake-ups per second: a variance of 100 about a mean of 60.
+    CHECK(trait("wakeups_dispersion") == Approx(100.0 / 60));
+    CHECK(trait("wakeups_spread") == Approx(10.0 / 60));
+    CHECK(trait("running_dispersion") == Approx(0));
+    CHECK(trait("behind_itself") == Approx(0.25));
+    CHECK(trait("beside_idle") == Approx(0.5));
+    CHECK(trait("held_back") == Approx(0.25));
+    CHECK(trait("woken_waits") == Approx(0.5));
+    // Of one that never ran there is nothing to divide by.
+    CHECK(guests[1].traits[0] == 0);
+    CHECK(std::isnan(guests[1].traits[6]));
+}
+
 TEST_CASE("causes: the first that explains most of the waiting") {
     auto guest = waiting();
     CHECK(cause_of(guest, false) == Cause::full_pool);
