@@ -71,6 +71,24 @@ void set_row(proto::GuestRow& row, const GuestFigures& guest, Cause cause, const
     row.mutable_help()->set_command(help.command);
 }
 
+/// Domain-0 works for all the others, of each kind at once.
+Result<void> set_class(proto::GuestRow& row, const GuestFigures& guest, const Models& models) {
+    constexpr std::size_t most_evidence = 3;
+    if (!models.guest_classes || guest.id == 0) return {};
+    const auto found = TRY(models.guest_classes->classify(guest.traits, most_evidence));
+    auto& out = *row.mutable_class_();
+    out.set_name(std::string(found.clear ? found.name : "unclear"));
+    out.set_confidence(found.confidence);
+    out.set_likeliest(std::string(found.name));
+    for (const GuestClass::Evidence& one : found.evidence) {
+        auto& evidence = *out.add_evidence();
+        evidence.set_trait(std::string(one.trait));
+        if (!std::isnan(one.value)) evidence.set_value(one.value);
+        evidence.set_weight(one.weight);
+    }
+    return {};
+}
+
 /// Why windows were not usable, and what else there is to know of what was seen.
 std::vector<std::string> reasons_of(const Watched& watched, bool lost_is_told = false) {
     const auto& unusable = watched.findings.unusable();
@@ -92,7 +110,7 @@ Result<int> guests(const GuestsArguments& options) {
     const auto models = TRY(Models::load(bundle));
     const auto watched = TRY(watch(options.watch, &models));
     tell_interrupted();
-    const proto::Guests out = guests_of(watched, models);
+    const auto out = TRY(guests_of(watched, models));
     TRY(print(options.json ? json_output(out) : guests_text(out)));
     return watched.findings.usable() > 0 ? done : abstained;
 }
@@ -136,7 +154,7 @@ std::shared_ptr<GuestsArguments> arguments_of(CLI::App& command) {
 
 } // namespace
 
-proto::Guests guests_of(const Watched& watched, const Models& models) {
+Result<proto::Guests> guests_of(const Watched& watched, const Models& models) {
     const PoolCures cures = cures_of(watched, models);
     const auto figures = watched.findings.guests().figures(watched.snapshot);
     proto::Guests out;
@@ -145,7 +163,9 @@ proto::Guests guests_of(const Watched& watched, const Models& models) {
     out.set_cpus(watched.facts.cpus);
     for (const GuestFigures& guest : figures) {
         const Cause cause = cause_of(guest, count_wanting(figures) == 1);
-        set_row(*out.add_guests(), guest, cause, help_for(cause, guest, cures));
+        proto::GuestRow& row = *out.add_guests();
+        set_row(row, guest, cause, help_for(cause, guest, cures));
+        TRY(set_class(row, guest, models));
     }
     for (const std::string& reason : reasons_of(watched)) out.add_reasons(reason);
     return out;

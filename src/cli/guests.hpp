@@ -8,7 +8,7 @@
 namespace intellisched::cli {
 
 /// A row for each guest of the pool, with what would help it; `models` are those it was watched
-/// with.
-[[nodiscard]] proto::Guests guests_of(const Watched& watched, const Models& models);
+/// with. Errors: those of GuestClassifier::classify().
+[[nodiscard]] Result<proto::Guests> guests_of(const Watched& watched, const Models& models);
 
 } // namespace intellisched::cli

@@ -34,6 +34,15 @@ std::string behind_text(const proto::GuestRow& guest) {
         percent(behind.part()));
 }
 
+/// "server 93%".
+std::string class_text(const proto::GuestRow& guest) {
+    if (!guest.has_class_()) return "-";
+    const auto& its = guest.class_();
+    return its.name() == its.likeliest()
+               ? fmt::format("{} {}", printable(its.name(), 32), percent(its.confidence()))
+               : printable(its.name(), 32);
+}
+
 } // namespace
 
 std::string guests_text(const proto::Guests& guests) {
@@ -42,27 +51,29 @@ std::string guests_text(const proto::Guests& guests) {
     if (guests.windows() == 0)
         return text + "nothing can be told of the guests:\n" + reasons_text(guests.reasons());
 
-    std::size_t name = 4, behind = 12;
+    std::size_t name = 4, behind = 12, kind = 5;
     for (const auto& guest : guests.guests()) {
         name = std::max(name, short_name(guest.id(), guest.name()).size());
         behind = std::max(behind, behind_text(guest).size());
+        kind = std::max(kind, class_text(guest).size());
     }
-    text +=
-        fmt::format("\n{:>5} {:<{}} {:>5} {:>6} {:>4} {:>6} {:>6} {:>6} {:>7} {:>7}  {:<{}} "
-                    "{:>6} {:>6} {:>6}  {}\n",
-                    "id", "name", name, "vCPUs", "weight", "cap", "got", "due", "waits", "p50",
-                    "p99", "mostly for", behind, "wake/s", "move/s", "burst", "what would help");
+    text += fmt::format("\n{:>5} {:<{}} {:>5} {:>6} {:>4} {:>6} {:>6} {:>6} {:>7} {:>7}  {:<{}} "
+                        "{:>6} {:>6} {:>6}  {:<{}}  {}\n",
+                        "id", "name", name, "vCPUs", "weight", "cap", "got", "due", "waits", "p50",
+                        "p99", "mostly for", behind, "wake/s", "move/s", "burst", "class", kind,
+                        "what would help");
     for (const auto& guest : guests.guests())
         text += fmt::format(
             "{:>5} {:<{}} {:>5} {:>6} {:>4} {:>6.2f} {:>6.2f} {:>6} {:>7} {:>7}  {:<{}} {:>6} "
-            "{:>6} {:>6}  {}\n",
+            "{:>6} {:>6}  {:<{}}  {}\n",
             guest.id(), short_name(guest.id(), guest.name()), name, guest.vcpus(), guest.weight(),
             guest.cap() > 0 ? fmt::format("{}%", guest.cap()) : "-", guest.got(), guest.entitled(),
             percent(guest.waits()),
             guest.has_wait_p50_us() ? microseconds(guest.wait_p50_us()) : "-",
             guest.has_wait_p99_us() ? microseconds(guest.wait_p99_us()) : "-", behind_text(guest),
             behind, count(guest.wakeups_s()), count(guest.moves_s()),
-            guest.has_burst_us() ? microseconds(guest.burst_us()) : "-", guest.help().what());
+            guest.has_burst_us() ? microseconds(guest.burst_us()) : "-", class_text(guest), kind,
+            guest.help().what());
     text += "\ngot: CPUs in the mean; due: of what all guests want, by weight and cap; waits: of "
             "the time that it wants a CPU\n";
     for (const auto& guest : guests.guests()) {

@@ -116,7 +116,8 @@ Result<Report::OfCapture> read_capture(const ReportArguments& options) {
     how.source.pool = options.pool.empty() ? host->manifest().pool() : options.pool;
     const auto watched = TRY(watch(*host, how, &models));
     if (interrupted) return fail("interrupted; nothing was written");
-    return Report::OfCapture{host->manifest(), watched.snapshot, guests_of(watched, models)};
+    auto guests = TRY(guests_of(watched, models));
+    return Report::OfCapture{host->manifest(), watched.snapshot, std::move(guests)};
 }
 
 Result<int> make_report(const ReportArguments& options) {

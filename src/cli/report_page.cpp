@@ -219,7 +219,7 @@ std::string guests_of(const proto::Guests& guests) {
                                  "it wants a CPU; p50 and p99: how long one wait is.",
                                  counted(guests.windows(), "window")));
     std::string rows = row({"guest", "id", "vCPUs", "weight", "cap", "got", "due", "waits", "p50",
-                            "p99", "mostly for", "cause", "what would help"},
+                            "p99", "mostly for", "class", "cause", "what would help"},
                            "th");
     for (const auto& guest : guests.guests()) {
         rows += row({guest.name().empty() ? "-" : guest.name(), fmt::format("{}", guest.id()),
@@ -229,7 +229,8 @@ std::string guests_of(const proto::Guests& guests) {
                      percent(guest.waits()),
                      guest.has_wait_p50_us() ? microseconds(guest.wait_p50_us()) : "-",
                      guest.has_wait_p99_us() ? microseconds(guest.wait_p99_us()) : "-",
-                     behind_text(guest), guest.cause(),
+                     behind_text(guest), guest.has_class_() ? guest.class_().name() : "-",
+                     guest.cause(),
                      guest.help().text() +
                          (guest.help().command().empty() ? "" : ": " + guest.help().command())});
     }

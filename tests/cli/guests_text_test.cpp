@@ -32,6 +32,10 @@ TEST_CASE("guests: a row each, with what is known, and a sentence for those who 
     call.mutable_help()->set_what("weight");
     call.mutable_help()->set_text("others outweigh its 256");
     call.mutable_help()->set_command("xl sched-credit2 -d 1 -w 1024");
+    auto& its = *call.mutable_class_();
+    its.set_name("periodic");
+    its.set_confidence(0.934);
+    its.set_likeliest("periodic");
     auto& idle = *guests.add_guests();
     idle.set_id(7);
     idle.set_cap(50);
@@ -45,10 +49,14 @@ TEST_CASE("guests: a row each, with what is known, and a sentence for those who 
     CHECK(contains(text, "    7 domain 7 "));
     CHECK(contains(text, " 50%   0.00   0.00     0%       -       -  -  "));
     CHECK(contains(text, ": others outweigh its 256 (`xl sched-credit2 -d 1 -w 1024`)\n"));
+    CHECK(contains(text, "  periodic 93%  weight\n"));
+    CHECK(contains(text, "  -             nothing\n"));
     CHECK_FALSE(contains(text, "  - domain 7"));
     CHECK_FALSE(contains(text, "\x1b"));
     CHECK(contains(text, "  - CPU 3 is in no snapshot\n"));
 
+    its.set_name("unclear");
+    CHECK(contains(guests_text(guests), "  unclear  weight\n"));
     guests.mutable_guests(0)->mutable_behind()->set_part(0.1);
     CHECK(contains(guests_text(guests), " many "));
     guests.mutable_guests(0)->mutable_behind()->set_id(1);
