@@ -433,7 +433,7 @@ TEST_CASE("train: samples that nothing can be learnt from are refused, each with
                            s.mutable_scores(0)->add_spread(i == 3 ? -1 : NAN);
                    }),
                    "throughput"));
-    CHECK(contains(with([](auto& s) { s.add_costs(1); }), "costs"));
+    CHECK(contains(with([](auto& s) { s.add_costs(1); }), "1 cost"));
     CHECK(contains(with([](auto& s) {
                        for (int i = 0; i < 9; ++i) s.add_costs(i == 3 ? INFINITY : NAN);
                    }),
