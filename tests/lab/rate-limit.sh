@@ -5,7 +5,6 @@ trial_windows=60 # it is to be killed in the trial
 . /lab/in/eager-service.sh
 echo 'return_to_boot_layout = 1' >>service.conf
 
-xl pause bulk # its turn comes later
 limit() { xl sched-credit2 -s -p Pool-0; }
 
 try boot limit
@@ -32,23 +31,7 @@ try byhand limit
 
 # Told to go on, and to end: the pool gets what it was booted with.
 ask resume intellisched resume --config service.conf
-
-# A guest that is to be protected has the smaller weight of two that want nearly all: it is raised.
-xl sched-credit2 -d hog -w 128
-xl unpause bulk
-sed -i 's/^pools = .*/pools = [ "name=Pool-0,mode=auto,rate_limit=keep" ]/' service.conf
-echo 'protect = [ "hog" ]' >>service.conf
-kill -HUP $daemon
-soon 100 "grep -q 'weight-raised (hog: weight 128 to 256' daemon.err"
-soon 20 "xl sched-credit2 -d hog | grep -q 256"
-try raised xl sched-credit2 -d hog
-soon 100 "grep -Eq 'weight-(kept|reverted) .hog' daemon.err"
-ask protected intellisched status --config service.conf
-try weights $journal
-
-# At the end all have what they were booted with.
 kill -TERM $daemon
 wait $daemon
 echo $? >stopped.status
-try own xl sched-credit2 -d hog
 try left limit
