@@ -36,7 +36,7 @@ Result<void> apply_to(Configurator& configurator, const HostView& host, const Re
 Result<void> apply_to(Configurator& configurator, const HostView& host,
                       const WeightRequest& asked) {
     for (const proto::Domain& domain : host.snapshot.domains()) {
-        if (uuid_hash(domain) != asked.uuid) continue;
+        if (domain.id() != asked.domain || uuid_hash(domain) != asked.uuid) continue;
         if (domain.weight() == asked.to) return {};
         if (domain.weight() != asked.from)
             return fail("{}: somebody else changed its weight meanwhile; it is left as it is",

@@ -37,12 +37,13 @@ struct Request {
     Change from = {}; ///< what is in force of it, as far as the policy knows; else it is refused
 };
 
-/// A request: give that domain another weight. Whoever has the UUID or the weight no more, to them
-/// it is not given.
+/// A request: give that domain another weight. It fails if the guest was started again meanwhile
+/// (another domain) or has another weight than `from`, which is somebody else's choice.
 struct WeightRequest {
     std::string guest;      ///< its name, for messages and the result
     std::uint64_t uuid = 0; ///< uuid_hash() of it
-    unsigned from = 0;      ///< the weight in force; another one is somebody else's
+    unsigned domain = 0;
+    unsigned from = 0; ///< the weight in force
     unsigned to = 0;
 };
 
@@ -78,7 +79,7 @@ struct HostCalls {
 [[nodiscard]] Result<void> apply_to(Configurator& configurator, const HostView& host,
                                     const Request& asked);
 
-/// Sets the weight of the domain with that UUID.
+/// Sets the weight of that domain.
 [[nodiscard]] Result<void> apply_to(Configurator& configurator, const HostView& host,
                                     const WeightRequest& asked);
 

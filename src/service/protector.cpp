@@ -123,7 +123,7 @@ void Protector::act(Guest& guest, const Protection& before, const ProtectionVerd
                                 << printable(told.reasons.front().text, 1024) << ")";
     if (!verdict.set) return;
     guest.away = true;
-    ask_({guest.stored.guest, guest.stored.uuid, in_force, *verdict.set});
+    ask_({guest.stored.guest, guest.stored.uuid, guest.stored.domain, in_force, *verdict.set});
 }
 
 void Protector::applied(const WeightRequest& asked, const Result<void>& result) {

@@ -196,7 +196,7 @@ Result<Reading> Watcher::reading(Configurator* configurator) {
 /// Into what was read last.
 void Watcher::take(const WeightRequest& done) {
     for (proto::Domain& domain : *last_->host.snapshot.mutable_domains())
-        if (uuid_hash(domain) == done.uuid) domain.set_weight(done.to);
+        if (domain.id() == done.domain) domain.set_weight(done.to);
 }
 
 template<class Asked> ApplyOutcome Watcher::apply(Host* host, const Asked& asked) {

@@ -90,6 +90,7 @@ TEST_CASE("protector: what is asked for is stored before, and told") {
     REQUIRE(house.asked.size() == 1);
     CHECK(house.asked[0].guest == "db");
     CHECK(house.asked[0].uuid == uuid_hash(house.snapshot.domains(0)));
+    CHECK(house.asked[0].domain == 3);
     CHECK(house.asked[0].from == 256);
     CHECK(house.asked[0].to == 512);
     CHECK(house.protector->busy("Pool-0"));
