@@ -192,7 +192,7 @@ ProtectionVerdict protect(Protection& state, Nanoseconds now, unsigned domain,
         state.base = state.wanted = seen.weight;
         state.needed_at = now;
     }
-    if (std::exchange(state.restored, false) && state.busy()) {
+    if (std::exchange(state.interrupted, false) && state.busy()) {
         const unsigned from = state.from;
         if (seen.weight == state.wanted && state.trial)
             return {ask(state, from), "weight-reverted", "the service was restarted in its trial"};
@@ -238,7 +238,7 @@ ProtectionVerdict protect(Protection& state, Nanoseconds now, unsigned domain,
 
 Protection restarted(const Protection& stored) {
     Protection state = stored;
-    state.restored = true;
+    state.interrupted = true;
     state.settled = state.in_need = 0;
     state.windows.clear();
     state.before.clear();

@@ -84,7 +84,7 @@ struct Protection {
     Nanoseconds needed_at = 0;                 ///< when it was outweighed last
     std::deque<ProtectionWindow> windows = {}; ///< under the weight in force, the last ones
     std::deque<ProtectionWindow> before = {};  ///< under `from`
-    bool restored = false; ///< this is what was stored; the windows of it are gone
+    bool interrupted = false; ///< by a restart of the service, which took the windows
 
     [[nodiscard]] bool raised() const { return base && wanted != *base; }
     /// Whether no other trial may begin on the pool.
