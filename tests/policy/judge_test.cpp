@@ -144,7 +144,7 @@ TEST_CASE("policy: too little input is no verdict") {
     idle.decisions = 3;
     CHECK(has(verdict_on({idle, idle, idle}), "too-little-data"));
     idle.decisions = 1;
-    const auto& text = verdict_on({idle}).reasons.front().text;
+    const std::string text = verdict_on({idle}).reasons.front().text;
     CHECK_MESSAGE(text.find("only 1 scheduling decision was seen") != std::string::npos, text);
 
     auto mixed = for_core;
