@@ -4,6 +4,7 @@
 #include "bench/cli/commands.hpp"
 #include "bench/replay/scenario.hpp"
 #include "bench/training/samples.hpp"
+#include "src/base/counted.hpp"
 #include "src/base/files.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/output.hpp"
@@ -22,7 +23,8 @@ struct ExportArguments {
     std::string format;
     std::string out;
     Knob knob = Knob::layout;
-    bool closed = false, guest_scores = false;
+    replay::Wakes wakes = replay::Wakes::open;
+    bool guest_scores = false;
 };
 
 Result<int> write(const ExportArguments& options, const std::string& text) {
@@ -88,8 +90,14 @@ Result<int> export_scenario(const ExportArguments& options) {
     auto name = std::filesystem::weakly_canonical(options.capture).filename().string();
     for (const std::string& line : recording.unknown.told())
         fmt::print(stderr, "export: {}: {}\n", options.capture, line);
-    const auto scenario = replay::scenario_of(recording, printable(name), options.closed);
+    const auto scenario = replay::scenario_of(recording, recording.collected.stretches(),
+                                              printable(name), options.wakes);
     if (!scenario) return fail("{}: {}", options.capture, scenario.error().message);
+    if (recording.changes > 0)
+        fmt::print(stderr,
+                   "export: {}: the host's domains, pools or CPUs changed {}; what was before the "
+                   "last change is left out\n",
+                   options.capture, counted(recording.changes, "time"));
     if (const auto odd = recording.collected.mismatches(); odd > 0)
         fmt::print(stderr,
                    "export: {}: {} records do not fit the state before them, as where CPUs' clocks "
@@ -120,12 +128,14 @@ void add_export(CLI::App& app, Action& action) {
         ->excludes(capture)
         ->excludes(journal);
     add_knob(*command, options->knob)->needs(samples);
-    command
-        ->add_flag("--closed", options->closed,
-                   "of a capture: a vCPU is woken so long after it blocked as it was, not when it "
-                   "was")
-        ->excludes(samples)
-        ->excludes(journal);
+    auto* closed = command->add_flag_callback(
+        "--closed", [options] { options->wakes = replay::Wakes::closed; },
+        "of a capture: a vCPU is woken so long after it blocked as it was, not when it was");
+    auto* causal = command->add_flag_callback(
+        "--causal", [options] { options->wakes = replay::Wakes::causal; },
+        "of a capture: a vCPU is woken by what woke it, another vCPU when that one has got as far");
+    closed->needs(capture)->excludes(causal);
+    causal->needs(capture);
     command
         ->add_flag("--guest-scores", options->guest_scores,
                    "of a journal: also the trials that counted what guests publish of themselves")

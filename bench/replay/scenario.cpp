@@ -97,34 +97,76 @@ std::string guest_name(const proto::Domain& domain, std::set<std::string>& taken
     return name;
 }
 
+/// Writes stretches as a replay has them.
 class Times {
   public:
-    Times(const Recording& recording, bool closed)
-        : khz_(static_cast<double>(recording.info.tsc_khz)), begin_(recording.collected.begin()),
-          closed_(closed) {}
+    Times(const Recording& recording, const Stretches& stretches, Wakes wakes)
+        : khz_(static_cast<double>(recording.info.tsc_khz)), begin_(stretches.begin),
+          end_(stretches.end), wakes_(wakes) {}
 
     void put(const std::vector<Stretch>& stretches, proto::ReplayLoad::Vcpu& vcpu) const {
         // Of rounded times, so that no error grows with the number of stretches.
         std::uint64_t before = 0;
         for (const Stretch& stretch : stretches) {
             const std::uint64_t woken = ns(stretch.woken - begin_);
-            const double apart = static_cast<double>(woken - std::min(before, woken)) / 1e3;
-            (closed_ ? vcpu.mutable_block_us() : vcpu.mutable_wake_us())->Add(apart);
-            vcpu.add_run_us(static_cast<double>(std::max<std::uint64_t>(ns(stretch.ran), 1)) / 1e3);
-            before = closed_ ? ns(stretch.blocked - begin_) : woken;
+            const double apart = us(woken - std::min(before, woken));
+            vcpu.add_run_us(us(std::max<std::uint64_t>(ns(stretch.ran), 1)));
+            before = ns((wakes_ == Wakes::open ? stretch.woken : stretch.blocked) - begin_);
+            switch (wakes_) {
+            case Wakes::open:
+                vcpu.add_wake_us(apart);
+                break;
+            case Wakes::closed:
+                vcpu.add_block_us(apart);
+                break;
+            case Wakes::causal:
+                vcpu.add_cause(message_of(stretch.cause));
+                vcpu.add_block_us(stretch.cause == Cause::timer     ? apart
+                                  : stretch.cause == Cause::outside ? us(woken)
+                                                                    : 0);
+            }
         }
+        if (wakes_ == Wakes::causal && !stretches.empty() && stretches.back().ended)
+            vcpu.set_rest_us(
+                us(ns(end_ - stretches.back().blocked) + ns(stretches.front().woken - begin_)));
+    }
+
+    struct Send {
+        std::uint64_t ran; ///< what the sender had run by then, in cycles
+        std::uint32_t guest, vcpu;
+    };
+    void put(std::vector<Send> sends, proto::ReplayLoad::Vcpu& vcpu) const {
+        std::ranges::stable_sort(sends, {}, &Send::ran);
+        std::uint64_t before = 0;
+        for (const Send& send : sends) {
+            const std::uint64_t at = ns(send.ran);
+            vcpu.add_send_us(us(at - before));
+            vcpu.add_send_guest(send.guest);
+            vcpu.add_send_vcpu(send.vcpu);
+            before = at;
+        }
+    }
+    [[nodiscard]] double round_us() const {
+        return wakes_ == Wakes::causal ? us(ns(end_ - begin_)) : 0;
     }
 
   private:
+    static proto::ReplayLoad::Cause message_of(Cause cause) {
+        return cause == Cause::timer     ? proto::ReplayLoad::TIMER
+               : cause == Cause::outside ? proto::ReplayLoad::OUTSIDE
+                                         : proto::ReplayLoad::VCPU;
+    }
+    static double us(std::uint64_t ns) { return static_cast<double>(ns) / 1e3; }
     [[nodiscard]] std::uint64_t ns(std::uint64_t cycles) const {
         return static_cast<std::uint64_t>(std::llround(static_cast<double>(cycles) * 1e6 / khz_));
     }
     double khz_;
-    std::uint64_t begin_;
-    bool closed_;
+    std::uint64_t begin_, end_;
+    Wakes wakes_;
 };
 
-proto::Guest guest_of(const proto::Domain& domain, const Recording& recording, const Times& times) {
+proto::Guest guest_of(const proto::Domain& domain, const Recording& recording,
+                      const Stretches& stretches, const Times& times) {
     proto::Guest guest;
     guest.set_vcpus(static_cast<std::uint32_t>(domain.vcpus_size()));
     guest.set_weight(domain.weight());
@@ -138,14 +180,36 @@ proto::Guest guest_of(const proto::Domain& domain, const Recording& recording, c
     proto::Phase& phase = *guest.add_phases();
     phase.set_at_s(begin_s);
     proto::ReplayLoad& load = *phase.add_loads()->mutable_replay();
+    load.set_round_us(times.round_us());
     for (int i = 0; i < domain.vcpus_size(); ++i) {
         const auto key = trace::VcpuRef::from(domain.id(), static_cast<std::uint32_t>(i)).key();
-        const auto& all = recording.collected.stretches();
-        const auto found = all.find(key);
+        const auto found = stretches.by_vcpu.find(key);
         auto& vcpu = *load.add_vcpus();
-        if (found != all.end()) times.put(found->second, vcpu);
+        if (found != stretches.by_vcpu.end()) times.put(found->second, vcpu);
     }
     return guest;
+}
+
+/// The vCPUs that woke others, by key, and whom: the guests are numbered by domain.
+std::map<std::uint32_t, std::vector<Times::Send>>
+sends_of(const Stretches& all, const std::map<unsigned, std::uint32_t>& guests) {
+    std::map<std::uint32_t, std::vector<Times::Send>> sends;
+    for (const auto& [key, stretches] : all.by_vcpu)
+        for (const Stretch& stretch : stretches)
+            if (stretch.cause == Cause::vcpu)
+                sends[stretch.by].push_back(
+                    {.ran = stretch.by_ran, .guest = guests.at(key >> 16), .vcpu = key & 0xffff});
+    return sends;
+}
+
+/// Lets each vCPU wake whom it woke.
+void add_sends(const Stretches& all, const Times& times,
+               const std::map<unsigned, std::uint32_t>& guests, proto::Scenario& scenario) {
+    for (auto& [key, sends] : sends_of(all, guests)) {
+        auto& guest = *scenario.mutable_guests(static_cast<int>(guests.at(key >> 16)));
+        auto& load = *guest.mutable_phases(0)->mutable_loads(0)->mutable_replay();
+        times.put(std::move(sends), *load.mutable_vcpus(static_cast<int>(key & 0xffff)));
+    }
 }
 
 } // namespace
@@ -168,20 +232,21 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
         if (!item) break;
         if (const auto* now = std::get_if<HostView>(&*item)) {
             recording.unknown.add(now->snapshot);
-            if (std::exchange(first, false))
-                recording.host = *now;
-            else if (!google::protobuf::util::MessageDifferencer::Equals(
-                         timeless(recording.host.snapshot), timeless(now->snapshot)))
-                return fail("{}: the host's domains, pools or CPUs changed while it was recorded; "
-                            "record a stretch in which they do not",
-                            name);
+            if (!std::exchange(first, false)) {
+                if (google::protobuf::util::MessageDifferencer::Equals(
+                        timeless(recording.host.snapshot), timeless(now->snapshot)))
+                    continue;
+                ++recording.changes;
+                recording.collected = {};
+            }
+            recording.host = *now;
         } else if (const auto* bytes = std::get_if<TraceBytes>(&*item)) {
             TRY(stream.feed(bytes->bytes, handler));
         }
     }
     stream.finish(handler);
     recording.collected.finish();
-    if (recording.collected.end() <= recording.collected.begin())
+    if (const Stretches& all = recording.collected.stretches(); all.end <= all.begin)
         return fail("{}: has no trace; record it for longer", name);
     if (recording.collected.losses() > 0)
         return fail(
@@ -206,8 +271,8 @@ Result<Recording> read_recording(Host& host, const std::string& name) {
     return recording;
 }
 
-Result<proto::Scenario> scenario_of(const Recording& recording, const std::string& name,
-                                    bool closed) {
+Result<proto::Scenario> scenario_of(const Recording& recording, const Stretches& stretches,
+                                    const std::string& name, Wakes wakes) {
     proto::Scenario scenario;
     scenario.set_name(name.substr(0, 63));
     scenario.set_family("replay");
@@ -236,7 +301,7 @@ Result<proto::Scenario> scenario_of(const Recording& recording, const std::strin
     for (const proto::Domain& domain : recording.host.snapshot.domains())
         domains[domain.id()] = &domain;
     std::set<unsigned> ran;
-    for (const auto& [key, stretches] : recording.collected.stretches()) {
+    for (const auto& [key, wanted] : stretches.by_vcpu) {
         const unsigned id = key >> 16;
         const unsigned vcpu = key & 0xffff;
         const auto found = domains.find(id);
@@ -246,19 +311,24 @@ Result<proto::Scenario> scenario_of(const Recording& recording, const std::strin
                         vcpu, id);
         ran.insert(id);
     }
-    const Times times(recording, closed);
+    const Times times(recording, stretches, wakes);
+    std::map<unsigned, std::uint32_t> guests; // number by domain
     std::set<std::string> names;
     for (const auto& [id, domain] : domains) {
         if (id != 0 && !ran.contains(id)) continue;
+        guests[id] = static_cast<std::uint32_t>(scenario.guests_size());
         proto::Guest& guest = *scenario.add_guests();
-        guest = guest_of(*domain, recording, times);
+        guest = guest_of(*domain, recording, stretches, times);
         guest.set_name(guest_name(*domain, names));
         if (const auto pool = pool_names.find(domain->pool_id()); pool != pool_names.end())
             if (id != 0 && pool->second != pool0) guest.set_pool(pool->second);
     }
-    const double lead = lead_s(recording.seconds());
+    if (wakes == Wakes::causal) add_sends(stretches, times, guests, scenario);
+    const double seconds = recording.seconds(stretches);
+    const double lead = lead_s(seconds);
     scenario.set_warmup_s(begin_s + lead);
-    scenario.set_measured_s(recording.seconds() - lead);
+    // Of one that goes round, a whole round.
+    scenario.set_measured_s(seconds - (wakes == Wakes::causal ? 0 : lead));
     return scenario;
 }
 

@@ -11,13 +11,35 @@
 
 namespace intellisched::replay {
 
+/// What made a wake-up, as far as the record's CPU tells: Xen writes it on the CPU that made it.
+enum class Cause : std::uint8_t {
+    timer,   ///< its own: on the CPU where it ran last, on which Xen keeps its timer
+    outside, ///< an interrupt of a device: on another CPU, which was idle
+    vcpu,    ///< another vCPU, which ran there
+};
+
 /// From a wake-up until the vCPU sleeps again: blocks, is paused, or waits for its device model. In
 /// cycles of the TSC. Preemptions, yields and moves between runqueues are inside.
 struct Stretch {
     std::uint64_t woken = 0;   ///< TSC; of a vCPU's first: when it was first seen running
     std::uint64_t ran = 0;     ///< on CPUs
     std::uint64_t blocked = 0; ///< TSC at which it fell asleep, or the end of the trace
+    Cause cause = Cause::timer;
+    std::uint32_t by = 0;     ///< of cause vcpu: the vCPU that woke it (VcpuRef::key()), ...
+    std::uint64_t by_ran = 0; ///< ... and what that one had run in the trace by then
+    bool ended = false;       ///< it fell asleep; else the trace was over
 };
+
+/// What vCPUs wanted for a while.
+struct Stretches {
+    std::map<std::uint32_t, std::vector<Stretch>>
+        by_vcpu;                      ///< VcpuRef::key(); not the idle domain's
+    std::uint64_t begin = 0, end = 0; ///< TSC
+};
+
+/// `count` parts of the same length, one after the other. A stretch that goes over an end is in
+/// both parts, with as much of its running as of its time; in the second it begins by itself.
+[[nodiscard]] std::vector<Stretches> cut(const Stretches& whole, unsigned count);
 
 /// Takes the records of a trace in their order and cuts each vCPU's time into stretches. Like the
 /// tracker, it knows nothing of a vCPU until it has seen it start to run, and bridges no loss:
@@ -30,12 +52,8 @@ class StretchCollector {
     /// The trace is over: whoever runs has run up to here.
     void finish();
 
-    /// By vCPU (VcpuRef::key()); the idle domain's are left out.
-    [[nodiscard]] const std::map<std::uint32_t, std::vector<Stretch>>& stretches() const {
-        return stretches_;
-    }
-    [[nodiscard]] std::uint64_t begin() const { return begin_; } ///< TSC of the first record
-    [[nodiscard]] std::uint64_t end() const { return end_; }     ///< TSC of the last one
+    /// From the first record to the last one.
+    [[nodiscard]] const Stretches& stretches() const { return stretches_; }
     /// How often records were lost, tracing paused, or the stream damaged.
     [[nodiscard]] std::uint64_t losses() const { return losses_; }
     /// Times that a pool's runqueues were formed anew.
@@ -50,10 +68,12 @@ class StretchCollector {
 
   private:
     std::unique_ptr<trace::RunstateTracker> tracker_; ///< large
-    std::map<std::uint32_t, std::vector<Stretch>> stretches_;
-    std::vector<bool> open_; ///< by the tracker's number: its last stretch goes on
-    std::uint64_t begin_ = 0;
-    std::uint64_t end_ = 0;
+    Stretches stretches_;
+    [[nodiscard]] Stretch begun(const trace::VcpuState& vcpu, trace::Runstate to, std::uint16_t cpu,
+                                std::uint64_t tsc) const;
+
+    std::vector<bool> open_;         ///< by the tracker's number: its last stretch goes on
+    std::vector<std::uint64_t> ran_; ///< by the tracker's number, up to its last change
     std::uint64_t losses_ = 0;
     std::uint64_t rearrangements_ = 0;
 };

@@ -15,7 +15,7 @@ namespace sim {
 using intellisched::Result;
 namespace proto = intellisched::proto;
 
-inline constexpr std::size_t max_scenario_bytes = std::size_t{16} << 20; ///< as in src/bench
+inline constexpr std::size_t max_scenario_bytes = std::size_t{128} << 20; ///< of a replay
 inline constexpr unsigned max_sockets = 4;
 inline constexpr unsigned max_cores = 32; ///< of a socket
 inline constexpr unsigned max_threads = 2;

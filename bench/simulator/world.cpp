@@ -126,6 +126,9 @@ void World::make_guests() {
 
 void World::connect(std::unique_ptr<GuestOs> Guest::*os,
                     const std::map<std::string, std::size_t>& by_name) {
+    std::vector<GuestOs*> all;
+    for (const Guest& guest : guests_) all.push_back((guest.*os).get());
+    for (GuestOs* guest : all) guest->meet(all);
     // A back-end for each pair of a guest and the one that has its back-end.
     for (std::size_t i = 0; i < guests_.size(); ++i) {
         std::map<std::string, unsigned> queues; // by the guest that has the back-end

@@ -73,7 +73,7 @@ class World {
     [[nodiscard]] Result<void> make_pool(const proto::CpuPool& pool);
     [[nodiscard]] Result<std::uint32_t> pool_id(const std::string& name) const;
     void make_guests();
-    /// Makes the back-ends, of those guests or of those without competition.
+    /// Lets those guests, or those without competition, know each other, and makes the back-ends.
     void connect(std::unique_ptr<GuestOs> Guest::*os,
                  const std::map<std::string, std::size_t>& by_name);
     void plan_events();

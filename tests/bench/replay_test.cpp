@@ -88,10 +88,10 @@ std::vector<Window> three_stretches() {
             Window(3).runstate(1500, 1, 0, blocked, runnable)};
 }
 
-Result<proto::Scenario> scenario_of(Recorded& host, bool closed = false) {
+Result<proto::Scenario> scenario_of(Recorded& host, replay::Wakes wakes = replay::Wakes::open) {
     const auto recording = replay::read_recording(host, "a");
     if (!recording) return tl::unexpected(recording.error());
-    return replay::scenario_of(*recording, "a", closed);
+    return replay::scenario_of(*recording, recording->collected.stretches(), "a", wakes);
 }
 
 void check_refused(Recorded& host, const std::string& fragment) {
@@ -111,7 +111,7 @@ TEST_CASE("replay: a stretch is from a wake-up to the next block, without the wa
     Recorded host(three_stretches());
     const auto recording = replay::read_recording(host, "a");
     REQUIRE(recording);
-    const auto& mine = recording->collected.stretches().at(d1v0);
+    const auto& mine = recording->collected.stretches().by_vcpu.at(d1v0);
     REQUIRE(mine.size() == 3);
     CHECK(mine[0].woken == 1000);
     CHECK(mine[0].ran == 300);
@@ -147,7 +147,7 @@ TEST_CASE("replay: the scenario has the host and the times, open or closed") {
     CHECK(load.vcpus(1).run_us_size() == 0);
 
     host.given = 0;
-    const auto closed = scenario_of(host, true);
+    const auto closed = scenario_of(host, replay::Wakes::closed);
     REQUIRE(closed);
     const auto& vcpu = closed->guests(1).phases(0).loads(0).replay().vcpus(0);
     CHECK(vcpu.wake_us_size() == 0);
@@ -156,6 +156,93 @@ TEST_CASE("replay: the scenario has the host and the times, open or closed") {
     proto::Scenario again;
     REQUIRE(google::protobuf::TextFormat::ParseFromString(replay::text_of(*open), &again));
     CHECK(again.SerializeAsString() == open->SerializeAsString());
+}
+
+/// Two vCPUs of d1 and one of Domain-0 on four CPUs: d1v0 wakes d1v1 after 40 of its cycles, which
+/// wakes Domain-0; a device wakes d1v1 on CPU 2, and its own timer where it ran last.
+std::vector<Window> woken_by_each_other() {
+    return {Window(0)
+                .runstate(1000, 1, 0, runnable, running)
+                .runstate(1040, 1, 1, blocked, runnable)
+                .runstate(1100, 1, 0, running, blocked),
+            Window(1)
+                .runstate(1001, 1, 1, runnable, running)
+                .runstate(1010, 1, 1, running, blocked)
+                .runstate(1041, 1, 1, runnable, running)
+                .runstate(1050, 0, 0, blocked, runnable)
+                .runstate(1060, 1, 1, running, blocked)
+                .runstate(1200, 1, 1, blocked, runnable)
+                .runstate(1200, 1, 1, runnable, running)
+                .runstate(1230, 1, 1, running, blocked)
+                .runstate(1301, 1, 1, runnable, running)
+                .runstate(1320, 1, 1, running, blocked)
+                .record(0x22209, 1400),
+            Window(2).runstate(1300, 1, 1, blocked, runnable),
+            Window(3)
+                .runstate(1002, 0, 0, runnable, running)
+                .runstate(1003, 0, 0, running, blocked)
+                .runstate(1051, 0, 0, runnable, running)
+                .runstate(1055, 0, 0, running, blocked)};
+}
+
+TEST_CASE("replay: what woke a vCPU is told by the CPU that the record is of") {
+    Recorded host(woken_by_each_other());
+    const auto recording = replay::read_recording(host, "a");
+    REQUIRE(recording);
+    const auto& all = recording->collected.stretches().by_vcpu;
+    const auto& mine = all.at(d1v0 + 1);
+    REQUIRE(mine.size() == 4);
+    CHECK(mine[0].cause == replay::Cause::timer); // the first is nobody's
+    CHECK(mine[1].cause == replay::Cause::vcpu);
+    CHECK(mine[1].by == d1v0);
+    CHECK(mine[1].by_ran == 40);
+    CHECK(mine[2].cause == replay::Cause::timer);
+    CHECK(mine[3].cause == replay::Cause::outside);
+    CHECK(all.at(0).at(1).by == d1v0 + 1);
+    CHECK(all.at(0).at(1).by_ran == 9 + 9);
+
+    host.given = 0;
+    const auto scenario = scenario_of(host, replay::Wakes::causal);
+    REQUIRE(scenario);
+    const auto& web = scenario->guests(1).phases(0).loads(0).replay();
+    CHECK(web.round_us() == 400);
+    CHECK(values(web.vcpus(0).send_us()) == std::vector<double>{40});
+    CHECK(web.vcpus(0).send_guest(0) == 1);
+    CHECK(web.vcpus(0).send_vcpu(0) == 1);
+    CHECK(web.vcpus(0).rest_us() == 300);
+    CHECK(values(web.vcpus(1).block_us()) == std::vector<double>{1, 0, 140, 300});
+    CHECK(values(web.vcpus(1).send_us()) == std::vector<double>{18});
+    CHECK(web.vcpus(1).send_guest(0) == 0);
+    CHECK(web.vcpus(1).rest_us() == 80 + 1);
+    CHECK(scenario->measured_s() == doctest::Approx(400e-6)); // a whole round
+}
+
+TEST_CASE("replay: parts have the whole, each of its time") {
+    Recorded host(woken_by_each_other());
+    const auto recording = replay::read_recording(host, "a");
+    REQUIRE(recording);
+    const auto& whole = recording->collected.stretches();
+    for (const unsigned count : {1U, 2U, 3U, 7U}) {
+        CAPTURE(count);
+        const auto parts = replay::cut(whole, count);
+        REQUIRE(parts.size() == count);
+        std::map<std::uint32_t, std::uint64_t> ran, sum;
+        for (const auto& [key, stretches] : whole.by_vcpu)
+            for (const auto& stretch : stretches) ran[key] += stretch.ran;
+        for (const auto& part : parts)
+            for (const auto& [key, stretches] : part.by_vcpu) {
+                CHECK(stretches.front().cause == replay::Cause::timer);
+                for (const auto& stretch : stretches) {
+                    CHECK(stretch.woken >= part.begin);
+                    CHECK(stretch.blocked <= part.end);
+                    if (stretch.cause == replay::Cause::vcpu)
+                        CHECK(part.by_vcpu.contains(stretch.by));
+                    sum[key] += stretch.ran;
+                }
+            }
+        for (const auto& [key, all] : ran) // but for what is behind the last whole cycle
+            CHECK(sum[key] + count >= all);
+    }
 }
 
 TEST_CASE("replay: a host with several nodes a socket is replayed with them") {
@@ -203,7 +290,7 @@ TEST_CASE("replay: a wake-up that is dated after its start is taken to be there"
                    Window(1).runstate(1505, 1, 0, blocked, runnable)});
     const auto recording = replay::read_recording(host, "a");
     REQUIRE(recording);
-    const auto& mine = recording->collected.stretches().at(d1v0);
+    const auto& mine = recording->collected.stretches().by_vcpu.at(d1v0);
     REQUIRE(mine.size() == 2);
     CHECK(mine[1].woken == 1500);
     CHECK(mine[1].ran == 200);
@@ -217,11 +304,16 @@ TEST_CASE("replay: what cannot be replayed is refused with its reason") {
     Recorded changed(three_stretches());
     changed.second = changed.snapshot;
     changed.second->mutable_domains(1)->set_weight(300);
-    check_refused(changed, "changed while it was recorded");
+    const auto recording = replay::read_recording(changed, "a");
+    REQUIRE(recording);
+    CHECK(recording->changes == 1); // it is of the host from there on
+    CHECK(recording->host.snapshot.domains(1).weight() == 300);
     changed.given = 0;
     changed.second->mutable_domains(1)->set_weight(256);
     changed.second->set_tsc(5); // only looked at again
-    CHECK(scenario_of(changed));
+    const auto same = replay::read_recording(changed, "a");
+    REQUIRE(same);
+    CHECK(same->changes == 0);
 
     Recorded stranger(
         {Window(0).runstate(1000, 9, 0, runnable, running).runstate(1100, 9, 0, running, blocked)});

@@ -172,9 +172,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     if (!recording)
         for (auto item = host.next(); item && *item; item = host.next()) {
         }
-    for (const bool closed : {false, true})
+    for (const auto wakes : {replay::Wakes::open, replay::Wakes::closed, replay::Wakes::causal})
         if (recording)
-            if (const auto scenario = replay::scenario_of(*recording, "capture", closed))
+            if (const auto scenario = replay::scenario_of(
+                    *recording, recording->collected.stretches(), "capture", wakes))
                 check(*scenario);
     return 0;
 }

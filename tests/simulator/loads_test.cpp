@@ -38,6 +38,9 @@ struct Bench {
         for (int i = 0; i < scenario.guests_size(); ++i)
             guests.push_back(
                 std::make_unique<GuestOs>(static_cast<std::uint32_t>(i), scenario, machine.now()));
+        std::vector<GuestOs*> all;
+        for (const auto& guest : guests) all.push_back(guest.get());
+        for (GuestOs* guest : all) guest->meet(all);
     }
 
     void start() {
@@ -336,6 +339,43 @@ TEST_CASE("loads: a replay from block to wake-up moves on when it is late") {
     // to wait for it: the CPU is never idle from 1 to 2.8 ms, and every wait but the first is 200
     // us.
     check_close(truth.response().mean_us(), (300 + 600 + 4 * 500) / 6.0, 1e-9);
+}
+
+TEST_CASE("loads: in a causal replay a vCPU is woken when its waker has got as far") {
+    // Guest 1's vCPU computes 400 us every 2 ms and wakes that of guest 2 after 300 of them, which
+    // computes 100 us and wakes vCPU 1 of guest 1 at its end. An outside event comes at 1.5 ms of
+    // each round. Domain-0 is guest 0.
+    const std::string web =
+        "vcpus { block_us: 0 run_us: 400 cause: TIMER rest_us: 1600 send_us: 300 send_guest: 2 "
+        "send_vcpu: 0 } vcpus { block_us: [0, 0, 1500] run_us: [1, 50, 20] cause: [TIMER, VCPU, "
+        "OUTSIDE] rest_us: 480 }";
+    const std::string store = "vcpus { block_us: [0, 0] run_us: [1, 100] cause: [TIMER, VCPU] "
+                              "send_us: 101 send_guest: 1 send_vcpu: 1 }";
+    Bench causal(4, {{2, "phases { loads { replay { round_us: 2000 " + web + "} } }"},
+                     {1, "phases { loads { replay { round_us: 2000 " + store + "} } }"}});
+    causal.start();
+    causal.run(0.1);
+    const auto truth = causal.measure(1);
+    // 500 rounds, of a stretch of the first and three of the second vCPU.
+    check_close(static_cast<double>(truth.requests()), 4 * 500, 0.01);
+    CHECK(truth.response().max_us() < 401); // nothing is late
+    check_close(causal.machine.work_s(1), 500 * 471e-6, 0.01);
+    check_close(causal.machine.work_s(2), 500 * 101e-6, 0.01);
+
+    // On one CPU with a hog that never sleeps, the waker gets to its sends later: what it wakes
+    // comes later too, and not at the time at which it was recorded.
+    Bench shared(1,
+                 {{1, "phases { loads { replay { round_us: 1000 vcpus { block_us: 0 run_us: 1000 "
+                      "cause: TIMER send_us: 500 send_guest: 2 send_vcpu: 0 } } } }"},
+                  {1, "phases { loads { replay { round_us: 1000 vcpus { block_us: [0, 0] run_us: "
+                      "[1, 10] cause: [TIMER, VCPU] } } } }"},
+                  {1, "phases { loads { hog { } } }"}});
+    shared.start();
+    shared.run(0.5);
+    const auto woken = shared.measure(2, 2);
+    const double rounds = shared.machine.work_s(1) / 1e-3;
+    CHECK(rounds < 1100); // about half of 2 s
+    CHECK(static_cast<double>(woken.requests()) / 2 == doctest::Approx(rounds).epsilon(0.05));
 }
 
 TEST_CASE("loads: a replay is of its phase, and a vCPU without stretches does nothing") {

@@ -23,6 +23,7 @@ constexpr std::uint64_t address_of(std::uint64_t phase, std::uint64_t slot) {
 } // namespace
 
 void Load::outside(std::uint32_t, GuestOs&) {}
+void Load::event(std::uint32_t, GuestOs&) {}
 void Load::unfinished(Nanoseconds, Durations&) const {}
 
 GuestOs::GuestOs(std::uint32_t guest, const intellisched::proto::Scenario& scenario,
@@ -263,6 +264,12 @@ void GuestOs::outside(std::uint64_t token, Platform&) {
         services_[slot]->outside(static_cast<std::uint32_t>(token), *this);
     else if (phase == phase_) // of an earlier phase: nobody waits for it any more
         loads_[slot]->outside(static_cast<std::uint32_t>(token), *this);
+}
+
+void GuestOs::send(VcpuId to) {
+    GuestOs& guest = *guests_.at(to.guest);
+    if (!guest.running_) return;
+    for (const auto& load : guest.loads_) load->event(to.vcpu, guest);
 }
 
 void GuestOs::call_outside(const Load& load, Nanoseconds at, std::uint32_t token) {

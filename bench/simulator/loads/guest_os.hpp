@@ -81,6 +81,8 @@ class Load {
     virtual Activity resume(Thread& thread, GuestOs& os) = 0;
     /// What was asked for by GuestOs::call_outside().
     virtual void outside(std::uint32_t token, GuestOs& os);
+    /// An event for a vCPU of the guest, sent by a vCPU with GuestOs::send().
+    virtual void event(std::uint32_t vcpu, GuestOs& os);
     /// Whether its threads have memory or locks of a kernel in common, so that vCPUs have to wait
     /// for each other.
     [[nodiscard]] virtual bool shares_memory() const { return true; }
@@ -116,6 +118,8 @@ class GuestOs : public Workload {
     void add_service(std::unique_ptr<Load> service);
     /// The back-end that this guest's front-ends find in the guest of that name.
     void connect(const std::string& name, Backend& backend) { backends_[name] = &backend; }
+    /// All guests, by their number in the scenario, for send().
+    void meet(std::vector<GuestOs*> guests) { guests_ = std::move(guests); }
 
     // For loads.
     [[nodiscard]] Nanoseconds now() const { return platform_->now(); }
@@ -131,6 +135,9 @@ class GuestOs : public Workload {
     void call_outside(const Load& load, Nanoseconds at, std::uint32_t token);
     /// The token by which another guest reaches this load: outside() with it.
     [[nodiscard]] static std::uint64_t address(const Load& load, std::uint32_t token);
+    /// From a vCPU of this guest that runs: an event for a vCPU of that guest, which may be this
+    /// one. One that is not there any more gets none.
+    void send(VcpuId to);
     [[nodiscard]] Backend& backend(const std::string& name) const { return *backends_.at(name); }
     [[nodiscard]] Platform& platform() const { return *platform_; }
 
@@ -178,6 +185,7 @@ class GuestOs : public Workload {
     bool running_ = false;
     std::uint32_t phase_ = 0; ///< 1 + number of the one that is on
     std::map<std::string, Backend*> backends_;
+    std::vector<GuestOs*> guests_;
     std::vector<std::unique_ptr<Load>> loads_; ///< of the phase
     std::vector<std::unique_ptr<Load>> services_;
     std::vector<std::unique_ptr<Thread>> threads_;
