@@ -13,6 +13,7 @@ void add_evaluate(CLI::App& app, Action& action);
 void add_export(CLI::App& app, Action& action);
 void add_calibrate(CLI::App& app, Action& action);
 void add_import(CLI::App& app, Action& action);
+void add_what_if(CLI::App& app, Action& action);
 void add_demo(CLI::App& app, Action& action);
 
 /// --knob of commands that read samples.

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
     cli::add_export(app, action);
     cli::add_import(app, action);
     cli::add_calibrate(app, action);
+    cli::add_what_if(app, action);
     cli::add_demo(app, action);
     return cli::run_program(app, action, argc, argv);
 }

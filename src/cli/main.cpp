@@ -32,6 +32,7 @@ constexpr std::array companions{
     Companion{"export"},
     Companion{"import"},
     Companion{"calibrate"},
+    Companion{"what-if"},
     Companion{"demo"},
     Companion{"mcp", "intellisched-mcp", "src/mcp", "intellisched",
               "offer these commands as tools to an assistant (Model Context Protocol)"}};
@@ -74,7 +75,7 @@ int main(int argc, char** argv) {
                  "intellisched"};
     app.footer("Exit status: 0 done, 1 failed, 2 wrong usage, 3 the verdict is \"abstain\".\n"
                "With the package intellisched-bench also: bench, train, evaluate, export, import, "
-               "calibrate, demo.");
+               "calibrate, what-if, demo.");
     // Never reached: for the help, and for a mistyped command that may be one of these.
     for (const Companion& companion : companions) {
         CLI::App* command =

@@ -4,6 +4,7 @@
 #include "bench/proto/bench.pb.h"
 #include "bench/proto/calibration.pb.h"
 #include "bench/proto/evaluation.pb.h"
+#include "bench/proto/what_if.pb.h"
 #include "src/proto/control.pb.h"
 #include "src/proto/guests.pb.h"
 #include "src/proto/json_output.hpp"
@@ -42,6 +43,7 @@ const std::map<std::string, const Message*>& outputs() {
         {"train", &proto::ModelManifest::default_instance()},
         {"evaluate", &proto::EvaluationReport::default_instance()},
         {"calibrate", &proto::Calibration::default_instance()},
+        {"what-if", &proto::WhatIfAnswer::default_instance()},
     };
     return all;
 }
