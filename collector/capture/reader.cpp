@@ -47,7 +47,7 @@ class FrameReader {
 
     FrameReader(FileDescriptor file, std::string name)
         : file_(std::move(file)), name_(std::move(name)),
-          context_(ZSTD_createDCtx(), &ZSTD_freeDCtx), buffer_(Reader::trace_piece) {
+          context_(ZSTD_createDCtx(), &ZSTD_freeDCtx) {
         if (!context_) throw std::bad_alloc();
         ZSTD_DCtx_setParameter(context_.get(), ZSTD_d_windowLogMax, max_window_log);
     }
@@ -67,8 +67,7 @@ class FrameReader {
     }
 
     Result<bool> decompress(std::vector<std::byte>& bytes) {
-        bytes.resize(Reader::trace_piece);
-        ZSTD_outBuffer out{bytes.data(), bytes.size(), 0};
+        ZSTD_outBuffer out{piece_.get(), Reader::trace_piece, 0};
         while (out.pos < out.size) {
             // A frame begins with its magic number; libzstd would also take the formats of its
             // early days, by decoders that nobody looks after any more.
@@ -79,9 +78,9 @@ class FrameReader {
                 continue;
             }
             if (!in_frame_ &&
-                std::memcmp(buffer_.data() + begin_, frame_magic.data(), frame_magic.size()) != 0)
+                std::memcmp(buffer_.get() + begin_, frame_magic.data(), frame_magic.size()) != 0)
                 return damaged("no zstd frame begins there");
-            ZSTD_inBuffer in{buffer_.data(), end_, begin_};
+            ZSTD_inBuffer in{buffer_.get(), end_, begin_};
             const std::size_t left = ZSTD_decompressStream(context_.get(), &out, &in);
             if (ZSTD_isError(left)) return damaged(ZSTD_getErrorName(left));
             begin_ = in.pos;
@@ -91,17 +90,17 @@ class FrameReader {
         given_ += out.pos;
         if (given_ > always_allowed + max_ratio * (file_offset_ - (end_ - begin_)))
             return damaged("it claims to be of many times the bytes that a trace has");
-        bytes.resize(out.pos);
+        bytes.assign(piece_.get(), piece_.get() + out.pos);
         return out.pos > 0;
     }
 
     /// Reads on; false at the end of the file.
     Result<bool> refill() {
-        std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+        std::memmove(buffer_.get(), buffer_.get() + begin_, end_ - begin_);
         end_ -= begin_;
         begin_ = 0;
         ssize_t n = 0;
-        do n = ::read(file_.get(), buffer_.data() + end_, buffer_.size() - end_);
+        do n = ::read(file_.get(), buffer_.get() + end_, Reader::trace_piece - end_);
         while (n < 0 && errno == EINTR);
         if (n < 0) return fail("{}: cannot read: {}; check the disk", name_, std::strerror(errno));
         end_ += static_cast<std::size_t>(n);
@@ -112,7 +111,11 @@ class FrameReader {
     FileDescriptor file_;
     std::string name_;
     std::unique_ptr<ZSTD_DCtx, decltype(&ZSTD_freeDCtx)> context_;
-    std::vector<std::byte> buffer_; ///< unread input is [begin_, end_)
+    static std::unique_ptr<std::byte[]> room() {
+        return std::make_unique_for_overwrite<std::byte[]>(Reader::trace_piece);
+    }
+    std::unique_ptr<std::byte[]> buffer_ = room(); ///< unread input is [begin_, end_)
+    std::unique_ptr<std::byte[]> piece_ = room();  ///< what was decompressed
     std::size_t begin_ = 0;
     std::size_t end_ = 0;
     std::uint64_t file_offset_ = 0; ///< of buffer_[end_]

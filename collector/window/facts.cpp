@@ -27,10 +27,11 @@ void set_layouts(PoolFacts& facts, const Topology& told, const Pool& pool, const
     facts.explained = now.explained;
 
     const unsigned max_cpus = pool.can_rearrange ? no_cap : facts.in_force.max_cpus;
-    facts.representatives = representatives(topology, pool, max_cpus);
+    const Partitions candidates = partitions(topology, pool, max_cpus);
+    facts.representatives = representatives(candidates);
     facts.exact = false;
     for (Layout l : all_layouts) {
-        const Partition candidate = partition(topology, pool, {l, max_cpus});
+        const Partition& candidate = candidates[index(l)];
         facts.runqueues[index(l)] = static_cast<unsigned>(candidate.size());
         // Of several, the one that has its name.
         if (candidate == now.runqueues && (!facts.exact || l == facts.in_force.layout)) {

@@ -13,6 +13,21 @@ namespace intellisched {
 
 template<unsigned sub_bits> class LogHistogram {
   public:
+    LogHistogram() = default;
+    LogHistogram(const LogHistogram&) = default;
+    ~LogHistogram() = default;
+    /// Most windows leave some of their histograms empty, and they are large.
+    LogHistogram& operator=(const LogHistogram& other) {
+        if (other.count_ == 0) {
+            clear();
+        } else {
+            buckets_ = other.buckets_;
+            count_ = other.count_;
+            sum_ = other.sum_;
+        }
+        return *this;
+    }
+
     void add(std::uint64_t value) {
         ++buckets_[Buckets::of(value)];
         ++count_;
@@ -39,7 +54,10 @@ template<unsigned sub_bits> class LogHistogram {
         return Buckets::middle(buckets_.size() - 1);
     }
     void clear() {
-        if (count_ > 0) *this = {};
+        if (count_ == 0) return;
+        buckets_.fill(0);
+        count_ = 0;
+        sum_ = 0;
     }
 
   private:

@@ -382,13 +382,9 @@ struct PoolVcpus {
         for (auto& [id, domain] : stats.domains)
             if (const auto slot = domain_slots.find(id); slot != domain_slots.end()) {
                 const DomainUse& kept = domain_uses[slot->second];
-                // Most domains have no values in some of them, and they are large.
-                const auto copy = [](auto& to, const auto& from) {
-                    if (from.count() > 0) to = from;
-                };
-                copy(domain.wake_wait, kept.wake_wait);
-                copy(domain.response, kept.response);
-                copy(domain.wait, kept.wait);
+                domain.wake_wait = kept.wake_wait;
+                domain.response = kept.response;
+                domain.wait = kept.wait;
                 domain.held_back = kept.held_back;
                 domain.census = kept.census;
             }

@@ -221,7 +221,11 @@ SeenRunqueues PoolWindow::seen_runqueues() const {
 }
 
 void PoolWindow::begin(std::uint64_t tsc) {
-    stats = {};
+    // Some 40 kB, so what is in place is emptied; and facts are mostly copied onto themselves.
+    static const WindowStats nothing;
+    PoolFacts room = std::move(stats.facts);
+    stats = nothing;
+    stats.facts = std::move(room);
     stats.facts = facts_;
     stats.tsc_hz = tsc_hz_;
     stats.begin_tsc = tsc;
@@ -231,7 +235,7 @@ void PoolWindow::begin(std::uint64_t tsc) {
     for (CpuSlot& cpu : cpus_) cpu.since = tsc;
 }
 
-WindowStats PoolWindow::close(std::uint64_t tsc) {
+void PoolWindow::end(std::uint64_t tsc) {
     advance(tsc);
     for (unsigned i = 0; i < cpus_.size(); ++i) count_use(i);
     for (CpuSlot& cpu : cpus_) {
@@ -242,10 +246,6 @@ WindowStats PoolWindow::close(std::uint64_t tsc) {
     }
     stats.runqueue_of = seen_runqueues();
     stats.end_tsc = tsc;
-    WindowStats closed = std::move(stats);
-    begin(tsc);
-    for (const CpuSlot& cpu : cpus_) stats.disordered += cpu.late;
-    return closed;
 }
 
 } // namespace intellisched

@@ -81,8 +81,14 @@ class PoolWindow {
 
     /// Opens the first window, or throws the open one away and begins anew.
     void begin(std::uint64_t tsc);
-    /// Ends the window at `tsc`, hands over its sums and opens the next one there.
-    [[nodiscard]] WindowStats close(std::uint64_t tsc);
+    /// Ends the window at `tsc`, shows its sums to `see(WindowStats&)`, and opens the next one
+    /// there.
+    template<class See> void close(std::uint64_t tsc, See see) {
+        end(tsc);
+        see(stats);
+        begin(tsc);
+        for (const CpuSlot& cpu : cpus_) stats.disordered += cpu.late;
+    }
 
     WindowStats stats; ///< of the open window: counts are added by whoever sees the records
 
@@ -106,6 +112,7 @@ class PoolWindow {
         unsigned cpus = 0, busy = 0, idle = 0, waiting = 0;
     };
 
+    void end(std::uint64_t tsc);
     void form_runqueues();
     void number(unsigned id, unsigned runqueue);
     void advance(std::uint64_t tsc);

@@ -139,15 +139,15 @@ struct WindowBuilder::Impl : PoolVcpus {
     }
 
     void close(std::uint64_t end) {
-        for (std::size_t p = 0; p < windows.size(); ++p) {
-            WindowStats stats = windows[p].close(end);
-            sum_up_vcpus(stats, static_cast<std::uint16_t>(p), end);
-            sum_up_counters(stats, end);
-            stats.untracked = untracked + tracker.untracked() - untracked_before;
-            stats.changes = changes;
-            stats.mismatches = tracker.mismatches() - mismatches_before;
-            sink(stats);
-        }
+        for (std::size_t p = 0; p < windows.size(); ++p)
+            windows[p].close(end, [&](WindowStats& stats) {
+                sum_up_vcpus(stats, static_cast<std::uint16_t>(p), end);
+                sum_up_counters(stats, end);
+                stats.untracked = untracked + tracker.untracked() - untracked_before;
+                stats.changes = changes;
+                stats.mismatches = tracker.mismatches() - mismatches_before;
+                sink(stats);
+            });
         begin = end;
         forget_window();
     }
@@ -343,6 +343,7 @@ void WindowBuilder::Impl::apply(HostView now) {
         return;
     }
     windows.clear();
+    windows.reserve(pools.size());
     corrections.assign(pools.size(), 0);
     taken_off.assign(topology.cpus.back().id + 1, 0);
     last_on.assign(topology.cpus.back().id + 1, RunstateTracker::none);

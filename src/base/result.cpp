@@ -20,6 +20,7 @@ constexpr std::array unseen{Range{0x00, 0x1f},     Range{0x7f, 0x9f},     Range{
                             Range{0xfeff, 0xfeff}, Range{0xfff0, 0xfffb}, Range{0xe0000, 0xe0fff}};
 
 bool seen(char32_t c) {
+    if (c >= 0x20 && c < 0x7f) return true; // nearly all of them
     return std::none_of(unseen.begin(), unseen.end(),
                         [c](const Range& range) { return c >= range.first && c <= range.last; });
 }

@@ -160,6 +160,10 @@ using SeenRunqueues = std::map<unsigned, unsigned>;
 /// For each layout, the finest layout that gives the same partition on this pool (itself when none
 /// does): layouts are equivalent exactly when their representatives are equal.
 using Representatives = std::array<Layout, layout_count>;
+/// The partition that each layout gives.
+using Partitions = std::array<Partition, layout_count>;
+[[nodiscard]] Partitions partitions(const Topology& topology, const Pool& pool, unsigned max_cpus);
+[[nodiscard]] Representatives representatives(const Partitions& partitions);
 [[nodiscard]] Representatives representatives(const Topology& topology, const Pool& pool,
                                               unsigned max_cpus);
 

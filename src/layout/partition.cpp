@@ -10,16 +10,18 @@
 namespace intellisched {
 namespace {
 
-/// One scheduling resource: the CPUs that credit2 sees as one (a thread, a core or a socket, by the
-/// pool's granularity), known to it by the first.
-struct Resource {
-    const Cpu* master = nullptr;
-    std::vector<unsigned> cpus;
+/// The scheduling resources of a pool: the CPUs that credit2 sees as one (a thread, a core or a
+/// socket, by the pool's granularity).
+struct Resources {
+    std::vector<const Cpu*> masters;                    ///< the first CPU of each
+    std::vector<std::pair<unsigned, std::size_t>> cpus; ///< ids, each with its resource
 };
 
 struct Runqueue {
-    std::vector<const Resource*> resources;
-    std::size_t cores = 0; ///< that these are of
+    const Cpu* first = nullptr;
+    const Cpu* sibling_of = nullptr; ///< the last CPU that was found to have a sibling here
+    std::size_t resources = 0, cpus = 0;
+    std::size_t cores = 0; ///< that the resources are of
 };
 
 bool shares_resource(const Cpu& a, const Cpu& b, Granularity granularity) {
@@ -34,18 +36,21 @@ bool shares_resource(const Cpu& a, const Cpu& b, Granularity granularity) {
     return false;
 }
 
-std::vector<Resource> resources_of(const Topology& topology, const Pool& pool) {
-    std::vector<Resource> resources;
+Resources resources_of(const Topology& topology, const Pool& pool) {
+    Resources result;
+    auto& masters = result.masters;
+    masters.reserve(pool.cpus.size());
+    result.cpus.reserve(pool.cpus.size());
     for (unsigned id : pool.cpus) {
         const Cpu* cpu = topology.find(id);
         if (!cpu) continue;
-        auto resource = std::find_if(resources.begin(), resources.end(), [&](const Resource& r) {
-            return shares_resource(*r.master, *cpu, pool.granularity);
+        const auto resource = std::find_if(masters.begin(), masters.end(), [&](const Cpu* master) {
+            return shares_resource(*master, *cpu, pool.granularity);
         });
-        if (resource == resources.end()) resource = resources.insert(resource, {cpu, {}});
-        resource->cpus.push_back(id);
+        result.cpus.emplace_back(id, resource - masters.begin());
+        if (resource == masters.end()) masters.push_back(cpu);
     }
-    return resources;
+    return result;
 }
 
 bool matches(Layout layout, const Cpu& peer, const Cpu& cpu) {
@@ -91,17 +96,19 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
     const std::size_t runqueues_at_least = capped ? (online - 1) / arrangement.max_cpus + 1 : 1;
     const std::size_t max_cpus = online / runqueues_at_least;
 
-    const std::vector<Resource> resources = resources_of(topology, pool);
+    const Resources resources = resources_of(topology, pool);
+    std::vector<std::size_t> runqueue_of; // by resource
+    runqueue_of.reserve(resources.masters.size());
     std::vector<Runqueue> runqueues;
-    for (const Resource& resource : resources) {
-        const Cpu& cpu = *resource.master;
+    runqueues.reserve(resources.masters.size());
+    for (const Cpu* cpu : resources.masters) {
+        for (std::size_t r = 0; r < runqueue_of.size(); ++r)
+            if (same_core(*resources.masters[r], *cpu)) runqueues[runqueue_of[r]].sibling_of = cpu;
         Runqueue* chosen = nullptr;
         bool has_sibling = false;
         for (Runqueue& runqueue : runqueues) {
-            if (!matches(layout, *runqueue.resources.front()->master, cpu)) continue;
-            has_sibling =
-                std::any_of(runqueue.resources.begin(), runqueue.resources.end(),
-                            [&](const Resource* r) { return same_core(*r->master, cpu); });
+            if (!matches(layout, *runqueue.first, *cpu)) continue;
+            has_sibling = runqueue.sibling_of == cpu;
             if (has_sibling) {
                 chosen = &runqueue;
                 break;
@@ -111,24 +118,22 @@ Partition partition(const Topology& topology, const Pool& pool, const Arrangemen
             const bool siblings_fit = (runqueue.cores + 1) * threads.of_core <= max_cpus;
             const bool fits =
                 !capped ||
-                (runqueue.resources.size() < max_cpus &&
+                (runqueue.resources < max_cpus &&
                  (pool.granularity != Granularity::cpu || layout == Layout::all || siblings_fit));
             // Xen goes on to look for an emptier one: the CPUs are spread evenly.
-            if (fits && (!chosen || runqueue.resources.size() < chosen->resources.size()))
-                chosen = &runqueue;
+            if (fits && (!chosen || runqueue.resources < chosen->resources)) chosen = &runqueue;
         }
-        if (!chosen) chosen = &runqueues.emplace_back();
+        if (!chosen) chosen = &runqueues.emplace_back(Runqueue{.first = cpu});
         if (!has_sibling) ++chosen->cores;
-        chosen->resources.push_back(&resource);
+        ++chosen->resources;
+        runqueue_of.push_back(static_cast<std::size_t>(chosen - runqueues.data()));
     }
 
-    Partition result;
-    for (const Runqueue& runqueue : runqueues) {
-        std::vector<unsigned>& cpus = result.emplace_back();
-        for (const Resource* resource : runqueue.resources)
-            cpus.insert(cpus.end(), resource->cpus.begin(), resource->cpus.end());
-        std::sort(cpus.begin(), cpus.end());
-    }
+    for (const auto& [id, resource] : resources.cpus) ++runqueues[runqueue_of[resource]].cpus;
+    Partition result(runqueues.size());
+    for (std::size_t q = 0; q < result.size(); ++q) result[q].reserve(runqueues[q].cpus);
+    for (const auto& [id, resource] : resources.cpus) result[runqueue_of[resource]].push_back(id);
+    for (std::vector<unsigned>& cpus : result) std::sort(cpus.begin(), cpus.end());
     std::sort(result.begin(), result.end());
     return result;
 }
@@ -203,16 +208,25 @@ Explained explain_runqueues(const Topology& topology, const Pool& pool,
     return {as_seen(usual, seen), told, false};
 }
 
-Representatives representatives(const Topology& topology, const Pool& pool, unsigned max_cpus) {
-    std::array<Partition, layout_count> partitions;
+Partitions partitions(const Topology& topology, const Pool& pool, unsigned max_cpus) {
+    Partitions result;
+    for (Layout layout : all_layouts)
+        result[index(layout)] = partition(topology, pool, {layout, max_cpus});
+    return result;
+}
+
+Representatives representatives(const Partitions& partitions) {
     Representatives result{};
     for (Layout layout : all_layouts) {
-        partitions[index(layout)] = partition(topology, pool, {layout, max_cpus});
         const auto first =
             std::find(partitions.begin(), partitions.end(), partitions[index(layout)]);
         result[index(layout)] = all_layouts[static_cast<std::size_t>(first - partitions.begin())];
     }
     return result;
+}
+
+Representatives representatives(const Topology& topology, const Pool& pool, unsigned max_cpus) {
+    return representatives(partitions(topology, pool, max_cpus));
 }
 
 } // namespace intellisched

@@ -233,12 +233,15 @@ RecordReader RecordReader::of(FileDescriptor file, std::string name, const Recor
 
 // Sees to it that `bytes` unread bytes stand in the buffer; false when the file ends before that.
 Result<bool> RecordReader::fill(std::size_t bytes) {
-    constexpr std::size_t chunk = std::size_t{64} << 10;
+    constexpr std::size_t least = std::size_t{4} << 10, most = std::size_t{64} << 10;
     if (unread().size() >= bytes) return true;
     buffer_.erase(0, std::exchange(used_, 0));
     while (buffer_.size() < bytes) {
         const std::size_t have = buffer_.size();
-        buffer_.resize(have + chunk); // grows with what the file has, not with what it claims
+        // Grows with what the file has, not with what it claims.
+        const auto chunk =
+            static_cast<std::size_t>(std::clamp<std::uint64_t>(offset_ + have, least, most));
+        buffer_.resize(have + chunk);
         const ssize_t n =
             ::pread(file_.get(), buffer_.data() + have, chunk, static_cast<off_t>(offset_ + have));
         const int error = errno;

@@ -91,7 +91,7 @@ class Reader {
     void wrong(unsigned line, fmt::format_string<Args...> format, Args&&... args) {
         errors_.emplace_back(line, fmt::format(format, std::forward<Args>(args)...));
     }
-    void parse(std::string text);
+    void parse(std::string& text);
     std::set<unsigned> syntax(const Parsed& parsed);
     void settings(const XLU_Config* config);
     const Key<ServiceConfig>* usable(const ConfigKey& key);
@@ -130,20 +130,21 @@ Result<ServiceConfig> Reader::read(std::string_view given) {
     if (keys_.size() > max_config_settings)
         return fail("{}:{}: more than the {} settings that a configuration may have", name_,
                     keys_[max_config_settings].line, max_config_settings);
-    parse(std::move(text));
+    parse(text);
     return result();
 }
 
-/// Of a text that libxlutil refuses the rest is looked at without what it refuses.
-void Reader::parse(std::string text) {
+/// Of a text that libxlutil refuses the rest is looked at without what it refuses. `keys_` are the
+/// text's.
+void Reader::parse(std::string& text) {
     constexpr int most_rounds = 32;
     for (int round = 0; round < most_rounds; ++round) {
-        keys_ = config_keys(text);
         const Parsed parsed(text);
         if (parsed.error() == 0) return settings(parsed.get());
         const std::string before = text;
         for (const unsigned line : syntax(parsed)) blank(text, statement(keys_, line));
         if (text == before) return;
+        keys_ = config_keys(text);
     }
 }
 

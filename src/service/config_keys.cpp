@@ -6,10 +6,11 @@
 namespace intellisched {
 namespace {
 
-constexpr std::string_view digits = "0123456789";
-constexpr std::string_view number = "0123456789abcdefx";
-constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyz";
-constexpr std::string_view identifier = "abcdefghijklmnopqrstuvwxyz0123456789._";
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_letter(char c) { return c >= 'a' && c <= 'z'; }
+bool in_number(char c) { return is_digit(c) || (c >= 'a' && c <= 'f') || c == 'x'; }
+bool in_identifier(char c) { return is_letter(c) || is_digit(c) || c == '.' || c == '_'; }
+bool is_blank(char c) { return c == ' ' || c == '\t'; }
 
 /// Where the string that begins with the quote at `at` has ended.
 std::size_t end_of_string(std::string_view text, std::size_t at) {
@@ -28,8 +29,10 @@ std::vector<ConfigKey> config_keys(std::string_view text) {
     const auto entry = [&] {
         if (depth == 1 && !keys.empty()) keys.back().entries.push_back(line);
     };
-    const auto after = [&](std::size_t at, std::string_view set) {
-        return std::min(text.find_first_not_of(set, at), text.size());
+    const auto after = [&](std::size_t at, bool (*passes)(char)) {
+        return static_cast<std::size_t>(
+            std::find_if_not(text.begin() + static_cast<std::ptrdiff_t>(at), text.end(), passes) -
+            text.begin());
     };
     for (std::size_t at = 0; at < text.size();) {
         const char c = text[at];
@@ -38,12 +41,12 @@ std::vector<ConfigKey> config_keys(std::string_view text) {
         } else if (c == '"' || c == '\'') {
             entry();
             at = end_of_string(text, at);
-        } else if (digits.find(c) != digits.npos) {
+        } else if (is_digit(c)) {
             entry();
-            at = after(at, number);
-        } else if (letters.find(c) != letters.npos) {
-            const std::size_t end = after(at, identifier);
-            const std::string_view rest = text.substr(after(end, " \t"));
+            at = after(at, in_number);
+        } else if (is_letter(c)) {
+            const std::size_t end = after(at, in_identifier);
+            const std::string_view rest = text.substr(after(end, is_blank));
             if (depth == 0)
                 keys.push_back({text.substr(at, end - at), line, rest.starts_with("+="), {}, line});
             at = end;

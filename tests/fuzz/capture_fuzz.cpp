@@ -32,8 +32,9 @@ std::string as_records(std::string_view payload, const RecordFormat& format) {
 
 std::string as_frame(std::string_view bytes) {
     std::string frame(::ZSTD_compressBound(bytes.size()), '\0');
+    static ZSTD_CCtx* const context = ::ZSTD_createCCtx();
     const std::size_t size =
-        ::ZSTD_compress(frame.data(), frame.size(), bytes.data(), bytes.size(), 1);
+        ::ZSTD_compressCCtx(context, frame.data(), frame.size(), bytes.data(), bytes.size(), 1);
     if (::ZSTD_isError(size) != 0) std::abort();
     frame.resize(size);
     return frame;
@@ -147,22 +148,24 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
     const auto form = static_cast<unsigned char>(input[0]);
     input.remove_prefix(1);
     // Most inputs differ from the one before in one file: the others stay.
-    static std::array<std::string, 4> written;
-    const auto spill = [](std::size_t file, const char* name, std::string bytes) {
-        if (bytes == written[file] && !bytes.empty()) return;
-        fuzz::spill(directory.path() / name, bytes);
-        written[file] = std::move(bytes);
+    struct Part {
+        unsigned form = ~0U;
+        std::string bytes;
+    };
+    static std::array<Part, 4> written;
+    const auto spill = [](std::size_t file, const char* name, unsigned how, std::string_view part,
+                          auto encoded) {
+        if (how == written[file].form && part == written[file].bytes) return;
+        fuzz::spill(directory.path() / name, how != 0 ? encoded(part) : std::string(part));
+        written[file] = {how, std::string(part)};
     };
     const std::array formats{capture::manifest_format, capture::host_format,
                              capture::counters_format};
     const std::array names{capture::manifest_file, capture::host_file, capture::counters_file};
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        const std::string_view part = fuzz::take(input);
-        spill(i, names[i],
-              (form & as_payloads) != 0 ? as_records(part, formats[i]) : std::string(part));
-    }
-    spill(names.size(), capture::trace_file,
-          (form & compressed) != 0 ? as_frame(input) : std::string(input));
+    for (std::size_t i = 0; i < names.size(); ++i)
+        spill(i, names[i], form & as_payloads, fuzz::take(input),
+              [&](std::string_view part) { return as_records(part, formats[i]); });
+    spill(names.size(), capture::trace_file, form & compressed, input, as_frame);
 
     auto captured = CaptureHost::open(directory.path());
     if (!captured) return 0;

@@ -7,6 +7,7 @@
 #include "tests/fuzz/messages.hpp"
 
 #include <google/protobuf/stubs/logging.h>
+#include <set>
 
 using namespace intellisched;
 using namespace intellisched::service;
@@ -52,11 +53,15 @@ void check(const proto::ControlReply& reply) {
     for (const char c : reply.error())
         if (static_cast<unsigned char>(c) < 0x20 || c == 0x7f) std::abort();
     const std::string bytes = framed(reply);
+    // Most replies are one of a few, and what a client reads follows from the bytes alone.
+    static std::set<std::string> checked;
+    if (checked.contains(bytes)) return;
     proto::ControlReply again;
     if (!again.ParseFromArray(bytes.data() + frame_header,
                               static_cast<int>(bytes.size() - frame_header)) ||
         framed(again) != bytes)
         std::abort();
+    if (checked.size() < 256) checked.insert(bytes);
 }
 
 } // namespace

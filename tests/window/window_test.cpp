@@ -36,6 +36,17 @@ TEST_CASE("histogram: quantiles within 2%") {
     histogram.clear();
     histogram.add(63);
     CHECK(histogram.quantile(0.5) == 63); // small values are exact
+
+    const Histogram kept = histogram;
+    histogram = Histogram();
+    CHECK(histogram.count() == 0);
+    histogram.add(7); // nothing is left of 63
+    CHECK(histogram.quantile(1) == 7);
+    CHECK(histogram.mean() == 7);
+    histogram = kept;
+    CHECK(histogram.count() == 1);
+    CHECK(histogram.quantile(0) == 63);
+    CHECK(histogram.mean() == 63);
 }
 
 TEST_CASE("window: waits, bursts, sleeps and utilisation of one vCPU") {
