@@ -74,7 +74,8 @@ std::vector<Stretches> cut(const Stretches& whole, unsigned count) {
     }
     // By vCPU and part: what it had run before that.
     std::map<std::uint32_t, std::vector<std::uint64_t>> before;
-    for (const auto& [key, stretches] : whole.by_vcpu) {
+    for (const auto& [vcpu, stretches] : whole.by_vcpu) {
+        const std::uint32_t key = vcpu; // clang 14 captures no structured binding
         std::uint64_t ran = 0;
         auto& run_before = before[key];
         auto next = stretches.begin();
