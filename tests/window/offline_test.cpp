@@ -40,7 +40,7 @@ Cut cut(const std::vector<Window>& trace) {
     REQUIRE(stream.feed(bytes_of(trace), handler));
     stream.finish(handler);
     collector.finish();
-    return {collector.stretches().at(word(1, 0)), collector.losses()};
+    return {collector.stretches().by_vcpu.at(word(1, 0)), collector.losses()};
 }
 
 void check(const replay::Stretch& stretch, std::uint64_t woken, std::uint64_t ran_for,
