@@ -140,7 +140,7 @@ std::string table(const auto& rows, const std::string& title, const std::string&
 std::string best_of(const auto& rows, const std::string& asked, const std::string& knob,
                     auto name_of) {
     const proto::WhatIfRow* best = nullptr;
-    double most = 0;
+    double most = 0.0005; // what prints as 0.0% is nothing
     for (const auto& row : rows)
         for (const auto& one : row.gains())
             if (one.intent() == asked && !row.in_force() && one.together() > most) {
