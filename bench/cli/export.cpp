@@ -4,7 +4,6 @@
 #include "bench/cli/commands.hpp"
 #include "bench/replay/scenario.hpp"
 #include "bench/training/samples.hpp"
-#include "src/base/counted.hpp"
 #include "src/base/files.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/output.hpp"
@@ -88,21 +87,11 @@ Result<int> export_scenario(const ExportArguments& options) {
     Interruptible interruptible(*host);
     const auto recording = TRY(replay::read_recording(interruptible, options.capture));
     auto name = std::filesystem::weakly_canonical(options.capture).filename().string();
-    for (const std::string& line : recording.unknown.told())
+    for (const std::string& line : recording.told())
         fmt::print(stderr, "export: {}: {}\n", options.capture, line);
     const auto scenario = replay::scenario_of(recording, recording.collected.stretches(),
                                               printable(name), options.wakes);
     if (!scenario) return fail("{}: {}", options.capture, scenario.error().message);
-    if (recording.changes > 0)
-        fmt::print(stderr,
-                   "export: {}: the host's domains, pools or CPUs changed {}; what was before the "
-                   "last change is left out\n",
-                   options.capture, counted(recording.changes, "time"));
-    if (const auto odd = recording.collected.mismatches(); odd > 0)
-        fmt::print(stderr,
-                   "export: {}: {} records do not fit the state before them, as where CPUs' clocks "
-                   "differ; those wake-ups are taken to be when the vCPU started\n",
-                   options.capture, odd);
     return write(options, replay::text_of(*scenario));
 }
 

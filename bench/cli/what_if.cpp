@@ -4,7 +4,6 @@
 #include "bench/cli/commands.hpp"
 #include "bench/proto/what_if.pb.h"
 #include "bench/what_if/remembered.hpp"
-#include "src/base/counted.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/output.hpp"
 #include "src/cli/pool_watch.hpp"
@@ -206,16 +205,7 @@ Result<int> run(WhatIfArguments& options) {
     progress.show("");
     if (!result) return fail("{}: {}", name, result.error().message);
 
-    std::vector<std::string> remarks = recording.unknown.told();
-    if (recording.changes > 0)
-        remarks.push_back(
-            fmt::format("the host's domains, pools or CPUs changed {}; what was before "
-                        "the last change is left out",
-                        counted(recording.changes, "time")));
-    if (const auto odd = recording.collected.mismatches(); odd > 0)
-        remarks.push_back(fmt::format("{} records do not fit the state before them, as where CPUs' "
-                                      "clocks differ",
-                                      odd));
+    std::vector<std::string> remarks = recording.told();
     auto model = predicted(*seen, options.watch, remarks);
     if (!model) remarks.push_back("the model says nothing: " + model.error().message);
     const Pool pool = TRY(find_pool(recording.host.pools, source.pool));
@@ -236,6 +226,7 @@ void add_what_if(CLI::App& app, Action& action) {
     options->watch.seconds = 5;
     options->watch.add_to(*command);
     options->watch.add_model_to(*command);
+    command->remove_option(command->get_option("--duty")); // a replay has no gaps
     command->add_option("--costs", options->costs_file,
                         "what things cost on this machine: a file that `intellisched-bench "
                         "calibrate` wrote; without it the simulator's own");

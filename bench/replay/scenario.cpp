@@ -3,6 +3,7 @@
 
 #include "collector/trace/clock.hpp"
 #include "collector/trace/stream.hpp"
+#include "src/base/counted.hpp"
 
 #include <algorithm>
 #include <cmath>
@@ -213,6 +214,20 @@ void add_sends(const Stretches& all, const Times& times,
 }
 
 } // namespace
+
+std::vector<std::string> Recording::told() const {
+    std::vector<std::string> lines = unknown.told();
+    if (changes > 0)
+        lines.push_back(fmt::format("the host's domains, pools or CPUs changed {}; what was before "
+                                    "the last change is left out",
+                                    counted(changes, "time")));
+    if (const auto odd = collected.mismatches(); odd > 0)
+        lines.push_back(fmt::format(
+            "{} the state before them, as where CPUs' clocks differ; a wake-up that is dated after "
+            "the vCPU's start is taken to be then",
+            counted(odd, "record does not fit", "records do not fit")));
+    return lines;
+}
 
 double lead_s(double seconds) { return std::min(1.0, seconds / 4); }
 

@@ -19,6 +19,8 @@ struct Recording {
     StretchCollector collected;
     UnknownCpus unknown;  ///< CPUs that were named and are not in the snapshot
     unsigned changes = 0; ///< of the host: what was before the last one is left out
+    /// What to know of it, a line each: CPUs that are unknown, changes, records that do not fit.
+    [[nodiscard]] std::vector<std::string> told() const;
     [[nodiscard]] double seconds() const { return seconds(collected.stretches()); }
     [[nodiscard]] double seconds(const Stretches& part) const {
         return static_cast<double>(part.end - part.begin) /

@@ -39,31 +39,28 @@ double run_ns(const proto::Truth& truth, const std::string& pool) {
     return sum;
 }
 
-/// `pool` is its name in the scenario.
-Likeness likeness_of(const replay::Recording& recording, const std::string& pool,
+/// Of the recorded pool's domains; `name` is the pool's in the scenario.
+Likeness likeness_of(const replay::Recording& recording, const Pool& pool, const std::string& name,
                      const std::vector<proto::Truth>& in_force) {
     Likeness likeness;
     likeness.cpus_replayed =
-        mean_rate(in_force, pool,
-                  [&](const auto& truth, const auto&) { return run_ns(truth, pool); }) /
+        mean_rate(in_force, name,
+                  [&](const auto& truth, const auto&) { return run_ns(truth, name); }) /
         1e9;
-    likeness.wakes_replayed = mean_rate(in_force, pool, [](const auto&, const auto& one) {
+    likeness.wakes_replayed = mean_rate(in_force, name, [](const auto&, const auto& one) {
         return static_cast<double>(one.wakeups());
     });
-    const double khz = static_cast<double>(recording.info.tsc_khz);
     std::set<unsigned> domains;
-    std::optional<unsigned> id;
-    for (const Pool& one : recording.host.pools)
-        if ((one.id == 0 ? std::string("Pool-0") : one.name) == pool) id = one.id;
     for (const proto::Domain& domain : recording.host.snapshot.domains())
-        if (id && domain.pool_id() == *id) domains.insert(domain.id());
+        if (domain.pool_id() == pool.id) domains.insert(domain.id());
     for (const auto& [key, stretches] : recording.collected.stretches().by_vcpu) {
         if (!domains.contains(key >> 16)) continue;
         for (const replay::Stretch& stretch : stretches)
             likeness.cpus_recorded += static_cast<double>(stretch.ran);
         likeness.wakes_recorded += static_cast<double>(stretches.size());
     }
-    likeness.cpus_recorded /= khz * 1e3 * recording.seconds();
+    likeness.cpus_recorded /=
+        static_cast<double>(recording.info.tsc_khz) * 1e3 * recording.seconds();
     likeness.wakes_recorded /= recording.seconds();
     return likeness;
 }
@@ -204,7 +201,7 @@ Result<WhatIf> what_if(const replay::Recording& recording, const std::string& na
         configurations_of(recording.host.topology, pool, booted(recording.info));
     const auto truths = TRY(measure(scenarios, in_scenario, result.configurations.all, options));
     result.rows = TRY(compare(result.configurations.all, in_scenario, truths));
-    result.likeness = likeness_of(recording, in_scenario, truths.front());
+    result.likeness = likeness_of(recording, pool, in_scenario, truths.front());
     return result;
 }
 

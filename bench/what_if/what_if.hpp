@@ -13,17 +13,16 @@
 
 namespace intellisched::what_if {
 
-/// A mean over disjoint stretches of time.
+/// A mean over parts of the recording.
 struct Estimate {
     double mean = 0;
-    double error =
-        0; ///< half of its 95% interval (Student's t); of the stretches, not of the model
+    double error = 0; ///< half of its 95% interval (Student's t), by chance alone
 };
 [[nodiscard]] Estimate estimate_of(std::span<const double> values);
 /// What is left of it beyond chance: nearer to 0 by its error.
 [[nodiscard]] double beyond_chance(const Estimate& estimate);
-/// What to go by: the mean of that and of what a model predicts. On scenarios that neither knew it
-/// chose better than either (docs/evidence/2026-11-30-what-if.md).
+/// What to go by: the mean of that and of what a model predicts
+/// (docs/evidence/2026-11-30-what-if.md).
 [[nodiscard]] double together(const Estimate& simulated, std::optional<double> predicted);
 
 /// One configuration beside what is in force.
@@ -64,7 +63,7 @@ struct WhatIf {
 /// The recording is cut into so many parts. Each is a simulation of its own, because where Xen puts
 /// vCPUs that hardly ever move is chance, and stays so for as long as it lasts.
 inline constexpr unsigned parts = 5;
-/// Wake-ups of a part that are replayed, or a few more: ten seconds on two CPUs for all of them.
+/// About as many wake-ups of a part are replayed, which bounds the time that a busy host takes.
 inline constexpr std::size_t most_wakes = 50'000;
 inline constexpr double least_s = 2;
 

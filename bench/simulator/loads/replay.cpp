@@ -133,8 +133,8 @@ class Replay final : public Load {
         return Activity::compute(work);
     }
 
-    /// Sends what is due after this work. Sends that rounding put behind the last stretch are lost,
-    /// so the last stretch sends them all.
+    /// Sends what is due after this work. Some are behind the last stretch's end by rounding: they
+    /// are sent there.
     void send(unsigned number, GuestOs& os) {
         Player& player = players_[number];
         const auto& vcpu = load_.vcpus(static_cast<int>(number));
