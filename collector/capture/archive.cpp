@@ -24,8 +24,9 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::array names{manifest_file, host_file, counters_file, trace_file};
-using Files = std::array<FileDescriptor, names.size()>;
+constexpr std::array names{manifest_file, host_file, counters_file, trace_file, report_file};
+constexpr std::size_t needed = 4; // the last need not be there, and is not unpacked
+using Files = std::array<FileDescriptor, needed>;
 
 constexpr std::size_t piece = std::size_t{64} << 10;
 
@@ -48,7 +49,7 @@ using Archive = std::unique_ptr<archive, Closer>;
 tl::unexpected<Error> refused(const std::string& name, std::string_view what) {
     return fail("{}: {}; an archive of a capture has {} and nothing else: name a file that "
                 "`intellisched record` wrote",
-                name, what, fmt::join(names, ", "));
+                name, what, fmt::join(std::span(names).first(needed), ", "));
 }
 
 /// Which file of a capture the entry is; nothing: the folder itself.
@@ -108,9 +109,9 @@ Result<void> go_through(int fd, const std::string& name, const Take& take) {
                                              "bytes",
                                              names[*file]));
         left -= size;
-        TRY(take(in, *file, size));
+        if (*file < needed) TRY(take(in, *file, size));
     }
-    for (std::size_t i = 0; i < names.size(); ++i)
+    for (std::size_t i = 0; i < needed; ++i)
         if (!seen[i]) return refused(name, fmt::format("{} is missing in it", names[i]));
     return {};
 }
@@ -185,7 +186,9 @@ Result<void> pack_all(const Folder& folder, int to, const std::string& shown) {
         archive_write_set_format_pax_restricted(out) != ARCHIVE_OK ||
         archive_write_open_fd(out, to) != ARCHIVE_OK)
         return fail("{}: cannot write: {}", shown, why(out));
-    for (const char* name : names) TRY(pack_one(out, folder, name, shown));
+    for (const char* name : names)
+        if (name != report_file || ::faccessat(folder.fd(), name, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+            TRY(pack_one(out, folder, name, shown));
     if (archive_write_close(out) != ARCHIVE_OK)
         return fail("{}: cannot write: {}", shown, why(out));
     return {};

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT
-// A capture as one file, to be sent: a tar archive of the four files of format.hpp, compressed by
-// zstd.
+// A capture as one file, to be sent: a tar archive of the files of format.hpp, compressed by zstd.
 #pragma once
 
 #include "src/base/folder.hpp"
@@ -31,8 +30,8 @@ struct Members {
 /// Unpacks an archive into files without a name, which are gone when they are closed, however the
 /// program ends; they take space in $TMPDIR, or /var/tmp. The archive is hostile. Before anything
 /// is unpacked it is read through: it must have each of the four files once, and nothing else but
-/// the folder "./"; no links and no other paths; and the files may not be many times larger than
-/// the archive. Errors: these; damage; no space; Ctrl-C.
+/// a report (which stays packed) and the folder "./"; no links and no other paths; and the files
+/// may not be many times larger than the archive. Errors: these; damage; no space; Ctrl-C.
 [[nodiscard]] Result<Members> unpack(const std::filesystem::path& path);
 
 } // namespace intellisched::capture

@@ -5,7 +5,9 @@
 //   host.pb       a FileHeader record and HostSnapshot records
 //   counters.pb   a FileHeader record and CounterSample records
 //   trace.zst     the byte stream that xentrace writes, as zstd frames with checksums (RFC 8878)
-// To be sent it is one file: archive.hpp.
+// To be sent it is one file: archive.hpp. That may have a page for people in it, too, which nothing
+// reads here:
+//   report.html   what `intellisched report` made of it
 #pragma once
 
 #include "src/proto/records.hpp"
@@ -24,5 +26,6 @@ inline constexpr const char* manifest_file = "manifest.pb";
 inline constexpr const char* host_file = "host.pb";
 inline constexpr const char* counters_file = "counters.pb";
 inline constexpr const char* trace_file = "trace.zst";
+inline constexpr const char* report_file = "report.html";
 
 } // namespace intellisched::capture

@@ -218,6 +218,10 @@ Result<void> Writer::counters(const proto::CounterSample& sample) {
 
 Result<void> Writer::trace(std::span<const std::byte> bytes) { return impl_->trace.append(bytes); }
 
+Result<void> Writer::report(std::span<const std::byte> page) {
+    return impl_->folder.write_new(report_file, page, 0644);
+}
+
 Result<void> Writer::sync() { return impl_->trace.end_frame(); }
 
 Result<void> Writer::finish(std::uint64_t end_tsc, std::uint64_t lost_records) {
@@ -240,7 +244,7 @@ Result<void> Writer::finish(std::uint64_t end_tsc, std::uint64_t lost_records) {
 }
 
 void Writer::discard() {
-    for (const char* name : {manifest_file, trace_file, counters_file, host_file})
+    for (const char* name : {manifest_file, trace_file, counters_file, host_file, report_file})
         ::unlinkat(impl_->folder.fd(), name, 0);
     if (!impl_->made.empty()) ::rmdir(impl_->made.c_str());
 }

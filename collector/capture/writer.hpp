@@ -39,6 +39,9 @@ class Writer {
     /// Appends a piece of the trace; a reader sees it after the next sync().
     [[nodiscard]] Result<void> trace(std::span<const std::byte> bytes);
 
+    /// Puts the page of a report beside the capture, once. For one that is to be sent as one file.
+    [[nodiscard]] Result<void> report(std::span<const std::byte> page);
+
     /// Gives everything that was appended to the kernel, so that it survives the end of this
     /// process. Call it about once a second. It does not wait for the disk, because the caller has
     /// to empty Xen's buffers in time; finish() does.

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT
 // A page of what the service saw, did and recommends, from its journal: for a colleague, or a
-// report of a bug.
+// report of a bug; alone, or in one file with the capture that it tells of.
+#include "collector/capture/archive.hpp"
+#include "collector/capture/reader.hpp"
+#include "collector/capture/writer.hpp"
 #include "src/base/folder.hpp"
 #include "src/base/interrupt.hpp"
 #include "src/cli/commands.hpp"
@@ -117,11 +120,46 @@ Result<Report::OfCapture> read_capture(const ReportArguments& options) {
     const auto watched = TRY(watch(*host, how, &models));
     if (interrupted) return fail("interrupted; nothing was written");
     auto guests = TRY(guests_of(watched, models));
-    return Report::OfCapture{host->manifest(), watched.snapshot, std::move(guests)};
+    Report::OfCapture capture{host->manifest(), watched.snapshot, std::move(guests), {}, {}};
+    auto reader = TRY(capture::Reader::open(options.capture));
+    for (proto::HostSnapshot seen; TRY(reader.next_snapshot(seen));) {
+        for (const auto& pool : seen.pools()) capture.pool_names.insert(pool.name());
+        for (const auto& domain : seen.domains()) capture.guest_names.insert(domain.name());
+    }
+    return capture;
+}
+
+/// Writes the capture anew with the page in it, and with other names.
+Result<void> write_with_capture(const ReportArguments& options, std::span<const std::byte> page,
+                                const std::optional<Redaction>& names) {
+    auto reader = TRY(capture::Reader::open(options.capture));
+    proto::CaptureManifest manifest = reader.manifest();
+    if (names) redact(manifest, *names);
+    auto writer = TRY(capture::Writer::create(options.out, manifest));
+    const auto copied = [&]() -> Result<void> {
+        for (proto::HostSnapshot seen; TRY(reader.next_snapshot(seen));) {
+            if (names) names->apply(seen);
+            TRY(writer.snapshot(seen));
+        }
+        for (proto::CounterSample sample; TRY(reader.next_counters(sample));)
+            TRY(writer.counters(sample));
+        for (std::vector<std::byte> bytes; TRY(reader.next_trace(bytes));) {
+            if (interrupted) return fail("interrupted; nothing was written");
+            TRY(writer.trace(bytes));
+        }
+        TRY(writer.report(page));
+        return writer.finish(manifest.end_tsc(), manifest.lost_records());
+    }();
+    if (!copied) writer.discard();
+    return copied;
 }
 
 Result<int> make_report(const ReportArguments& options) {
     const std::filesystem::path out = options.out;
+    if (capture::names_archive(out) && options.capture.empty())
+        return fail("{}: a report as one file has a capture in it; make one with `intellisched "
+                    "record --out CAPTURE`, and name it with --capture",
+                    options.out);
     const auto folder = TRY(Folder::open(out.parent_path()));
     std::error_code ignored;
     if (std::filesystem::exists(std::filesystem::symlink_status(out, ignored)))
@@ -141,10 +179,20 @@ Result<int> make_report(const ReportArguments& options) {
     report.made = std::chrono::duration_cast<std::chrono::nanoseconds>(
                       std::chrono::system_clock::now().time_since_epoch())
                       .count();
-    if (options.redact) redact(report);
+    std::optional<Redaction> names;
+    if (options.redact) names = redact(report);
     const std::string page = report_page(report);
+    const auto bytes = std::as_bytes(std::span(page));
+    if (capture::names_archive(out)) {
+        TRY(write_with_capture(options, bytes, names));
+        TRY(print(fmt::format("the report and its capture: {}\n"
+                              "to see the page: tar -xf {} report.html; commands take the file "
+                              "with --capture\n",
+                              options.out, options.out)));
+        return done;
+    }
     // Root's alone, like the journal: it names guests.
-    TRY(folder.write_new(out.filename().string(), std::as_bytes(std::span(page)), 0600));
+    TRY(folder.write_new(out.filename().string(), bytes, 0600));
     TRY(print(fmt::format("the report as a page: {}\n", options.out)));
     return done;
 }
@@ -155,16 +203,20 @@ void add_report(CLI::App& app, Action& action) {
     auto* command = app.add_subcommand(
         "report", "write a page of what the service saw, did and recommends, from its journal");
     auto options = std::make_shared<ReportArguments>();
-    command->add_option("--out", options->out, "the page to write, a new file NAME.html")
+    command
+        ->add_option("--out", options->out,
+                     "what to write, a new file: the page, NAME.html, or NAME.tar.zst, which has "
+                     "the page and the capture in it")
         ->required()
         ->check(CLI::Validator(
             [](const std::string& path) {
-                return path.ends_with(".html")
+                return path.ends_with(".html") || capture::names_archive(path)
                            ? std::string()
-                           : fmt::format("a report is a page, one file NAME.html, not '{}'",
+                           : fmt::format("a report is a page, NAME.html, or a page and its "
+                                         "capture, NAME.tar.zst, not '{}'",
                                          printable(path));
             },
-            "NAME.html"));
+            "NAME.html|NAME.tar.zst"));
     add_config(*command, options->config);
     command->add_option("--pool", options->pool, "the cpupool, by name (default: all)");
     add_since(*command, options->since,

@@ -4,7 +4,6 @@
 #include "src/base/counted.hpp"
 #include "src/cli/cells.hpp"
 #include "src/cli/pool_text.hpp"
-#include "src/cli/redaction.hpp"
 #include "src/cli/report_plots.hpp"
 #include "src/page/page.hpp"
 #include "src/page/plot.hpp"
@@ -248,19 +247,20 @@ A vCPU moves freely within a runqueue, and seldom between two.</dd>
 
 } // namespace
 
-void redact(Report& report) {
+void redact(proto::CaptureManifest& manifest, const Redaction& names) {
+    manifest.clear_note();
+    names.apply(manifest);
+}
+
+Redaction redact(Report& report) {
     Redaction names;
     std::set<std::string> pools(report.journal_pools.begin(), report.journal_pools.end()), guests;
     for (const auto& pool : report.pools) pools.insert(pool.name);
     if (report.status)
         for (const auto& pool : report.status->pools()) pools.insert(pool.name());
     if (report.capture) {
-        for (const auto& pool : report.capture->snapshot.pools()) pools.insert(pool.name());
-        for (const auto& domain : report.capture->snapshot.domains()) guests.insert(domain.name());
-        for (const auto& guest : report.capture->guests.guests()) {
-            guests.insert(guest.name());
-            guests.insert(guest.behind().name());
-        }
+        pools.insert(report.capture->pool_names.begin(), report.capture->pool_names.end());
+        guests.insert(report.capture->guest_names.begin(), report.capture->guest_names.end());
     }
     names.add(Redaction::Of::pools, pools);
     names.add(Redaction::Of::guests, guests);
@@ -281,11 +281,12 @@ void redact(Report& report) {
         for (auto& reason : pool.last->reasons) reason.text = names(reason.text);
     }
     if (report.status) names.apply(*report.status);
-    if (!report.capture) return;
-    report.capture->manifest.clear_note();
-    names.apply(report.capture->manifest);
-    names.apply(report.capture->snapshot);
-    names.apply(report.capture->guests);
+    if (report.capture) {
+        redact(report.capture->manifest, names);
+        names.apply(report.capture->snapshot);
+        names.apply(report.capture->guests);
+    }
+    return names;
 }
 
 std::string report_page(const Report& report) {

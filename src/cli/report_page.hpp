@@ -3,6 +3,7 @@
 #pragma once
 
 #include "src/cli/history_lines.hpp"
+#include "src/cli/redaction.hpp"
 #include "src/cli/window_series.hpp"
 #include "src/proto/capture.pb.h"
 #include "src/proto/control.pb.h"
@@ -24,8 +25,9 @@ struct Report {
     };
     struct OfCapture {
         proto::CaptureManifest manifest;
-        proto::HostSnapshot snapshot;
+        proto::HostSnapshot snapshot; ///< the last one
         proto::Guests guests;
+        std::set<std::string> guest_names, pool_names; ///< of all its snapshots
     };
     std::string version, host, journal; ///< of the program; this host's name; the journal's path
     std::int64_t journal_version = 0;
@@ -40,8 +42,10 @@ struct Report {
 };
 
 /// Replaces the names of guests, pools and this host in all of it, and leaves out UUIDs, the
-/// capture's note and the journal's path.
-void redact(Report& report);
+/// capture's note and the journal's path. Returns what stands for what.
+Redaction redact(Report& report);
+/// The same of a capture's manifest.
+void redact(proto::CaptureManifest& manifest, const Redaction& names);
 
 /// An HTML page that needs nothing else. All in it that comes from elsewhere is text there.
 [[nodiscard]] std::string report_page(const Report& report);

@@ -187,8 +187,15 @@ TEST_CASE("archive: nothing else is unpacked") {
     refused({good[0], good[1], good[2]}, "trace.zst is missing");
     refused({}, "hostile.tar.zst");
     auto more = good;
-    more.push_back({"report.html", "x"});
-    refused(more, "has 'report.html' in it");
+    more.push_back({"notes.txt", "x"});
+    refused(more, "has 'notes.txt' in it");
+    more.back() = {"report.html", "", AE_IFLNK, "/etc/passwd"};
+    refused(more, "report.html in it is not a regular");
+    more.back() = {"report.html", "<p>"}; // which is for people
+    write_archive(path, more);
+    CHECK(capture::Reader::open(path));
+    more.push_back(more.back());
+    refused(more, "report.html in it twice");
     // A bomb: 100 MB of zeros are 10 kB.
     refused(with(3, {"trace.zst", std::string(std::size_t{100} << 20, '\0')}), "many times");
     CHECK(names_in(temporary.path).empty());

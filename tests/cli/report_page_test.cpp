@@ -81,6 +81,8 @@ Report report_with(const std::string& pool, const std::string& guest) {
     auto& in = *capture.snapshot.add_pools();
     in.set_name(pool);
     in.set_scheduler("credit2");
+    capture.pool_names = {pool};
+    capture.guest_names = {guest};
     auto& domain = *capture.snapshot.add_domains();
     domain.set_name(guest);
     domain.set_uuid(std::string(16, 'u'));
