@@ -15,6 +15,7 @@
 #include "src/proto/json_output.hpp"
 #include "src/proto/text.hpp"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <mutex>
@@ -35,10 +36,8 @@ struct Predicted {
     std::array<std::optional<Verdict>, all_intents.size()> layout, limit;
 };
 
-Result<Predicted> predicted(what_if::Remembered& host, WatchOptions options,
+Result<Predicted> predicted(what_if::Remembered& host, WatchOptions options, const Models& models,
                             std::vector<std::string>& remarks) {
-    const auto models =
-        TRY(bundle_path(options.bundle).and_then(read_bundle).and_then(Models::load));
     Predicted all;
     const std::string asked = options.intent;
     for (const Intent intent : all_intents) {
@@ -47,7 +46,7 @@ Result<Predicted> predicted(what_if::Remembered& host, WatchOptions options,
         const auto watched = TRY(watch(host, options, &models));
         const auto usable = [&](const Verdict& verdict,
                                 const char* what) -> std::optional<Verdict> {
-            if (verdict.windows > 0) return verdict;
+            if (verdict.decision != Decision::abstain) return verdict;
             if (options.intent == asked)
                 for (const Reason& reason : verdict.reasons)
                     remarks.push_back(
@@ -78,10 +77,29 @@ void add_gains(proto::WhatIfRow& to, const what_if::Row& row, std::size_t option
     to.set_moves_per_s(row.moves);
 }
 
+/// Marks the row that is worth most under the intent, if one promises `margin`.
+void recommend_best(auto& rows, const std::string& intent, double margin, const std::string& undo) {
+    proto::WhatIfRow* best = nullptr;
+    double most = 0;
+    for (proto::WhatIfRow& row : rows)
+        for (const auto& one : row.gains()) {
+            if (one.intent() != intent || row.in_force() || one.together() <= most) continue;
+            const auto model =
+                one.has_predicted_gain() ? std::optional(one.predicted_gain()) : std::nullopt;
+            if (!what_if::promises({one.gain(), one.error()}, model, margin)) continue;
+            best = &row;
+            most = one.together();
+        }
+    if (best == nullptr) return;
+    best->set_recommended(true);
+    best->set_undo(undo);
+}
+
 proto::WhatIfAnswer answer_of(const what_if::WhatIf& result, const Predicted& model,
-                              const Pool& pool) {
+                              const Pool& pool, const std::string& intent) {
     proto::WhatIfAnswer out;
     out.set_pool(pool.name);
+    out.set_intent(intent);
     out.set_seconds(result.seconds);
     out.set_cpus_recorded(result.likeness.cpus_recorded);
     out.set_cpus_replayed(result.likeness.cpus_replayed);
@@ -104,6 +122,15 @@ proto::WhatIfAnswer answer_of(const what_if::WhatIf& result, const Predicted& mo
         if (at != 0) row.set_command(rate_limit_command(pool.name, pool.id, rate_limits_us[i]));
         add_gains(row, result.rows[at], i, model.limit);
     }
+    if (!what_if::alike(result.likeness)) {
+        out.add_remarks("nothing is recommended: the simulation is too unlike the host");
+        return out;
+    }
+    const auto& now = result.configurations.in_force;
+    recommend_best(*out.mutable_layouts(), intent, Margins().gain,
+                   layout_undo(pool.name, pool.id, pool.can_rearrange, *now.arrangement));
+    recommend_best(*out.mutable_rate_limits(), intent, rate_limit_margins().gain,
+                   rate_limit_command(pool.name, pool.id, *now.rate_limit_us));
     return out;
 }
 
@@ -135,34 +162,40 @@ std::string table(const auto& rows, const std::string& title, const std::string&
     return text;
 }
 
-/// What is worth most under the intent, by simulation and model together.
-std::string best_of(const auto& rows, const std::string& asked, const std::string& knob,
-                    auto name_of) {
-    const proto::WhatIfRow* best = nullptr;
-    double most = 0.0005; // what prints as 0.0% is nothing
-    for (const auto& row : rows)
-        for (const auto& one : row.gains())
-            if (one.intent() == asked && !row.in_force() && one.together() > most) {
-                best = &row;
-                most = one.together();
-            }
-    if (best == nullptr) return fmt::format("  - under {} no other {} is better\n", asked, knob);
-    return fmt::format("  - under {} the {} {} is worth {}; to try it: {}\n", asked, knob,
-                       name_of(*best), percent_text(most), best->command());
+/// What is recommended of these, and how to do it.
+std::string recommended_of(const auto& rows, const std::string& asked, const std::string& knob,
+                           double margin, auto name_of) {
+    for (const proto::WhatIfRow& row : rows) {
+        if (!row.recommended()) continue;
+        const auto of_asked = std::ranges::find(row.gains(), asked, &proto::SimulatedGain::intent);
+        return fmt::format("  - under {} {} {} is expected to give {}; to try it: {}; to undo it: "
+                           "{}\n",
+                           asked, knob, name_of(row), percent_text(of_asked->together()),
+                           row.command(), row.undo());
+    }
+    return fmt::format(
+        "  - under {} no other {} is worth a change: {:.0f}% together, and a loss by "
+        "neither, are needed\n",
+        asked, knob, 100 * margin);
 }
 
 std::string text_of(const proto::WhatIfAnswer& answer) {
     std::string text = fmt::format(
         "{}: {:.1f} s, simulated under each layout and rate limit: the score by intent beside what "
-        "is in force, with its 95% interval; then what the model expects under {}, and the mean of "
-        "that and of what is beyond chance\n\n",
+        "is in force, give or take what chance and timers (which no trace tells) make of it; what "
+        "the simulator does not know of the host, as working sets, is not in that. Then what the "
+        "model expects under {}, and the mean of that and of what the simulation is sure of\n\n",
         printable(answer.pool()), answer.seconds(), answer.intent());
     const auto layout = [](const auto& row) { return row.layout(); };
     const auto limit = [](const auto& row) { return rate_limit_text(row.rate_limit_us()); };
     text += table(answer.layouts(), "layout", answer.intent(), layout);
     text += "\n" + table(answer.rate_limits(), "rate limit", answer.intent(), limit) + "\n";
-    text += best_of(answer.layouts(), answer.intent(), "layout", layout);
-    text += best_of(answer.rate_limits(), answer.intent(), "rate limit", limit);
+    text += recommended_of(answer.layouts(), answer.intent(), "layout", Margins().gain, layout);
+    text += recommended_of(answer.rate_limits(), answer.intent(), "rate limit",
+                           rate_limit_margins().gain, limit);
+    if (std::ranges::count(answer.layouts(), true, &proto::WhatIfRow::recommended) > 0 &&
+        std::ranges::count(answer.rate_limits(), true, &proto::WhatIfRow::recommended) > 0)
+        text += "  - one of the two at a time: they were not simulated together\n";
     text += fmt::format("  - how like the host the simulation is, under what is in force: {:.2f} "
                         "CPUs busy for {:.2f} "
                         "on the host, {:.0f} wake-ups per second for {:.0f}\n",
@@ -174,6 +207,9 @@ std::string text_of(const proto::WhatIfAnswer& answer) {
 
 Result<int> run(WhatIfArguments& options) {
     const Source& source = options.watch.source;
+    const auto models =
+        bundle_path(options.watch.bundle).and_then(read_bundle).and_then(Models::load);
+    if (!models && !options.watch.bundle.empty()) return tl::unexpected(models.error());
     proto::Costs costs;
     if (!options.costs_file.empty()) {
         TRY(parse_text_file(options.costs_file, costs));
@@ -206,11 +242,13 @@ Result<int> run(WhatIfArguments& options) {
     if (!result) return fail("{}: {}", name, result.error().message);
 
     std::vector<std::string> remarks = recording.told();
-    auto model = predicted(*seen, options.watch, remarks);
+    auto model = models.and_then(
+        [&](const Models& bundle) { return predicted(*seen, options.watch, bundle, remarks); });
+    if (interrupted) return fail("{}: interrupted", name);
     if (!model) remarks.push_back("the model says nothing: " + model.error().message);
     const Pool pool = TRY(find_pool(recording.host.pools, source.pool));
-    proto::WhatIfAnswer answer = answer_of(*result, model.value_or(Predicted{}), pool);
-    answer.set_intent(options.watch.intent);
+    proto::WhatIfAnswer answer =
+        answer_of(*result, model.value_or(Predicted{}), pool, options.watch.intent);
     for (const std::string& remark : remarks) answer.add_remarks(remark);
     TRY(print(options.json ? json_output(answer) : text_of(answer)));
     return done;

@@ -8,8 +8,9 @@
 // to what-if and to the shipped models. The truth is measured with three other seeds, as of the
 // same host a little later: what each configuration gains over that. Prints, between tabs, for each
 // scenario, intent and knob: what there was to gain (the best one's), then what the choices of
-// what-if, of the model, and of both (the mean of the gains that they expect) gained, in percent.
-// Of what-if's gains counts what is beyond their intervals.
+// what-if, of the model, of both (the mean of the gains that they expect), and of the command
+// (which recommends only what promises enough) gained, in percent. Of what-if's gains counts what
+// is beyond their intervals.
 // Then, by intent and knob, the part of all gains that each choice captured.
 #include "bench/evaluation/on_plan.hpp"
 #include "bench/experiment/runner.hpp"
@@ -30,7 +31,7 @@ using namespace intellisched;
 namespace {
 
 constexpr std::array knobs{Knob::layout, Knob::rate_limit};
-constexpr std::array choosers{"what-if", "model", "both"};
+constexpr std::array choosers{"what-if", "model", "both", "recommended"};
 
 /// Of the same scenario with other seeds: what is a matter of chance is so in each.
 constexpr unsigned truth_runs = 3;
@@ -95,12 +96,20 @@ study(proto::Scenario scenario, const std::string& pool, const Models& models) {
             const ByOption replayed =
                 options_of(knob, all, simulated.rows, intent, what_if::beyond_chance);
             const ByOption model = verdict.windows > 0 ? verdict.mean.expected_gain : ByOption{};
-            ByOption both{};
-            for (std::size_t i = 0; i < both.size(); ++i) both[i] = (replayed[i] + model[i]) / 2;
+            ByOption both{}, recommended{};
+            const double margin =
+                knob == Knob::layout ? Margins().gain : cli::rate_limit_margins().gain;
+            const ByOption mean = options_of(knob, all, simulated.rows, intent, mean_of);
+            for (std::size_t i = 0; i < both.size(); ++i) {
+                both[i] = (replayed[i] + model[i]) / 2;
+                if (what_if::alike(simulated.likeness) && mean[i] >= 0 && model[i] >= 0 &&
+                    both[i] >= margin)
+                    recommended[i] = both[i];
+            }
             Gains& one = gains[{intent, knob}];
             one.best = std::max(std::ranges::max(is), 0.0);
             one.chosen = {gain_of_choice(replayed, is), gain_of_choice(model, is),
-                          gain_of_choice(both, is)};
+                          gain_of_choice(both, is), gain_of_choice(recommended, is)};
         }
     }
     return gains;

@@ -297,9 +297,12 @@ Result<proto::Scenario> scenario_of(const Recording& recording, const Stretches&
     std::map<unsigned, std::string> pool_names;
     for (const Pool& pool : recording.host.pools) {
         if (pool.scheduler != "credit2" || pool.granularity != Granularity::cpu)
-            return fail("pool '{}' has the scheduler {} with a granularity that may be coarser "
-                        "than cpu; only credit2, CPU by CPU, can be replayed",
-                        printable(pool.name), printable(pool.scheduler));
+            return fail("pool '{}' has {}; only a host of which all pools have credit2, CPU by "
+                        "CPU, can be replayed",
+                        printable(pool.name),
+                        pool.scheduler != "credit2"
+                            ? "the scheduler " + printable(pool.scheduler)
+                            : std::string("a granularity coarser than a CPU"));
         const Arrangement in_force = pool.arrangement.value_or(recording.info.boot);
         pool_names[pool.id] = pool.id == 0 ? std::string(pool0) : pool.name;
         if (pool.id == 0) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <span>
 
 namespace intellisched::replay {
 
@@ -63,6 +64,13 @@ void StretchCollector::on_change(std::uint32_t vcpu, const trace::VcpuState& bef
         mine.push_back(begun(before, to, cpu, tsc));
     }
     open_[vcpu] = wants;
+}
+
+Stretches timers_on_time(Stretches all) {
+    for (auto& [vcpu, stretches] : all.by_vcpu)
+        for (Stretch& stretch : std::span(stretches).subspan(1)) // the first begins by itself
+            if (stretch.cause == Cause::timer) stretch.cause = Cause::outside;
+    return all;
 }
 
 std::vector<Stretches> cut(const Stretches& whole, unsigned count) {

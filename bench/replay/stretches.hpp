@@ -41,6 +41,10 @@ struct Stretches {
 /// both parts, with as much of its running as of its time; in the second it begins by itself.
 [[nodiscard]] std::vector<Stretches> cut(const Stretches& whole, unsigned count);
 
+/// The same with the wake-ups of timers at the times at which they came, as those of devices are.
+/// No trace tells whether a timer counts from when the vCPU fell asleep or runs on its own.
+[[nodiscard]] Stretches timers_on_time(Stretches all);
+
 /// Takes the records of a trace in their order and cuts each vCPU's time into stretches. Like the
 /// tracker, it knows nothing of a vCPU until it has seen it start to run, and bridges no loss:
 /// `losses()` says whether there was one, and then what was wanted in the trace is not known.

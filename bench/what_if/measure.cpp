@@ -31,6 +31,7 @@ Result<Truths> measure(const std::vector<proto::Scenario>& scenarios, const std:
     TRY(in_parallel(options.jobs, all, [&](std::size_t i) -> Result<void> {
         const std::size_t c = i / scenarios.size(), s = i % scenarios.size();
         auto truth = run(scenarios[s], pool, configurations[c], options.sim);
+        if (options.sim.stop != nullptr && *options.sim.stop) return fail("interrupted");
         if (!truth)
             return fail("under {}: {}",
                         configurations[c].empty() ? "what is in force"

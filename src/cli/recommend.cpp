@@ -67,16 +67,6 @@ void add_held_out(auto& to, const Classifier& model, std::string_view intent) {
         if (one.intent() == intent) *to.mutable_held_out() = one;
 }
 
-/// What takes layout_command() back.
-std::string undo_for(const PoolFacts& facts) {
-    const Arrangement& now = facts.in_force;
-    if (facts.can_rearrange)
-        return fmt::format("intellisched apply --pool {} --layout {} --max-cpus {}",
-                           pool_argument(facts.pool, facts.pool_id), to_string(now.layout),
-                           now.max_cpus == no_cap ? "none" : std::to_string(now.max_cpus));
-    return fmt::format("the same with credit2_runqueue={}", to_string(now.layout));
-}
-
 proto::Recommendation message(const Classifier& classifier, const Watched& watched,
                               const Verdict& verdict) {
     const PoolFacts& facts = watched.facts;
@@ -108,7 +98,7 @@ proto::Recommendation message(const Classifier& classifier, const Watched& watch
     if (verdict.decision == Decision::switch_option) {
         out.set_command(layout_command(facts.pool, facts.pool_id, facts.can_rearrange,
                                        layout_of(verdict.option)));
-        out.set_undo(undo_for(facts));
+        out.set_undo(layout_undo(facts.pool, facts.pool_id, facts.can_rearrange, facts.in_force));
     }
     for (const std::string& remark : remarks(watched)) out.add_reasons(remark);
     // The others are of `diagnose`, or told by the verdict.

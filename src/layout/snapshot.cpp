@@ -159,6 +159,15 @@ std::string layout_command(std::string_view pool, unsigned id, bool can_rearrang
     return boot_line(to_string(layout));
 }
 
+std::string layout_undo(std::string_view pool, unsigned id, bool can_rearrange,
+                        const Arrangement& now) {
+    if (can_rearrange)
+        return fmt::format("intellisched apply --pool {} --layout {} --max-cpus {}",
+                           pool_argument(pool, id), to_string(now.layout),
+                           now.max_cpus == no_cap ? "none" : std::to_string(now.max_cpus));
+    return fmt::format("the same with credit2_runqueue={}", to_string(now.layout));
+}
+
 std::string boot_line(std::string_view layout) {
     return fmt::format("credit2_runqueue={} on Xen's command line (GRUB_CMDLINE_XEN_DEFAULT in "
                        "/etc/default/grub, then update-grub and a reboot)",

@@ -43,6 +43,9 @@ struct HostView {
 /// boot parameter.
 [[nodiscard]] std::string layout_command(std::string_view pool, unsigned id, bool can_rearrange,
                                          Layout layout);
+/// What takes that back to `now`.
+[[nodiscard]] std::string layout_undo(std::string_view pool, unsigned id, bool can_rearrange,
+                                      const Arrangement& now);
 /// That boot parameter, and where it goes.
 [[nodiscard]] std::string boot_line(std::string_view layout);
 /// What gives the pool that rate limit, on any Xen.

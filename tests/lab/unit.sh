@@ -155,7 +155,7 @@ if [ @MINUTES@ -ge 5 ]; then # the watchdog takes its time
 fi
 step "stop"
 beside systemctl stop intellisched
-beside systemctl show --property Result intellisched >hang.stopped # "timeout" where systemd had to kill it
+beside systemctl show --property ExecMainStatus intellisched >hang.stopped # 9 where systemd had to kill it
 tracing >tracing.stopped
 kill -CONT "$(cat /run/xenstored.pid)"
 
