@@ -49,7 +49,7 @@ proto::CaptureManifest manifest_of(const HostInfo& info, const Pool& pool,
 struct Written {
     trace::TraceStream stream{"the trace"};
     UnknownCpus unknown;
-    std::uint64_t end_tsc = 0;
+    std::uint64_t begin_tsc = 0, end_tsc = 0;
 
     Result<void> trace(std::span<const std::byte> bytes) {
         return stream.feed(bytes, [this](const trace::Record& r) { add(r); });
@@ -58,6 +58,7 @@ struct Written {
         stream.finish([this](const trace::Record& r) { add(r); });
     }
     void add(const trace::Record& record) {
+        if (begin_tsc == 0) begin_tsc = record.tsc;
         end_tsc = record.tsc;
         unknown.add(record);
     }
@@ -113,8 +114,13 @@ Result<int> record(const RecordArguments& options) {
     const auto& stats = written.stream.stats();
     TRY(writer.finish(written.end_tsc, stats.lost));
     progress.show("");
+    const std::uint64_t khz = host->info().tsc_khz;
+    const double seconds = khz > 0 && written.end_tsc > written.begin_tsc
+                               ? static_cast<double>(written.end_tsc - written.begin_tsc) /
+                                     (static_cast<double>(khz) * 1e3)
+                               : elapsed();
     fmt::print(stderr, "{}: {:.1f} s{}, {} ({:.1f} MB, {:.1f} MB on disk), {} lost\n", options.out,
-               elapsed(), interrupted ? " (interrupted)" : "", counted(stats.records, "record"),
+               seconds, interrupted ? " (interrupted)" : "", counted(stats.records, "record"),
                static_cast<double>(stats.bytes) / 1e6, static_cast<double>(writer.size()) / 1e6,
                stats.lost);
     for (const std::string& line : written.unknown.told()) fmt::print(stderr, "record: {}\n", line);

@@ -51,7 +51,13 @@ Result<std::unique_ptr<SimHost>> SimHost::open(const proto::Scenario& scenario,
     const FileDescriptor file(::memfd_create("scenario", MFD_CLOEXEC));
     if (file.get() < 0) return fail("a scenario in memory: {}", std::strerror(errno));
     TRY(write_all(file.get(), std::as_bytes(std::span(text)), "a scenario in memory"));
-    return start(fmt::format("/proc/self/fd/{}", Process::scenario_fd_there), file.get(), options);
+    const std::string path = fmt::format("/proc/self/fd/{}", Process::scenario_fd_there);
+    auto host = start(path, file.get(), options);
+    if (host) return host;
+    std::string said = host.error().message; // which is no path for people
+    if (const auto at = said.find(path); at != said.npos)
+        said.replace(at, path.size(), "the scenario");
+    return fail("{}", said);
 }
 
 Result<std::unique_ptr<SimHost>> SimHost::start(const std::string& scenario, int scenario_fd,
