@@ -238,7 +238,18 @@ class HostMaker {
         if (!text_.weight_list)
             assume("without the output of `xl sched-credit2`: weights and caps are not known, and "
                    "count as 256 and none");
-        for (const auto& [id, vcpus] : domains) TRY(add_domain(id, vcpus));
+        std::string unweighed;
+        for (const auto& [id, vcpus] : domains) {
+            TRY(add_domain(id, vcpus));
+            const bool counts =
+                snapshot().pools(static_cast<int>(pool_of(id, vcpus))).scheduler() == "credit2";
+            if (text_.weight_list && counts && !text_.weights.contains(id) && unweighed.size() < 60)
+                unweighed += fmt::format("{}{}", unweighed.empty() ? "" : ", ", id);
+        }
+        if (!unweighed.empty())
+            assume(fmt::format("`xl sched-credit2` lacks domains of credit2 pools ({}): their "
+                               "weights and caps count as 256 and none",
+                               unweighed));
         return {};
     }
 

@@ -1,87 +1,22 @@
 // SPDX-License-Identifier: MIT
 #include "bench/import/xl_text.hpp"
 
+#include "bench/import/pasted.hpp"
+#include "bench/import/xl_line.hpp"
 #include "src/host/xl.hpp" // valid_utf8
 
 #include <algorithm>
 #include <array>
-#include <charconv>
 #include <fmt/ranges.h>
+#include <span>
 
 namespace intellisched::imported {
 namespace {
 
-constexpr unsigned max_cpus = 4096;    // as of src/layout/snapshot.cpp
 constexpr unsigned max_domain = 32767; // DOMID_FIRST_RESERVED and the idle domain are above
 constexpr unsigned max_vcpus = 8192;   // of a domain: MAX_VIRT_CPUS of Xen's asm/config.h
 constexpr std::size_t max_pools = 256;
-constexpr std::string_view blank = " \t";
-
-using Words = std::vector<std::string_view>;
-
-std::string_view trimmed(std::string_view text) {
-    const auto first = text.find_first_not_of(" \t\r");
-    if (first == std::string_view::npos) return {};
-    return text.substr(first, text.find_last_not_of(" \t\r") - first + 1);
-}
-
-Words words_of(std::string_view text) {
-    Words words;
-    words.reserve(8);
-    for (std::size_t at = text.find_first_not_of(blank); at != std::string_view::npos;) {
-        const std::size_t end = std::min(text.find_first_of(blank, at), text.size());
-        words.push_back(text.substr(at, end - at));
-        at = text.find_first_not_of(blank, end);
-    }
-    return words;
-}
-
-/// The last `count` words; `text` keeps what stands before them. Nothing: it has fewer.
-std::optional<Words> last_words(std::string_view& text, std::size_t count) {
-    Words words(count);
-    std::string_view left = trimmed(text);
-    for (std::size_t i = count; i-- > 0;) {
-        if (left.empty()) return std::nullopt;
-        const std::size_t before = left.find_last_of(blank);
-        words[i] = left.substr(before == std::string_view::npos ? 0 : before + 1);
-        left = trimmed(left.substr(0, left.size() - words[i].size()));
-    }
-    text = left;
-    return words;
-}
-
-std::optional<unsigned> number(std::string_view text) {
-    unsigned value = 0;
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
-    return value;
-}
-
-/// "0-3,8" or "0,1,2,3". Nothing: it is no such list, or names CPUs that no host has.
-std::optional<CpuRanges> ranges_of(std::string_view text) {
-    CpuRanges ranges;
-    while (true) {
-        const std::string_view one = text.substr(0, text.find(','));
-        const std::size_t dash = one.find('-');
-        const auto first = number(one.substr(0, dash));
-        const auto last = dash == std::string_view::npos ? first : number(one.substr(dash + 1));
-        if (!first || !last || *last < *first || *last >= max_cpus) return std::nullopt;
-        if (!ranges.empty() && *first <= ranges.back().second) return std::nullopt;
-        if (!ranges.empty() && *first == ranges.back().second + 1)
-            ranges.back().second = *last;
-        else
-            ranges.emplace_back(*first, *last);
-        if (one.size() == text.size()) return ranges;
-        text.remove_prefix(one.size() + 1);
-    }
-}
-
-/// False: no affinity.
-bool read_affinity(std::string_view text, XlAffinity& to) {
-    if (text == "all") return true;
-    to = text == "none" ? CpuRanges{} : ranges_of(text);
-    return to.has_value();
-}
+constexpr unsigned no_node = ~0U; // XEN_INVALID_NODE_ID, as a recorder has it
 
 /// The outputs that are tables, by the words of their first lines.
 enum class Table { none, topology, pool_cpus, pools, vcpus, weights };
@@ -99,18 +34,15 @@ constexpr std::array heads{
 };
 
 const Head* head_of(const Words& words) {
-    if (words[0] != "Name" && words[0] != "cpu:") return nullptr;
     const std::string line = fmt::format("{}", fmt::join(words, " "));
     const auto found = std::find_if(heads.begin(), heads.end(),
                                     [&](const Head& head) { return head.words == line; });
     return found == heads.end() ? nullptr : &*found;
 }
 
-/// Whether a shell wrote it: "[root@dom0 ~]# xl vcpu-list", "dom0:~ $".
-bool is_prompt(std::string_view line) {
-    for (std::size_t at = 0; (at = line.find_first_of("#$>%", at)) != std::string_view::npos; ++at)
-        if (at + 1 == line.size() || line[at + 1] == ' ') return true;
-    return line.starts_with("xl ");
+bool starts_head(std::string_view line) {
+    const Words words = words_of(line);
+    return !words.empty() && (words[0] == "Name" || words[0] == "cpu:");
 }
 
 class Reader {
@@ -118,11 +50,10 @@ class Reader {
     Reader(const std::string& file, XlText& to) : file_(file), to_(to) {}
 
     Result<void> read(std::string_view text) {
-        while (!text.empty()) {
-            const std::string_view line = text.substr(0, text.find('\n'));
-            text.remove_prefix(std::min(line.size() + 1, text.size()));
-            ++line_;
-            TRY(take(line));
+        const std::vector<PastedLine> pasted = pasted_lines(text);
+        for (std::span<const PastedLine> left = pasted; !left.empty();) {
+            line_ = left.front().number;
+            left = left.subspan(TRY(take(left)));
             if (to_.pools.size() > max_pools)
                 return fail("{}:{}: more than {} cpupools; paste the output of one host", file_,
                             line_, max_pools);
@@ -133,51 +64,166 @@ class Reader {
   private:
     /// What a line turned out to be.
     enum class Line { taken, other };
+    using Lines = std::span<const PastedLine>; ///< those that are left; never none
 
-    Result<void> take(std::string_view line) {
+    /// Of a row or a head that was broken.
+    static constexpr std::size_t most_parts = 3;
+
+    /// How many of the lines it took.
+    Result<std::size_t> take(Lines lines) {
+        const std::string& line = lines[0].text;
         const std::string_view text = trimmed(line);
-        const Words words = words_of(text);
-        if (words.empty()) {
-            table_ = Table::none;
-            return {};
+        if (text.empty()) {
+            // It ends a table, but where each line has an empty one behind it.
+            if (table_ != Table::none && rows_ == 0) spaced_ = true;
+            if (!spaced_) table_ = Table::none;
+            return 1;
         }
-        if (const Head* head = head_of(words)) return begin(*head, line);
+        if (const std::size_t used = TRY(take_head(lines))) return used;
         if (table_ != Table::none) {
-            auto taken = TRY(row(line, text, words));
-            if (taken == Line::taken) return {};
+            if (const std::size_t used = TRY(take_row(lines))) return used;
+            if (!ends_table(text) && !spaced_)
+                return fail("{}:{}: no line of `{}`: '{}'; paste its output whole, with an empty "
+                            "line behind it",
+                            file_, line_, command_, printable(text, 60));
+            table_ = Table::none;
         }
-        if (text.starts_with("Cpupool ")) return pool_line(text);
-        const std::size_t colon = text.find(':');
-        const std::string_view key = trimmed(text.substr(0, std::min(colon, text.size())));
-        const bool keyed = colon != std::string_view::npos && !key.empty() &&
-                           std::all_of(key.begin(), key.end(), [](char c) {
-                               return (c >= 'a' && c <= 'z') || c == '_' || c == ' ';
-                           });
-        if (table_ != Table::none && !keyed && !is_prompt(text))
-            return fail("{}:{}: no line of `{}`: '{}'; paste its output whole, with an empty line "
-                        "behind it",
-                        file_, line_, command_, printable(text, 60));
-        table_ = Table::none;
-        if (!keyed) return {};
-        return info(key, trimmed(text.substr(colon + 1)));
+        if (text.starts_with("Cpupool ")) {
+            TRY(pool_line(text));
+            return 1;
+        }
+        const auto told = keyed(text);
+        if (!told) return 1;
+        if (told->first == "xen_commandline") return command_line(lines, told->second);
+        TRY(info(told->first, told->second));
+        return 1;
     }
 
-    Result<void> begin(const Head& head, std::string_view line) {
+    /// 0: it is none. Errors: one that is cut, whose table would be passed over.
+    Result<std::size_t> take_head(Lines lines) {
+        std::string line = lines[0].text;
+        if (!starts_head(line)) return 0;
+        for (std::size_t used = 1;; ++used) {
+            const bool last = used == std::min(most_parts, lines.size());
+            const std::string_view next = last ? std::string_view{} : lines[used].text;
+            if (const Head* head = head_of(words_of(line))) {
+                begin(*head, line);
+                return used;
+            }
+            if (last) break;
+            const std::string cut = line + std::string(next);
+            if (const Head* head = head_of(words_of(cut))) {
+                begin(*head, cut);
+                return used + 1;
+            }
+            line += ' ' + std::string(next);
+        }
+        const std::string first = fmt::format("{}", fmt::join(words_of(lines[0].text), " "));
+        for (const Head& head : heads)
+            if (first.size() > std::string_view("Name ID ").size() && head.words.starts_with(first))
+                return fail("{}:{}: the first line of `{}` is cut at '{}'; paste its output whole, "
+                            "not cut at the edge of a window",
+                            file_, line_, head.command, printable(first, 60));
+        return 0;
+    }
+
+    void begin(const Head& head, std::string_view line) {
         table_ = head.table;
         command_ = head.command;
+        rows_ = 0;
+        spaced_ = false;
         // Rows of a long name without CPUs are told from others by the column.
         if (table_ == Table::pool_cpus) column_ = line.find("CPU list");
-        to_.pool_cpus |= table_ == Table::pool_cpus;
-        to_.pool_schedulers |= table_ == Table::pools;
-        to_.vcpu_list |= table_ == Table::vcpus;
-        to_.weight_list |= table_ == Table::weights;
-        return {};
     }
 
-    Result<Line> row(std::string_view line, std::string_view text, const Words& words) {
+    /// A row, in one line or broken into some. 0: it is none.
+    Result<std::size_t> take_row(Lines lines) {
+        std::string line = lines[0].text;
+        std::size_t used = 1;
+        if (table_ == Table::pool_cpus || table_ == Table::vcpus)
+            for (; used < lines.size(); ++used) {
+                const std::string_view rest = trimmed(lines[used].text);
+                if (!is_rest_of_list(rest)) break;
+                line = with_rest_of_list(trimmed_end(line), rest);
+            }
+        const auto taken = [&]() -> Result<std::size_t> {
+            ++rows_;
+            return used;
+        };
+        if (TRY(row(line)) == Line::taken) return taken();
+        if (ends_table(trimmed(line))) return 0;
+        for (; used < std::min(most_parts, lines.size()); ++used) {
+            const std::string& next = lines[used].text;
+            if (!can_continue(next)) return 0;
+            // A terminal breaks anywhere, a mail program between words.
+            const std::string whole = trimmed_end(line) + ' ' + next;
+            const std::string cut = line + next;
+            line = cut;
+            for (const std::string& one : {whole, cut})
+                if (TRY(row(one)) == Line::taken) {
+                    ++used;
+                    return taken();
+                }
+        }
+        return 0;
+    }
+
+    static std::string trimmed_end(const std::string& line) {
+        return line.substr(0, line.find_last_not_of(" \t") + 1);
+    }
+
+    [[nodiscard]] std::string with_rest_of_list(std::string line, std::string_view rest) const {
+        const Words words = words_of(line);
+        const bool has_some = words.size() > 1 && (is_rest_of_list(words.back()));
+        // The name alone was on the line before.
+        if (table_ == Table::pool_cpus && !has_some)
+            line.resize(std::max(column_, line.size()) + 1, ' ');
+        if (table_ == Table::vcpus && words.back() == "/") line += ' ';
+        return line.append(rest);
+    }
+
+    /// Whether the line may be the rest of the one before: it is neither a row of its own nor
+    /// something else.
+    [[nodiscard]] bool can_continue(const std::string& line) const {
+        const std::string_view text = trimmed(line);
+        if (text.empty() || ends_table(text)) return false;
+        if (starts_head(text)) return false;
+        XlText unused;
+        Reader alone(file_, unused);
+        alone.table_ = table_;
+        alone.column_ = column_;
+        const auto row = alone.row(line);
+        return row && *row == Line::other;
+    }
+
+    /// As everything of `xl info` before cc_compiler, which is its next line.
+    Result<std::size_t> command_line(Lines lines, std::string_view value) {
+        std::string all(value);
+        std::size_t used = 1;
+        for (; used < lines.size(); ++used) {
+            const std::string_view text = trimmed(lines[used].text);
+            const auto other = keyed(text);
+            if (other && other->first == "cc_compiler") break;
+            if (text.empty() || ends_table(text)) {
+                all = value; // cut off behind it, or by somebody who shows no more
+                used = 1;
+                break;
+            }
+            all = joined_command_line(all, text);
+        }
+        if (used == lines.size() && used > 1) {
+            all = value;
+            used = 1;
+        }
+        TRY(once(to_.command_line, valid_utf8(all), std::string("xen_commandline")));
+        return used;
+    }
+
+    Result<Line> row(std::string_view line) {
+        const std::string_view text = trimmed(line);
         switch (table_) {
         case Table::topology:
-            return cpu(words);
+            return cpu(words_of(text));
         case Table::pool_cpus:
             return pool_cpus(line, text);
         case Table::pools:
@@ -195,11 +241,13 @@ class Reader {
     Result<Line> cpu(const Words& words) {
         if (words.size() != 4 || words[0].back() != ':') return Line::other;
         const auto id = number(words[0].substr(0, words[0].size() - 1));
-        const auto core = number(words[1]), socket = number(words[2]), node = number(words[3]);
+        const auto core = number(words[1]), socket = number(words[2]);
+        // Xen's "no node", printed as a signed number: of a host whose firmware tells none.
+        const auto node = words[3] == "-1" ? std::optional(no_node) : number(words[3]);
         if (!id || !core || !socket || !node) return Line::other;
-        if (*id >= max_cpus)
+        if (*id >= most_cpus)
             return fail("{}:{}: CPU {} is past the {} that Xen can have", file_, line_, *id,
-                        max_cpus);
+                        most_cpus);
         return once(to_.cpus, *id, Cpu{*id, *core, *socket, *node}, fmt::format("CPU {}", *id));
     }
 
@@ -208,13 +256,16 @@ class Reader {
         const auto last = last_words(name, 1);
         std::optional<CpuRanges> cpus;
         if (last && line.size() > column_) cpus = ranges_of(last->front());
-        if (cpus && !name.empty())
+        if (cpus && !name.empty()) {
+            to_.pool_cpus = true;
             return once(pool_named(name).cpus, *cpus, fmt::format("pool '{}'", printable(name)));
+        }
+        if (spaced_) return Line::other; // whatever is behind the table
         // It has none: only padding follows its name.
-        if (!is_prompt(text) && trimmed(line.substr(std::min(column_, line.size()))).empty())
+        if (!ends_table(text) && trimmed(line.substr(std::min(column_, line.size()))).empty())
             return once(pool_named(text).cpus, CpuRanges{},
                         fmt::format("pool '{}'", printable(text)));
-        if (!is_prompt(text) && text.back() >= '0' && text.back() <= '9')
+        if (!ends_table(text) && text.back() >= '0' && text.back() <= '9')
             return fail("{}:{}: name and CPUs of a pool cannot be told apart in '{}' (xl puts "
                         "nothing between them when the name is long); put a blank between them",
                         file_, line_, printable(text, 60));
@@ -227,6 +278,7 @@ class Reader {
         if (!last || (*last)[2] != "y" || name.empty()) return Line::other;
         const auto cpus = number((*last)[0]);
         if (!cpus || !number((*last)[3])) return Line::other;
+        to_.pool_schedulers = true;
         XlPool& pool = pool_named(name);
         const std::string what = fmt::format("pool '{}'", printable(name));
         TRY(once(pool.cpu_count, *cpus, what));
@@ -244,8 +296,14 @@ class Reader {
         const auto id = number((*last)[0]), index = number((*last)[1]);
         vcpu.cpu = number((*last)[2]);
         if (!id || !index || (!vcpu.cpu && (*last)[2] != "-")) return Line::other;
+        // So that the parts of two rows are not taken for one.
+        const std::string_view state = (*last)[3], time = (*last)[4];
+        if (state.size() != 3 || state.find_first_not_of("rbp-") != std::string_view::npos ||
+            time.find_first_not_of("0123456789.") != std::string_view::npos)
+            return Line::other;
         if (*id >= max_domain || *index >= max_vcpus)
             return fail("{}:{}: there can be no vCPU {} of a domain {}", file_, line_, *index, *id);
+        to_.vcpu_list = true;
         TRY(domain_named(*id, name));
         return once(to_.vcpus, std::pair{*id, *index}, std::move(vcpu),
                     fmt::format("vCPU {} of domain {}", *index, *id));
@@ -260,6 +318,7 @@ class Reader {
         if (*id >= max_domain || *weight > 65535)
             return fail("{}:{}: there can be no domain {} with a weight of {}", file_, line_, *id,
                         *weight);
+        to_.weight_list = true;
         TRY(domain_named(*id, name));
         return once(to_.weights, *id, XlWeight{pool_, *weight, *cap},
                     fmt::format("domain {}", *id));
@@ -374,7 +433,9 @@ class Reader {
     Table table_ = Table::none;
     std::string_view command_;
     std::size_t column_ = 0;
-    std::string pool_; ///< whose domains follow
+    std::size_t rows_ = 0; ///< of the table so far
+    bool spaced_ = false;  ///< an empty line stands behind each of the table's
+    std::string pool_;     ///< whose domains follow
 };
 
 } // namespace
