@@ -127,7 +127,7 @@ struct WindowBuilder::Impl : PoolVcpus {
     void forget_window() {
         for (VcpuUse& vcpu : uses) {
             vcpu.running = vcpu.waited = vcpu.slept = 0;
-            vcpu.sleeps = 0;
+            vcpu.sleeps = vcpu.bursts = vcpu.moves = 0;
         }
         for (DomainUse& domain : domain_uses) domain.clear();
         corrections.assign(windows.size(), 0);

@@ -73,6 +73,22 @@ TEST_CASE("window: waits, bursts, sleeps and utilisation of one vCPU") {
     CHECK(result.windows[0].coverage() == doctest::Approx(1));
 }
 
+TEST_CASE("window: what a domain does is counted in each window anew") {
+    Window first(0), second(1);
+    for (std::uint64_t i = 0; i < 300; ++i)
+        run(i % 2 == 0 ? first : second, 1, 0, (10 * i + 1) * ms, (10 * i + 5) * ms, 50 * us);
+    first.record(0x28004, 3001 * ms, {1, 0});
+    const auto result = build({first, second});
+    REQUIRE(result.windows.size() == 3);
+    for (const WindowStats& window : result.windows) {
+        const DomainWindow& domain = window.domains.at(1);
+        for (const std::uint64_t count : {domain.bursts, domain.moves, domain.sleeps}) {
+            CHECK(count >= 99);
+            CHECK(count <= 100);
+        }
+    }
+}
+
 TEST_CASE("window: moves are told by distance and by runqueue") {
     std::vector<Window> cpus;
     for (std::uint32_t id = 0; id < 8; ++id) cpus.emplace_back(id);
