@@ -69,13 +69,15 @@ PoolFacts pool_facts(const proto::HostSnapshot& snapshot, const Topology& topolo
     for (const proto::Domain& domain : snapshot.domains()) {
         if (domain.pool_id() != pool.id) continue;
         ++facts.domains;
-        unsigned online = 0;
+        unsigned online = 0, held = 0;
         for (const proto::Vcpu& vcpu : domain.vcpus()) {
             if (!vcpu.online()) continue;
             ++online;
-            if (narrows(vcpu.hard_affinity(), pool)) ++pinned;
+            if (narrows(vcpu.hard_affinity(), pool)) ++held;
             if (narrows(vcpu.soft_affinity(), pool)) ++soft;
         }
+        facts.turned.push_back({domain.id(), domain.weight(), domain.cap(), held});
+        pinned += held;
         facts.vcpus += online;
         facts.largest_domain = std::max(facts.largest_domain, online);
         if (domain.cap() != 0) capped += online;

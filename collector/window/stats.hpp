@@ -16,6 +16,13 @@
 namespace intellisched {
 
 /// What the topology and the domains' parameters say of a pool.
+/// What somebody may turn while a guest runs, and what it gets follows from.
+struct GuestTurned {
+    unsigned domain = 0, weight = 0, cap = 0;
+    unsigned pinned = 0; ///< online vCPUs with hard affinity to less than the pool
+    friend bool operator==(const GuestTurned&, const GuestTurned&) = default;
+};
+
 struct PoolFacts {
     unsigned pool_id = 0;
     std::string pool;
@@ -40,6 +47,7 @@ struct PoolFacts {
     double pinned = 0;           ///< part of the vCPUs with hard affinity to less than the pool
     double soft_affine = 0;      ///< part of the vCPUs with soft affinity to less than the pool
     unsigned largest_domain = 0; ///< online vCPUs
+    std::vector<GuestTurned> turned = {}; ///< of each domain of the pool
 };
 
 /// How far a vCPU moved between two stretches of running.

@@ -9,6 +9,7 @@
 #include "src/layout/snapshot.hpp"
 #include "src/pool/pool_loop.hpp"
 
+#include <algorithm>
 #include <chrono>
 
 namespace intellisched::cli {
@@ -37,6 +38,15 @@ bool same_configuration(const PoolFacts& a, const PoolFacts& b) {
     return a.in_force == b.in_force && a.rate_limit_us == b.rate_limit_us &&
            a.runqueues_in_force == b.runqueues_in_force && a.representatives == b.representatives &&
            a.runqueues == b.runqueues;
+}
+
+/// Whether somebody turned a guest's weight, cap or hard affinity. Guests that came or went are
+/// none.
+bool guest_turned(const PoolFacts& before, const PoolFacts& now) {
+    return std::ranges::any_of(now.turned, [&](const GuestTurned& guest) {
+        const auto found = std::ranges::find(before.turned, guest.domain, &GuestTurned::domain);
+        return found != before.turned.end() && *found != guest;
+    });
 }
 
 Result<void> look_at(const WindowStats& stats, const Models& models, const WatchOptions& options,
@@ -92,13 +102,20 @@ Result<Watched> watch(Host& host, const WatchOptions& options, const Models* mod
         if (!pool || stats.facts.pool_id != pool->id || !predicted) return;
         if (!same_configuration(watched.facts, stats.facts)) {
             watched.before = static_cast<unsigned>(windows);
+            watched.turned = 0;
             watched.findings = {};
             watched.observations.clear(); // what was seen of another pool speaks of that one
             watched.rate_limit.clear();
             watched.windows.clear();
         }
+        // What guests got and were due with other weights says nothing of those that they have.
+        const bool turned = windows > watched.before && guest_turned(watched.facts, stats.facts);
+        if (turned) {
+            watched.turned = static_cast<unsigned>(windows) + 1 - watched.before;
+            watched.findings = {};
+        }
         watched.facts = stats.facts;
-        watched.findings.add(stats);
+        if (!turned) watched.findings.add(stats); // else it is of both
         events += stats.events;
         decisions += stats.decisions;
         ++windows;
@@ -125,10 +142,17 @@ std::vector<std::string> remarks_on(const Watched& watched, bool lost_is_told) {
     std::vector<std::string> remarks;
     if (std::string lost = watched.findings.lost_text(); !lost.empty() && !lost_is_told)
         remarks.push_back(std::move(lost));
+    if (std::string clocks = watched.findings.clocks_text(); !clocks.empty())
+        remarks.push_back(std::move(clocks));
     if (watched.before > 0)
         remarks.push_back(fmt::format("{} of before a change of the pool: of its CPUs, its layout "
                                       "or its rate limit",
                                       counted(watched.before, "window is left out, which was",
+                                              "windows are left out, which were")));
+    if (watched.turned > 0)
+        remarks.push_back(fmt::format("of what is said of guests {} of before a change of a "
+                                      "guest's weight, cap or hard affinity",
+                                      counted(watched.turned, "window is left out, which was",
                                               "windows are left out, which were")));
     remarks.insert(remarks.end(), watched.odd.begin(), watched.odd.end());
     return remarks;

@@ -38,6 +38,9 @@ struct Watched {
     proto::HostSnapshot snapshot; ///< the last one
     std::vector<std::string> odd; ///< what does not fit the host: its CPUs, its clocks
     unsigned before = 0;          ///< windows of another configuration of the pool, left out
+    /// Windows of the same one that the findings leave out: of before a change of a guest's weight,
+    /// cap or hard affinity, and of it.
+    unsigned turned = 0;
 };
 
 /// Looks at the pool until the host ends, or the time is up on a live one. Without models there is
@@ -49,7 +52,8 @@ struct Watched {
 [[nodiscard]] Result<Watched> watch(Host& host, const WatchOptions& options, const Models* models);
 
 /// What to know of what was seen, a line each: records that were lost, unless a finding told of
-/// them; windows of another configuration, which are left out; and what does not fit the host.
+/// them; clocks that differ a little; windows of another configuration, or other weights, which are
+/// left out; and what does not fit the host.
 [[nodiscard]] std::vector<std::string> remarks_on(const Watched& watched,
                                                   bool lost_is_told = false);
 

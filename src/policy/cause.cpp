@@ -73,7 +73,7 @@ Cause cause_of(const GuestFigures& guest, bool alone) {
     if (guest.beside_idle >= most) return Cause::stall;
     if (guest.idle_elsewhere >= most) return Cause::layout;
     const bool itself = behind_itself(guest);
-    if (!alone && !itself && guest.cap == 0 && wanted >= least_outweighed &&
+    if (!alone && !itself && !guest.far_heavier && guest.cap == 0 && wanted >= least_outweighed &&
         ((waits >= waits_much && below(guest)) || (waits >= dom0_waits && guest.id == 0)))
         return Cause::weight;
     if (held_back(guest, alone)) return Cause::rate_limit;

@@ -195,6 +195,15 @@ void Findings::add_rate_limit(std::vector<Finding>& found) const {
          command});
 }
 
+std::string Findings::clocks_text() const {
+    const double part = guests_.disorder();
+    if (part <= GuestSums::most_disorder) return {};
+    return fmt::format("{:.0f}% of the runstate changes come in an order that is not possible: the "
+                       "clocks (TSC) of the CPUs differ by less than can be corrected; short waits "
+                       "are not exact, and whether they were beside idle CPUs is not told",
+                       part * 100);
+}
+
 std::string Findings::lost_text() const {
     if (lost_ == 0) return {};
     return fmt::format("{} lost, {:.1f}% of the CPUs' time is unknown: larger trace buffers "

@@ -43,6 +43,8 @@ class Findings {
     [[nodiscard]] const std::vector<Reason>& unusable() const { return unusable_; }
     /// In a line how many records were lost, and what helps; empty: none was.
     [[nodiscard]] std::string lost_text() const;
+    /// In a line what is not exact because the CPUs' clocks differ by a little; empty: they agree.
+    [[nodiscard]] std::string clocks_text() const;
 
   private:
     void add_runqueues(const WindowStats& window);

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 namespace intellisched {
 
@@ -14,6 +15,8 @@ void GuestSums::add(const WindowStats& window) {
     tsc_hz_ = window.tsc_hz;
     const double seconds = window.seen_seconds();
     seconds_ += seconds;
+    changes_ += window.changes;
+    mismatches_ += window.mismatches;
     cpu_seconds_ += window.observed / window.tsc_hz;
     for (const auto& [id, from] : window.domains) {
         Sum& sum = domains_[id];
@@ -110,6 +113,10 @@ GuestTraits GuestSums::traits_of(unsigned id, const Sum& sum, unsigned vcpus) co
     return traits;
 }
 
+double GuestSums::disorder() const {
+    return changes_ > 0 ? static_cast<double>(mismatches_) / static_cast<double>(changes_) : 0;
+}
+
 std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot) const {
     std::vector<GuestFigures> guests;
     if (!(seconds_ > 0)) return guests;
@@ -144,7 +151,9 @@ std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot
         guest.moves_per_s = static_cast<double>(sum.moves) / seconds_;
         guest.burst_us = part_of(sum.running * to_us, static_cast<double>(sum.bursts));
         const WaitCensus& census = sum.census;
-        guest.beside_idle = part_of(census.beside_idle, census.waiting);
+        guest.beside_idle = disorder() > most_disorder
+                                ? std::numeric_limits<double>::quiet_NaN()
+                                : part_of(census.beside_idle, census.waiting);
         guest.idle_elsewhere = part_of(census.idle_elsewhere, census.waiting);
         guest.idle_forbidden = part_of(census.idle_forbidden, census.waiting);
         guest.held_back = part_of(sum.held_back, sum.waiting);
@@ -171,6 +180,14 @@ std::vector<GuestFigures> GuestSums::figures(const proto::HostSnapshot& snapshot
         greedy.back().demand = limit;
         guests.push_back(std::move(guest));
     }
+    const auto weight = [](const GuestFigures& guest) {
+        return guest.weight > 0 ? guest.weight : 256; // Xen's, where it is not known
+    };
+    for (GuestFigures& guest : guests)
+        guest.far_heavier = std::ranges::all_of(guests, [&](const GuestFigures& other) {
+            return other.id == guest.id || !(other.got + other.waiting > 0) ||
+                   weight(guest) / 4 >= weight(other);
+        });
     const auto entitled = entitlements(claimants, cpu_seconds_ / seconds_);
     const auto shares = entitlements(greedy, cpu_seconds_ / seconds_);
     for (std::size_t i = 0; i < guests.size(); ++i) {

@@ -21,6 +21,9 @@ struct GuestFigures {
     std::string name = {}; ///< as the host tells it, not to be trusted; may be empty
     unsigned vcpus = 0;    ///< online
     unsigned weight = 0, cap = 0;
+    /// Its weight is four times that of any other guest that wants a CPU, or more: a larger one has
+    /// nothing to take from them.
+    bool far_heavier = false;
     bool pinned = false; ///< a vCPU has hard affinity to less than the pool
 
     double got = 0;     ///< CPUs that it ran on, in the mean
@@ -35,7 +38,8 @@ struct GuestFigures {
     double wakeups_per_s = 0, moves_per_s = 0;
     double burst_us = 0; ///< one stretch of running, in the mean
 
-    /// Parts of the waiting, as WaitCensus counted it; NaN where nobody was found waiting.
+    /// Parts of the waiting, as WaitCensus counted it; NaN where nobody was found waiting. Whether
+    /// it was beside idle CPUs is not known either where the CPUs' clocks differ.
     double beside_idle = 0, idle_elsewhere = 0, idle_forbidden = 0;
     double held_back = 0; ///< part of all its waiting that the rate limit made of wake-ups
 
@@ -64,6 +68,11 @@ class GuestSums {
     [[nodiscard]] std::vector<GuestFigures> figures(const proto::HostSnapshot& snapshot) const;
     /// Of each vCPU that had any the longest one, the longest first.
     [[nodiscard]] std::vector<Stall> stalls() const;
+    /// Part of the runstate changes that come in an order that is not possible, because the CPUs'
+    /// clocks differ: by so little that the windows count.
+    [[nodiscard]] double disorder() const;
+    /// Above it, short waits are what the clocks differ by.
+    static constexpr double most_disorder = 0.01;
 
   private:
     unsigned pool_id_ = 0;
@@ -71,6 +80,7 @@ class GuestSums {
     double tsc_hz_ = 0;
     double seconds_ = 0; ///< that were seen
     double cpu_seconds_ = 0;
+    std::uint64_t changes_ = 0, mismatches_ = 0; ///< as WindowStats'
     struct Sum : DomainWindow {
         // Of each window's rate per second, times its seconds.
         double sleeps_squared = 0, running_squared = 0;

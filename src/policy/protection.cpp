@@ -22,7 +22,9 @@ ProtectionWindow window_of(const ProtectionSeen& seen, unsigned domain, unsigned
             its = claimants.size();
             window.got = guest.got;
             window.waiting = guest.waiting;
-            const Cause cause = cause_of(guest, count_wanting(seen.guests) < 2);
+            GuestFigures judged = guest;
+            judged.far_heavier = false; // what a step helps is measured
+            const Cause cause = cause_of(judged, count_wanting(seen.guests) < 2);
             // That it has its share is no answer: whoever protects it wants it to have more.
             window.outweighed = cause == Cause::weight ||
                                 (cause == Cause::full_pool && guest.waits() >= waits_much);

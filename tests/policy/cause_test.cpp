@@ -181,6 +181,9 @@ TEST_CASE("causes: the first that explains most of the waiting") {
     CHECK(cause_of(guest, true) == Cause::rate_limit);
     guest.got = 0.8; // of the 1 that it is due
     CHECK(cause_of(guest, false) == Cause::weight);
+    guest.far_heavier = true; // there is nobody to take it from
+    CHECK(cause_of(guest, false) == Cause::rate_limit);
+    guest.far_heavier = false;
     guest.waiting = 0.2;
     CHECK(cause_of(guest, false) == Cause::rate_limit);
     guest.waiting = 1;

@@ -84,6 +84,26 @@ TEST_CASE("findings: a domain that waits most of the time it wants a CPU, unless
     CHECK(found(stats, guests({"Domain-0"})).empty());
 }
 
+TEST_CASE("findings: no larger weight is advised to who has four times that of the others") {
+    auto stats = window();
+    got(stats, 1, 1.5, 0.2);
+    got(stats, 2, 0.6, 0.6);
+    auto host = guests({"Domain-0", "hog", "call"});
+    const auto with = [&](unsigned weight) {
+        host.mutable_domains(2)->set_weight(weight);
+        return found(stats, host);
+    };
+    CHECK(contains(with(256), "xl sched-credit2 -d 2 -w 1024"));
+    CHECK(contains(with(1023), "-d 2 -w 4092"));
+    CHECK_FALSE(contains(with(1024), "sched-credit2"));
+    host.mutable_domains(1)->set_weight(512);
+    CHECK(contains(with(1024), "-d 2 -w 4096"));
+    host.mutable_domains(1)->set_weight(0); // not known
+    CHECK_FALSE(contains(with(1024), "sched-credit2"));
+    host.mutable_domains(0)->set_weight(4096); // which wants nothing
+    CHECK_FALSE(contains(with(1024), "sched-credit2"));
+}
+
 TEST_CASE("findings: of many that wait the worst are named, and dom0") {
     auto stats = window();
     auto host = guests({"Domain-0", "a", "b", "c", "d"});
@@ -195,6 +215,25 @@ TEST_CASE("findings: idle CPUs that are slow to wake up") {
     got(stats, 2, 0.8, 0);
     stats.domains[1].waiting = 0.06 * hz;
     CHECK_FALSE(contains(found(stats, host), "beside idle"));
+}
+
+TEST_CASE("findings: waits beside idle CPUs are not believed where clocks differ a little") {
+    auto stats = window();
+    got(stats, 1, 0.8, 0.2);
+    got(stats, 2, 0.8, 0);
+    stats.domains[1].census = {.waiting = 10, .beside_idle = 8};
+    stats.changes = 1000;
+    stats.mismatches = 10; // so much is no matter of clocks
+    Findings agree, differ;
+    agree.add(stats);
+    CHECK(agree.clocks_text().empty());
+    CHECK(agree.list(guests({"Domain-0", "web", "other"})).size() == 1);
+    stats.mismatches = 46;
+    differ.add(stats);
+    CHECK(differ.usable() == 1);
+    CHECK(contains(differ.clocks_text(), "5% of the runstate changes come in an order"));
+    CHECK(differ.list(guests({"Domain-0", "web", "other"})).empty());
+    CHECK(Findings().clocks_text().empty());
 }
 
 TEST_CASE("findings: a guest that its own affinity keeps from idle CPUs") {
