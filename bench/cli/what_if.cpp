@@ -173,10 +173,9 @@ std::string recommended_of(const auto& rows, const std::string& asked, const std
                            asked, knob, name_of(row), percent_text(of_asked->together()),
                            row.command(), row.undo());
     }
-    return fmt::format(
-        "  - under {} no other {} is worth a change: {:.0f}% together, and a loss by "
-        "neither, are needed\n",
-        asked, knob, 100 * margin);
+    return fmt::format("  - under {} no other {} is worth a change: {:.0f}% together are needed, "
+                       "and no loss that is sure or predicted\n",
+                       asked, knob, 100 * margin);
 }
 
 std::string text_of(const proto::WhatIfAnswer& answer) {

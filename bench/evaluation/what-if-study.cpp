@@ -99,10 +99,9 @@ study(proto::Scenario scenario, const std::string& pool, const Models& models) {
             ByOption both{}, recommended{};
             const double margin =
                 knob == Knob::layout ? Margins().gain : cli::rate_limit_margins().gain;
-            const ByOption mean = options_of(knob, all, simulated.rows, intent, mean_of);
             for (std::size_t i = 0; i < both.size(); ++i) {
                 both[i] = (replayed[i] + model[i]) / 2;
-                if (what_if::alike(simulated.likeness) && mean[i] >= 0 && model[i] >= 0 &&
+                if (what_if::alike(simulated.likeness) && replayed[i] >= 0 && model[i] >= 0 &&
                     both[i] >= margin)
                     recommended[i] = both[i];
             }

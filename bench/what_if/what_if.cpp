@@ -115,7 +115,7 @@ double together(const Estimate& simulated, std::optional<double> predicted) {
 }
 
 bool promises(const Estimate& simulated, std::optional<double> predicted, double margin) {
-    return simulated.mean >= 0 && predicted.value_or(0) >= 0 &&
+    return beyond_chance(simulated) >= 0 && predicted.value_or(0) >= 0 &&
            together(simulated, predicted.value_or(0)) >= margin;
 }
 

@@ -26,8 +26,8 @@ struct Estimate {
 /// What to go by: the mean of that and of what a model predicts
 /// (docs/evidence/2026-11-30-what-if.md).
 [[nodiscard]] double together(const Estimate& simulated, std::optional<double> predicted);
-/// Whether that promises at least `margin`, and neither of the two expects a loss. A simulation
-/// alone has to promise twice as much.
+/// Whether that promises at least `margin`, the simulation is not sure of a loss, and the model
+/// expects none. A simulation alone has to promise twice as much.
 [[nodiscard]] bool promises(const Estimate& simulated, std::optional<double> predicted,
                             double margin);
 
