@@ -41,7 +41,8 @@ TEST_CASE("what-if: a simulation is like the host or not") {
     CHECK(alike({0, 0, 0, 0}));
 }
 
-TEST_CASE("what-if: a boot keeps the cap of Xen's command line, a layout that can be set has none") {
+TEST_CASE(
+    "what-if: a boot keeps the cap of Xen's command line, a layout that can be set has none") {
     Topology topology;
     for (unsigned cpu = 0; cpu < 32; ++cpu) topology.cpus.push_back({.id = cpu, .core = cpu});
     Pool pool;
