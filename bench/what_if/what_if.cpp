@@ -78,9 +78,6 @@ void scale(proto::Scenario& scenario, const std::map<std::string, double>& part)
     }
 }
 
-} // namespace
-
-namespace {
 /// By chance alone.
 Estimate by_chance(std::span<const double> values) {
     const auto n = static_cast<double>(values.size());
@@ -95,6 +92,7 @@ Estimate by_chance(std::span<const double> values) {
                          : student(normal_95, n - 1) * std::sqrt(squares / (n - 1) / n);
     return estimate;
 }
+
 } // namespace
 
 Estimate estimate_of(std::span<const double> values, std::size_t readings) {

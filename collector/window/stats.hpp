@@ -15,7 +15,6 @@
 
 namespace intellisched {
 
-/// What the topology and the domains' parameters say of a pool.
 /// What somebody may turn while a guest runs, and what it gets follows from.
 struct GuestTurned {
     unsigned domain = 0, weight = 0, cap = 0;
@@ -23,6 +22,7 @@ struct GuestTurned {
     friend bool operator==(const GuestTurned&, const GuestTurned&) = default;
 };
 
+/// What the topology and the domains' parameters say of a pool.
 struct PoolFacts {
     unsigned pool_id = 0;
     std::string pool;
